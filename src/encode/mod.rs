@@ -1,0 +1,1 @@
+//! JSON text and delimited cells, written into an [`crate::scan::Out`].

@@ -1,0 +1,282 @@
+//! The one error type of the crate: what went wrong, where, what to do about it.
+//!
+//! [`Kind`] decides the exit code. A message never holds a secret nor a value from a row; the optional
+//! [`Error::with_value`] is shown only where the caller asked for values.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Shorthand for results with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong. Boxed, so that a `Result` stays one word.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: Kind,
+    message: String,
+    hint: Option<String>,
+    place: Place,
+    retry_after: Option<Duration>,
+    value: Option<String>,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// The class of an [`Error`]; it decides the exit code and the status of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// A local fault: disk full, source missing or unreadable, a bug. Exit 1.
+    Local,
+    /// Usage, job file or environment wrong. Exit 2.
+    Usage,
+    /// The job is running already, or its state cannot be read. Exit 3.
+    Busy,
+    /// The data: too many rejects, nothing to send, damaged input, over a known limit. Exit 10.
+    Data,
+    /// The source is not what pass one measured. Exit 10.
+    SourceChanged,
+    /// The platform took the file and reports a failed import or failed rows. Exit 11.
+    ImportFailed,
+    /// The platform refused: a bad name, an unknown list, over its limits. Exit 12.
+    Refused,
+    /// Passing faults outlasted the attempts, or a quota wait is longer than allowed. Exit 20.
+    Transient,
+    /// A call that must not be repeated got no answer. Exit 21.
+    InDoubt,
+    /// Accepted, but no verdict in time. Exit 22.
+    Pending,
+    /// Credentials or permission refused. Exit 30.
+    Credentials,
+    /// Stopped by SIGINT. Exit 130.
+    Interrupted,
+    /// Stopped by SIGTERM. Exit 143.
+    Terminated,
+}
+
+impl Kind {
+    /// The process exit code of this kind.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Kind::Local => 1,
+            Kind::Usage => 2,
+            Kind::Busy => 3,
+            Kind::Data | Kind::SourceChanged => 10,
+            Kind::ImportFailed => 11,
+            Kind::Refused => 12,
+            Kind::Transient => 20,
+            Kind::InDoubt => 21,
+            Kind::Pending => 22,
+            Kind::Credentials => 30,
+            Kind::Interrupted => 130,
+            Kind::Terminated => 143,
+        }
+    }
+
+    /// The name used in reports (`error.kind`).
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Local => "local",
+            Kind::Usage => "usage",
+            Kind::Busy => "busy",
+            Kind::Data => "data",
+            Kind::SourceChanged => "source_changed",
+            Kind::ImportFailed => "import_failed",
+            Kind::Refused => "refused",
+            Kind::Transient => "transient",
+            Kind::InDoubt => "in_doubt",
+            Kind::Pending => "pending",
+            Kind::Credentials => "credentials",
+            Kind::Interrupted => "interrupted",
+            Kind::Terminated => "terminated",
+        }
+    }
+}
+
+/// Where in the source an error lies. Every part is optional.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Place {
+    /// The file as named by the user.
+    pub file: Option<String>,
+    /// The record, from 1, the header not counted.
+    pub record: Option<u64>,
+    /// The physical line, from 1, the header counted.
+    pub line: Option<u64>,
+    /// The byte offset of the record's start, from 0, in the decompressed source.
+    pub byte: Option<u64>,
+    /// The source column.
+    pub column: Option<String>,
+}
+
+impl Place {
+    /// True where nothing is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Place::default()
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut sep = "";
+        if let Some(file) = &self.file {
+            write!(f, "{file}")?;
+            sep = ": ";
+        }
+        for (name, n) in [("record", self.record), ("line", self.line), ("byte", self.byte)] {
+            if let Some(n) = n {
+                write!(f, "{sep}{name} {n}")?;
+                sep = ", ";
+            }
+        }
+        if let Some(column) = &self.column {
+            write!(f, "{sep}column \"{column}\"")?;
+        }
+        Ok(())
+    }
+}
+
+impl Error {
+    /// An error of `kind` that says `message`.
+    #[cold]
+    pub fn new(kind: Kind, message: impl Into<String>) -> Error {
+        Error(Box::new(Inner {
+            kind,
+            message: message.into(),
+            hint: None,
+            place: Place::default(),
+            retry_after: None,
+            value: None,
+            source: None,
+        }))
+    }
+
+    /// A local fault with its cause.
+    #[cold]
+    pub fn io(what: impl Into<String>, source: std::io::Error) -> Error {
+        Error::new(Kind::Local, format!("{}: {source}", what.into())).with_source(source)
+    }
+
+    /// An error of usage, job file or environment.
+    #[cold]
+    pub fn usage(message: impl Into<String>) -> Error {
+        Error::new(Kind::Usage, message)
+    }
+
+    /// An error in the data.
+    #[cold]
+    pub fn data(message: impl Into<String>) -> Error {
+        Error::new(Kind::Data, message)
+    }
+
+    /// Adds what to do.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Error {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds where it lies.
+    #[must_use]
+    pub fn with_place(mut self, place: Place) -> Error {
+        self.0.place = place;
+        self
+    }
+
+    /// Adds the cause.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// Adds how long the other side asked to wait.
+    #[must_use]
+    pub fn with_retry_after(mut self, wait: Duration) -> Error {
+        self.0.retry_after = Some(wait);
+        self
+    }
+
+    /// Adds a value from a row, cut to 32 characters; shown only on request.
+    #[must_use]
+    pub fn with_value(mut self, value: &str) -> Error {
+        self.0.value = Some(value.chars().take(32).collect::<String>().escape_debug().to_string());
+        self
+    }
+
+    /// The class.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
+    /// The same error as another class.
+    #[must_use]
+    pub fn into_kind(mut self, kind: Kind) -> Error {
+        self.0.kind = kind;
+        self
+    }
+
+    /// What was wrong, without place and hint.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// What to do, where there is something to do.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
+    /// Where it lies.
+    #[must_use]
+    pub fn place(&self) -> &Place {
+        &self.0.place
+    }
+
+    /// The place, to be completed by a caller that knows more.
+    pub fn place_mut(&mut self) -> &mut Place {
+        &mut self.0.place
+    }
+
+    /// How long the other side asked to wait.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// The value of the row at fault, escaped and cut; for `--show-values` only.
+    #[must_use]
+    pub fn value(&self) -> Option<&str> {
+        self.0.value.as_deref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.0.place.is_empty() {
+            write!(f, "{}: ", self.0.place)?;
+        }
+        f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {self}", self.0.kind.name())?;
+        if let Some(hint) = &self.0.hint {
+            write!(f, " ({hint})")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source.as_ref().map(|e| &**e as &(dyn std::error::Error + 'static))
+    }
+}

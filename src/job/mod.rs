@@ -1,0 +1,1 @@
+//! The job: reads the file, runs the steps, accounts, reports.

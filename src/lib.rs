@@ -1,0 +1,27 @@
+//! listferry takes a list of people from wherever it lies and puts it into a marketing platform's bulk import.
+//!
+//! ```text
+//! source ─chunks─▶ worker: scan ▸ read ▸ map ▸ encode ─slabs─▶ in order ─▶ measure | request body | file
+//!                  (one chunk each, all cores)
+//! ```
+
+pub mod body;
+pub mod encode;
+pub mod error;
+pub mod mapping;
+#[cfg(feature = "upload")]
+pub mod platform;
+pub mod reader;
+pub mod scan;
+pub mod secret;
+pub mod source;
+#[cfg(feature = "upload")]
+pub mod transport;
+
+#[cfg(feature = "jobs")]
+pub mod job;
+#[cfg(feature = "jobs")]
+pub mod sandbox;
+
+pub use error::{Error, Kind, Place, Result};
+pub use secret::Secret;

@@ -1,0 +1,2 @@
+//! The `listferry` binary.
+fn main() {}

@@ -1,0 +1,10 @@
+//! `map` and `where`: as written ([`MapSpec`], [`ValueSpec`], [`Condition`]), what a platform makes of them
+//! ([`Shape`]), and compiled against the header ([`Plan`]).
+
+pub mod plan;
+pub mod shape;
+pub mod spec;
+
+pub use plan::{Fault, Outcome, Plan, Scratch};
+pub use shape::{Cells, Check, Field, Json, Quoting, Rules, Separator, Shape, Unit};
+pub use spec::{Apply, Condition, Empty, From, MapSpec, Test, TimeUnit, Type, ValueSpec};

@@ -1,0 +1,7 @@
+//! Records of a delimited text: dialect, header, chunk grid, seams.
+
+pub mod record;
+pub mod table;
+
+pub use record::{Record, unquote};
+pub use table::{CsvOptions, Table};
