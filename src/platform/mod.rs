@@ -1,6 +1,14 @@
 //! The platforms: each a folder with its options and limits, its row shape, its frame, its steps. They never meet, and
 //! reach the network only through [`Cx`], which journals intent before and result after.
 
+pub mod clevertap;
+pub mod localytics;
+pub mod mediarithmics;
+pub mod settings;
+pub mod yesmail;
+
+pub use settings::{Key, KeyKind, NoSecrets, Secrets, Settings};
+
 use crate::body::{Frame, Measured, Part};
 use crate::error::{Error, Kind, Result};
 use crate::mapping::{MapSpec, Shape};
@@ -42,6 +50,22 @@ pub trait Platform: Send + Sync {
     /// Sends, finalises and waits for the verdict.
     fn deliver<'a>(&'a self, measured: &'a Measured, cx: &'a mut Cx<'_>) -> BoxFuture<'a, Result<Verdict>>;
 }
+
+/// One line of the list of platforms.
+pub struct Entry {
+    /// The name under `destination.platform`.
+    pub name: &'static str,
+    /// The keys of its `destination`, without `platform` and `base_url`, which all have.
+    pub keys: &'static [Key],
+    /// The keys of its `map`, for schema and hints.
+    pub map_keys: &'static [Key],
+    /// Reads its `destination`.
+    pub build: fn(&Settings<'_>) -> Result<Box<dyn Platform>>,
+}
+
+/// All platforms. A new one is a line here and a folder.
+pub const PLATFORMS: &[Entry] =
+    &[clevertap::ENTRY, localytics::PROFILES, localytics::AUDIENCE, mediarithmics::ENTRY, yesmail::ENTRY];
 
 /// Sizes a platform can take.
 #[derive(Clone, Debug, Default)]

@@ -1,0 +1,266 @@
+//! Typed access to a mapping of the job file, and what the mapping may hold: one table serves reading, the
+//! error on an unknown key, and the schema.
+
+use crate::error::{Error, Result, nearest};
+use crate::secret::Secret;
+use serde_json::{Map, Value};
+use std::time::Duration;
+
+/// A key of the job file.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Its name.
+    pub name: &'static str,
+    /// What it holds.
+    pub kind: KeyKind,
+    /// Whether it must be there.
+    pub required: bool,
+    /// The default as it would be written, for docs and schema.
+    pub default: Option<&'static str>,
+    /// One sentence.
+    pub doc: &'static str,
+}
+
+/// What a [`Key`] holds.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum KeyKind {
+    /// Text.
+    Text,
+    /// `{ env: NAME }`, `{ file: PATH }` or a literal.
+    Secret,
+    /// true or false.
+    Bool,
+    /// A whole number.
+    Integer,
+    /// Text or a whole number, read as text (ids).
+    Id,
+    /// Bytes: `95MB`, `8MiB`, a number.
+    Size,
+    /// `90s`, `15m`, `2h`, a number of seconds.
+    Duration,
+    /// One of these.
+    OneOf(&'static [&'static str]),
+    /// A mapping with these keys.
+    Object(&'static [Key]),
+    /// Judged by the code that reads it.
+    Any,
+}
+
+/// Resolves `{ env: … }` and `{ file: … }`.
+pub trait Secrets: Sync {
+    /// The secret that `value` names; `at` is its path for messages.
+    ///
+    /// # Errors
+    /// `Usage`: not set, file unreadable, not one of the three forms.
+    fn resolve(&self, value: &Value, at: &str) -> Result<Secret>;
+}
+
+/// For `check`, `preview`, `convert`: needs no credentials, resolves each secret to an empty text.
+pub struct NoSecrets;
+
+impl Secrets for NoSecrets {
+    fn resolve(&self, _: &Value, _: &str) -> Result<Secret> {
+        Ok(Secret::new(""))
+    }
+}
+
+/// A mapping of the job file with its path and the means to resolve secrets and relative paths.
+#[derive(Clone, Copy)]
+pub struct Settings<'a> {
+    /// The keys.
+    pub map: &'a Map<String, Value>,
+    /// Its path: `destination`, `destination.host`.
+    pub at: &'a str,
+    /// Resolves secrets.
+    pub secrets: &'a dyn Secrets,
+    /// Relative paths are relative to this (the job file's folder).
+    pub folder: &'a std::path::Path,
+}
+
+impl<'a> Settings<'a> {
+    /// Checks the mapping against `keys`: nothing unknown, nothing required missing, `null` counts as absent.
+    ///
+    /// # Errors
+    /// `Usage`, with the nearest key.
+    pub fn check(&self, keys: &[Key]) -> Result<()> {
+        for name in self.map.keys() {
+            if !keys.iter().any(|key| key.name == name) {
+                let hint = match nearest(name, keys.iter().map(|key| key.name)) {
+                    Some(near) => format!("did you mean \"{near}\"?"),
+                    None => format!("known keys: {}", keys.iter().map(|key| key.name).collect::<Vec<_>>().join(", ")),
+                };
+                return Err(Error::usage(format!("{}: unknown key \"{name}\"", self.at)).with_hint(hint));
+            }
+        }
+        for key in keys.iter().filter(|key| key.required) {
+            self.required(key.name)?;
+        }
+        Ok(())
+    }
+
+    /// The value under a key; `null` is none.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&'a Value> {
+        self.map.get(key).filter(|value| !value.is_null())
+    }
+
+    fn required(&self, key: &str) -> Result<&'a Value> {
+        self.get(key).ok_or_else(|| Error::usage(format!("{}.{key} is required", self.at)))
+    }
+
+    fn wrong(&self, key: &str, want: &str) -> Error {
+        Error::usage(format!("{}.{key} must be {want}", self.at))
+    }
+
+    /// A text that must be there.
+    ///
+    /// # Errors
+    /// `Usage`.
+    pub fn text(&self, key: &str) -> Result<String> {
+        self.required(key)?;
+        Ok(self.opt_text(key)?.unwrap_or_default())
+    }
+
+    /// A text or a whole number, as text.
+    ///
+    /// # Errors
+    /// `Usage`: something else.
+    pub fn opt_text(&self, key: &str) -> Result<Option<String>> {
+        match self.get(key) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(Value::Number(number)) => Ok(Some(number.to_string())),
+            Some(_) => Err(self.wrong(key, "a text")),
+        }
+    }
+
+    /// A secret that must be there.
+    ///
+    /// # Errors
+    /// `Usage`: missing or not resolvable.
+    pub fn secret(&self, key: &str) -> Result<Secret> {
+        self.secrets.resolve(self.required(key)?, &format!("{}.{key}", self.at))
+    }
+
+    /// A secret that may be there.
+    ///
+    /// # Errors
+    /// `Usage`: not resolvable.
+    pub fn opt_secret(&self, key: &str) -> Result<Option<Secret>> {
+        self.get(key).map(|value| self.secrets.resolve(value, &format!("{}.{key}", self.at))).transpose()
+    }
+
+    /// True or false, `default` where absent.
+    ///
+    /// # Errors
+    /// `Usage`.
+    pub fn bool_or(&self, key: &str, default: bool) -> Result<bool> {
+        match self.get(key) {
+            None => Ok(default),
+            Some(Value::Bool(value)) => Ok(*value),
+            Some(_) => Err(self.wrong(key, "true or false")),
+        }
+    }
+
+    /// A whole number from 0.
+    ///
+    /// # Errors
+    /// `Usage`.
+    pub fn opt_integer(&self, key: &str) -> Result<Option<u64>> {
+        self.get(key).map(|value| value.as_u64().ok_or_else(|| self.wrong(key, "a whole number"))).transpose()
+    }
+
+    /// A size in bytes.
+    ///
+    /// # Errors
+    /// `Usage`.
+    pub fn opt_size(&self, key: &str) -> Result<Option<u64>> {
+        self.get(key).map(|value| size(value).ok_or_else(|| self.wrong(key, "a size like 95MB or 8MiB"))).transpose()
+    }
+
+    /// A duration.
+    ///
+    /// # Errors
+    /// `Usage`.
+    pub fn opt_duration(&self, key: &str) -> Result<Option<Duration>> {
+        self.get(key)
+            .map(|value| duration(value).ok_or_else(|| self.wrong(key, "a duration like 90s, 15m or 2h")))
+            .transpose()
+    }
+
+    /// A nested mapping.
+    ///
+    /// # Errors
+    /// `Usage`: something else.
+    pub fn opt_object(&self, key: &str) -> Result<Option<&'a Map<String, Value>>> {
+        self.get(key).map(|value| value.as_object().ok_or_else(|| self.wrong(key, "a mapping"))).transpose()
+    }
+}
+
+/// `95MB` = 95,000,000; `8MiB` = 8,388,608; a bare number is bytes. KB MB GB TB KiB MiB GiB TiB B.
+#[must_use]
+pub fn size(value: &Value) -> Option<u64> {
+    let text = match value {
+        Value::Number(number) => return number.as_u64(),
+        Value::String(text) => text.trim(),
+        _ => return None,
+    };
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = (text[..digits].parse::<f64>().ok()?, text[digits..].trim());
+    let factor = match unit {
+        "" | "B" => 1u64,
+        "KB" | "kB" => 1000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        "TB" => 1_000_000_000_000,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        "TiB" => 1 << 40,
+        _ => return None,
+    };
+    match text[..digits].parse::<u64>() {
+        Ok(whole) => whole.checked_mul(factor),
+        Err(_) => Some((number * factor as f64) as u64),
+    }
+}
+
+/// `500ms`, `90s`, `15m`, `2h`, `1d`; a bare number is seconds.
+#[must_use]
+pub fn duration(value: &Value) -> Option<Duration> {
+    let text = match value {
+        Value::Number(number) => return number.as_f64().and_then(|s| Duration::try_from_secs_f64(s).ok()),
+        Value::String(text) => text.trim(),
+        _ => return None,
+    };
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let factor = match text[digits..].trim() {
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        "d" => 86400.0,
+        _ => return None,
+    };
+    Duration::try_from_secs_f64(text[..digits].parse::<f64>().ok()? * factor).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn sizes_and_durations_have_units() {
+        assert_eq!(size(&json!("95MB")), Some(95_000_000));
+        assert_eq!(size(&json!("8MiB")), Some(8 << 20));
+        assert_eq!(size(&json!("1.5 GB")), Some(1_500_000_000));
+        assert_eq!(size(&json!(7)), Some(7));
+        assert_eq!(size(&json!("7 parsecs")), None);
+        assert_eq!(duration(&json!("15m")), Some(Duration::from_secs(900)));
+        assert_eq!(duration(&json!("200ms")), Some(Duration::from_millis(200)));
+        assert_eq!(duration(&json!(3)), Some(Duration::from_secs(3)));
+        assert_eq!(duration(&json!("soon")), None);
+    }
+}
