@@ -9,7 +9,7 @@ use std::time::Duration;
 /// A key of the job file.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
-    /// Its name.
+    /// Its name; `*` stands for any further name (columns of a file that the user names).
     pub name: &'static str,
     /// What it holds.
     pub kind: KeyKind,
@@ -43,6 +43,10 @@ pub enum KeyKind {
     OneOf(&'static [&'static str]),
     /// A mapping with these keys.
     Object(&'static [Key]),
+    /// A number, whole or not.
+    Number,
+    /// A value of `map`: a column's name or a mapping with `column`, `value` or `template`.
+    Value,
     /// Judged by the code that reads it.
     Any,
 }
@@ -79,13 +83,15 @@ pub struct Settings<'a> {
 }
 
 impl<'a> Settings<'a> {
-    /// Checks the mapping against `keys`: nothing unknown, nothing required missing, `null` counts as absent.
+    /// Checks the mapping against `keys`: nothing unknown, nothing required missing, `null` counts as absent. In
+    /// `destination` itself `platform` and `base_url` are known to all.
     ///
     /// # Errors
     /// `Usage`, with the nearest key.
     pub fn check(&self, keys: &[Key]) -> Result<()> {
         for name in self.map.keys() {
-            if !keys.iter().any(|key| key.name == name) {
+            let for_all = self.at == "destination" && matches!(name.as_str(), "platform" | "base_url");
+            if !for_all && !keys.iter().any(|key| key.name == name || key.name == "*") {
                 let hint = match nearest(name, keys.iter().map(|key| key.name)) {
                     Some(near) => format!("did you mean \"{near}\"?"),
                     None => format!("known keys: {}", keys.iter().map(|key| key.name).collect::<Vec<_>>().join(", ")),
@@ -130,7 +136,9 @@ impl<'a> Settings<'a> {
         match self.get(key) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.clone())),
-            Some(Value::Number(number)) => Ok(Some(number.to_string())),
+            Some(Value::Number(number)) if !number.is_f64() => Ok(Some(number.to_string())),
+            // YAML has made 1.10 and 007 numbers already: their digits are lost.
+            Some(Value::Number(_)) => Err(self.wrong(key, "a text: write it in quotes")),
             Some(_) => Err(self.wrong(key, "a text")),
         }
     }
