@@ -1,5 +1,280 @@
 //! Where the structure of a delimited text lies, found 64 bytes at a time. The only room with `unsafe`.
+//!
+//! [`Scanner`] is the door: it picks an instruction set once and checks what the code behind it relies on. `lex` holds
+//! the one state machine, `x86` the instruction sets, `naive` the twin that all are compared with, `slack`
+//! the copies that may run over.
 
+mod lex;
+mod naive;
 pub mod slack;
+mod tape;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 pub use slack::{Out, Padded, SLACK};
+pub use tape::{Carry, Tape};
+
+/// What separates and what quotes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dialect {
+    /// Between cells; an ASCII byte other than CR, LF and the quote.
+    pub delimiter: u8,
+    /// Around cells; `None`: quotes are text.
+    pub quote: Option<u8>,
+}
+
+impl Dialect {
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    fn quote_or_nul(&self) -> u8 {
+        match self.quote {
+            Some(quote) => quote,
+            None => 0,
+        }
+    }
+}
+
+/// What [`Scanner::survey`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Survey {
+    /// Whether a quoted cell is open at the end.
+    pub inside: bool,
+    /// The position of the last CR or LF outside quotes.
+    pub last_end: Option<usize>,
+}
+
+/// A set of instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Isa {
+    /// A byte at a time; everywhere.
+    Naive,
+    /// The floor of x86-64.
+    #[cfg(target_arch = "x86_64")]
+    Sse2,
+    /// AVX2, PCLMULQDQ, BMI.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// AVX-512 BW, VL, DQ, VBMI, VBMI2 on top.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl Isa {
+    /// All that this machine has, the best one last.
+    #[must_use]
+    pub fn available() -> Vec<Isa> {
+        #[allow(unused_mut, reason = "nothing to add on other machines")]
+        let mut all = vec![Isa::Naive];
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        {
+            all.push(Isa::Sse2);
+            let avx2 = is_x86_feature_detected!("avx2")
+                && is_x86_feature_detected!("pclmulqdq")
+                && is_x86_feature_detected!("bmi1")
+                && is_x86_feature_detected!("bmi2")
+                && is_x86_feature_detected!("lzcnt")
+                && is_x86_feature_detected!("popcnt");
+            if avx2 {
+                all.push(Isa::Avx2);
+            }
+            if avx2
+                && is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512vbmi")
+                && is_x86_feature_detected!("avx512vbmi2")
+            {
+                all.push(Isa::Avx512);
+            }
+        }
+        all
+    }
+}
+
+/// Finds cells and records. Chosen once, cheap to copy.
+#[derive(Clone, Copy, Debug)]
+pub struct Scanner {
+    dialect: Dialect,
+    isa: Isa,
+}
+
+/// How much is scanned at a time before its records are read, so that the tape stays in the first-level cache.
+pub const WINDOW: usize = 8 << 10;
+
+impl Scanner {
+    /// With the best instructions that this machine has.
+    #[must_use]
+    pub fn new(dialect: Dialect) -> Scanner {
+        static BEST: std::sync::OnceLock<Isa> = std::sync::OnceLock::new();
+        let isa = *BEST.get_or_init(|| Isa::available().last().copied().unwrap_or(Isa::Naive));
+        Scanner { dialect, isa }
+    }
+
+    /// With the instructions named; `None` where this machine has not got them.
+    #[must_use]
+    pub fn with(dialect: Dialect, isa: Isa) -> Option<Scanner> {
+        Isa::available().contains(&isa).then_some(Scanner { dialect, isa })
+    }
+
+    /// The dialect.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// Scans `input[from..to]` onto the tape, which was [`started`](Tape::start) for the whole input.
+    ///
+    /// # Panics
+    /// If `from` is not a multiple of 64, `to` is neither that nor the end, or the tape was started for less.
+    #[allow(unsafe_code)]
+    pub fn window(&self, input: Padded<'_>, from: usize, to: usize, carry: &mut Carry, tape: &mut Tape) {
+        assert!(from % 64 == 0 && from <= to && to <= input.len() && (to % 64 == 0 || to == input.len()));
+        assert!(tape.dirty.len() > to.div_ceil(64) && tape.high.len() > to.div_ceil(64));
+        assert!(u32::try_from(input.len()).is_ok(), "positions on the tape are 32 bits wide");
+        tape.reserve(to - from);
+        let (bytes, dialect) = (input.bytes(), &self.dialect);
+        // SAFETY: the constructors made sure that the instructions are there; `Padded` has SLACK bytes behind `to`; the
+        // tape has been made ready above.
+        unsafe {
+            match self.isa {
+                Isa::Naive => naive::window(bytes, from, to, dialect, carry, tape),
+                #[cfg(target_arch = "x86_64")]
+                Isa::Sse2 => x86::window_sse2(bytes, from, to, dialect, carry, tape),
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx2 => x86::window_avx2(bytes, from, to, dialect, carry, tape),
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx512 => x86::window_avx512(bytes, from, to, dialect, carry, tape),
+            }
+        }
+    }
+
+    /// The state behind `input`, which starts behind a line end, `inside` a quoted cell or not.
+    #[allow(unsafe_code)]
+    #[must_use]
+    pub fn survey(&self, input: Padded<'_>, inside: bool) -> Survey {
+        let (bytes, dialect) = (input.bytes(), &self.dialect);
+        // SAFETY: as in `window`.
+        unsafe {
+            match self.isa {
+                Isa::Naive => naive::survey(bytes, bytes.len(), dialect, inside),
+                #[cfg(target_arch = "x86_64")]
+                Isa::Sse2 => x86::survey_sse2(bytes, bytes.len(), dialect, inside),
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx2 => x86::survey_avx2(bytes, bytes.len(), dialect, inside),
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx512 => x86::survey_avx512(bytes, bytes.len(), dialect, inside),
+            }
+        }
+    }
+}
+
+/// Physical line ends in `bytes` (LF, CRLF, CR), which do not start inside a CRLF.
+#[must_use]
+pub fn count_lines(bytes: &[u8]) -> u64 {
+    let mut n = memchr::memchr_iter(b'\n', bytes).count() as u64;
+    for at in memchr::memchr_iter(b'\r', bytes) {
+        n += u64::from(bytes.get(at + 1) != Some(&b'\n'));
+    }
+    n
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn scan(isa: Isa, dialect: Dialect, text: &[u8], inside: bool, step: usize) -> (Tape, Carry, Survey) {
+        let scanner = Scanner::with(dialect, isa).expect("available");
+        let mut padded = text.to_vec();
+        padded.resize(text.len() + SLACK, b'"');
+        let view = Padded::new(&padded, 0, text.len());
+        let mut tape = Tape::default();
+        tape.start(text.len());
+        let mut carry = Carry::new(inside);
+        let mut from = 0;
+        while from < text.len() {
+            let to = (from + step * 64).min(text.len());
+            scanner.window(view, from, to, &mut carry, &mut tape);
+            from = to;
+        }
+        (tape, carry, scanner.survey(view, inside))
+    }
+
+    fn text() -> impl Strategy<Value = Vec<u8>> {
+        let byte = prop_oneof![
+            4 => Just(b'a'), 4 => Just(b'"'), 4 => Just(b','), 2 => Just(b'\n'), 1 => Just(b'\r'), 1 => Just(b'\''),
+            1 => Just(b'\\'), 1 => Just(b'|'), 1 => any::<u8>()
+        ];
+        proptest::collection::vec(byte, 0..400)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #[test]
+        fn every_width_agrees_with_the_naive_twin(
+            text in text(), inside: bool, step in 1usize..4,
+            quote in prop_oneof![4 => Just(Some(b'"')), 1 => Just(Some(b'\'')), 1 => Just(None)],
+            delimiter in prop_oneof![3 => Just(b','), 1 => Just(b'|')],
+        ) {
+            let dialect = Dialect { delimiter, quote };
+            let inside = inside && quote.is_some();
+            let (naive, carry, survey) = scan(Isa::Naive, dialect, &text, inside, 1);
+            prop_assert_eq!(naive.lines, count_lines(&text));
+            for isa in Isa::available() {
+                let (tape, other, other_survey) = scan(isa, dialect, &text, inside, step);
+                prop_assert_eq!(&tape.cells, &naive.cells, "{:?}", isa);
+                prop_assert_eq!(&tape.records, &naive.records, "{:?}", isa);
+                prop_assert_eq!(&tape.junk, &naive.junk, "{:?}", isa);
+                prop_assert_eq!(tape.lines, naive.lines, "{:?}", isa);
+                prop_assert_eq!(tape.any_high, naive.any_high, "{:?}", isa);
+                let words = text.len().div_ceil(64);
+                prop_assert_eq!(&tape.dirty[..words], &naive.dirty[..words], "{:?}", isa);
+                prop_assert_eq!(&tape.high[..words], &naive.high[..words], "{:?}", isa);
+                prop_assert_eq!(other.inside(), carry.inside(), "{:?}", isa);
+                prop_assert_eq!(other_survey, survey, "{:?}", isa);
+            }
+        }
+
+        #[test]
+        fn records_have_the_shape_that_the_csv_crate_gives_them(text in text()) {
+            let dialect = Dialect { delimiter: b',', quote: Some(b'"') };
+            let (tape, carry, _) = scan(Isa::Naive, dialect, &text, false, 1);
+            let mut ours = Vec::new();
+            let (mut first, mut start) = (0usize, 0usize);
+            for &record in &tape.records {
+                let record = record as usize;
+                let end = tape.cells[record - 1] as usize;
+                if record - first > 1 || end > start {
+                    ours.push(record - first);
+                }
+                start = end + 1;
+                if text[end] == b'\r' && text.get(end + 1) == Some(&b'\n') {
+                    start += 1;
+                }
+                first = record;
+            }
+            if start < text.len() || tape.cells.len() > first {
+                ours.push(tape.cells.len() - first + 1);
+            }
+            let _ = carry;
+            let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(&text[..]);
+            let theirs: Vec<usize> = reader.byte_records().map(|record| record.unwrap().len()).collect();
+            // the csv crate takes a BOM away
+            prop_assume!(!text.starts_with(b"\xEF\xBB\xBF"));
+            prop_assert_eq!(ours, theirs);
+        }
+    }
+
+    #[test]
+    fn a_stray_quote_is_text_and_junk_is_noted() {
+        let dialect = Dialect { delimiter: b',', quote: Some(b'"') };
+        for isa in Isa::available() {
+            let (tape, _, _) = scan(isa, dialect, b"5\" pipe,x\n\"a\"b,\"c\"\n", false, 1);
+            assert_eq!(tape.cells, [7, 9, 14, 18]);
+            assert_eq!(tape.records, [2, 4]);
+            assert_eq!(tape.junk, [13]);
+        }
+    }
+}
