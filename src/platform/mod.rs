@@ -47,6 +47,27 @@ pub trait Platform: Send + Sync {
         Ok(())
     }
 
+    /// False where the file lies with the platform already (Yesmail `host.uri`): there is no source, no pass, and
+    /// [`Platform::import`] is called in place of [`Platform::deliver`]. Default true.
+    fn needs_source(&self) -> bool {
+        true
+    }
+
+    /// The setting that makes no sense with `wait: 0` (Yesmail `destination.host.serve`); the job refuses the pair with
+    /// `Usage` before pass one. Default none.
+    fn needs_wait(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Imports what lies with the platform already, where [`Platform::needs_source`] is false.
+    ///
+    /// # Errors
+    /// As [`Platform::deliver`]; `Usage` where the platform knows no such thing.
+    fn import<'a>(&'a self, cx: &'a mut Cx<'_>) -> BoxFuture<'a, Result<Verdict>> {
+        let _ = cx;
+        Box::pin(async { Err(Error::usage(format!("{}: a source is required", self.name()))) })
+    }
+
     /// Sends, finalises and waits for the verdict.
     fn deliver<'a>(&'a self, measured: &'a Measured, cx: &'a mut Cx<'_>) -> BoxFuture<'a, Result<Verdict>>;
 }

@@ -1,11 +1,106 @@
-//! yesmail
+//! Yesmail: target-list file import. Yesmail fetches the file itself, so it is first made reachable (it lies somewhere
+//! already, is put or sent there, or is served by us), then imported by a ticket, then judged row by row.
+//!
+//! Facts and their sources are in the README beside this file.
 
-use super::{Entry, Platform, Settings};
-use crate::error::Result;
+mod options;
+mod serve;
+
+use super::{BoxFuture, Cx, Entry, JobSeed, Key, KeyKind, Limits, Platform, Settings, Verdict};
+use crate::body::{Frame, Measured};
+use crate::error::{Error, Result};
+use crate::mapping::{Cells, Field, MapSpec, Quoting, Rules, Separator, Shape, ValueSpec};
+use options::{Host, Options};
+use std::sync::OnceLock;
 
 /// The line in the list.
-pub const ENTRY: Entry = Entry { name: "yesmail", keys: &[], map_keys: &[], build: build_entry };
+pub const ENTRY: Entry = Entry { name: "yesmail", keys: options::KEYS, map_keys: MAP_KEYS, build };
 
-fn build_entry(_: &Settings<'_>) -> Result<Box<dyn Platform>> {
-    todo!()
+/// Any other key of the map is a column of the list too.
+const MAP_KEYS: &[Key] = &[Key {
+    name: "id",
+    kind: KeyKind::Any,
+    required: true,
+    default: None,
+    doc: "The member's id; an e-mail address in lower case.",
+}];
+
+/// A destination of this platform.
+struct Yesmail {
+    options: Options,
+    /// The names of the columns in file order, kept from the map for the request's mappings.
+    columns: OnceLock<Vec<String>>,
+}
+
+fn build(settings: &Settings<'_>) -> Result<Box<dyn Platform>> {
+    Ok(Box::new(Yesmail { options: Options::read(settings)?, columns: OnceLock::new() }))
+}
+
+impl Platform for Yesmail {
+    fn name(&self) -> &'static str {
+        ENTRY.name
+    }
+
+    fn shape(&self, map: &MapSpec) -> Result<Shape> {
+        let MapSpec(map) = map;
+        if !map.contains_key("id") {
+            return Err(Error::usage("map.id is required")
+                .with_hint("the column that names the member, mostly the e-mail address in lower case"));
+        }
+        let mut fields = Vec::with_capacity(map.len());
+        for (name, value) in map {
+            check_name(name, &self.options)?;
+            let at = format!("map.{name}");
+            let value = ValueSpec::parse(value, &at, &[])?;
+            fields.push(Field { at, name: name.clone(), value, required: name == "id", rules: Rules::default() });
+        }
+        let _ = self.columns.set(map.keys().cloned().collect());
+        Ok(Shape::Delimited(Cells {
+            fields,
+            header: self.options.headers,
+            separator: self.options.separator,
+            quoting: self.options.quoting,
+            checks: Vec::new(),
+            max_record_bytes: None,
+        }))
+    }
+
+    fn limits(&self) -> Limits {
+        Limits::default()
+    }
+
+    fn frame(&self, _: &JobSeed) -> Frame {
+        Frame::default()
+    }
+
+    fn needs_source(&self) -> bool {
+        !matches!(self.options.host, Host::Uri(_))
+    }
+
+    fn needs_wait(&self) -> Option<&'static str> {
+        matches!(self.options.host, Host::Serve(_)).then_some("destination.host.serve")
+    }
+
+    fn deliver<'a>(&'a self, measured: &'a Measured, cx: &'a mut Cx<'_>) -> BoxFuture<'a, Result<Verdict>> {
+        let _ = (measured, cx);
+        Box::pin(async { Err(Error::usage("yesmail: no delivery yet")) })
+    }
+}
+
+/// A column's name stands in the request, and in the header line where there is one.
+fn check_name(name: &str, options: &Options) -> Result<()> {
+    if name.is_empty() || name.chars().any(char::is_control) {
+        return Err(Error::usage("map: a column's name must not be empty nor hold a control character"));
+    }
+    if options.headers && options.quoting == Quoting::Never {
+        let separator = match options.separator {
+            Separator::Byte(byte) => name.as_bytes().contains(&byte),
+            Separator::Auto => false,
+        };
+        if separator || name.contains('"') {
+            return Err(Error::usage(format!("map.{name}: the name would need quotes in the header line"))
+                .with_hint("use another separator, headers: false, or quoting: rfc4180"));
+        }
+    }
+    Ok(())
 }

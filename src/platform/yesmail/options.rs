@@ -1,0 +1,343 @@
+//! The `destination` of a Yesmail job.
+
+use super::serve::Tls;
+use crate::error::{Error, Result};
+use crate::mapping::{Quoting, Separator};
+use crate::platform::{Key, KeyKind, Settings};
+use crate::secret::Secret;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use url::{Host as UrlHost, Url};
+
+/// Yesmail's own address.
+pub(super) const ORIGIN: &str = "https://api.yesmail.com";
+
+/// The keys of `destination`.
+pub(super) const KEYS: &[Key] = &[
+    key("list", KeyKind::Id, true, None, "The target list."),
+    key("api_user", KeyKind::Secret, true, None, "The Api-User header."),
+    key("api_key", KeyKind::Secret, true, None, "The Api-Key header."),
+    key(
+        "import_type",
+        KeyKind::OneOf(&["update", "ignore", "replace"]),
+        false,
+        Some("update"),
+        "What happens to members that exist: merged, left alone or overwritten.",
+    ),
+    key(
+        "error_threshold",
+        KeyKind::Any,
+        false,
+        Some("0"),
+        "Failed rows at which the import stops: a whole number (0: never) or a share like \"5%\".",
+    ),
+    key("headers", KeyKind::Bool, false, Some("true"), "Whether the file has a header line."),
+    key(
+        "separator",
+        KeyKind::OneOf(&["auto", ",", "\t", "|", ";"]),
+        false,
+        Some("auto"),
+        "Between cells; auto: the first of tab, pipe, semicolon, comma that occurs in no value.",
+    ),
+    key(
+        "quoting",
+        KeyKind::OneOf(&["rfc4180", "never"]),
+        false,
+        Some("rfc4180"),
+        "never: a value that would need quotes rejects the row.",
+    ),
+    key("response_uri", KeyKind::Text, false, None, "Passed on: where Yesmail posts the final status."),
+    key("response_ref", KeyKind::Id, false, None, "Passed on: your own reference of the ticket."),
+    key("host", KeyKind::Object(HOST_KEYS), true, None, "Where Yesmail fetches the file from: exactly one of."),
+];
+
+const HOST_KEYS: &[Key] = &[
+    key("uri", KeyKind::Any, false, None, "It lies there already: nothing is converted or sent, only imported."),
+    key("put", KeyKind::Object(PUT_KEYS), false, None, "Sent with HTTP PUT first."),
+    key("ftp", KeyKind::Object(FTP_KEYS), false, None, "Sent by FTP first: a temporary name, SIZE compared, renamed."),
+    key("serve", KeyKind::Object(SERVE_KEYS), false, None, "Served by this process until the ticket is final."),
+];
+
+const PUT_KEYS: &[Key] = &[
+    key("url", KeyKind::Secret, true, None, "Where the file is put; a presigned URL does."),
+    key("fetch_url", KeyKind::Any, true, None, "Where Yesmail fetches it; may hold user:password."),
+];
+
+const FTP_KEYS: &[Key] = &[
+    key("url", KeyKind::Secret, true, None, "ftp://user@host/dir/list.csv; no user: anonymous."),
+    key("password", KeyKind::Secret, false, None, "The user's password."),
+];
+
+const SERVE_KEYS: &[Key] = &[
+    key("listen", KeyKind::Text, true, None, "Address and port to listen on."),
+    key(
+        "public_url",
+        KeyKind::Text,
+        false,
+        Some("auto"),
+        "Scheme, host and port as Yesmail sees them; auto: the address listened on.",
+    ),
+    key("tls_cert", KeyKind::Text, false, None, "PEM file of the certificate chain."),
+    key("tls_key", KeyKind::Text, false, None, "PEM file of its private key."),
+];
+
+const fn key(
+    name: &'static str,
+    kind: KeyKind,
+    required: bool,
+    default: Option<&'static str>,
+    doc: &'static str,
+) -> Key {
+    Key { name, kind, required, default, doc }
+}
+
+/// What a job's `destination` says.
+#[derive(Debug)]
+pub(super) struct Options {
+    /// The API's scheme, host and port.
+    pub(super) origin: Url,
+    pub(super) list: String,
+    pub(super) api_user: Secret,
+    pub(super) api_key: Secret,
+    pub(super) import_type: String,
+    /// As it goes into the request: a number or a text with a percent sign.
+    pub(super) error_threshold: Value,
+    pub(super) headers: bool,
+    pub(super) separator: Separator,
+    pub(super) quoting: Quoting,
+    pub(super) response_uri: Option<String>,
+    pub(super) response_ref: Option<String>,
+    pub(super) host: Host,
+}
+
+/// Where Yesmail fetches the file from.
+#[derive(Debug)]
+pub(super) enum Host {
+    /// It lies there already.
+    Uri(Secret),
+    /// Put there by us.
+    Put { url: Secret, fetch_url: Secret },
+    /// Sent there by us.
+    Ftp { url: Secret, password: Option<Secret> },
+    /// Served by us.
+    Serve(ServeOptions),
+}
+
+/// `host.serve`.
+#[derive(Debug)]
+pub(super) struct ServeOptions {
+    pub(super) listen: SocketAddr,
+    /// `None`: the address listened on.
+    pub(super) public_url: Option<Url>,
+    /// The PEM files of chain and key.
+    pub(super) tls: Option<(PathBuf, PathBuf)>,
+}
+
+impl ServeOptions {
+    /// Reads the certificate, where there is one.
+    pub(super) fn load_tls(&self) -> Result<Option<Tls>> {
+        self.tls.as_ref().map(|(cert, key)| Tls::load(cert, key)).transpose()
+    }
+}
+
+impl Options {
+    pub(super) fn read(settings: &Settings<'_>) -> Result<Options> {
+        let origin = match settings.opt_text("base_url")? {
+            None => ORIGIN.to_owned(),
+            Some(url) => url,
+        };
+        let origin = origin_of(&origin, "destination.base_url")?;
+        let list = settings.text("list")?;
+        if list.is_empty() || list.chars().any(char::is_control) {
+            return Err(Error::usage("destination.list must be a name without control characters"));
+        }
+        let options = Options {
+            origin,
+            list,
+            api_user: settings.secret("api_user")?,
+            api_key: settings.secret("api_key")?,
+            import_type: one_of(settings, "import_type", "update", &["update", "ignore", "replace"])?,
+            error_threshold: threshold(settings.get("error_threshold"))?,
+            headers: settings.bool_or("headers", true)?,
+            separator: separator(settings)?,
+            quoting: match one_of(settings, "quoting", "rfc4180", &["rfc4180", "never"])?.as_str() {
+                "never" => Quoting::Never,
+                _ => Quoting::Rfc4180,
+            },
+            response_uri: settings.opt_text("response_uri")?,
+            response_ref: settings.opt_text("response_ref")?,
+            host: host(settings)?,
+        };
+        for (name, secret) in [("api_user", &options.api_user), ("api_key", &options.api_key)] {
+            if !secret.expose().bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+                return Err(Error::usage(format!("destination.{name} holds a character that no header can carry"))
+                    .with_hint("is there a line end at its end?"));
+            }
+        }
+        if let (Host::Serve(serve), false) = (&options.host, options.api_key.expose().is_empty()) {
+            // A check has no credentials, and the TLS key is one.
+            serve.load_tls()?;
+        }
+        Ok(options)
+    }
+}
+
+/// Scheme, host and port of a URL that has nothing else.
+pub(super) fn origin_of(text: &str, at: &str) -> Result<Url> {
+    let wrong = |why: &str| Error::usage(format!("{at} {why}")).with_hint("for example https://api.example.com");
+    let url = Url::parse(text).map_err(|_| wrong("is no URL"))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return Err(wrong("must begin with http:// or https://"));
+    }
+    if !matches!(url.path(), "" | "/")
+        || url.query().is_some()
+        || !url.username().is_empty()
+        || url.password().is_some()
+    {
+        return Err(wrong("must be scheme, host and port alone"));
+    }
+    Ok(url)
+}
+
+/// Whether a URL's host is this machine.
+pub(super) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(UrlHost::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(UrlHost::Ipv4(ip)) => ip.is_loopback(),
+        Some(UrlHost::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
+}
+
+fn one_of(settings: &Settings<'_>, key: &str, default: &str, allowed: &[&str]) -> Result<String> {
+    let value = settings.opt_text(key)?.unwrap_or_else(|| default.to_owned());
+    if allowed.contains(&value.as_str()) {
+        return Ok(value);
+    }
+    Err(Error::usage(format!("{}.{key} must be one of {}", settings.at, allowed.join(", "))))
+}
+
+fn separator(settings: &Settings<'_>) -> Result<Separator> {
+    match settings.opt_text("separator")?.as_deref() {
+        None | Some("auto") => Ok(Separator::Auto),
+        Some(",") => Ok(Separator::Byte(b',')),
+        Some("\t" | "\\t") => Ok(Separator::Byte(b'\t')),
+        Some("|") => Ok(Separator::Byte(b'|')),
+        Some(";") => Ok(Separator::Byte(b';')),
+        Some(_) => Err(Error::usage("destination.separator must be one of auto, \",\", \"\\t\", \"|\", \";\"")),
+    }
+}
+
+/// A whole number goes out as a number, a share as a text with its sign, as the vendor asks.
+fn threshold(value: Option<&Value>) -> Result<Value> {
+    let wrong = || {
+        Error::usage("destination.error_threshold must be a whole number from 0, or a share above 0% and below 100%")
+            .with_hint("write the share in quotes: \"5%\"")
+    };
+    match value {
+        None => Ok(json!(0)),
+        Some(Value::Number(number)) => number.as_u64().map(Value::from).ok_or_else(wrong),
+        Some(Value::String(text)) => {
+            let text = text.trim();
+            let Some(share) = text.strip_suffix('%') else {
+                return text.parse::<u64>().map(Value::from).map_err(|_| wrong());
+            };
+            let share = share.trim_end();
+            let plain = !share.is_empty() && share.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+            match share.parse::<f64>() {
+                Ok(number) if plain && number > 0.0 && number < 100.0 => Ok(json!(format!("{share}%"))),
+                _ => Err(wrong()),
+            }
+        }
+        Some(_) => Err(wrong()),
+    }
+}
+
+fn host(settings: &Settings<'_>) -> Result<Host> {
+    let exactly_one = || {
+        Error::usage("destination.host must have exactly one of uri, put, ftp, serve")
+            .with_hint("it says where Yesmail fetches the file from")
+    };
+    let map = settings.opt_object("host")?.ok_or_else(exactly_one)?;
+    let host = Settings { map, at: "destination.host", ..*settings };
+    host.check(HOST_KEYS)?;
+    let given: Vec<&str> = HOST_KEYS.iter().map(|key| key.name).filter(|name| host.get(name).is_some()).collect();
+    let nested = |key: &str, at: &'static str, keys: &[Key]| -> Result<Settings<'_>> {
+        let map = host.opt_object(key)?.ok_or_else(exactly_one)?;
+        let nested = Settings { map, at, ..*settings };
+        nested.check(keys)?;
+        Ok(nested)
+    };
+    match given.as_slice() {
+        ["uri"] => Ok(Host::Uri(address(&host, "uri", &["http", "https", "ftp"])?)),
+        ["put"] => {
+            let put = nested("put", "destination.host.put", PUT_KEYS)?;
+            Ok(Host::Put {
+                url: judged(put.secret("url")?, "destination.host.put.url", &["http", "https"])?,
+                fetch_url: address(&put, "fetch_url", &["http", "https", "ftp"])?,
+            })
+        }
+        ["ftp"] => {
+            let ftp = nested("ftp", "destination.host.ftp", FTP_KEYS)?;
+            Ok(Host::Ftp {
+                url: judged(ftp.secret("url")?, "destination.host.ftp.url", &["ftp"])?,
+                password: ftp.opt_secret("password")?,
+            })
+        }
+        ["serve"] => serve(&nested("serve", "destination.host.serve", SERVE_KEYS)?).map(Host::Serve),
+        _ => Err(exactly_one()),
+    }
+}
+
+fn serve(settings: &Settings<'_>) -> Result<ServeOptions> {
+    let listen: SocketAddr = settings.text("listen")?.parse().map_err(|_| {
+        Error::usage("destination.host.serve.listen must be an address and a port")
+            .with_hint("for example 0.0.0.0:8443")
+    })?;
+    let tls = match (settings.opt_text("tls_cert")?, settings.opt_text("tls_key")?) {
+        (None, None) => None,
+        (Some(cert), Some(key)) => Some((settings.folder.join(cert), settings.folder.join(key))),
+        _ => return Err(Error::usage("destination.host.serve: tls_cert and tls_key go together")),
+    };
+    if tls.is_none() && !listen.ip().is_loopback() {
+        return Err(Error::usage("destination.host.serve without TLS may listen on loopback only")
+            .with_hint("set tls_cert and tls_key, or listen on 127.0.0.1 behind a proxy that speaks TLS"));
+    }
+    let public_url = match settings.opt_text("public_url")?.as_deref() {
+        None | Some("auto") if listen.ip().is_loopback() => None,
+        None | Some("auto") => {
+            return Err(Error::usage("destination.host.serve.public_url: auto serves loopback only")
+                .with_hint("name the address as Yesmail sees it, for example https://etl.example.com:8443"));
+        }
+        Some(text) => {
+            let url = origin_of(text, "destination.host.serve.public_url")?;
+            if url.scheme() == "http" && !is_loopback(&url) {
+                return Err(Error::usage("destination.host.serve.public_url must be https, or loopback")
+                    .with_hint("the list and its password would cross the network in the clear"));
+            }
+            Some(url)
+        }
+    };
+    Ok(ServeOptions { listen, public_url, tls })
+}
+
+/// An address that may be written out, or be a secret as a whole.
+fn address(settings: &Settings<'_>, key: &str, schemes: &[&str]) -> Result<Secret> {
+    let secret = match settings.get(key) {
+        Some(Value::String(text)) => Secret::new(text.as_str()),
+        _ => settings.secret(key)?,
+    };
+    judged(secret, &format!("{}.{key}", settings.at), schemes)
+}
+
+/// Refuses what is no URL of these schemes; an empty text is a secret that was not resolved (`check`).
+fn judged(secret: Secret, at: &str, schemes: &[&str]) -> Result<Secret> {
+    if secret.expose().is_empty() {
+        return Ok(secret);
+    }
+    match Url::parse(secret.expose()) {
+        Ok(url) if schemes.contains(&url.scheme()) && url.host().is_some() => Ok(secret),
+        _ => Err(Error::usage(format!("{at} must be a URL that begins with {}://", schemes.join(":// or ")))),
+    }
+}
