@@ -191,6 +191,7 @@ impl Judgement {
 /// quotas, waits out `Retry-After`.
 pub struct Cx<'a> {
     seed: &'a JobSeed,
+    map: &'a MapSpec,
 }
 
 impl Cx<'_> {
@@ -198,6 +199,12 @@ impl Cx<'_> {
     #[must_use]
     pub fn seed(&self) -> &JobSeed {
         self.seed
+    }
+
+    /// The `map` of the job: what may be repeated, and what must wait for the part before, can depend on it.
+    #[must_use]
+    pub fn map(&self) -> &MapSpec {
+        self.map
     }
 
     /// A small call. A result in the journal is replayed without a call; an intent without a result of an operation that
