@@ -62,8 +62,50 @@ pub struct Request {
     pub url: Secret,
     /// In order; no Content-Length.
     pub headers: Vec<Header>,
-    /// The body; `None`: none at all (a POST then says `Content-Length: 0`).
+    /// The body; `None`: none at all (a POST then says `Content-Length: 0`). Not used by [`Client::upload`].
     pub body: Option<Vec<u8>>,
+    /// Where the URL was taken from an answer: the base URL whose answer it was. Then no http from an https base, and no
+    /// private, loopback or link-local address unless the base is one (judged again on what the name resolves to).
+    pub supplied_by: Option<String>,
+    /// [`Client::upload`] only: one 307 or 308 may be followed, to https or the same origin, if no byte of the body has
+    /// gone out; headers that may hold credentials stay behind. For presigned URLs.
+    pub follow_one: bool,
+}
+
+impl Request {
+    /// A request without headers and body.
+    #[must_use]
+    pub fn new(method: &'static str, url: Secret) -> Request {
+        Request { method, url, headers: Vec::new(), body: None, supplied_by: None, follow_one: false }
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Request {
+        self.headers.push(Header { name: name.to_owned(), value: Secret::new(value) });
+        self
+    }
+
+    /// Sets the body.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Request {
+        self.body = Some(body.into());
+        self
+    }
+
+    /// Says whose answer the URL came from; see [`Request::supplied_by`].
+    #[must_use]
+    pub fn supplied_by(mut self, base_url: &str) -> Request {
+        self.supplied_by = Some(base_url.to_owned());
+        self
+    }
+
+    /// Allows one 307 or 308; see [`Request::follow_one`].
+    #[must_use]
+    pub fn follow_one(mut self) -> Request {
+        self.follow_one = true;
+        self
+    }
 }
 
 /// An answer, its body in memory (at most 1 MiB).
