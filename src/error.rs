@@ -232,6 +232,15 @@ impl Error {
         self
     }
 
+    /// The same error with its message and hint rewritten (secrets taken out); its cause is dropped, for it may say more.
+    #[must_use]
+    pub fn map_text(mut self, rewrite: impl Fn(&str) -> String) -> Error {
+        self.0.message = rewrite(&self.0.message);
+        self.0.hint = self.0.hint.map(|hint| rewrite(&hint));
+        self.0.source = None;
+        self
+    }
+
     /// What was wrong, without place and hint.
     #[must_use]
     pub fn message(&self) -> &str {

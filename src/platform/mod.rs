@@ -2,21 +2,31 @@
 //! reach the network only through [`Cx`], which journals intent before and result after.
 
 pub mod clevertap;
+mod cx;
+mod journal;
+mod judgement;
 pub mod localytics;
 pub mod mediarithmics;
+mod operation;
+mod retry;
+mod scrub;
 pub mod settings;
+mod verdict;
 pub mod yesmail;
 
+pub use cx::{Cx, Judge};
+pub use journal::{Journal, MAX_STORED_FAULTS, MemoryJournal, PartState, Slot, StepState};
+pub use judgement::{Judgement, quoted};
+pub use operation::{Assume, Operation, Quota, Repeat, Step, assumed};
+pub use retry::{Policy, utc};
 pub use settings::{Key, KeyKind, NoSecrets, Secrets, Settings};
+pub use verdict::{FaultAt, Outcome, RowFault, Verdict};
 
-use crate::body::{Frame, Measured, Part};
-use crate::error::{Error, Kind, Result};
+use crate::body::{Frame, Measured};
+use crate::error::{Error, Result};
 use crate::mapping::{MapSpec, Shape};
-use crate::transport::{Answer, Request};
-use serde_json::Value;
 use std::future::Future;
 use std::pin::Pin;
-use std::time::Duration;
 
 /// A boxed future, for trait objects.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -118,185 +128,4 @@ impl JobSeed {
     pub fn fill(&self, name: &str) -> String {
         name.replace("{date}", &self.date).replace("{run}", &self.run_id)
     }
-}
-
-/// What repeating an operation does; see the repeat matrix.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Repeat {
-    /// The final state is the same.
-    Always,
-    /// An orphan without data may be left: repeated once after a lost answer.
-    Once,
-    /// The result could change: a lost answer is doubt.
-    Never,
-}
-
-/// A kind of call: its name in the journal and what may be done about faults.
-#[derive(Clone, Debug)]
-pub struct Operation {
-    /// In the journal, with the part's index where there are several: `get-url`, `put/0`.
-    pub name: String,
-    /// Whether it may be repeated.
-    pub repeat: Repeat,
-    /// Counted against a quota: each attempt takes one.
-    pub quota: Option<Quota>,
-}
-
-/// A quota that the platform counts in a rolling window, shared by all runs and processes on one state directory.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Quota {
-    /// What it counts by, secrets hashed: `localytics-profiles/<hash of the key>`.
-    pub key: String,
-    /// At most that many…
-    pub limit: u32,
-    /// … in so long.
-    pub window: Duration,
-}
-
-/// What came of a step.
-#[derive(Debug)]
-pub enum Step {
-    /// An answer that the platform's judge took for success, now or in an earlier run of this job (replayed): what the
-    /// judge made of it.
-    Done(Value),
-    /// It must not be repeated and got no answer: the run ends with 21.
-    InDoubt(Error),
-}
-
-/// A platform's view of an answer.
-#[derive(Debug)]
-pub enum Judgement {
-    /// Success; the value is journaled and replayed on resume.
-    Done(Value),
-    /// A passing fault (429, 503, "come back later"): repeated whatever the operation, after `Retry-After`.
-    Retry(Error),
-    /// A fault that leaves open whether it was done (500, 502, 504, unreadable answer to a creating call): repeated
-    /// or in doubt by the operation's [`Repeat`].
-    Unclear(Error),
-    /// Refused for good.
-    Fail(Error),
-}
-
-impl Judgement {
-    /// The usual reading of a status other than 2xx: 429 and 503 retry (with `Retry-After`), other 5xx and 408 unclear, 401 and 403
-    /// `Credentials`, 3xx and other 4xx `Refused`. `what` names the call, for the message; the body is quoted, made printable.
-    #[must_use]
-    pub fn by_status(what: &str, answer: &Answer) -> Judgement {
-        let _ = (what, answer);
-        todo!()
-    }
-}
-
-/// How a platform reaches the network: journals intent before and result after, repeats by the operation's rule, keeps
-/// quotas, waits out `Retry-After`.
-pub struct Cx<'a> {
-    seed: &'a JobSeed,
-    map: &'a MapSpec,
-}
-
-impl Cx<'_> {
-    /// What was drawn for this run.
-    #[must_use]
-    pub fn seed(&self) -> &JobSeed {
-        self.seed
-    }
-
-    /// The `map` of the job: what may be repeated, and what must wait for the part before, can depend on it.
-    #[must_use]
-    pub fn map(&self) -> &MapSpec {
-        self.map
-    }
-
-    /// A small call. A result in the journal is replayed without a call; an intent without a result of an operation that
-    /// must not be repeated is [`Step::InDoubt`] (unless the user assumed).
-    ///
-    /// # Errors
-    /// `Refused`, `Credentials`, `Transient`, … as judged.
-    pub async fn call(
-        &mut self,
-        operation: &Operation,
-        request: &Request,
-        judge: &(dyn Fn(&Answer) -> Judgement + Send + Sync),
-    ) -> Result<Step> {
-        let _ = (operation, request, judge);
-        todo!()
-    }
-
-    /// Sends a part's body, a fresh one each attempt.
-    ///
-    /// # Errors
-    /// As [`Cx::call`]; `SourceChanged`.
-    pub async fn send(
-        &mut self,
-        operation: &Operation,
-        request: &Request,
-        measured: &Measured,
-        part: &Part,
-        frame: &Frame,
-        judge: &(dyn Fn(&Answer) -> Judgement + Send + Sync),
-    ) -> Result<Step> {
-        let _ = (operation, request, measured, part, frame, judge);
-        todo!()
-    }
-
-    /// Asks again and again, 5 s growing to 60 s, until the judge says done; `Retry` means "not yet". Ends with `Pending`
-    /// when the job's `wait` is over.
-    ///
-    /// # Errors
-    /// As [`Cx::call`]; `Pending`.
-    pub async fn poll(
-        &mut self,
-        name: &str,
-        request: &Request,
-        judge: &(dyn Fn(&Answer) -> Judgement + Send + Sync),
-    ) -> Result<Value> {
-        let _ = (name, request, judge);
-        todo!()
-    }
-}
-
-/// How a delivery ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Outcome {
-    /// Done, no failed row.
-    Done,
-    /// Taken, some rows or parts failed.
-    Partial,
-    /// Taken, the import failed.
-    Failed,
-}
-
-/// What the platform made of it.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Verdict {
-    /// How it ended.
-    pub outcome: Outcome,
-    /// What the platform answered: ids and counts, for `platform_result`.
-    pub result: Value,
-}
-
-/// A row that the platform refused: told to [`Cx`] while results are read as a stream, so that it is stored when
-/// the verdict comes.
-#[derive(Clone, Debug)]
-pub struct RowFault {
-    /// Which output record.
-    pub at: FaultAt,
-    /// The vendor's message.
-    pub message: String,
-}
-
-/// Which output record a [`RowFault`] is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FaultAt {
-    /// Index in the whole output, from 0.
-    Index(u64),
-    /// The key (customer id) of the row.
-    Key(String),
-}
-
-#[allow(dead_code)]
-fn kinds_in_use(kind: Kind) -> u8 {
-    kind.exit_code()
 }

@@ -1,0 +1,463 @@
+//! The one way of a platform to the network: intent before the first byte, result after, repeats by the operation's
+//! rule, quotas, waits.
+
+use super::journal::{Journal, PartState, Slot, StepState};
+use super::operation::{Assume, Operation, Quota, Repeat, Step};
+use super::retry::{Budget, Policy, utc};
+use super::scrub::Scrub;
+use super::{JobSeed, Judgement, RowFault};
+use crate::body::{Frame, Measured, Part};
+use crate::error::{Error, Kind, Result};
+use crate::mapping::MapSpec;
+use crate::transport::{Answer, Client, Failed, Reach, Request};
+use serde_json::{Value, json};
+use std::time::{Duration, SystemTime};
+
+/// Judges an answer.
+pub type Judge<'j> = &'j (dyn Fn(&Answer) -> Judgement + Send + Sync);
+
+/// How a platform reaches the network: journals intent before and result after, repeats by the operation's rule, keeps
+/// quotas, waits out `Retry-After`. Cancelled by dropping: an intent then stays in the journal.
+pub struct Cx<'a> {
+    seed: &'a JobSeed,
+    map: &'a MapSpec,
+    journal: &'a dyn Journal,
+    client: &'a Client,
+    policy: Policy,
+    assume: Option<Assume>,
+    wall: fn() -> SystemTime,
+    waited: Duration,
+    group: String,
+}
+
+/// What one attempt came to, before the operation's rule.
+enum Attempt {
+    Done(Value),
+    /// The request never left.
+    Unreached(Error),
+    /// Answered "not now", "not yet": known not to have been done; may be tried again.
+    Passing(Error),
+    /// Not known whether it was done.
+    Unclear(Error),
+    /// Known not to have been done; trying again is of no use.
+    Final(Error),
+}
+
+/// What is to be sent.
+enum Payload<'p> {
+    Small,
+    Body(&'p Measured, &'p Part, &'p Frame),
+}
+
+impl<'a> Cx<'a> {
+    /// The way to the network for one delivery.
+    #[must_use]
+    pub fn new(
+        seed: &'a JobSeed,
+        map: &'a MapSpec,
+        journal: &'a dyn Journal,
+        client: &'a Client,
+        policy: Policy,
+    ) -> Cx<'a> {
+        let group = String::new();
+        Cx { seed, map, journal, client, policy, assume: None, wall: SystemTime::now, waited: Duration::ZERO, group }
+    }
+
+    /// What the user says about calls in doubt.
+    #[must_use]
+    pub fn assuming(mut self, assume: Option<Assume>) -> Cx<'a> {
+        self.assume = assume;
+        self
+    }
+
+    /// Another wall clock, for tests.
+    #[must_use]
+    pub fn with_clock(mut self, wall: fn() -> SystemTime) -> Cx<'a> {
+        self.wall = wall;
+        self
+    }
+
+    /// What was drawn for this run.
+    #[must_use]
+    pub fn seed(&self) -> &JobSeed {
+        self.seed
+    }
+
+    /// The `map` of the job: what may be repeated, and what must wait for the part before, can depend on it.
+    #[must_use]
+    pub fn map(&self) -> &MapSpec {
+        self.map
+    }
+
+    /// For answers that are read as streams; such reads are repeatable and not journaled.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        self.client
+    }
+
+    /// The wall clock.
+    #[must_use]
+    pub fn now(&self) -> SystemTime {
+        (self.wall)()
+    }
+
+    /// True where the job waits for verdicts at all (`wait` above 0).
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        !self.policy.wait.is_zero()
+    }
+
+    /// What is left of the job's `wait`.
+    #[must_use]
+    pub fn wait_left(&self) -> Duration {
+        self.policy.wait.saturating_sub(self.waited)
+    }
+
+    /// Waits; the time counts against the job's `wait`.
+    pub async fn sleep(&mut self, time: Duration) {
+        let began = tokio::time::Instant::now();
+        tokio::time::sleep(time).await;
+        self.waited += began.elapsed();
+    }
+
+    /// Counts time spent waiting for a verdict in another way (serving a file).
+    pub fn count_wait(&mut self, time: Duration) {
+        self.waited += time;
+    }
+
+    /// Freezes a small fact in the journal: an id, a chosen name. Not for secrets.
+    ///
+    /// # Errors
+    /// `Local`.
+    pub fn store(&self, key: &str, value: Value) -> Result<()> {
+        self.journal.store(key, &value)
+    }
+
+    /// A frozen fact, of this or an earlier process of the run.
+    ///
+    /// # Errors
+    /// `Busy`.
+    pub fn load(&self, key: &str) -> Result<Option<Value>> {
+        self.journal.load(key)
+    }
+
+    /// Names what the next [`Cx::fault`]s belong to (`part/0`) and forgets what was stored under that name: call it before
+    /// results are read, which a resumed run does again.
+    ///
+    /// # Errors
+    /// `Local`.
+    pub fn begin_faults(&mut self, group: &str) -> Result<()> {
+        group.clone_into(&mut self.group);
+        self.journal.clear_faults(group)
+    }
+
+    /// Stores a row that the platform rejected, as it is read: nothing is kept in memory.
+    ///
+    /// # Errors
+    /// `Local`.
+    pub fn fault(&self, fault: RowFault) -> Result<()> {
+        self.journal.fault(&self.group, &fault)
+    }
+
+    /// How many rows the platform rejected so far.
+    ///
+    /// # Errors
+    /// `Busy`.
+    pub fn fault_count(&self) -> Result<u64> {
+        self.journal.fault_count()
+    }
+
+    /// The platform has taken a part; its attempts were counted by [`Cx::send`].
+    ///
+    /// # Errors
+    /// `Local`.
+    pub fn part_done(&self, part: &Part, remote_id: Option<String>) -> Result<()> {
+        self.journal.part_done(&PartState {
+            index: part.index,
+            bytes: part.bytes,
+            records: part.records,
+            attempts: 0,
+            remote_id,
+            accepted: true,
+        })
+    }
+
+    /// Counts one more beginning of a part's body where [`Cx::send`] does not (FTP, serving).
+    ///
+    /// # Errors
+    /// `Local`.
+    pub fn part_attempt(&self, part: &Part) -> Result<()> {
+        self.journal.part_attempt(part.index)
+    }
+
+    /// A warning, for the log and the report.
+    ///
+    /// # Errors
+    /// `Local`.
+    pub fn note(&self, text: &str) -> Result<()> {
+        tracing::warn!("{text}");
+        self.journal.note(text)
+    }
+
+    /// True where the step was tried and its result is not known; asked before [`Cx::call`], it tells a repetition that
+    /// the user ordered from a first try.
+    ///
+    /// # Errors
+    /// `Busy`.
+    pub fn in_doubt(&self, name: &str) -> Result<bool> {
+        Ok(matches!(self.journal.step(name)?, StepState::Intent(_)))
+    }
+
+    /// The result of a step, where it has one.
+    ///
+    /// # Errors
+    /// `Busy`.
+    pub fn result_of(&self, name: &str) -> Result<Option<Value>> {
+        Ok(match self.journal.step(name)? {
+            StepState::Done(value) => Some(value),
+            _ => None,
+        })
+    }
+
+    /// Writes a step's result that was reached otherwise (FTP, serving).
+    ///
+    /// # Errors
+    /// `Local`.
+    pub fn record(&self, name: &str, value: &Value) -> Result<()> {
+        self.journal.result(name, value)
+    }
+
+    /// Takes a step back to new: what it gave has gone stale (an expired URL).
+    ///
+    /// # Errors
+    /// `Local`.
+    pub fn forget(&self, name: &str) -> Result<()> {
+        self.journal.forget(name)
+    }
+
+    /// A small call. A result in the journal is replayed without a call; an intent without a result of an operation that
+    /// must not be repeated is [`Step::InDoubt`] (unless the user assumed).
+    ///
+    /// # Errors
+    /// `Refused`, `Credentials`, `Transient`, … as judged.
+    pub async fn call(&mut self, operation: &Operation, request: &Request, judge: Judge<'_>) -> Result<Step> {
+        self.step(operation, request, Payload::Small, judge).await
+    }
+
+    /// Sends a part's body, a fresh one each attempt.
+    ///
+    /// # Errors
+    /// As [`Cx::call`]; `SourceChanged`.
+    pub async fn send(
+        &mut self,
+        operation: &Operation,
+        request: &Request,
+        measured: &Measured,
+        part: &Part,
+        frame: &Frame,
+        judge: Judge<'_>,
+    ) -> Result<Step> {
+        self.step(operation, request, Payload::Body(measured, part, frame), judge).await
+    }
+
+    async fn step(
+        &self,
+        operation: &Operation,
+        request: &Request,
+        payload: Payload<'_>,
+        judge: Judge<'_>,
+    ) -> Result<Step> {
+        let name = operation.name.as_str();
+        let mut lost = match self.journal.step(name)? {
+            StepState::Done(value) => return Ok(Step::Done(value)),
+            StepState::New => 0,
+            StepState::Intent(facts) => {
+                let lost = facts.get("lost").and_then(Value::as_u64).unwrap_or(0) + 1;
+                match (self.assume, may_repeat(operation.repeat, lost)) {
+                    (Some(Assume::Done), false) => {
+                        let value = json!({"assumed": "done"});
+                        self.journal.result(name, &value)?;
+                        return Ok(Step::Done(value));
+                    }
+                    (Some(Assume::Repeat), false) => 0,
+                    (None, false) => return Ok(Step::InDoubt(doubt(name, None))),
+                    (_, true) => lost,
+                }
+            }
+        };
+        let scrub = Scrub::of(request);
+        let mut budget = Budget::new(&self.policy, format!("{}/{name}", self.seed.random));
+        loop {
+            if let Some(quota) = &operation.quota {
+                self.take_slot(quota).await?;
+            }
+            self.journal.intent(name, &json!({"lost": lost}))?;
+            let error = match self.attempt(request, &payload, judge).await? {
+                Attempt::Done(value) => {
+                    self.journal.result(name, &value)?;
+                    return Ok(Step::Done(value));
+                }
+                Attempt::Final(error) => {
+                    self.journal.forget(name)?;
+                    return Err(scrub.error(error));
+                }
+                Attempt::Unreached(error) | Attempt::Passing(error) => {
+                    if lost == 0 {
+                        self.journal.forget(name)?;
+                    }
+                    error
+                }
+                Attempt::Unclear(error) => {
+                    lost += 1;
+                    if !may_repeat(operation.repeat, lost) {
+                        return Ok(Step::InDoubt(doubt(name, Some(scrub.error(error)))));
+                    }
+                    self.journal.intent(name, &json!({"lost": lost}))?;
+                    error
+                }
+            };
+            let (wait, error) = budget.next_wait(scrub.error(error), self.now())?;
+            tracing::warn!(
+                step = name,
+                attempt = budget.failed(),
+                wait_seconds = wait.as_secs_f64(),
+                "{error}; trying again in {:.1} s",
+                wait.as_secs_f64()
+            );
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// One attempt. An error is one of our own body or of the journal.
+    async fn attempt(&self, request: &Request, payload: &Payload<'_>, judge: Judge<'_>) -> Result<Attempt> {
+        let answer = match payload {
+            Payload::Small => self.client.call(request).await,
+            Payload::Body(measured, part, frame) => {
+                self.journal.part_attempt(part.index)?;
+                self.client.upload(request, measured.body(part, frame)).await
+            }
+        };
+        Ok(match answer {
+            Ok(answer) => match judge(&answer) {
+                Judgement::Done(value) => Attempt::Done(value),
+                Judgement::Retry(error) => Attempt::Passing(error),
+                Judgement::Unclear(error) => Attempt::Unclear(error),
+                Judgement::Fail(error) => Attempt::Final(error),
+            },
+            Err(Failed { reach, error }) => match reach {
+                Reach::NotConnected => Attempt::Unreached(error),
+                Reach::Lost | Reach::EarlySuccess => Attempt::Unclear(error),
+                // an incomplete request cannot have been taken
+                Reach::Body | Reach::Permanent => Attempt::Final(error),
+            },
+        })
+    }
+
+    /// Takes a slot of a quota; waits for it as long as the job allows.
+    async fn take_slot(&self, quota: &Quota) -> Result<()> {
+        let mut waited = Duration::ZERO;
+        loop {
+            let now = self.now();
+            let free = match self.journal.quota_take(quota, now)? {
+                Slot::Granted => return Ok(()),
+                Slot::WaitUntil(free) => free,
+            };
+            let wait = free.duration_since(now).unwrap_or_default().max(Duration::from_millis(10));
+            if waited + wait > self.policy.max_quota_wait {
+                let message = format!(
+                    "{} allows {} calls in {} s and all are used; the next slot is free at {}",
+                    quota.key.split('/').next().unwrap_or_default(),
+                    quota.limit,
+                    quota.window.as_secs(),
+                    utc(free)
+                );
+                let hint = format!("run the job again after {}, or raise upload.max_quota_wait", utc(free));
+                return Err(Error::new(Kind::Transient, message).with_retry_after(wait).with_hint(hint));
+            }
+            tracing::warn!("{}: all {} calls are used; waiting until {}", quota.key, quota.limit, utc(free));
+            tokio::time::sleep(wait).await;
+            waited += wait;
+        }
+    }
+
+    /// Asks again and again, 1 s growing to 60 s, until the judge says done; `Retry` means "not yet" (its `Retry-After` is
+    /// honoured). Ends with `Pending` when the job's `wait` is over. The value is journaled and replayed.
+    ///
+    /// # Errors
+    /// As [`Cx::call`]; `Pending`.
+    pub async fn poll(&mut self, name: &str, request: &Request, judge: Judge<'_>) -> Result<Value> {
+        self.poll_within(&Operation::new(name, Repeat::Always), request, judge).await
+    }
+
+    /// As [`Cx::poll`], each question counted against the operation's quota.
+    ///
+    /// # Errors
+    /// As [`Cx::poll`].
+    pub async fn poll_within(&mut self, operation: &Operation, request: &Request, judge: Judge<'_>) -> Result<Value> {
+        let name = operation.name.as_str();
+        if let StepState::Done(value) = self.journal.step(name)? {
+            return Ok(value);
+        }
+        let scrub = Scrub::of(request);
+        let mut interval = Duration::from_secs(1);
+        let policy = self.policy.clone();
+        let mut budget = Budget::new(&policy, format!("{}/{name}", self.seed.random));
+        loop {
+            let began = tokio::time::Instant::now();
+            if let Some(quota) = &operation.quota {
+                self.take_slot(quota).await?;
+            }
+            let attempt = self.attempt(request, &Payload::Small, judge).await?;
+            self.waited += began.elapsed();
+            let (wait, error) = match attempt {
+                Attempt::Done(value) => {
+                    self.journal.result(name, &value)?;
+                    return Ok(value);
+                }
+                Attempt::Final(error) => return Err(scrub.error(error)),
+                Attempt::Passing(error) => {
+                    budget = Budget::new(&policy, format!("{}/{name}", self.seed.random));
+                    let wait = interval.max(error.retry_after().unwrap_or_default());
+                    interval = (interval * 3 / 2).min(Duration::from_secs(60));
+                    tracing::debug!(step = name, "{error}; asking again in {:.1} s", wait.as_secs_f64());
+                    (wait, scrub.error(error))
+                }
+                Attempt::Unreached(error) | Attempt::Unclear(error) => {
+                    let (wait, error) = budget.next_wait(scrub.error(error), (self.wall)())?;
+                    tracing::warn!(step = name, "{error}; asking again in {:.1} s", wait.as_secs_f64());
+                    (wait, error)
+                }
+            };
+            let left = self.wait_left();
+            if left.is_zero() {
+                return Err(pending(&error));
+            }
+            self.sleep(wait.min(left)).await;
+        }
+    }
+}
+
+/// Whether an operation whose answer was lost `lost` times may be tried again.
+fn may_repeat(repeat: Repeat, lost: u64) -> bool {
+    match repeat {
+        Repeat::Always => true,
+        Repeat::Once => lost <= 1,
+        Repeat::Never => false,
+    }
+}
+
+fn doubt(name: &str, cause: Option<Error>) -> Error {
+    let why = cause.map_or_else(|| "an earlier run of this job got no answer".to_owned(), |error| error.to_string());
+    Error::new(
+        Kind::InDoubt,
+        format!("step {name} must not be repeated and it is not known whether the platform did it: {why}"),
+    )
+    .with_hint(
+        "look at the platform, then resume the run with --assume done (it is there) or --assume repeat (it is not)",
+    )
+}
+
+fn pending(last: &Error) -> Error {
+    Error::new(Kind::Pending, format!("accepted, but no verdict within the job's wait: {last}"))
+        .with_hint("resume the run to go on waiting")
+}

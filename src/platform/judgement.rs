@@ -1,0 +1,125 @@
+//! A platform's view of an answer.
+
+use crate::error::{Error, Kind};
+use crate::secret::printable;
+use crate::transport::Answer;
+use serde_json::Value;
+
+/// A platform's view of an answer.
+#[derive(Debug)]
+pub enum Judgement {
+    /// Success; the value is journaled and replayed on resume.
+    Done(Value),
+    /// A passing fault (429, 503, "come back later"): repeated whatever the operation, after `Retry-After`.
+    Retry(Error),
+    /// A fault that leaves open whether it was done (500, 502, 504, unreadable answer to a creating call): repeated
+    /// or in doubt by the operation's [`super::Repeat`].
+    Unclear(Error),
+    /// Refused for good.
+    Fail(Error),
+}
+
+/// How much of an answer a message quotes, in characters.
+const QUOTED_CHARS: usize = 500;
+
+impl Judgement {
+    /// The usual reading of a status other than 2xx: 429 and 503 retry (with `Retry-After`), other 5xx and 408 unclear, 401 and 403
+    /// `Credentials`, 3xx and other 4xx `Refused`. `what` names the call, for the message; the body is quoted, made printable.
+    #[must_use]
+    pub fn by_status(what: &str, answer: &Answer) -> Judgement {
+        Judgement::by_status_saying(what, answer, &quoted(answer))
+    }
+
+    /// As [`Judgement::by_status`], with the platform's words in place of the body.
+    #[must_use]
+    pub fn by_status_saying(what: &str, answer: &Answer, says: &str) -> Judgement {
+        let status = answer.status;
+        let says = printable(says);
+        let message = |verb: &str| match says.is_empty() {
+            true => format!("{what}: {verb} with status {status}"),
+            false => format!("{what}: {verb} with status {status}: {says}"),
+        };
+        match status {
+            429 | 503 => {
+                let error = Error::new(Kind::Transient, message("put off"));
+                Judgement::Retry(match answer.retry_after() {
+                    Some(wait) => error.with_retry_after(wait),
+                    None => error,
+                })
+            }
+            408 | 500.. => {
+                let error = Error::new(Kind::Transient, message("failed"));
+                Judgement::Unclear(match answer.retry_after() {
+                    Some(wait) => error.with_retry_after(wait),
+                    None => error,
+                })
+            }
+            401 | 403 => Judgement::Fail(
+                Error::new(Kind::Credentials, message("refused"))
+                    .with_hint("check the credentials of the destination and what they are allowed to do"),
+            ),
+            300..=399 => Judgement::Fail(
+                Error::new(
+                    Kind::Refused,
+                    format!("{what}: redirected with status {status}; redirects are not followed"),
+                )
+                .with_hint("check base_url or the region of the destination"),
+            ),
+            _ => Judgement::Fail(Error::new(Kind::Refused, message("refused"))),
+        }
+    }
+}
+
+/// The body of an answer as a message may quote it: one line, printable, cut.
+#[must_use]
+pub fn quoted(answer: &Answer) -> String {
+    let text = String::from_utf8_lossy(&answer.body);
+    let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some((cut, _)) = line.char_indices().nth(QUOTED_CHARS) {
+        line.truncate(cut);
+        line.push('…');
+    }
+    printable(&line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16) -> Answer {
+        Answer { status, headers: Vec::new(), body: b"  why \n not\x1b[1m ".to_vec() }
+    }
+
+    #[test]
+    fn statuses_fall_into_classes() {
+        let class = |status| match Judgement::by_status("x", &answer(status)) {
+            Judgement::Done(_) => "done".to_owned(),
+            Judgement::Retry(_) => "retry".to_owned(),
+            Judgement::Unclear(_) => "unclear".to_owned(),
+            Judgement::Fail(error) => error.kind().name().to_owned(),
+        };
+        for (status, want) in [
+            (429, "retry"),
+            (503, "retry"),
+            (408, "unclear"),
+            (500, "unclear"),
+            (502, "unclear"),
+            (504, "unclear"),
+            (401, "credentials"),
+            (403, "credentials"),
+            (302, "refused"),
+            (400, "refused"),
+            (404, "refused"),
+            (413, "refused"),
+        ] {
+            assert_eq!(class(status), want, "{status}");
+        }
+    }
+
+    #[test]
+    fn the_body_is_quoted_on_one_line_without_control_characters() {
+        assert_eq!(quoted(&answer(400)), "why not\\u{1b}[1m");
+        let long = Answer { status: 400, headers: Vec::new(), body: vec![b'x'; 9000] };
+        assert_eq!(quoted(&long).chars().count(), QUOTED_CHARS + 1);
+    }
+}

@@ -1,0 +1,91 @@
+//! What a call to a platform is: its name in the journal, what repeating it does, what it is counted against.
+
+use crate::error::Error;
+use serde_json::Value;
+use std::time::Duration;
+
+/// What repeating an operation does; see the repeat matrix of each platform's README.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeat {
+    /// The final state is the same.
+    Always,
+    /// An orphan without data may be left: repeated once after a lost answer.
+    Once,
+    /// The result could change: a lost answer is doubt.
+    Never,
+}
+
+/// A kind of call: its name in the journal and what may be done about faults.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    /// In the journal, with the part's index where there are several: `get-url`, `put/0`.
+    pub name: String,
+    /// Whether it may be repeated.
+    pub repeat: Repeat,
+    /// Counted against a quota: each attempt takes one.
+    pub quota: Option<Quota>,
+}
+
+impl Operation {
+    /// An operation without a quota.
+    #[must_use]
+    pub fn new(name: impl Into<String>, repeat: Repeat) -> Operation {
+        Operation { name: name.into(), repeat, quota: None }
+    }
+
+    /// Counts each attempt against `quota`.
+    #[must_use]
+    pub fn with_quota(mut self, quota: Quota) -> Operation {
+        self.quota = Some(quota);
+        self
+    }
+}
+
+/// A quota that the platform counts in a rolling window, shared by all runs and processes on one state directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// What it counts by, secrets hashed: `localytics-profiles/<hash of the key>`.
+    pub key: String,
+    /// At most that many…
+    pub limit: u32,
+    /// … in so long.
+    pub window: Duration,
+}
+
+/// What came of a step.
+#[derive(Debug)]
+pub enum Step {
+    /// An answer that the platform's judge took for success, now or in an earlier run of this job (replayed): what the
+    /// judge made of it. Where the user resumed with `--assume done`, it is `{"assumed":"done"}`: see [`assumed`].
+    Done(Value),
+    /// It must not be repeated and got no answer: the run ends with 21.
+    InDoubt(Error),
+}
+
+impl Step {
+    /// The value of a step that was done; doubt becomes the error that ends the run with 21.
+    ///
+    /// # Errors
+    /// `InDoubt`.
+    pub fn done(self) -> Result<Value, Error> {
+        match self {
+            Step::Done(value) => Ok(value),
+            Step::InDoubt(error) => Err(error),
+        }
+    }
+}
+
+/// True where a step's value stands for an answer that never came and that the user took for given.
+#[must_use]
+pub fn assumed(value: &Value) -> bool {
+    value.get("assumed").is_some()
+}
+
+/// What the user says about a call in doubt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Assume {
+    /// The platform did it: go on behind it.
+    Done,
+    /// The platform did not: do it again.
+    Repeat,
+}

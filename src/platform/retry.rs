@@ -1,0 +1,117 @@
+//! When a failed attempt is repeated, and after how long. Knows no platform; keeps no clock.
+
+use crate::error::{Error, Kind};
+use std::time::{Duration, SystemTime};
+
+/// `upload` and `wait` of a job, as far as repeating and waiting go.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Policy {
+    /// Attempts of a call, the first counted; default 5.
+    pub attempts: u32,
+    /// From the first fault of a call: no attempt begins later; default 2 h.
+    pub give_up_after: Duration,
+    /// A longer wait for a slot of a quota ends the run with 20; default 15 min.
+    pub max_quota_wait: Duration,
+    /// For the platform's verdict, over all parts; zero: do not wait. Default 30 min.
+    pub wait: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Policy {
+        Policy {
+            attempts: 5,
+            give_up_after: Duration::from_secs(2 * 3600),
+            max_quota_wait: Duration::from_secs(15 * 60),
+            wait: Duration::from_secs(30 * 60),
+        }
+    }
+}
+
+/// First back-off; doubles with each attempt.
+const FIRST: Duration = Duration::from_secs(1);
+/// Longest back-off.
+const LONGEST: Duration = Duration::from_secs(60);
+/// Even full jitter leaves the other side that long.
+const SHORTEST: Duration = Duration::from_millis(100);
+
+/// The wait after attempt `attempt` (from 1): 1 s doubling to 60 s with full jitter, drawn from `seed`, so that the same
+/// run waits alike.
+#[must_use]
+pub(super) fn back_off(seed: &str, attempt: u32) -> Duration {
+    let most = FIRST.saturating_mul(1u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX)).min(LONGEST);
+    let drawn = most.as_nanos() as u64;
+    let jittered = Duration::from_nanos(draw(seed, attempt) % drawn.max(1));
+    jittered.max(SHORTEST)
+}
+
+/// FNV-1a and a splitmix finaliser: spread, not secrecy.
+fn draw(seed: &str, attempt: u32) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325u64;
+    for byte in seed.bytes().chain(attempt.to_le_bytes()) {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    }
+    hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    hash ^ (hash >> 31)
+}
+
+/// The count of attempts of one call.
+pub(super) struct Budget<'a> {
+    policy: &'a Policy,
+    seed: String,
+    failed: u32,
+    first_fault: Option<tokio::time::Instant>,
+}
+
+impl<'a> Budget<'a> {
+    pub(super) fn new(policy: &'a Policy, seed: String) -> Budget<'a> {
+        Budget { policy, seed, failed: 0, first_fault: None }
+    }
+
+    /// After a failed attempt that may be repeated: how long to wait before the next.
+    ///
+    /// # Errors
+    /// `Transient`: attempts or time are used up, or the other side asks for a longer wait than is left.
+    pub(super) fn next_wait(&mut self, error: Error, wall: SystemTime) -> Result<(Duration, Error), Error> {
+        let now = tokio::time::Instant::now();
+        let first = *self.first_fault.get_or_insert(now);
+        self.failed += 1;
+        let left = (first + self.policy.give_up_after).saturating_duration_since(now);
+        let asked = error.retry_after();
+        let wait = back_off(&self.seed, self.failed).max(asked.unwrap_or_default());
+        if asked.is_some() && wait > left {
+            let hint = format!("run the job again after {}", utc(wall + wait));
+            return Err(error.into_kind(Kind::Transient).with_hint(hint));
+        }
+        if self.failed >= self.policy.attempts || wait > left {
+            let attempts = self.failed;
+            let plural = if attempts == 1 { "" } else { "s" };
+            let mut hint = format!("given up after {attempts} attempt{plural}; run the job again or resume it");
+            if let Some(asked) = asked {
+                hint = format!("{hint}, after {}", utc(wall + asked));
+            }
+            return Err(error.into_kind(Kind::Transient).with_hint(hint));
+        }
+        Ok((wait, error))
+    }
+
+    /// Failed attempts so far.
+    pub(super) fn failed(&self) -> u32 {
+        self.failed
+    }
+}
+
+/// A moment as people and logs read it: `2026-11-21T01:55:00Z`.
+#[must_use]
+pub fn utc(at: SystemTime) -> String {
+    let seconds = match at.duration_since(SystemTime::UNIX_EPOCH) {
+        // rounded up: who comes at the named second is not too early
+        Ok(since) => since.as_secs() + u64::from(since.subsec_nanos() > 0),
+        Err(_) => 0,
+    };
+    i64::try_from(seconds)
+        .ok()
+        .and_then(|seconds| chrono::DateTime::from_timestamp(seconds, 0))
+        .map_or_else(|| "a far day".to_owned(), |at| at.format("%Y-%m-%dT%H:%M:%SZ").to_string())
+}

@@ -1,0 +1,52 @@
+//! What a platform made of a delivery.
+
+use serde_json::Value;
+
+/// How a delivery ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// Done, no failed row.
+    Done,
+    /// Taken, some rows or parts failed.
+    Partial,
+    /// Taken, the import failed.
+    Failed,
+}
+
+/// What the platform made of it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Verdict {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What the platform answered: ids and counts, for `platform_result`.
+    pub result: Value,
+}
+
+impl Verdict {
+    /// A verdict.
+    #[must_use]
+    pub fn new(outcome: Outcome, result: Value) -> Verdict {
+        Verdict { outcome, result }
+    }
+}
+
+/// A row that the platform refused: told to [`super::Cx`] while results are read as a stream, so that it is stored when
+/// the verdict comes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowFault {
+    /// Which output record.
+    pub at: FaultAt,
+    /// The vendor's message.
+    pub message: String,
+}
+
+/// Which output record a [`RowFault`] is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FaultAt {
+    /// Index in the whole output, from 0.
+    Index(u64),
+    /// The key (customer id) of the row.
+    Key(String),
+}
