@@ -197,6 +197,27 @@ impl<'a> Settings<'a> {
             .transpose()
     }
 
+    /// `base_url` where it is given, else `own`: what stands before the platform's paths, without a slash at its end.
+    ///
+    /// # Errors
+    /// `Usage`: no http or https address; user-info, a query or a fragment in it.
+    pub fn base_url(&self, own: &str) -> Result<String> {
+        let Some(text) = self.opt_text("base_url")? else { return Ok(own.trim_end_matches('/').to_owned()) };
+        let plain = url::Url::parse(&text).is_ok_and(|url| {
+            matches!(url.scheme(), "http" | "https")
+                && url.has_host()
+                && url.username().is_empty()
+                && url.password().is_none()
+                && url.query().is_none()
+                && url.fragment().is_none()
+        });
+        if !plain {
+            let want = "an http or https address like https://127.0.0.1:8080, without user, query or fragment";
+            return Err(self.wrong("base_url", want));
+        }
+        Ok(text.trim_end_matches('/').to_owned())
+    }
+
     /// A nested mapping.
     ///
     /// # Errors
@@ -258,6 +279,24 @@ pub fn duration(value: &Value) -> Option<Duration> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_base_url_is_an_address_and_holds_no_secret() {
+        let read = |value: Value| {
+            let map = Map::from_iter([("base_url".to_owned(), value)]);
+            let folder = std::path::Path::new("");
+            Settings { map: &map, at: "destination", secrets: &NoSecrets, folder }.base_url("https://own.example/")
+        };
+        assert_eq!(read(Value::Null).unwrap(), "https://own.example");
+        assert_eq!(read(json!("http://127.0.0.1:81/")).unwrap(), "http://127.0.0.1:81");
+        for bad in ["127.0.0.1:81", "ftp://h", "http://u:hunter2@h", "http://h?k=hunter2", "http://h#f", ""] {
+            let error = read(json!(bad)).unwrap_err();
+            assert!(
+                error.message().contains("destination.base_url") && !error.message().contains("hunter2"),
+                "{error}"
+            );
+        }
+    }
 
     #[test]
     fn sizes_and_durations_have_units() {

@@ -1,18 +1,70 @@
-//! localytics
+//! Localytics: profile imports (attribute changes) and audience imports (lists of customer ids).
+//!
+//! Both are one multipart form of exact length an upload, answered with an activity id, and a status to be asked for.
+//! The facts and where they come from are in `README.md` beside this file.
 
-use super::{Entry, Platform, Settings};
-use crate::error::Result;
+mod account;
+mod audience;
+mod changes;
+mod form;
+mod profiles;
 
-/// The line in the list.
-pub const PROFILES: Entry = Entry { name: "localytics-profiles", keys: &[], map_keys: &[], build: build_profiles };
+use super::{Entry, Key, KeyKind};
+use crate::error::{Error, Result};
+use crate::mapping::{Empty, Field, Rules, Unit, ValueSpec};
+use serde_json::Value;
 
-fn build_profiles(_: &Settings<'_>) -> Result<Box<dyn Platform>> {
-    todo!()
+/// The line in the list: attribute changes.
+pub const PROFILES: Entry = Entry {
+    name: profiles::NAME,
+    keys: &[
+        key("org_id", KeyKind::Id, false, "The organisation whose profiles are changed; this or app_id."),
+        key("app_id", KeyKind::Id, false, "The app whose profiles are changed; this or org_id."),
+        API_KEY,
+        API_SECRET,
+        key("max_part_bytes", KeyKind::Size, false, "Larger output is cut into several uploads of the hourly ten."),
+    ],
+    map_keys: &[
+        CUSTOMER_ID,
+        key("changes", KeyKind::Any, true, "List of changes in output order: op, attr, and the value as anywhere."),
+    ],
+    build: profiles::build,
+};
+
+/// The line in the list: lists of customer ids.
+pub const AUDIENCE: Entry = Entry {
+    name: audience::NAME,
+    keys: &[
+        key("app_id", KeyKind::Id, true, "The app that the audience belongs to."),
+        key("audience_name", KeyKind::Text, false, "Creates an audience of that name; this or audience_list_id."),
+        key("audience_list_id", KeyKind::Id, false, "Replaces the members of that list; this or audience_name."),
+        API_KEY,
+        API_SECRET,
+    ],
+    map_keys: &[CUSTOMER_ID],
+    build: audience::build,
+};
+
+const API_KEY: Key = key("api_key", KeyKind::Secret, true, "The organisation's API key.");
+const API_SECRET: Key = key("api_secret", KeyKind::Secret, true, "The organisation's API secret.");
+const CUSTOMER_ID: Key = key("customer_id", KeyKind::Value, true, "The customer id, text whatever its type.");
+
+const fn key(name: &'static str, kind: KeyKind, required: bool, doc: &'static str) -> Key {
+    Key { name, kind, required, default: None, doc }
 }
 
-/// The line in the list.
-pub const AUDIENCE: Entry = Entry { name: "localytics-audience", keys: &[], map_keys: &[], build: build_audience };
-
-fn build_audience(_: &Settings<'_>) -> Result<Box<dyn Platform>> {
-    todo!()
+/// The first key of every line.
+fn customer_id(value: &Value) -> Result<Unit> {
+    let at = "map.customer_id";
+    let value = ValueSpec::parse(value, at, &[])?;
+    if matches!(value.empty, Some(Empty::Omit | Empty::Null)) {
+        return Err(Error::usage(format!("{at}: a record needs its customer id, empty can only be \"reject\" here"))
+            .with_hint("to leave out records without an id, use: where: [{ column: …, empty: false }]"));
+    }
+    if value.split.is_some() {
+        return Err(Error::usage(format!("{at} is one text, it cannot be split")));
+    }
+    let rules = Rules { as_text: true, ..Rules::default() };
+    let field = Field { at: at.to_owned(), name: "customer_id".to_owned(), value, required: true, rules };
+    Ok(Unit { before: "{\"customer_id\":".to_owned(), field: Some(field), after: String::new(), when_empty: None })
 }

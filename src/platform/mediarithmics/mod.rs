@@ -1,11 +1,48 @@
-//! mediarithmics
+//! mediarithmics: a document import of user segment commands, one execution a part.
+//!
+//! The facts and where they come from are in `README.md` beside this file.
 
-use super::{Entry, Platform, Settings};
-use crate::error::Result;
+mod commands;
+mod import;
+
+use super::{Entry, Key, KeyKind};
 
 /// The line in the list.
-pub const ENTRY: Entry = Entry { name: "mediarithmics", keys: &[], map_keys: &[], build: build_entry };
+pub const ENTRY: Entry = Entry {
+    name: import::NAME,
+    keys: &[
+        key("datamart_id", KeyKind::Id, true, None, "The datamart."),
+        key("token", KeyKind::Secret, true, None, "The API token, sent as it is."),
+        key("import_name", KeyKind::Text, false, None, "Creates a document import; this or document_import_id."),
+        key("document_import_id", KeyKind::Id, false, None, "Reuses a document import; this or import_name."),
+        key("mime_type", KeyKind::OneOf(&["ndjson", "csv"]), false, Some("ndjson"), "The format of the commands."),
+        key("max_part_bytes", KeyKind::Size, false, Some("95MB"), "A part, header line included; one execution each."),
+    ],
+    map_keys: &[
+        value("operation", true, "UPDATE adds the user to the segment, DELETE removes."),
+        value("compartment_id", false, "The compartment of user_account_id; without it the default one."),
+        value("user_account_id", false, "The user; exactly one of the three identifiers a record."),
+        value("email_hash", false, "The user by the datamart's hash of the e-mail address."),
+        value("user_agent_id", false, "The user by agent: vec:123, udp:123."),
+        value("segment_id", false, "The segment; this or segment_technical_name a record."),
+        value("segment_technical_name", false, "The segment by its technical name."),
+        value("expiration_duration", true, "Minutes until the user leaves the segment; 0 = never."),
+        value("expiration_ts", false, "Time of leaving, integer or timestamp; not with a duration other than 0."),
+        value("data_bag", false, "JSON kept with the membership; sent as a string."),
+    ],
+    build: import::build,
+};
 
-fn build_entry(_: &Settings<'_>) -> Result<Box<dyn Platform>> {
-    todo!()
+const fn key(
+    name: &'static str,
+    kind: KeyKind,
+    required: bool,
+    default: Option<&'static str>,
+    doc: &'static str,
+) -> Key {
+    Key { name, kind, required, default, doc }
+}
+
+const fn value(name: &'static str, required: bool, doc: &'static str) -> Key {
+    Key { name, kind: KeyKind::Value, required, default: None, doc }
 }

@@ -1,0 +1,64 @@
+//! `localytics-profiles`: attribute changes of customers, one multipart upload a part.
+
+use super::account::Account;
+use super::form::{Form, one_of_two};
+use super::{PROFILES, changes};
+use crate::body::{Frame, Measured};
+use crate::error::{Error, Result};
+use crate::mapping::{MapSpec, Shape};
+use crate::platform::{BoxFuture, Cx, JobSeed, Limits, Platform, Settings, Verdict};
+
+/// Under `destination.platform`.
+pub(super) const NAME: &str = "localytics-profiles";
+
+/// A profile import as `destination` describes it.
+pub(super) struct Profiles {
+    account: Account,
+    /// `org_id` or `app_id`, and the id.
+    scope: (&'static str, String),
+    max_part_bytes: Option<u64>,
+}
+
+/// Reads `destination`.
+pub(super) fn build(settings: &Settings<'_>) -> Result<Box<dyn Platform>> {
+    settings.check(PROFILES.keys)?;
+    let max_part_bytes = settings.opt_size("max_part_bytes")?;
+    if max_part_bytes == Some(0) {
+        return Err(Error::usage(format!("{}.max_part_bytes must be more than 0", settings.at)));
+    }
+    let scope = one_of_two(settings, "org_id", "app_id")?;
+    Ok(Box::new(Profiles { account: Account::read(settings)?, scope, max_part_bytes }))
+}
+
+impl Profiles {
+    fn form(&self, seed: &JobSeed) -> Form {
+        let mut form = Form::new(seed);
+        form.field(self.scope.0, &self.scope.1);
+        form.field("format", "json");
+        form.file("file", "profiles.json");
+        form
+    }
+}
+
+impl Platform for Profiles {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn shape(&self, map: &MapSpec) -> Result<Shape> {
+        changes::shape(map, self.max_part_bytes)
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { max_part_bytes: self.max_part_bytes, ..Limits::default() }
+    }
+
+    fn frame(&self, seed: &JobSeed) -> Frame {
+        self.form(seed).frame()
+    }
+
+    fn deliver<'a>(&'a self, measured: &'a Measured, cx: &'a mut Cx<'_>) -> BoxFuture<'a, Result<Verdict>> {
+        let _ = (measured, cx, self.account.base());
+        Box::pin(async { Err(Error::new(crate::error::Kind::Local, "uploading is not there yet")) })
+    }
+}
