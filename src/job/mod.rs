@@ -1,1 +1,92 @@
 //! The job: reads the file, runs the steps, accounts, reports.
+//!
+//! Everything that the binary does is a call here; there is no global state, no printing and no process exit.
+
+mod config;
+mod env;
+mod keys;
+mod report;
+mod secrets;
+mod text;
+mod unknown;
+mod yaml;
+
+pub use env::{Env, Stage};
+pub use report::{Bytes, PartReport, Records, Report, Seconds, Status, peak_rss_bytes};
+pub use secrets::Lookup;
+
+use crate::error::{Error, Result};
+use config::Config;
+use std::path::Path;
+
+/// A job file, read and checked.
+///
+/// ```
+/// use listferry::job::{Env, Job};
+///
+/// let dir = std::env::temp_dir();
+/// # let dir = dir.join(format!("listferry-doc-{}", std::process::id()));
+/// # std::fs::create_dir_all(&dir)?;
+/// std::fs::write(dir.join("vip.csv"), "customer_id\n17\n18\n")?;
+/// let job = Job::read(
+///     "source: { path: vip.csv }\n\
+///      map: { identity: customer_id }\n\
+///      destination: { platform: clevertap, region: in1, account_id: { env: ID }, passcode: { env: PASS },\n\
+///                     segment: VIP, creator: Jane, email: jane@example.com }",
+///     &dir,
+///     &["wait=0".to_owned()],
+/// )?;
+/// assert_eq!(job.platform(), Some("clevertap"));
+/// # std::fs::remove_dir_all(&dir)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Job {
+    config: Config,
+}
+
+impl Job {
+    /// Reads a job file's text; relative paths are relative to the working directory, the name is `job` unless the
+    /// text says another.
+    ///
+    /// # Errors
+    /// `Usage`: no YAML, an unknown key (with the nearest one), a value that cannot be.
+    pub fn from_yaml(text: &str) -> Result<Job> {
+        Job::read(text, Path::new(""), &[])
+    }
+
+    /// As [`Job::from_yaml`], with the folder that relative paths are relative to and overrides `key.path=value`.
+    ///
+    /// # Errors
+    /// As [`Job::from_yaml`].
+    pub fn read(text: &str, folder: &Path, overrides: &[String]) -> Result<Job> {
+        Ok(Job { config: Config::read(text, "job file", folder, "job", overrides)? })
+    }
+
+    /// Reads a job file; its name without ending is the job's unless it says another, its folder the one that relative
+    /// paths are relative to.
+    ///
+    /// # Errors
+    /// As [`Job::from_yaml`]; `Usage`: there is no such file, it cannot be read, or it is no UTF-8.
+    pub fn open(path: &Path, overrides: &[String]) -> Result<Job> {
+        let shown = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Error::usage(format!("the job file {shown} cannot be read: {error}")).with_source(error)
+        })?;
+        let name = path.file_stem().map_or_else(|| "job".into(), |stem| stem.to_string_lossy().into_owned());
+        let folder = path.parent().unwrap_or(Path::new(""));
+        Ok(Job { config: Config::read(&text, &shown, folder, &name, overrides)? })
+    }
+
+    /// Its name: with platform, address, account and target it says which runs are runs of the same job.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.config.name
+    }
+
+    /// The destination's platform.
+    #[must_use]
+    pub fn platform(&self) -> Option<&'static str> {
+        self.config.entry.map(|entry| entry.name)
+    }
+}

@@ -16,14 +16,16 @@ use std::sync::OnceLock;
 /// The line in the list.
 pub const ENTRY: Entry = Entry { name: "yesmail", keys: options::KEYS, map_keys: MAP_KEYS, build };
 
-/// Any other key of the map is a column of the list too.
-const MAP_KEYS: &[Key] = &[Key {
-    name: "id",
-    kind: KeyKind::Any,
-    required: true,
-    default: None,
-    doc: "The member's id; an e-mail address in lower case.",
-}];
+const MAP_KEYS: &[Key] = &[
+    Key {
+        name: "id",
+        kind: KeyKind::Value,
+        required: true,
+        default: None,
+        doc: "The member's id; an e-mail address in lower case.",
+    },
+    Key { name: "*", kind: KeyKind::Value, required: false, default: None, doc: "Any other column of the list." },
+];
 
 /// A destination of this platform.
 struct Yesmail {

@@ -1,0 +1,422 @@
+//! The job file as typed settings, with the defaults of the contract.
+
+use super::secrets::Lookup;
+use super::{keys, unknown, yaml};
+use crate::error::{Error, Place, Result, nearest};
+use crate::mapping::{Condition, MapSpec};
+use crate::platform::{Entry, NoSecrets, PLATFORMS, Secrets, Settings};
+use crate::reader::CsvOptions;
+use crate::source::{Compression, SourceOptions};
+use crate::transport::{NetworkOptions, Proxy, Timers};
+use serde_json::{Map, Value};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A job file, checked as far as it can be without its source, its secrets and its platform.
+#[derive(Clone)]
+pub(crate) struct Config {
+    pub(crate) name: String,
+    pub(crate) folder: PathBuf,
+    pub(crate) source: SourceConfig,
+    pub(crate) conditions: Vec<Condition>,
+    pub(crate) map: MapSpec,
+    pub(crate) rejects: RejectLimits,
+    pub(crate) allow_empty: bool,
+    pub(crate) entry: Option<&'static Entry>,
+    pub(crate) destination: Map<String, Value>,
+    pub(crate) upload: Upload,
+    pub(crate) spool: Spool,
+    pub(crate) wait: Duration,
+    /// The file's tree after all overrides.
+    pub(crate) tree: Map<String, Value>,
+}
+
+/// `source`.
+#[derive(Clone)]
+pub(crate) struct SourceConfig {
+    /// As written, relative paths joined to the job file's folder; `-` is stdin.
+    pub(crate) path: Option<String>,
+    pub(crate) apsis: Option<Map<String, Value>>,
+    pub(crate) csv: CsvOptions,
+    pub(crate) open: SourceOptions,
+    pub(crate) expect: Expect,
+}
+
+/// `source.expect`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Expect {
+    pub(crate) min_records: Option<u64>,
+    pub(crate) max_records: Option<u64>,
+    pub(crate) max_change_percent: Option<f64>,
+    pub(crate) sha256: Option<String>,
+}
+
+/// `rejects`.
+#[derive(Clone, Debug)]
+pub(crate) struct RejectLimits {
+    /// `None` where only a percentage was given.
+    pub(crate) max: Option<u64>,
+    pub(crate) max_percent: Option<f64>,
+    pub(crate) max_remote: u64,
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// `upload`.
+#[derive(Clone, Debug)]
+pub(crate) struct Upload {
+    pub(crate) attempts: u32,
+    pub(crate) timers: Timers,
+    pub(crate) give_up_after: Duration,
+    pub(crate) max_quota_wait: Duration,
+}
+
+/// `spool`.
+#[derive(Clone, Debug)]
+pub(crate) struct Spool {
+    pub(crate) dir: Option<PathBuf>,
+    pub(crate) max_bytes: u64,
+}
+
+impl Config {
+    /// Reads the text of a job file. `file` names it in messages, `name` is the job's name unless the file says another.
+    ///
+    /// # Errors
+    /// `Usage`, with the place and what to do.
+    pub(crate) fn read(text: &str, file: &str, folder: &Path, name: &str, overrides: &[String]) -> Result<Config> {
+        let mut tree = yaml::parse(text, file)?;
+        for assignment in overrides {
+            yaml::set(&mut tree, assignment)?;
+        }
+        let Value::Object(tree) = tree else {
+            return Err(Error::usage("a job file is a mapping with source, map and destination").with_place(in_file(file)));
+        };
+        Config::of(tree, file, folder, name).map_err(|error| match error.place().is_empty() {
+            true => error.with_place(in_file(file)),
+            false => error,
+        })
+    }
+
+    fn of(tree: Map<String, Value>, file: &str, folder: &Path, name: &str) -> Result<Config> {
+        let destination = object(&tree, "destination")?;
+        let named = text(&destination, "platform", "destination")?;
+        let entry = named.as_deref().and_then(|name| PLATFORMS.iter().find(|entry| entry.name == name));
+        unknown::check(&tree, entry, file)?;
+        if let (Some(name), None) = (&named, entry) {
+            return Err(no_such_platform(name));
+        }
+        let top = Settings { map: &tree, at: "the job file", secrets: &NoSecrets, folder };
+        if top.get("version").is_some_and(|version| version.as_u64() != Some(1)) {
+            return Err(Error::usage("version must be 1").with_hint("this listferry reads version 1 of the job file"));
+        }
+        let name = top.opt_text("name")?.unwrap_or_else(|| name.to_owned());
+        if name.is_empty() || name.chars().any(char::is_control) {
+            return Err(Error::usage("name must be a text without control characters"));
+        }
+        let map = object(&tree, "map")?;
+        keep_digits(&map, "map")?;
+        let conditions = top.get("where").map_or(Ok(Vec::new()), Condition::parse_all)?;
+        let wait = top.opt_duration("wait").map_err(|_| bad_duration("wait"))?;
+        Ok(Config {
+            name,
+            folder: folder.to_owned(),
+            source: source(&object(&tree, "source")?, folder)?,
+            conditions,
+            rejects: rejects(&object(&tree, "rejects")?, folder)?,
+            allow_empty: top.bool_or("allow_empty", false)?,
+            entry,
+            upload: upload(&object(&tree, "upload")?, folder)?,
+            spool: spool(&object(&tree, "spool")?, folder)?,
+            wait: wait.unwrap_or(Duration::from_secs(30 * 60)),
+            map: MapSpec(map),
+            destination,
+            tree,
+        })
+    }
+
+    /// The platform, which every command but `export` needs.
+    ///
+    /// # Errors
+    /// `Usage`: `destination.platform` or `map` is missing.
+    pub(crate) fn platform(&self) -> Result<&'static Entry> {
+        let entry = self.entry.ok_or_else(|| {
+            Error::usage("destination.platform is required")
+                .with_hint(format!("one of {}", PLATFORMS.iter().map(|e| e.name).collect::<Vec<_>>().join(", ")))
+        })?;
+        if self.map.0.is_empty() {
+            return Err(Error::usage("map is required").with_hint("it says which columns make the platform's fields"));
+        }
+        Ok(entry)
+    }
+
+    /// `network`, whose proxy may be a secret.
+    ///
+    /// # Errors
+    /// `Usage`.
+    pub(crate) fn network(&self, secrets: &dyn Secrets) -> Result<NetworkOptions> {
+        let map = object(&self.tree, "network")?;
+        let settings = Settings { map: &map, at: "network", secrets, folder: &self.folder };
+        let proxy = match settings.get("proxy") {
+            None => Proxy::Env,
+            Some(Value::String(word)) if word == "env" => Proxy::Env,
+            Some(Value::String(word)) if word == "none" => Proxy::None,
+            Some(Value::String(word)) if !word.contains("://") => {
+                return Err(Error::usage("network.proxy must be env, none or a URL"));
+            }
+            Some(_) => Proxy::Url(settings.secret("proxy")?),
+        };
+        Ok(NetworkOptions {
+            proxy,
+            ca_file: settings.opt_text("ca_file")?.map(|path| self.folder.join(path)),
+            allow_http: settings.bool_or("allow_http", false)?,
+        })
+    }
+}
+
+/// The environment of this process, for jobs that are not told another.
+pub(crate) fn process_variables() -> Lookup {
+    std::sync::Arc::new(|name| std::env::var(name).ok())
+}
+
+fn in_file(file: &str) -> Place {
+    Place { file: Some(file.to_owned()), ..Place::default() }
+}
+
+fn no_such_platform(name: &str) -> Error {
+    let hint = match nearest(name, PLATFORMS.iter().map(|entry| entry.name)) {
+        Some(near) => format!("did you mean \"{near}\"?"),
+        None => format!("one of {}", PLATFORMS.iter().map(|e| e.name).collect::<Vec<_>>().join(", ")),
+    };
+    Error::usage(format!("destination.platform: there is no \"{}\"", crate::secret::printable(name))).with_hint(hint)
+}
+
+fn bad_duration(at: &str) -> Error {
+    Error::usage(format!("{at} must be a duration like 90s, 15m or 2h"))
+}
+
+/// The mapping under a key; none is an empty one.
+fn object(tree: &Map<String, Value>, key: &str) -> Result<Map<String, Value>> {
+    match tree.get(key) {
+        None | Some(Value::Null) => Ok(Map::new()),
+        Some(Value::Object(map)) => Ok(map.clone()),
+        Some(_) => Err(Error::usage(format!("{key} must be a mapping"))),
+    }
+}
+
+fn text(map: &Map<String, Value>, key: &str, at: &str) -> Result<Option<String>> {
+    match map.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(Error::usage(format!("{at}.{key} must be a text"))),
+    }
+}
+
+/// YAML reads 1.10 and 007 as numbers and forgets their digits; a constant must come out as it was written.
+fn keep_digits(map: &Map<String, Value>, at: &str) -> Result<()> {
+    for (key, value) in map {
+        let at = format!("{at}.{key}");
+        match value {
+            Value::Object(map) => keep_digits(map, &at)?,
+            Value::Array(list) => {
+                for (i, value) in list.iter().enumerate() {
+                    if let Value::Object(map) = value {
+                        keep_digits(map, &format!("{at}[{i}]"))?;
+                    }
+                }
+            }
+            Value::Number(number) if number.is_f64() && matches!(key.as_str(), "value" | "default") => {
+                return Err(Error::usage(format!("{at}: a number that is not whole loses its digits in YAML"))
+                    .with_hint("write it in quotes"));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn source(map: &Map<String, Value>, folder: &Path) -> Result<SourceConfig> {
+    let at = |map, at| Settings { map, at, secrets: &NoSecrets, folder };
+    let settings = at(map, "source");
+    let (path, apsis) = (text(map, "path", "source")?, settings.opt_object("apsis")?);
+    if path.is_some() && apsis.is_some() {
+        return Err(Error::usage("source has both path and apsis").with_hint("keep one of them"));
+    }
+    if let Some(scheme) = path.as_deref().and_then(|path| path.split_once("://")).map(|(scheme, _)| scheme) {
+        return Err(Error::usage(format!("source.path: {scheme}:// is not yet supported"))
+            .with_hint("fetch it to a file first, or pipe it into \"-\""));
+    }
+    if settings.opt_text("encoding")?.is_some_and(|e| !matches!(e.to_lowercase().as_str(), "utf-8" | "utf8")) {
+        return Err(Error::usage("source.encoding: only utf-8 is supported yet").with_hint("convert it with iconv first"));
+    }
+    let tsv = format(settings.opt_text("format")?, path.as_deref())? == Format::Tsv;
+    let mut csv = csv(&object(map, "csv").map_err(|_| Error::usage("source.csv must be a mapping"))?, tsv, folder)?;
+    if let Some(max) = settings.opt_size("max_record_bytes")? {
+        if max == 0 {
+            return Err(Error::usage("source.max_record_bytes must be above 0"));
+        }
+        csv.max_record_bytes = max;
+    }
+    let mut open = SourceOptions::default();
+    open.compression = match settings.opt_text("compression")?.as_deref() {
+        None | Some("auto") => Compression::Auto,
+        Some("none") => Compression::None,
+        Some("gzip") => Compression::Gzip,
+        Some("zstd") => Compression::Zstd,
+        Some(later @ ("bzip2" | "xz")) => {
+            return Err(Error::usage(format!("source.compression: {later} is not yet supported")));
+        }
+        Some(_) => return Err(Error::usage("source.compression must be auto, none, gzip or zstd")),
+    };
+    if let Some(max) = settings.opt_integer("max_expansion")? {
+        open.max_expansion = max;
+    }
+    let expect = object(map, "expect").map_err(|_| Error::usage("source.expect must be a mapping"))?;
+    let expect = at(&expect, "source.expect");
+    let sha256 = expect.opt_text("sha256")?.map(|hex| hex.to_ascii_lowercase());
+    if sha256.as_ref().is_some_and(|hex| hex.len() != 64 || !hex.bytes().all(|b| b.is_ascii_hexdigit())) {
+        return Err(Error::usage("source.expect.sha256 must be 64 hex digits"));
+    }
+    Ok(SourceConfig {
+        path: path.map(|path| if path == "-" { path } else { folder.join(path).to_string_lossy().into_owned() }),
+        apsis: apsis.cloned(),
+        csv,
+        open,
+        expect: Expect {
+            min_records: expect.opt_integer("min_records")?,
+            max_records: expect.opt_integer("max_records")?,
+            max_change_percent: percent(&expect, "max_change_percent")?,
+            sha256,
+        },
+    })
+}
+
+#[derive(PartialEq, Eq)]
+enum Format {
+    Csv,
+    Tsv,
+}
+
+fn format(written: Option<String>, path: Option<&str>) -> Result<Format> {
+    let (name, at) = match &written {
+        Some(format) => (format.as_str(), "source.format"),
+        None => {
+            let mut name = path.unwrap_or_default();
+            for packed in [".gz", ".gzip", ".zst", ".zstd", ".bz2", ".xz"] {
+                name = name.strip_suffix(packed).unwrap_or(name);
+            }
+            (name.rsplit_once('.').map_or("", |(_, ending)| ending), "source.path")
+        }
+    };
+    match name {
+        "tsv" => Ok(Format::Tsv),
+        "csv" => Ok(Format::Csv),
+        "ndjson" | "jsonl" | "xlsx" | "parquet" => Err(Error::usage(format!("{at}: {name} is not yet supported"))
+            .with_hint("csv and tsv are; if the file is one of them, set source.format")),
+        _ if written.is_none() => Ok(Format::Csv),
+        _ => Err(Error::usage("source.format must be csv or tsv")),
+    }
+}
+
+fn csv(map: &Map<String, Value>, tsv: bool, folder: &Path) -> Result<CsvOptions> {
+    let settings = Settings { map, at: "source.csv", secrets: &NoSecrets, folder };
+    let byte = |key: &str, text: &str| match (text, text.as_bytes()) {
+        ("\\t" | "tab", _) => Ok(b'\t'),
+        (_, &[byte]) if byte.is_ascii() && byte != b'\n' && byte != b'\r' && byte != 0 => Ok(byte),
+        _ => Err(Error::usage(format!("source.csv.{key} must be one ASCII character other than a line end"))),
+    };
+    let mut csv = CsvOptions { delimiter: if tsv { b'\t' } else { b',' }, ..CsvOptions::default() };
+    if let Some(delimiter) = settings.opt_text("delimiter")? {
+        csv.delimiter = byte("delimiter", &delimiter)?;
+    }
+    match map.get("quote") {
+        None => {}
+        Some(Value::Null) => csv.quote = None,
+        Some(Value::String(text)) if text.is_empty() => csv.quote = None,
+        Some(_) => csv.quote = Some(byte("quote", &settings.text("quote")?)?),
+    }
+    if csv.quote == Some(csv.delimiter) {
+        return Err(Error::usage("source.csv: delimiter and quote are the same"));
+    }
+    csv.header = settings.bool_or("header", true)?;
+    csv.columns = match settings.get("columns") {
+        None => None,
+        Some(Value::Array(names)) => Some(
+            names
+                .iter()
+                .map(|name| match name {
+                    Value::String(name) if !name.is_empty() => Ok(name.clone()),
+                    Value::Number(name) if !name.is_f64() => Ok(name.to_string()),
+                    _ => Err(Error::usage("source.csv.columns must be a list of names")),
+                })
+                .collect::<Result<_>>()?,
+        ),
+        Some(_) => return Err(Error::usage("source.csv.columns must be a list of names")),
+    };
+    match (csv.header, &csv.columns) {
+        (false, None) => Err(Error::usage("source.csv.columns is required where header is false")
+            .with_hint("name the columns in file order: columns: [id, email]")),
+        (true, Some(_)) => Err(Error::usage("source.csv.columns is for files without a header")
+            .with_hint("set source.csv.header: false, or leave columns out")),
+        _ => Ok(csv),
+    }
+}
+
+fn percent(settings: &Settings<'_>, key: &str) -> Result<Option<f64>> {
+    let wrong = || Error::usage(format!("{}.{key} must be a number from 0", settings.at));
+    let read = |value: &Value| match value {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.strip_suffix('%').and_then(|number| number.trim().parse().ok()),
+        _ => None,
+    };
+    settings
+        .get(key)
+        .map(|value| read(value).filter(|p| p.is_finite() && *p >= 0.0).ok_or_else(wrong))
+        .transpose()
+}
+
+fn rejects(map: &Map<String, Value>, folder: &Path) -> Result<RejectLimits> {
+    let settings = Settings { map, at: "rejects", secrets: &NoSecrets, folder };
+    let max_percent = percent(&settings, "max_percent")?;
+    Ok(RejectLimits {
+        max: settings.opt_integer("max")?.or(if max_percent.is_some() { None } else { Some(0) }),
+        max_percent,
+        max_remote: settings.opt_integer("max_remote")?.unwrap_or(0),
+        file: settings.opt_text("file")?.map(|path| folder.join(path)),
+    })
+}
+
+fn upload(map: &Map<String, Value>, folder: &Path) -> Result<Upload> {
+    let settings = Settings { map, at: "upload", secrets: &NoSecrets, folder };
+    let mut timers = Timers::default();
+    for (key, into) in [
+        ("connect_timeout", &mut timers.connect),
+        ("stall_timeout", &mut timers.stall),
+        ("response_timeout", &mut timers.response),
+    ] {
+        if let Some(time) = settings.opt_duration(key)? {
+            if time.is_zero() {
+                return Err(Error::usage(format!("upload.{key} must be above 0")));
+            }
+            *into = time;
+        }
+    }
+    timers.max_rate = settings.opt_size("max_rate")?;
+    if timers.max_rate == Some(0) {
+        return Err(Error::usage("upload.max_rate must be above 0"));
+    }
+    let attempts = settings.opt_integer("attempts")?.unwrap_or(5);
+    let attempts = u32::try_from(attempts).ok().filter(|n| *n > 0);
+    Ok(Upload {
+        attempts: attempts.ok_or_else(|| Error::usage("upload.attempts must be a whole number from 1"))?,
+        timers,
+        give_up_after: settings.opt_duration("give_up_after")?.unwrap_or(Duration::from_secs(2 * 3600)),
+        max_quota_wait: settings.opt_duration("max_quota_wait")?.unwrap_or(Duration::from_secs(15 * 60)),
+    })
+}
+
+fn spool(map: &Map<String, Value>, folder: &Path) -> Result<Spool> {
+    let settings = Settings { map, at: "spool", secrets: &NoSecrets, folder };
+    Ok(Spool {
+        dir: settings.opt_text("dir")?.map(|path| folder.join(path)),
+        max_bytes: settings.opt_size("max")?.unwrap_or(20_000_000_000),
+    })
+}

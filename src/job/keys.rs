@@ -1,0 +1,113 @@
+//! What a job file may hold, outside of `destination` and `map`, which are the platforms' affair. One table for the
+//! error on an unknown key and for the schema.
+
+use crate::platform::{Key, KeyKind};
+
+const fn key(name: &'static str, kind: KeyKind, default: Option<&'static str>, doc: &'static str) -> Key {
+    Key { name, kind, required: false, default, doc }
+}
+
+/// The top level. `map` and `destination` depend on the platform.
+pub(crate) const TOP: &[Key] = &[
+    key("version", KeyKind::Integer, Some("1"), "Version of the job file's form."),
+    key("name", KeyKind::Text, None, "Name of the job; default: the job file's name without its ending."),
+    key("source", KeyKind::Object(SOURCE), None, "Where the list lies."),
+    key("where", KeyKind::Any, Some("[]"), "Conditions that all must hold; rows left out are counted as filtered."),
+    key("map", KeyKind::Any, None, "What the platform's fields are made of."),
+    key("rejects", KeyKind::Object(REJECTS), None, "How many rows may be rejected, and where they are written."),
+    key("allow_empty", KeyKind::Bool, Some("false"), "Send even where there is nothing to send."),
+    key("destination", KeyKind::Any, None, "The platform and the place on it."),
+    key("upload", KeyKind::Object(UPLOAD), None, "Attempts and timers."),
+    key("network", KeyKind::Object(NETWORK), None, "Proxy and certificates."),
+    key("spool", KeyKind::Object(SPOOL), None, "Where a source that can be read only once is kept."),
+    key("wait", KeyKind::Duration, Some("30m"), "How long to wait for the platform's verdict; 0: not at all."),
+];
+
+/// `source`.
+pub(crate) const SOURCE: &[Key] = &[
+    key("path", KeyKind::Text, None, "A file, a glob or \"-\" for stdin; relative to the job file."),
+    key("apsis", KeyKind::Object(APSIS), None, "An APSIS One export instead of a path."),
+    key("format", KeyKind::OneOf(&["csv", "tsv"]), None, "Default: from the name, else csv."),
+    key(
+        "compression",
+        KeyKind::OneOf(&["auto", "none", "gzip", "zstd"]),
+        Some("auto"),
+        "How the bytes are compressed; auto looks at the first bytes.",
+    ),
+    key("csv", KeyKind::Object(CSV), None, "The dialect."),
+    key("encoding", KeyKind::Text, Some("utf-8"), "Of the text; a byte order mark is removed."),
+    key("max_record_bytes", KeyKind::Size, Some("8MiB"), "A longer record ends the run with exit 10."),
+    key(
+        "max_expansion",
+        KeyKind::Integer,
+        Some("200"),
+        "Most bytes out of one compressed byte, judged after 64 MiB.",
+    ),
+    key("expect", KeyKind::Object(EXPECT), None, "Guards against half an export."),
+];
+
+/// `source.csv`.
+pub(crate) const CSV: &[Key] = &[
+    key("delimiter", KeyKind::Text, Some(","), "Between cells; tab for tsv."),
+    key("quote", KeyKind::Text, Some("\""), "Around cells; null: quotes are text."),
+    key("header", KeyKind::Bool, Some("true"), "Whether the first record names the columns."),
+    key("columns", KeyKind::Any, None, "The names of the columns, where header is false."),
+];
+
+/// `source.expect`.
+pub(crate) const EXPECT: &[Key] = &[
+    key("min_records", KeyKind::Integer, None, "Fewer records in the source end the run with exit 10."),
+    key("max_records", KeyKind::Integer, None, "More records in the source end the run with exit 10."),
+    key("max_change_percent", KeyKind::Number, None, "Greatest change of the number of records since the last done run."),
+    key("sha256", KeyKind::Text, None, "SHA-256 of the source as stored, in hex."),
+];
+
+/// `source.apsis`.
+pub(crate) const APSIS: &[Key] = &[
+    key("report", KeyKind::OneOf(&["duplicates", "segments", "consents"]), None, "Which report is exported."),
+    key("client_id", KeyKind::Secret, None, "Of the API key."),
+    key("client_secret", KeyKind::Secret, None, "Of the API key."),
+    key("request", KeyKind::Any, None, "The body of the report request as APSIS One documents it."),
+    key("format", KeyKind::OneOf(&["csv", "xlsx"]), Some("csv"), "Of the export; a source has to be csv."),
+    key("gzip", KeyKind::Bool, Some("true"), "Whether the export is asked for as gzip."),
+    key("wait", KeyKind::Duration, Some("24h"), "How long to wait for the export."),
+    key("base_url", KeyKind::Text, None, "Replaces scheme, host and port of the platform's own address."),
+];
+
+/// `rejects`.
+pub(crate) const REJECTS: &[Key] = &[
+    key("max", KeyKind::Integer, Some("0"), "More rejected rows end the run with exit 10."),
+    key("max_percent", KeyKind::Number, None, "A larger share of the rows that were not filtered ends it too."),
+    key("max_remote", KeyKind::Integer, Some("0"), "More rows refused by the platform end the run with exit 11."),
+    key("file", KeyKind::Text, None, "Where the rejected rows go; default: in the state directory."),
+];
+
+/// `upload`.
+pub(crate) const UPLOAD: &[Key] = &[
+    key("attempts", KeyKind::Integer, Some("5"), "Of each call."),
+    key("connect_timeout", KeyKind::Duration, Some("10s"), "Until the connection stands."),
+    key("stall_timeout", KeyKind::Duration, Some("60s"), "Longest time in which no byte is taken."),
+    key("response_timeout", KeyKind::Duration, Some("5m"), "From the last byte to the head of the answer."),
+    key("give_up_after", KeyKind::Duration, Some("2h"), "Over all attempts."),
+    key("max_quota_wait", KeyKind::Duration, Some("15m"), "Longest wait for a quota of the platform."),
+    key("max_rate", KeyKind::Size, None, "Most bytes a second."),
+];
+
+/// `network`.
+pub(crate) const NETWORK: &[Key] = &[
+    key("proxy", KeyKind::Any, Some("env"), "env, none, or a URL (a secret); loopback is never proxied."),
+    key("ca_file", KeyKind::Text, None, "A PEM file of roots instead of the system's."),
+    key("allow_http", KeyKind::Bool, Some("false"), "Allow plain http to hosts other than loopback."),
+];
+
+/// `spool`.
+pub(crate) const SPOOL: &[Key] = &[
+    key("dir", KeyKind::Text, None, "Default: in the state directory."),
+    key("max", KeyKind::Size, Some("20GB"), "A longer source ends the run."),
+];
+
+/// What every `destination` has beside the platform's own keys.
+pub(crate) const DESTINATION: &[Key] = &[
+    Key { name: "platform", kind: KeyKind::Text, required: true, default: None, doc: "Which platform." },
+    key("base_url", KeyKind::Text, None, "Replaces scheme, host and port of the platform's own address."),
+];

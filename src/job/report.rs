@@ -1,0 +1,277 @@
+//! What came of a command: one object for machines, some lines for people.
+
+use crate::body::{Counts, Measured};
+use crate::error::{Error, Kind};
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// What came of a command. Serialised with the keys that the contract names, in its order.
+#[derive(Debug, Serialize)]
+#[non_exhaustive]
+pub struct Report {
+    /// The run's id; `None` where no run was begun.
+    pub run_id: Option<String>,
+    /// `run`, `check`, `convert`, …
+    pub command: &'static str,
+    /// The destination's platform.
+    pub platform: Option<String>,
+    /// How it ended.
+    pub status: Option<Status>,
+    /// The process exit code.
+    pub exit_code: u8,
+    /// What became of the records.
+    pub records: Records,
+    /// Rejected records by code.
+    pub reject_reasons: BTreeMap<String, u64>,
+    /// Bytes in and out.
+    pub bytes: Bytes,
+    /// CRC-64/NVME of all output, `crc64nvme:` and 16 hex digits.
+    pub digest: Option<String>,
+    /// The parts of the output.
+    pub parts: Vec<PartReport>,
+    /// What the platform answered.
+    pub platform_result: Value,
+    /// Where the rejected rows are.
+    pub rejects_file: Option<PathBuf>,
+    /// What went wrong.
+    #[serde(serialize_with = "error_object")]
+    pub error: Option<Error>,
+    /// Where the time went.
+    pub seconds: Seconds,
+    /// Greatest resident memory of this process, 0 where unknown.
+    pub peak_rss_bytes: u64,
+    /// The first rejects, for people.
+    #[serde(skip)]
+    pub first_rejects: Vec<String>,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Status {
+    /// Exit 0.
+    Done,
+    /// Exit 10: the data are not fit.
+    Rejected,
+    /// Exit 11: taken in part.
+    Partial,
+    /// Not done.
+    Failed,
+    /// Exit 21: a call that must not be repeated got no answer.
+    Unknown,
+    /// Exit 22: no verdict yet.
+    Pending,
+    /// Stopped.
+    Interrupted,
+}
+
+impl Status {
+    /// The status that belongs to an error; `None` for usage.
+    #[must_use]
+    pub fn of(kind: Kind) -> Option<Status> {
+        match kind {
+            Kind::Usage => None,
+            Kind::Data | Kind::SourceChanged => Some(Status::Rejected),
+            Kind::InDoubt => Some(Status::Unknown),
+            Kind::Pending => Some(Status::Pending),
+            Kind::Interrupted | Kind::Terminated => Some(Status::Interrupted),
+            _ => Some(Status::Failed),
+        }
+    }
+
+    /// As in the report.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Done => "done",
+            Status::Rejected => "rejected",
+            Status::Partial => "partial",
+            Status::Failed => "failed",
+            Status::Unknown => "unknown",
+            Status::Pending => "pending",
+            Status::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// What became of the records: read = written + filtered + rejected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Records {
+    /// In the source.
+    pub read: u64,
+    /// In the output.
+    pub written: u64,
+    /// Left out by `where` or the platform's row.
+    pub filtered: u64,
+    /// Not fit.
+    pub rejected: u64,
+}
+
+/// Bytes in and out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Bytes {
+    /// As stored.
+    pub source: u64,
+    /// Of the content of all parts.
+    pub body: u64,
+}
+
+/// One part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct PartReport {
+    /// From 0.
+    pub index: usize,
+    /// Of the content.
+    pub bytes: u64,
+    /// Records.
+    pub records: u64,
+    /// How often it was sent or tried.
+    pub attempts: u32,
+    /// What the platform calls it.
+    pub remote_id: Value,
+}
+
+/// Seconds of each stage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Seconds {
+    /// Pass one.
+    pub measure: f64,
+    /// Pass two and the calls around it.
+    pub upload: f64,
+    /// Waiting for the verdict.
+    pub wait: f64,
+}
+
+impl Report {
+    /// A report of nothing yet.
+    #[must_use]
+    pub fn new(command: &'static str) -> Report {
+        Report {
+            run_id: None,
+            command,
+            platform: None,
+            status: Some(Status::Done),
+            exit_code: 0,
+            records: Records::default(),
+            reject_reasons: BTreeMap::new(),
+            bytes: Bytes::default(),
+            digest: None,
+            parts: Vec::new(),
+            platform_result: Value::Object(Map::new()),
+            rejects_file: None,
+            error: None,
+            seconds: Seconds::default(),
+            peak_rss_bytes: peak_rss_bytes(),
+            first_rejects: Vec::new(),
+        }
+    }
+
+    /// A report of a command that failed at once.
+    #[must_use]
+    pub fn failed(command: &'static str, error: Error) -> Report {
+        let mut report = Report::new(command);
+        report.fail(error);
+        report
+    }
+
+    /// Puts an error, its exit code and status in.
+    pub fn fail(&mut self, error: Error) {
+        self.exit_code = error.kind().exit_code();
+        self.status = Status::of(error.kind());
+        self.error = Some(error);
+    }
+
+    pub(crate) fn count(&mut self, counts: &Counts) {
+        self.records = Records {
+            read: counts.read,
+            written: counts.written,
+            filtered: counts.filtered,
+            rejected: counts.rejected,
+        };
+        self.reject_reasons = counts.reject_reasons.clone();
+    }
+
+    pub(crate) fn measured(&mut self, measured: &Measured) {
+        self.count(measured.counts());
+        self.bytes = Bytes { source: measured.source_bytes(), body: measured.body_bytes() };
+        self.digest = Some(digest(measured.digest()));
+        self.parts = measured
+            .parts()
+            .iter()
+            .map(|part| PartReport {
+                index: part.index,
+                bytes: part.bytes,
+                records: part.records,
+                attempts: 0,
+                remote_id: Value::Null,
+            })
+            .collect();
+    }
+
+    /// The one object of the contract.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        serde_json::to_value(self).unwrap_or(Value::Null)
+    }
+}
+
+/// A digest as reports show it.
+pub(crate) fn digest(crc: u64) -> String {
+    format!("crc64nvme:{crc:016x}")
+}
+
+fn error_object<S: Serializer>(error: &Option<Error>, serializer: S) -> Result<S::Ok, S::Error> {
+    let object = error.as_ref().map(|error| {
+        let mut message = error.to_string();
+        if let Some(value) = error.value() {
+            message = format!("{message} (value: {value})");
+        }
+        json!({ "kind": error.kind().name(), "message": message, "hint": error.hint() })
+    });
+    object.serialize(serializer)
+}
+
+/// `VmHWM` of this process in bytes; 0 where the system does not tell.
+#[must_use]
+pub fn peak_rss_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix("kB")).and_then(|kib| kib.trim().parse::<u64>().ok());
+    kib.unwrap_or(0) * 1024
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_object_has_the_keys_of_the_contract_in_its_order() {
+        let json = Report::failed("run", Error::data("3 rows were rejected").with_hint("look")).to_json();
+        let keys: Vec<_> = json.as_object().unwrap().keys().map(String::as_str).collect();
+        let contract = "run_id command platform status exit_code records reject_reasons bytes digest parts platform_result \
+                        rejects_file error seconds peak_rss_bytes";
+        assert_eq!(keys, contract.split_whitespace().collect::<Vec<_>>());
+        assert_eq!(json["error"], json!({"kind": "data", "message": "3 rows were rejected", "hint": "look"}));
+        assert_eq!((json["status"].as_str(), json["exit_code"].as_u64()), (Some("rejected"), Some(10)));
+        assert_eq!(json["records"], json!({"read": 0, "written": 0, "filtered": 0, "rejected": 0}));
+        assert_eq!(json["seconds"].as_object().unwrap().keys().collect::<Vec<_>>(), ["measure", "upload", "wait"]);
+    }
+
+    #[test]
+    fn a_digest_is_16_digits() {
+        assert_eq!(digest(0xab), "crc64nvme:00000000000000ab");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn peak_memory_is_known_on_linux() {
+        assert!(peak_rss_bytes() > 100_000);
+    }
+}

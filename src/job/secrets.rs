@@ -1,0 +1,127 @@
+//! Secrets of a job: from the environment, from files, or (with a warning) as they stand.
+
+use crate::error::{Error, Result};
+use crate::platform::Secrets;
+use crate::secret::Secret;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Looks a variable of the environment up.
+pub type Lookup = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// Resolves `{ env: NAME }`, `{ file: PATH }` and literals.
+pub(crate) struct JobSecrets {
+    lookup: Lookup,
+    folder: PathBuf,
+    /// Stands for what is not set: the sandbox takes any credentials that look like some.
+    stand_in: Option<&'static str>,
+}
+
+impl JobSecrets {
+    pub(crate) fn new(lookup: Lookup, folder: &Path) -> JobSecrets {
+        JobSecrets { lookup, folder: folder.to_owned(), stand_in: None }
+    }
+
+    /// Resolves everything that is not set to `stand_in`.
+    pub(crate) fn for_sandbox(mut self, stand_in: &'static str) -> JobSecrets {
+        self.stand_in = Some(stand_in);
+        self
+    }
+}
+
+impl Secrets for JobSecrets {
+    fn resolve(&self, value: &Value, at: &str) -> Result<Secret> {
+        let forms = || {
+            Error::usage(format!("{at} must be {{ env: NAME }}, {{ file: PATH }} or a text"))
+                .with_hint("secrets belong into the environment or a file")
+        };
+        let text = match value {
+            Value::String(text) => {
+                tracing::warn!("{at} stands in the job file as it is; {{ env: NAME }} or {{ file: PATH }} keep it secret");
+                text.clone()
+            }
+            Value::Number(number) if !number.is_f64() => number.to_string(),
+            Value::Object(map) if map.len() == 1 => match map.iter().next() {
+                Some((form, Value::String(name))) if form == "env" => match ((self.lookup)(name), self.stand_in) {
+                    (Some(text), _) if !text.is_empty() => text,
+                    (_, Some(stand_in)) => stand_in.to_owned(),
+                    _ => {
+                        return Err(Error::usage(format!("{at}: the environment variable {name} is not set"))
+                            .with_hint(format!("set {name}, or give {{ file: PATH }}")));
+                    }
+                },
+                Some((form, Value::String(path))) if form == "file" => {
+                    match (std::fs::read_to_string(self.folder.join(path)), self.stand_in) {
+                        (Ok(text), _) => {
+                            let end = text.strip_suffix('\n').unwrap_or(&text);
+                            end.strip_suffix('\r').unwrap_or(end).to_owned()
+                        }
+                        (Err(_), Some(stand_in)) => stand_in.to_owned(),
+                        (Err(error), None) => {
+                            return Err(Error::usage(format!("{at}: the file {path} cannot be read: {error}"))
+                                .with_hint("relative paths are relative to the job file"));
+                        }
+                    }
+                }
+                _ => return Err(forms()),
+            },
+            _ => return Err(forms()),
+        };
+        if text.is_empty() {
+            return Err(Error::usage(format!("{at} is empty")));
+        }
+        if text.chars().any(char::is_control) {
+            return Err(Error::usage(format!("{at} holds a line end or another control character"))
+                .with_hint("a secret is one line"));
+        }
+        Ok(Secret::new(text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn secrets() -> JobSecrets {
+        JobSecrets::new(
+            Arc::new(|name| match name {
+                "SET" => Some("s3cret".into()),
+                "TWO_LINES" => Some("a\nb".into()),
+                "EMPTY" => Some(String::new()),
+                _ => None,
+            }),
+            &std::env::temp_dir(),
+        )
+    }
+
+    #[test]
+    fn the_variable_that_is_missing_is_named() {
+        assert_eq!(secrets().resolve(&json!({"env": "SET"}), "a").unwrap().expose(), "s3cret");
+        for name in ["GONE", "EMPTY"] {
+            let error = secrets().resolve(&json!({ "env": name }), "destination.passcode").unwrap_err();
+            assert_eq!(error.kind(), crate::Kind::Usage);
+            assert!(error.message().contains(name) && error.message().contains("destination.passcode"));
+        }
+        assert_eq!(secrets().for_sandbox("x").resolve(&json!({"env": "GONE"}), "a").unwrap().expose(), "x");
+    }
+
+    #[test]
+    fn a_secret_of_two_lines_is_refused_and_not_shown() {
+        let error = secrets().resolve(&json!({"env": "TWO_LINES"}), "a").unwrap_err();
+        assert!(!format!("{error:?}").contains("a\nb"));
+        assert!(secrets().resolve(&json!({"env": "A", "file": "B"}), "a").is_err());
+        assert!(secrets().resolve(&json!(true), "a").is_err());
+    }
+
+    #[test]
+    fn a_file_loses_its_last_line_end() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("key"), "tok en\r\n").unwrap();
+        let secrets = JobSecrets::new(Arc::new(|_| None), dir.path());
+        assert_eq!(secrets.resolve(&json!({"file": "key"}), "a").unwrap().expose(), "tok en");
+        assert_eq!(secrets.resolve(&json!({"file": "gone"}), "a").unwrap_err().kind(), crate::Kind::Usage);
+        assert_eq!(secrets.resolve(&json!("literal"), "a").unwrap().expose(), "literal");
+    }
+}

@@ -1,0 +1,139 @@
+//! A report as people read it.
+
+use super::report::Report;
+use crate::secret::printable;
+use serde_json::Value;
+use std::fmt::Write;
+
+impl Report {
+    /// Some lines for people, with a line end after each.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut out = String::new();
+        let status = self.status.map_or("not run", super::Status::name);
+        let platform = self.platform.as_deref().map(|platform| format!(" {platform}")).unwrap_or_default();
+        let run = self.run_id.as_deref().map(|id| format!(", run {id}")).unwrap_or_default();
+        let _ = writeln!(out, "{}{platform}: {status} (exit {}){run}", self.command, self.exit_code);
+        if self.records.read > 0 || self.bytes.source > 0 {
+            self.counts(&mut out);
+        }
+        self.sent(&mut out);
+        if let Some(error) = &self.error {
+            line(&mut out, "error", &error.to_string());
+            if let Some(value) = error.value() {
+                line(&mut out, "value", value);
+            }
+            if let Some(hint) = error.hint() {
+                line(&mut out, "hint", hint);
+            }
+        }
+        out
+    }
+
+    fn counts(&self, out: &mut String) {
+        let records = &self.records;
+        let [read, written, filtered, rejected] =
+            [records.read, records.written, records.filtered, records.rejected].map(grouped);
+        line(out, "records", &format!("{read} read = {written} written + {filtered} filtered + {rejected} rejected"));
+        for (code, n) in &self.reject_reasons {
+            line(out, "", &format!("{:>12}  {code}", grouped(*n)));
+        }
+        line(out, "bytes", &format!("{} of source, {} of body", grouped(self.bytes.source), grouped(self.bytes.body)));
+        if let Some(digest) = &self.digest {
+            line(out, "digest", digest);
+        }
+        if let Some(file) = &self.rejects_file {
+            line(out, "rejects", &file.display().to_string());
+            for reject in &self.first_rejects {
+                line(out, "", reject);
+            }
+        }
+    }
+
+    fn sent(&self, out: &mut String) {
+        for part in self.parts.iter().filter(|part| part.attempts > 0).take(20) {
+            let id = match &part.remote_id {
+                Value::Null => String::new(),
+                Value::String(id) => format!(", {}", printable(id)),
+                other => format!(", {other}"),
+            };
+            let tries = if part.attempts == 1 { String::new() } else { format!(", {} attempts", part.attempts) };
+            let (bytes, records) = (grouped(part.bytes), grouped(part.records));
+            line(out, &format!("part {}", part.index + 1), &format!("{bytes} bytes, {records} records{tries}{id}"));
+        }
+        if self.parts.len() > 20 {
+            line(out, "", &format!("… {} parts in all", self.parts.len()));
+        }
+        if let Value::Object(result) = &self.platform_result {
+            for (key, value) in result {
+                let value = match value {
+                    Value::String(text) => printable(text),
+                    other => printable(&other.to_string()),
+                };
+                line(out, &key.replace('_', " "), &value);
+            }
+        }
+        let seconds = &self.seconds;
+        if seconds.measure + seconds.upload + seconds.wait > 0.0 {
+            let mut time = format!("{:.2} s measure", seconds.measure);
+            if seconds.upload > 0.0 {
+                let _ = write!(time, ", {:.2} s upload", seconds.upload);
+            }
+            if seconds.wait > 0.0 {
+                let _ = write!(time, ", {:.2} s wait", seconds.wait);
+            }
+            if self.peak_rss_bytes > 0 {
+                let _ = write!(time, "; {:.1} MiB at most in memory", self.peak_rss_bytes as f64 / 1_048_576.0);
+            }
+            line(out, "time", &time);
+        }
+    }
+}
+
+fn line(out: &mut String, name: &str, text: &str) {
+    let _ = writeln!(out, "  {name:<12} {text}");
+}
+
+/// 1234567 as 1,234,567.
+pub(crate) fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+    use serde_json::json;
+
+    #[test]
+    fn numbers_are_grouped() {
+        assert_eq!(["0", "999", "1,000", "1,234,567"], [0, 999, 1000, 1_234_567].map(grouped).each_ref().map(String::as_str));
+    }
+
+    #[test]
+    fn people_see_what_was_done() {
+        let mut report = Report::new("run");
+        report.platform = Some("clevertap".into());
+        report.run_id = Some("r1".into());
+        report.platform_result = json!({"segment_id": 12345, "verdict": "by e-mail"});
+        let text = report.to_text();
+        assert!(text.starts_with("run clevertap: done (exit 0), run r1\n"), "{text}");
+        assert!(text.contains("  segment id   12345\n  verdict      by e-mail\n"), "{text}");
+    }
+
+    #[test]
+    fn control_characters_of_the_other_side_do_not_reach_the_terminal() {
+        let mut report = Report::failed("run", Error::data("x").with_hint("do this"));
+        report.platform_result = json!({"message": "a\u{1b}[31m"});
+        let text = report.to_text();
+        assert!(!text.contains('\u{1b}') && text.contains("hint         do this"));
+    }
+}

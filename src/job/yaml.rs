@@ -1,0 +1,163 @@
+//! The text of a job file as a tree, and `--set key.path=value` on it.
+
+use crate::error::{Error, Place, Result};
+use serde_json::{Map, Value};
+
+/// Parses YAML 1.2 (`no` and `yes` are text). Keys keep their order; the same key twice is an error.
+///
+/// # Errors
+/// `Usage` with line and column. The text itself is not quoted: it may hold a secret.
+pub(crate) fn parse(text: &str, file: &str) -> Result<Value> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let options = serde_saphyr::options! {
+        strict_booleans: true,
+        with_snippet: false,
+        non_finite_float_policy: serde_saphyr::options::NonFiniteFloatPolicy::AsString,
+    };
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+        let place = error.location();
+        let whole = error.without_snippet().to_string();
+        let said = whole.rsplit_once(" at line ").map_or(whole.as_str(), |(said, _)| said);
+        let said = said.strip_suffix(", set DuplicateKeyPolicy in Options if acceptable").unwrap_or(said);
+        let mut at = Place { file: Some(file.to_owned()), ..Place::default() };
+        let message = match place {
+            Some(place) => {
+                at.line = Some(place.line());
+                format!("column {}: {said}", place.column())
+            }
+            None => said.to_owned(),
+        };
+        Error::usage(message).with_place(at).with_hint("the job file is YAML 1.2; see listferry schema")
+    })
+}
+
+/// A step of a key path.
+enum Step<'a> {
+    Key(&'a str),
+    Index(usize),
+}
+
+/// Applies `key.path=value`; the value is read as YAML. Lists take `changes[0].attr` or `changes.0.attr`.
+///
+/// # Errors
+/// `Usage`: no `=`, a value that is no YAML, a path that leads through a text or past the end of a list.
+pub(crate) fn set(tree: &mut Value, assignment: &str) -> Result<()> {
+    let (path, value) = assignment
+        .split_once('=')
+        .ok_or_else(|| Error::usage("--set wants key.path=value").with_hint("for example --set wait=0"))?;
+    let path = path.trim();
+    let value = parse(value, "--set").map_err(|error| Error::usage(format!("--set {path}: {}", error.message())))?;
+    let mut node = tree;
+    for step in steps(path)? {
+        node = descend(node, &step, path)?;
+    }
+    *node = value;
+    Ok(())
+}
+
+fn steps(path: &str) -> Result<Vec<Step<'_>>> {
+    let bad = || Error::usage(format!("--set: \"{path}\" is no key path")).with_hint("write it like map.changes[0].attr");
+    let mut out = Vec::new();
+    for piece in path.split('.') {
+        let (name, mut rest) = piece.split_at(piece.find('[').unwrap_or(piece.len()));
+        if !name.is_empty() {
+            out.push(Step::Key(name));
+        } else if rest.is_empty() || out.is_empty() {
+            return Err(bad());
+        }
+        while !rest.is_empty() {
+            let (index, after) = rest.strip_prefix('[').and_then(|r| r.split_once(']')).ok_or_else(bad)?;
+            out.push(Step::Index(index.trim().parse().map_err(|_| bad())?));
+            rest = after;
+        }
+    }
+    Ok(out)
+}
+
+fn descend<'a>(node: &'a mut Value, step: &Step<'_>, path: &str) -> Result<&'a mut Value> {
+    if node.is_null() {
+        *node = Value::Object(Map::new());
+    }
+    let index = match (&*node, step) {
+        (Value::Array(_), Step::Key(name)) => name.parse::<usize>().ok(),
+        (_, Step::Index(index)) => Some(*index),
+        _ => None,
+    };
+    match node {
+        Value::Object(map) => match step {
+            Step::Key(name) => Ok(map.entry(*name).or_insert(Value::Null)),
+            Step::Index(_) => Err(Error::usage(format!("--set {path}: there is a mapping, not a list"))),
+        },
+        Value::Array(list) => {
+            let length = list.len();
+            let Some(index) = index.filter(|index| *index <= length) else {
+                return Err(Error::usage(format!("--set {path}: the list there has {length} entries, counted from 0")));
+            };
+            if index == length {
+                list.push(Value::Null);
+            }
+            Ok(&mut list[index])
+        }
+        _ => Err(Error::usage(format!("--set {path}: leads through something that is no mapping"))
+            .with_hint("set the whole value, for example --set 'map.id={column: email, apply: [lower]}'")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn tree(text: &str) -> Value {
+        parse(text, "job.yaml").unwrap()
+    }
+
+    #[test]
+    fn yaml_is_read_as_1_2() {
+        assert_eq!(
+            tree("a: no\nb: yes\nc: on\nd: true\ne: ~\nf: '1'\ng: 0o17"),
+            json!({"a": "no", "b": "yes", "c": "on", "d": true, "e": null, "f": "1", "g": 15})
+        );
+        assert_eq!(tree("{\"z\": [1, {\"y\": null}]}"), json!({"z": [1, {"y": null}]}));
+    }
+
+    #[test]
+    fn keys_keep_their_order() {
+        let value = tree("z: 1\na: 2\nm: 3");
+        let keys: Vec<_> = value.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(keys, ["z", "a", "m"]);
+    }
+
+    #[test]
+    fn errors_name_line_and_column_and_quote_nothing() {
+        let error = parse("a: 1\npasscode: hunter2\na: 3", "job.yaml").unwrap_err();
+        assert_eq!(error.to_string(), "job.yaml: line 3: column 1: duplicate mapping key: a");
+        let error = parse("passcode: [hunter2\nb: 2", "job.yaml").unwrap_err();
+        assert_eq!(error.place().line, Some(1));
+        assert!(!format!("{error:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn set_reaches_into_mappings_and_lists() {
+        let mut value = tree("map: { changes: [ { op: assign } ] }\nwait: 30m");
+        for assignment in
+            ["map.changes[0].attr=x", "map.changes.0.op=delete", "map.changes[1]={op: assign}", "wait=0", "a.b.c=[1, 2]"]
+        {
+            set(&mut value, assignment).unwrap();
+        }
+        assert_eq!(
+            value,
+            json!({"map": {"changes": [{"op": "delete", "attr": "x"}, {"op": "assign"}]}, "wait": 0, "a": {"b": {"c": [1, 2]}}})
+        );
+        set(&mut value, "name=a=b").unwrap();
+        assert_eq!(value["name"], "a=b");
+    }
+
+    #[test]
+    fn set_says_what_is_wrong_with_a_path() {
+        let mut value = tree("map: { identity: id, list: [1] }");
+        for bad in ["wait", "map.identity.apply=[trim]", "map.list[5]=1", "map.list[x]=1", "=1", "map..x=1", "map.list.x=1"] {
+            assert_eq!(set(&mut value, bad).unwrap_err().kind(), crate::Kind::Usage, "{bad}");
+        }
+    }
+}
