@@ -1,5 +1,7 @@
 //! Records of a delimited text: dialect, header, chunk grid, seams.
 
+mod header;
+pub(crate) mod kernel;
 pub mod record;
 pub mod table;
 

@@ -1,6 +1,8 @@
 //! A source read as a table: dialect, header, where the data starts in each file.
 
-use crate::error::Result;
+use super::header::{self, Head};
+use crate::error::{Error, Place, Result};
+use crate::scan::{Dialect, Scanner};
 use crate::source::Source;
 use std::sync::Arc;
 
@@ -26,11 +28,30 @@ impl Default for CsvOptions {
     }
 }
 
+impl CsvOptions {
+    /// What separates and what quotes.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        Dialect { delimiter: self.delimiter, quote: self.quote }
+    }
+}
+
 /// A [`Source`] whose header has been read. Kept open across both passes.
 pub struct Table {
-    pub(crate) source: Arc<Source>,
-    pub(crate) options: CsvOptions,
-    pub(crate) columns: Arc<[String]>,
+    source: Arc<Source>,
+    options: CsvOptions,
+    columns: Arc<[String]>,
+    starts: Vec<DataStart>,
+    scanner: Scanner,
+}
+
+/// Where the records of an input start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DataStart {
+    /// Byte offset in the decompressed content, behind BOM and header.
+    pub(crate) byte: u64,
+    /// Physical lines before it.
+    pub(crate) lines: u64,
 }
 
 impl Table {
@@ -39,9 +60,36 @@ impl Table {
     /// # Errors
     /// [`crate::error::Kind::Data`]: no header at all, headers that differ between files, UTF-16 or UTF-32, a header
     /// over `max_record_bytes`. [`crate::error::Kind::Local`]: the source cannot be read.
+    /// [`crate::error::Kind::Usage`]: a delimiter or quote that cannot be, no column names where there is no header.
     pub fn open(source: Arc<Source>, options: CsvOptions) -> Result<Table> {
-        let _ = (source, options);
-        todo!()
+        judge(&options)?;
+        let scanner = Scanner::new(options.dialect());
+        let mut columns: Option<Vec<String>> = if options.header { None } else { options.columns.clone() };
+        let mut starts = Vec::with_capacity(source.inputs().len());
+        for input in source.inputs() {
+            let Head { names, start } = header::read(input, &options, &scanner).map_err(|mut error| {
+                error.place_mut().file.get_or_insert_with(|| input.name().to_owned());
+                error
+            })?;
+            starts.push(start);
+            let Some(names) = names else { continue };
+            match &columns {
+                None => columns = Some(names),
+                Some(first) if *first == names => {}
+                Some(first) => {
+                    return Err(Error::data(format!(
+                        "its header differs from that of {}: {} here, {} there",
+                        source.inputs()[0].name(),
+                        listed(&names),
+                        listed(first)
+                    ))
+                    .with_place(Place { file: Some(input.name().to_owned()), ..Place::default() })
+                    .with_hint("all files of a glob must have the same columns in the same order"));
+                }
+            }
+        }
+        let columns = columns.unwrap_or_default().into();
+        Ok(Table { source, options, columns, starts, scanner })
     }
 
     /// The names of the columns, in file order.
@@ -55,4 +103,48 @@ impl Table {
     pub fn source(&self) -> &Arc<Source> {
         &self.source
     }
+
+    /// The dialect and its bounds.
+    #[must_use]
+    pub fn options(&self) -> &CsvOptions {
+        &self.options
+    }
+
+    pub(crate) fn start_of(&self, input: usize) -> DataStart {
+        self.starts[input]
+    }
+
+    pub(crate) fn scanner(&self) -> Scanner {
+        self.scanner
+    }
+}
+
+fn judge(options: &CsvOptions) -> Result<()> {
+    let bad = |byte: u8| !byte.is_ascii() || matches!(byte, b'\n' | b'\r' | 0);
+    if bad(options.delimiter) || options.quote == Some(options.delimiter) {
+        return Err(Error::usage("source.csv.delimiter must be one ASCII character other than the quote and line ends"));
+    }
+    if options.quote.is_some_and(bad) {
+        return Err(Error::usage("source.csv.quote must be one ASCII character other than line ends"));
+    }
+    if !options.header && options.columns.as_ref().is_none_or(Vec::is_empty) {
+        return Err(Error::usage("source.csv.columns must name the columns where source.csv.header is false"));
+    }
+    if options.header && options.columns.is_some() {
+        return Err(Error::usage("source.csv.columns is for sources without a header")
+            .with_hint("set source.csv.header to false, or leave columns out"));
+    }
+    if !(64..=(1 << 30)).contains(&options.max_record_bytes) {
+        return Err(Error::usage("source.max_record_bytes must lie between 64 bytes and 1 GiB"));
+    }
+    Ok(())
+}
+
+/// Names for a message: the first twelve.
+fn listed(names: &[String]) -> String {
+    let mut text = names.iter().take(12).map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
+    if names.len() > 12 {
+        text.push_str(", …");
+    }
+    text
 }

@@ -1,0 +1,63 @@
+//! One pass from a table to a writer.
+
+use super::grid::Mark;
+use super::measure::Rejects;
+use super::pipeline::{self, Base, Consumer, Ended, Start};
+use super::slab::Slab;
+use super::worker::{Rows, Want};
+use super::{Counts, Options, RejectSink};
+use crate::error::{Error, Kind, Result};
+use crate::mapping::Plan;
+use crate::reader::Table;
+use std::sync::Arc;
+
+/// Converts a table in one pass; `out` gets the header line and the records in order.
+///
+/// The plan's separator must be fixed: for `separator: auto`, [`super::measure`] first and use its plan.
+///
+/// # Errors
+/// `Data`: damaged input, a quote that never closes. `Local`: reading or `out` failed.
+pub fn convert(
+    table: &Arc<Table>,
+    plan: &Arc<Plan>,
+    options: &Options,
+    out: &mut (dyn FnMut(&[u8]) -> std::io::Result<()> + Send),
+    rejects: &mut dyn RejectSink,
+) -> Result<Counts> {
+    options.progress.begin_pass();
+    if !plan.head().is_empty() {
+        out(plan.head()).map_err(|error| Error::io("writing the output", error))?;
+    }
+    let mut writer = Writer { out, rejects: Rejects::new(rejects) };
+    let want = Want { data: true, rejects: true, rows: false };
+    let (ended, base) = pipeline::run(table, plan, options, want, &Start::default(), &mut writer)?;
+    if ended == Ended::Clash {
+        return Err(Error::new(Kind::Local, "the separator on trial occurs in a value: measure first"));
+    }
+    let reject_reasons = writer.rejects.reasons;
+    table.source().verify_unchanged()?;
+    Ok(Counts { reject_reasons, ..base.counts })
+}
+
+struct Writer<'a> {
+    out: &'a mut (dyn FnMut(&[u8]) -> std::io::Result<()> + Send),
+    rejects: Rejects<'a>,
+}
+
+impl Consumer for Writer<'_> {
+    fn slab(&mut self, slab: Slab) -> Result<bool> {
+        if let Some(data) = &slab.data {
+            (self.out)(data.as_ref()).map_err(|error| Error::io("writing the output", error))?;
+        }
+        Ok(true)
+    }
+
+    fn rows(&mut self, rows: &Rows, base: &Base, table: &Table) -> Result<bool> {
+        self.rejects.take(rows, base, table)?;
+        Ok(true)
+    }
+
+    fn chunk_end(&mut self, _: Mark, _: &Base) -> Result<bool> {
+        Ok(true)
+    }
+}

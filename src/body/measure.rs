@@ -1,0 +1,299 @@
+//! Pass one: counts, digest, parts, checkpoints, rejects.
+
+use super::grid::Mark;
+use super::pipeline::{self, Base, Consumer, Ended, Start};
+use super::slab::Slab;
+use super::worker::{RowKind, Rows, Want};
+use super::{Counts, Options, Part, Reject, RejectSink, Split, crc, cut};
+use crate::error::{Error, Result};
+use crate::mapping::Plan;
+use crate::reader::Table;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// At most so many places where a pass could start again.
+const MOST_CHECKPOINTS: usize = 4096;
+
+/// A place where a pass can start again, and what the output must be up to there.
+#[derive(Clone, Debug)]
+pub(crate) struct Checkpoint {
+    pub(crate) start: Start,
+    /// Of the output before it, header lines not counted.
+    pub(crate) crc: u64,
+}
+
+/// What pass one found, and the way to pass two.
+pub struct Measured {
+    counts: Counts,
+    parts: Vec<Part>,
+    digest: u64,
+    pub(crate) checkpoints: Arc<[Checkpoint]>,
+    pub(crate) table: Arc<Table>,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) options: Options,
+    /// Output of all parts without header lines: length and CRC.
+    pub(crate) total: (u64, u64),
+    #[cfg(feature = "upload")]
+    pub(crate) parked: super::stream::Parked,
+}
+
+impl Measured {
+    /// What became of the records.
+    #[must_use]
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// The parts in order; at least one, which may be empty.
+    #[must_use]
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// CRC-64/NVME of the content of all parts in order.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        self.digest
+    }
+
+    /// Bytes of the content of all parts.
+    #[must_use]
+    pub fn body_bytes(&self) -> u64 {
+        self.parts.iter().map(|part| part.bytes).sum()
+    }
+
+    /// Bytes of the source as stored.
+    #[must_use]
+    pub fn source_bytes(&self) -> u64 {
+        self.table.source().stored_bytes()
+    }
+
+    /// The separator of a delimited output, as chosen.
+    #[must_use]
+    pub fn separator(&self) -> Option<u8> {
+        self.plan.separator()
+    }
+
+    /// The plan as used, its separator fixed.
+    #[must_use]
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// The table that was read.
+    #[must_use]
+    pub fn table(&self) -> &Arc<Table> {
+        &self.table
+    }
+
+    /// The last checkpoint at or before a position that `key` reads off a start.
+    pub(crate) fn checkpoint_before(&self, at: u64, key: impl Fn(&Base) -> u64) -> &Checkpoint {
+        let n = self.checkpoints.partition_point(|checkpoint| key(&checkpoint.start.base) <= at);
+        // several may share a position (chunks without output): the last of them is the nearest
+        &self.checkpoints[n.saturating_sub(1)]
+    }
+}
+
+/// Pass one: converts, counts and digests every record, and throws the output away.
+///
+/// # Errors
+/// As [`super::convert`]; `SourceChanged` where the source changed meanwhile.
+pub fn measure(
+    table: &Arc<Table>,
+    plan: &Arc<Plan>,
+    split: &Split,
+    options: &Options,
+    rejects: &mut dyn RejectSink,
+) -> Result<Measured> {
+    let mut plan = plan.clone();
+    loop {
+        options.progress.begin_pass();
+        let mut measurer = Measurer::new(&plan, split, &mut *rejects);
+        let want = Want { data: split.max_part_bytes.is_some(), rejects: true, rows: false };
+        let (ended, base) = pipeline::run(table, &plan, options, want, &Start::default(), &mut measurer)?;
+        if ended == Ended::Clash {
+            match plan.next_separator() {
+                Some(next) => {
+                    plan = Arc::new(next);
+                    rejects.restart()?;
+                    continue;
+                }
+                None => return Err(Error::data("no separator is free of clashes")),
+            }
+        }
+        table.source().verify_unchanged()?;
+        return Ok(measurer.finish(base, table, plan.clone(), options));
+    }
+}
+
+struct Measurer<'a> {
+    rejects: Rejects<'a>,
+    head: Vec<u8>,
+    one_line: bool,
+    max_part_bytes: Option<u64>,
+    parts: Vec<Part>,
+    part: Part,
+    crc: u64,
+    checkpoints: Vec<Checkpoint>,
+    stride: u64,
+    chunks: u64,
+    /// What stood before the chunk under way.
+    seam: (Base, u64),
+}
+
+impl<'a> Measurer<'a> {
+    fn new(plan: &Plan, split: &Split, rejects: &'a mut dyn RejectSink) -> Measurer<'a> {
+        let head = plan.head().to_vec();
+        let part = Measurer::empty_part(&head, 0, 0, 0);
+        Measurer {
+            rejects: Rejects::new(rejects),
+            one_line: plan.one_line_a_record(),
+            max_part_bytes: split.max_part_bytes,
+            parts: Vec::new(),
+            part,
+            head,
+            crc: 0,
+            checkpoints: Vec::new(),
+            stride: 1,
+            chunks: 0,
+            seam: (Base::default(), 0),
+        }
+    }
+
+    fn empty_part(head: &[u8], index: usize, first_record: u64, at: u64) -> Part {
+        Part { index, bytes: head.len() as u64, records: 0, first_record, crc: crc::of(head), at }
+    }
+
+    fn add(&mut self, bytes: u64, records: u64, crc: u64) {
+        self.part.bytes += bytes;
+        self.part.records += records;
+        self.part.crc = crc::combine(self.part.crc, crc, bytes);
+        self.crc = crc::combine(self.crc, crc, bytes);
+    }
+
+    fn next_part(&mut self) {
+        let at = self.part.at + self.part.bytes - self.head.len() as u64;
+        let next = Measurer::empty_part(&self.head, self.part.index + 1, self.part.first_record + self.part.records, at);
+        self.parts.push(std::mem::replace(&mut self.part, next));
+    }
+
+    fn finish(mut self, base: Base, table: &Arc<Table>, plan: Arc<Plan>, options: &Options) -> Measured {
+        if self.part.records > 0 || self.parts.is_empty() {
+            self.next_part();
+        }
+        let digest = self.parts.iter().fold(0, |digest, part| crc::combine(digest, part.crc, part.bytes));
+        if self.checkpoints.is_empty() {
+            let mut start = Start::default();
+            start.base.line = table.start_of(0).lines;
+            self.checkpoints.push(Checkpoint { start, crc: 0 });
+        }
+        Measured {
+            counts: Counts { reject_reasons: self.rejects.reasons, ..base.counts },
+            parts: self.parts,
+            digest,
+            checkpoints: self.checkpoints.into(),
+            table: table.clone(),
+            plan,
+            options: options.clone(),
+            total: (base.out_bytes, self.crc),
+            #[cfg(feature = "upload")]
+            parked: Arc::default(),
+        }
+    }
+}
+
+impl Consumer for Measurer<'_> {
+    fn slab(&mut self, slab: Slab) -> Result<bool> {
+        let (Some(limit), Some(data)) = (self.max_part_bytes, &slab.data) else {
+            self.add(slab.bytes, slab.records, slab.crc);
+            return Ok(true);
+        };
+        if self.part.bytes + slab.bytes <= limit {
+            self.add(slab.bytes, slab.records, slab.crc);
+            return Ok(true);
+        }
+        let mut rest = data.as_ref();
+        while !rest.is_empty() {
+            let (end, records) = cut::last_record_end(rest, limit.saturating_sub(self.part.bytes), self.one_line);
+            if end == 0 && self.part.records == 0 {
+                return Err(Error::data(format!("a record does not fit into a part of {limit} bytes"))
+                    .with_hint("raise destination.max_part_bytes"));
+            }
+            self.add(end as u64, records, crc::of(&rest[..end]));
+            rest = &rest[end..];
+            if !rest.is_empty() {
+                self.next_part();
+            }
+        }
+        Ok(true)
+    }
+
+    fn rows(&mut self, rows: &Rows, base: &Base, table: &Table) -> Result<bool> {
+        self.rejects.take(rows, base, table)?;
+        Ok(true)
+    }
+
+    fn chunk_end(&mut self, mark: Mark, base: &Base) -> Result<bool> {
+        if self.chunks == 0 {
+            // the first chunk starts where the source does, whatever input that is in
+            self.seam.0.line = base.line;
+        }
+        let (before, crc) = std::mem::replace(&mut self.seam, (base.clone(), self.crc));
+        if self.chunks % self.stride == 0 {
+            if self.checkpoints.len() == MOST_CHECKPOINTS {
+                let mut n = 0;
+                self.checkpoints.retain(|_| {
+                    n += 1;
+                    n % 2 == 1
+                });
+                self.stride *= 2;
+            }
+            if self.chunks % self.stride == 0 {
+                let mut before = before;
+                if mark.input != before.input {
+                    before.input = mark.input;
+                    before.record = 0;
+                }
+                self.checkpoints.push(Checkpoint { start: Start { mark, base: before }, crc });
+            }
+        }
+        self.chunks += 1;
+        Ok(true)
+    }
+}
+
+/// Rejects on their way to the sink, counted by code.
+pub(crate) struct Rejects<'a> {
+    sink: &'a mut dyn RejectSink,
+    pub(crate) reasons: BTreeMap<String, u64>,
+}
+
+impl<'a> Rejects<'a> {
+    pub(crate) fn new(sink: &'a mut dyn RejectSink) -> Rejects<'a> {
+        Rejects { sink, reasons: BTreeMap::new() }
+    }
+
+    pub(crate) fn take(&mut self, rows: &Rows, base: &Base, table: &Table) -> Result<()> {
+        for row in &rows.items {
+            let RowKind::Rejected { code, column, reason, splits } = &row.what else { continue };
+            match self.reasons.get_mut(*code) {
+                Some(n) => *n += 1,
+                None => {
+                    self.reasons.insert((*code).to_owned(), 1);
+                }
+            }
+            self.sink.reject(&Reject {
+                file: table.source().inputs()[base.input].name(),
+                record: base.record + row.record + 1,
+                line: base.line + row.line + 1,
+                byte: row.byte,
+                column: column.and_then(|column| table.columns().get(column as usize)).map(String::as_str),
+                code,
+                reason: &String::from_utf8_lossy(rows.text(*reason)),
+                raw: rows.text(row.raw),
+                splits: *splits,
+            })?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,489 @@
+//! One chunk: read, seam, scan, map, encode. What comes out is relative to the chunk; the ordered stage adds the bases.
+
+use super::grid::{Buffer, Chunk, ChunkKind, first_read};
+use super::slab::{Pool, SLAB_BYTES, Slab};
+use super::{crc, pipeline::Shared};
+use crate::error::{Error, Kind, Result};
+use crate::mapping::{Outcome, Scratch};
+use crate::reader::Record;
+use crate::reader::kernel::{End, Kernel, Malformed, Visit};
+use crate::scan::{Out, count_lines};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// What a pass wants beside the output's length and digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Want {
+    /// The output itself.
+    pub(crate) data: bool,
+    /// Rejected records with their positions.
+    pub(crate) rejects: bool,
+    /// Written records with their positions and output.
+    pub(crate) rows: bool,
+}
+
+/// What became of the records of a chunk.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) read: u64,
+    pub(crate) written: u64,
+    pub(crate) filtered: u64,
+    pub(crate) rejected: u64,
+    pub(crate) blank: u64,
+}
+
+/// Rejected (and, where wanted, written) records, in order; texts in one arena.
+#[derive(Default)]
+pub(crate) struct Rows {
+    pub(crate) items: Vec<Row>,
+    pub(crate) arena: Vec<u8>,
+}
+
+pub(crate) struct Row {
+    /// In the chunk, from 0.
+    pub(crate) record: u64,
+    /// Physical lines of the chunk before it.
+    pub(crate) line: u64,
+    /// In the decompressed content.
+    pub(crate) byte: u64,
+    pub(crate) raw: (u32, u32),
+    pub(crate) what: RowKind,
+}
+
+pub(crate) enum RowKind {
+    Written { output: (u32, u32) },
+    Rejected { code: &'static str, column: Option<u32>, reason: (u32, u32), splits: bool },
+}
+
+impl Rows {
+    pub(crate) fn text(&self, range: (u32, u32)) -> &[u8] {
+        &self.arena[range.0 as usize..range.1 as usize]
+    }
+
+    fn keep(&mut self, bytes: &[u8]) -> (u32, u32) {
+        let from = self.arena.len() as u32;
+        self.arena.extend_from_slice(bytes);
+        (from, self.arena.len() as u32)
+    }
+
+    fn is_large(&self) -> bool {
+        self.arena.len() > 128 << 10 || self.items.len() > 2048
+    }
+}
+
+/// The part of a chunk that is ready for the ordered stage.
+#[derive(Default)]
+pub(crate) struct Batch {
+    pub(crate) slabs: Vec<Slab>,
+    pub(crate) rows: Rows,
+}
+
+/// What ends a pass at a chunk, with what is known of the place relative to it.
+pub(crate) struct Fatal {
+    pub(crate) error: Error,
+    pub(crate) record: Option<u64>,
+    pub(crate) line: Option<u64>,
+    pub(crate) byte: Option<u64>,
+}
+
+impl From<Error> for Fatal {
+    fn from(error: Error) -> Fatal {
+        Fatal { error, record: None, line: None, byte: None }
+    }
+}
+
+/// Why a chunk was not finished.
+pub(crate) enum Stop {
+    /// The pass is being stopped by somebody else.
+    Stopped,
+    /// The separator on trial occurs in a value.
+    Clash,
+    Fatal(Fatal),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Stop {
+        Stop::Fatal(error.into())
+    }
+}
+
+/// A finished chunk.
+pub(crate) struct Finished {
+    pub(crate) tally: Tally,
+    pub(crate) lines: u64,
+    /// Whether a quoted cell was open at its seam.
+    pub(crate) inside: bool,
+    /// Bytes of decompressed content up to the next seam.
+    pub(crate) bytes: u64,
+}
+
+/// A converting thread's own things.
+pub(crate) struct Worker {
+    kernel: Kernel,
+    pub(crate) buffer: Buffer,
+    scratch: Scratch,
+    /// Only where no data is wanted: digested and reused.
+    own: Out,
+}
+
+impl Worker {
+    pub(crate) fn new(kernel: Kernel) -> Worker {
+        Worker { kernel, buffer: Buffer::default(), scratch: Scratch::default(), own: Out::default() }
+    }
+
+    /// Converts a claimed chunk; batches that cannot wait go to the ordered stage when the chunk is at the head.
+    pub(crate) fn chunk(&mut self, shared: &Shared<'_, '_>, chunk: Chunk, batch: &mut Batch) -> Result<Finished, Stop> {
+        let seam = match chunk.kind {
+            ChunkKind::Plain { cell } => self.seams(shared, chunk, cell)?,
+            ChunkKind::Stream => {
+                shared.publish(chunk.seq, false);
+                Seams { from: 0, to: self.buffer.filled(), inside: false }
+            }
+        };
+        let mut finished =
+            Finished { tally: Tally::default(), lines: 0, inside: seam.inside, bytes: (seam.to - seam.from) as u64 };
+        if seam.from == seam.to {
+            return Ok(finished);
+        }
+        let out = if shared.want.data { shared.take_slab(chunk.seq).ok_or(Stop::Stopped)? } else { std::mem::take(&mut self.own) };
+        let mut convert = Convert {
+            shared,
+            seq: chunk.seq,
+            out,
+            records: 0,
+            bytes: 0,
+            crc: 0,
+            batch,
+            scratch: &mut self.scratch,
+            tally: Tally::default(),
+            origin: chunk.offset + seam.from as u64,
+            text: &[],
+            counted: 0,
+            lines: 0,
+        };
+        let mut from = seam.from;
+        let mut inside = seam.inside;
+        let (mut limit, mut lines) = (seam.to - seam.from, 0);
+        loop {
+            let view = self.buffer.view(from, self.buffer.filled());
+            convert.text = view.bytes();
+            let end = self.kernel.run(view, limit, inside, self.buffer.ended, &mut convert)?;
+            lines += end.lines;
+            let Some(open) = end.open else { break };
+            // the record that crosses the seam goes on behind what was read
+            let held = (self.buffer.filled() - from - open) as u64;
+            let most = shared.table.options().max_record_bytes;
+            if self.buffer.ended || held > most {
+                let fatal = self.never_ends(shared, chunk, from + open, &end, lines, convert.tally.read);
+                return Err(Stop::Fatal(fatal));
+            }
+            convert.text = &[];
+            convert.rebase(open, lines);
+            from += open;
+            limit -= open;
+            inside = false;
+            if held > 2 * shared.grid_cell as u64 + (1 << 20) {
+                // one large record at a time: memory is a promise
+                shared.wait_for_head(chunk.seq).map_err(|()| Stop::Stopped)?;
+            }
+            let want = self.buffer.filled() + (held as usize).max(16 << 10).min(most as usize + 1);
+            self.extend(shared, chunk, want)?;
+        }
+        convert.text = &[];
+        let (tally, out) = convert.finish();
+        if !shared.want.data {
+            self.own = if out.capacity() > 4 * SLAB_BYTES { Out::default() } else { out };
+        }
+        self.buffer.shrink(shared.grid_cell);
+        finished.tally = tally;
+        finished.lines = lines;
+        Ok(finished)
+    }
+
+    fn extend(&mut self, shared: &Shared<'_, '_>, chunk: Chunk, want: usize) -> Result<(), Stop> {
+        let input = &shared.table.source().inputs()[chunk.input];
+        Ok(self.buffer.read_plain(input, chunk.offset, input.stored_bytes(), want)?)
+    }
+
+    /// Reads a plain chunk and finds its seams and the state at them.
+    fn seams(&mut self, shared: &Shared<'_, '_>, chunk: Chunk, cell: usize) -> Result<Seams, Stop> {
+        self.extend(shared, chunk, first_read(cell))?;
+        let from = if chunk.index == 0 { Some(0) } else { self.line_end(shared, chunk, 0, cell)? };
+        let Some(from) = from else {
+            // no line ends in this cell: its seam is the next one's
+            let inside = shared.await_state(chunk).ok_or(Stop::Stopped)?;
+            shared.publish(chunk.seq, inside);
+            return Ok(Seams { from: 0, to: 0, inside });
+        };
+        let most = usize::try_from(shared.table.options().max_record_bytes).unwrap_or(usize::MAX);
+        let to = match self.line_end(shared, chunk, cell, cell.saturating_add(most).saturating_add(1))? {
+            Some(to) => to,
+            // it ends before, or the record that stands here is too long, as the kernel will find
+            None => self.buffer.filled(),
+        };
+        let to = to.max(from);
+        let scanner = shared.table.scanner();
+        let outside = scanner.survey(self.buffer.view(from, to), false).inside;
+        let inside = shared.await_state(chunk).ok_or(Stop::Stopped)?;
+        let after = if inside { scanner.survey(self.buffer.view(from, to), true).inside } else { outside };
+        shared.publish(chunk.seq, after);
+        Ok(Seams { from, to, inside })
+    }
+
+    /// The position behind the first line end in `from..to`; reads on as far as `to` where it must. `None`: there is none.
+    fn line_end(&mut self, shared: &Shared<'_, '_>, chunk: Chunk, mut from: usize, to: usize) -> Result<Option<usize>, Stop> {
+        loop {
+            let upto = self.buffer.filled().min(to);
+            if let Some(at) = self.buffer.bytes().get(from..upto).and_then(|text| memchr::memchr2(b'\n', b'\r', text)) {
+                let at = from + at;
+                if self.buffer.bytes()[at] == b'\r' {
+                    if at + 1 == self.buffer.filled() && !self.buffer.ended {
+                        self.extend(shared, chunk, at + 2)?;
+                    }
+                    if self.buffer.bytes().get(at + 1) == Some(&b'\n') {
+                        return Ok(Some(at + 2));
+                    }
+                }
+                return Ok(Some(at + 1));
+            }
+            if self.buffer.ended || self.buffer.filled() >= to {
+                return Ok(None);
+            }
+            from = from.max(upto);
+            if self.buffer.filled() > 2 * shared.grid_cell + (1 << 20) {
+                shared.wait_for_head(chunk.seq).map_err(|()| Stop::Stopped)?;
+            }
+            let want = (self.buffer.filled() * 2).min(to.max(self.buffer.filled() + 1));
+            self.extend(shared, chunk, want)?;
+        }
+    }
+
+    /// A record that has no end within the bound or the input.
+    #[cold]
+    fn never_ends(&self, shared: &Shared<'_, '_>, chunk: Chunk, start: usize, end: &End, lines: u64, records: u64) -> Fatal {
+        let record = &self.buffer.bytes()[start..];
+        let opened = end.inside.then(|| opening_quote(record, shared.table.options().quote)).flatten();
+        let line = lines + opened.map_or(0, |at| count_lines(&record[..at]));
+        let limit = shared.table.options().max_record_bytes;
+        let error = if end.inside && self.buffer.ended {
+            Error::new(Kind::Data, "the quote that opens here is never closed: the source ends inside it")
+                .with_hint("close the quote, or double it where it is part of the value")
+        } else if end.inside {
+            Error::new(Kind::Data, format!("the quote that opens here is not closed within {limit} bytes (source.max_record_bytes)"))
+                .with_hint("close the quote, or raise source.max_record_bytes if records are really that long")
+        } else {
+            Error::new(Kind::Data, format!("the record is longer than {limit} bytes (source.max_record_bytes)"))
+                .with_hint("raise source.max_record_bytes if records are really that long")
+        };
+        Fatal { error, record: Some(records), line: Some(line), byte: Some(chunk.offset + start as u64) }
+    }
+}
+
+struct Seams {
+    from: usize,
+    to: usize,
+    inside: bool,
+}
+
+/// The position of the quote that is open at the end of `record`, which starts outside quotes.
+fn opening_quote(record: &[u8], quote: Option<u8>) -> Option<usize> {
+    let quote = quote?;
+    let (mut open, mut start_of_cell, mut after_close) = (None, true, false);
+    for (at, &byte) in record.iter().enumerate() {
+        if open.is_some() {
+            if byte == quote {
+                after_close = open.take().is_some();
+            }
+            continue;
+        }
+        if byte == quote && (start_of_cell || after_close) {
+            open = Some(at);
+        }
+        after_close = false;
+        start_of_cell = false;
+        // which byte delimits does not matter here: only a quote behind one can have been left open
+        if !byte.is_ascii_alphanumeric() && byte != quote {
+            start_of_cell = true;
+        }
+    }
+    open
+}
+
+/// The visitor: runs the plan and seals slabs.
+struct Convert<'w, 's, 'a, 'c> {
+    shared: &'s Shared<'a, 'c>,
+    seq: u64,
+    out: Out,
+    /// In `out`.
+    records: u64,
+    /// Digested and thrown away, where no data is wanted.
+    bytes: u64,
+    crc: u64,
+    batch: &'w mut Batch,
+    scratch: &'w mut Scratch,
+    tally: Tally,
+    /// Offset of `text` in the decompressed content.
+    origin: u64,
+    text: &'w [u8],
+    /// Lines before `text[..counted]`, for positions.
+    counted: usize,
+    lines: u64,
+}
+
+impl Convert<'_, '_, '_, '_> {
+    /// From now on the text starts `by` bytes later, behind `lines` physical lines of the chunk.
+    fn rebase(&mut self, by: usize, lines: u64) {
+        self.origin += by as u64;
+        self.counted = 0;
+        self.lines = lines;
+    }
+
+    fn row(&mut self, start: usize, end: usize, what: impl FnOnce(&mut Rows) -> RowKind) -> Result<(), Stop> {
+        self.lines += count_lines(&self.text[self.counted..start]);
+        self.counted = start;
+        let rows = &mut self.batch.rows;
+        let raw = rows.keep(&self.text[start..end]);
+        let what = what(rows);
+        rows.items.push(Row { record: self.tally.read - 1, line: self.lines, byte: self.origin + start as u64, raw, what });
+        if rows.is_large() { self.flush() } else { Ok(()) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn reject(&mut self, start: usize, end: usize, splits: bool) -> Result<(), Stop> {
+        self.tally.rejected += 1;
+        if !self.shared.want.rejects {
+            return Ok(());
+        }
+        let fault = std::mem::take(&mut self.scratch.fault);
+        self.row(start, end, |rows| {
+            let reason = rows.keep(fault.reason.as_bytes());
+            RowKind::Rejected { code: fault.code, column: fault.column.map(|column| column as u32), reason, splits }
+        })
+    }
+
+    /// Hands over what there is; only the head may.
+    fn flush(&mut self) -> Result<(), Stop> {
+        self.shared.wait_for_head(self.seq).map_err(|()| Stop::Stopped)?;
+        self.shared.consume(self.batch)?;
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn seal(&mut self) -> Result<(), Stop> {
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        let crc = crc::of(self.out.bytes());
+        let len = self.out.len() as u64;
+        if !self.shared.want.data {
+            self.crc = crc::combine(self.crc, crc, len);
+            self.bytes += len;
+            self.out.truncate(0);
+            return Ok(());
+        }
+        let records = std::mem::take(&mut self.records);
+        let out = std::mem::take(&mut self.out);
+        let data = Some(Pool::seal(&self.shared.pool, out));
+        self.batch.slabs.push(Slab { bytes: len, records, crc, data });
+        if self.shared.at_head(self.seq) {
+            self.shared.consume(self.batch)?;
+        }
+        match self.shared.try_take_slab(self.seq) {
+            Some(out) => self.out = out,
+            None => {
+                // no memory left for those who are early: wait for our turn, then stream
+                self.flush()?;
+                self.out = self.shared.take_slab(self.seq).ok_or(Stop::Stopped)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> (Tally, Out) {
+        if !self.out.is_empty() {
+            let crc = crc::of(self.out.bytes());
+            let len = self.out.len() as u64;
+            if self.shared.want.data {
+                let out = std::mem::take(&mut self.out);
+                let data = Some(Pool::seal(&self.shared.pool, out));
+                self.batch.slabs.push(Slab { bytes: len, records: self.records, crc, data });
+            } else {
+                self.crc = crc::combine(self.crc, crc, len);
+                self.bytes += len;
+                self.out.truncate(0);
+            }
+        } else if self.shared.want.data {
+            self.shared.pool.give_back(std::mem::take(&mut self.out).into_vec());
+        }
+        if !self.shared.want.data && self.bytes > 0 {
+            self.batch.slabs.push(Slab { bytes: self.bytes, records: self.records, crc: self.crc, data: None });
+        }
+        (self.tally, self.out)
+    }
+}
+
+impl Visit for Convert<'_, '_, '_, '_> {
+    type Stop = Stop;
+
+    #[inline(always)]
+    fn record(&mut self, record: &Record<'_>) -> Result<(), Stop> {
+        self.tally.read += 1;
+        let before = self.out.len();
+        match self.shared.plan.run(record, &mut self.out, self.scratch) {
+            Outcome::Written => {
+                self.tally.written += 1;
+                self.records += 1;
+                if self.shared.want.rows {
+                    let raw = record.raw_record();
+                    let (start, _) = record.span(0);
+                    let output = self.out.bytes()[before..].to_vec();
+                    self.row(start, start + raw.len(), |rows| RowKind::Written { output: rows.keep(&output) })?;
+                }
+                if self.out.len() >= SLAB_BYTES { self.seal() } else { Ok(()) }
+            }
+            Outcome::Filtered => {
+                self.tally.filtered += 1;
+                Ok(())
+            }
+            Outcome::Rejected => {
+                let (start, _) = record.span(0);
+                self.reject(start, start + record.raw_record().len(), true)
+            }
+            Outcome::Clash => Err(Stop::Clash),
+        }
+    }
+
+    #[cold]
+    fn malformed(&mut self, start: usize, end: usize, why: Malformed) -> Result<(), Stop> {
+        self.tally.read += 1;
+        let columns = self.shared.table.columns().len();
+        let fault = &mut self.scratch.fault;
+        fault.column = None;
+        match why {
+            Malformed::Ragged(found) => {
+                fault.code = "ragged";
+                fault.reason = format!("{found} cells where the header has {columns}");
+            }
+            Malformed::AfterQuote => {
+                fault.code = "text_after_quote";
+                fault.reason = "text between a closing quote and the next delimiter".to_owned();
+            }
+        }
+        self.reject(start, end, false)
+    }
+
+    fn blank(&mut self) {
+        self.tally.blank += 1;
+    }
+}
+
+/// Whether the user asked to stop.
+pub(crate) fn cancelled(shared: &Shared<'_, '_>) -> bool {
+    shared.options.progress.cancelled.load(Ordering::Relaxed)
+}
+
+/// A pool of the size that a pass with that many threads needs.
+pub(crate) fn pool_for(threads: usize) -> Arc<Pool> {
+    Pool::new(4 * threads + 4)
+}

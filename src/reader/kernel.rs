@@ -1,0 +1,155 @@
+//! Records of a region: the scan a window at a time, each record judged for its structure and handed on while its
+//! window is in the first-level cache.
+
+use super::record::Record;
+use crate::scan::{Carry, Padded, Scanner, Tape, WINDOW, count_lines};
+
+/// Takes what a region holds, in order.
+pub(crate) trait Visit {
+    /// Why it stops before the end.
+    type Stop;
+    /// A record with the right number of cells.
+    fn record(&mut self, record: &Record<'_>) -> Result<(), Self::Stop>;
+    /// A record that is not: `start..end` in the input.
+    fn malformed(&mut self, start: usize, end: usize, why: Malformed) -> Result<(), Self::Stop>;
+    /// An empty line.
+    fn blank(&mut self);
+}
+
+/// What is wrong with the structure of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Malformed {
+    /// That many cells, which the header has not.
+    Ragged(usize),
+    /// Bytes between a closing quote and the next delimiter.
+    AfterQuote,
+}
+
+/// How a region ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct End {
+    /// Where the record starts that is not wholly within the input; `None`: all that start before the limit were seen.
+    pub(crate) open: Option<usize>,
+    /// Whether a quoted cell is open where the input ends (only where `open`).
+    pub(crate) inside: bool,
+    /// Where the first record at or behind the limit starts; `limit` where that is not known.
+    pub(crate) next: usize,
+    /// Physical lines before the limit, or before `open`.
+    pub(crate) lines: u64,
+}
+
+/// Reads regions, its tape recycled.
+pub(crate) struct Kernel {
+    scanner: Scanner,
+    columns: usize,
+    tape: Tape,
+}
+
+impl Kernel {
+    pub(crate) fn new(scanner: Scanner, columns: usize) -> Kernel {
+        Kernel { scanner, columns, tape: Tape::default() }
+    }
+
+    /// Visits the records that start in `input[..limit]`, which starts behind a line end: `inside` a quoted cell of a
+    /// record that is somebody else's, or at the start of one. `ended`: nothing follows the input.
+    pub(crate) fn run<V: Visit>(
+        &mut self,
+        input: Padded<'_>,
+        limit: usize,
+        inside: bool,
+        ended: bool,
+        visit: &mut V,
+    ) -> Result<End, V::Stop> {
+        let Kernel { scanner, columns, tape } = self;
+        let (columns, bytes) = (*columns, input.bytes());
+        let mut carry = Carry::new(inside);
+        let mut skip = inside;
+        let mut start = 0usize;
+        let mut next_junk = 0usize;
+        let mut at = 0usize;
+        // physical lines in `bytes[..at]`
+        let mut lines = 0;
+        tape.start(bytes.len());
+        while at < bytes.len() {
+            let to = (at + WINDOW).min(bytes.len());
+            scanner.window(input, at, to, &mut carry, tape);
+            if to == bytes.len() && ended && !carry.inside() {
+                let last = tape.records.last().map_or(0, |&cells| cells as usize);
+                let from = if last == 0 { start } else { record_start(bytes, tape.cells[last - 1] as usize) };
+                if from < bytes.len() || tape.cells.len() > last {
+                    tape.cells.push(bytes.len() as u32);
+                    tape.records.push(tape.cells.len() as u32);
+                }
+            }
+            let mut first = 0usize;
+            let mut done = false;
+            for &cells in &tape.records {
+                let cells = cells as usize;
+                let ends = &tape.cells[first..cells];
+                first = cells;
+                let end = ends[ends.len() - 1] as usize;
+                let from = std::mem::replace(&mut start, record_start(bytes, end));
+                if skip {
+                    skip = false;
+                    while tape.junk.len() > next_junk && (tape.junk[next_junk] as usize) < end {
+                        next_junk += 1;
+                    }
+                } else if ends.len() == 1 && end == from && columns != 1 {
+                    visit.blank();
+                } else if tape.junk.len() > next_junk && (tape.junk[next_junk] as usize) < end {
+                    while tape.junk.len() > next_junk && (tape.junk[next_junk] as usize) < end {
+                        next_junk += 1;
+                    }
+                    visit.malformed(from, end, Malformed::AfterQuote)?;
+                } else if ends.len() != columns {
+                    visit.malformed(from, end, Malformed::Ragged(ends.len()))?;
+                } else {
+                    visit.record(&Record {
+                        input,
+                        start: from as u32,
+                        ends,
+                        dirty: &tape.dirty,
+                        high: &tape.high,
+                        any_high: tape.any_high,
+                        quote: scanner.dialect().quote,
+                    })?;
+                }
+                if start >= limit {
+                    done = true;
+                    break;
+                }
+            }
+            if done || (skip && to >= limit) {
+                let next = if done { start } else { limit };
+                return Ok(End { open: None, inside: false, next, lines: lines + lines_between(bytes, at, limit) });
+            }
+            lines += std::mem::take(&mut tape.lines);
+            tape.keep_from(first);
+            at = to;
+        }
+        if start >= limit || (ended && !carry.inside() && !skip) || (skip && bytes.len() >= limit) {
+            return Ok(End { open: None, inside: false, next: start.max(limit), lines });
+        }
+        let before = count_lines(&bytes[..start]);
+        Ok(End { open: Some(start), inside: carry.inside(), next: start, lines: before })
+    }
+}
+
+/// Where the record behind the line end at `end` starts.
+#[inline(always)]
+fn record_start(bytes: &[u8], end: usize) -> usize {
+    if end < bytes.len() && bytes[end] == b'\r' && end + 1 < bytes.len() && bytes[end + 1] == b'\n' {
+        end + 2
+    } else {
+        end + 1
+    }
+}
+
+/// Physical line ends in `bytes[from..to]`, where `from` may lie within a CRLF.
+fn lines_between(bytes: &[u8], from: usize, to: usize) -> u64 {
+    if to <= from {
+        return 0;
+    }
+    let split = from > 0 && bytes[from - 1] == b'\r' && bytes[from] == b'\n';
+    count_lines(&bytes[from + usize::from(split)..to])
+}
