@@ -203,13 +203,7 @@ impl Stream {
     }
 
     /// Whole records, about `chunk_bytes` of them, or one that is larger. `None`: the stream has ended.
-    fn fill(
-        &mut self,
-        table: &Table,
-        input: &Input,
-        chunk_bytes: usize,
-        buffer: &mut Buffer,
-    ) -> Result<Option<u64>> {
+    fn fill(&mut self, table: &Table, input: &Input, chunk_bytes: usize, buffer: &mut Buffer) -> Result<Option<u64>> {
         buffer.filled = 0;
         buffer.room(self.left.len().max(chunk_bytes) + 1);
         buffer.bytes[..self.left.len()].copy_from_slice(&self.left);

@@ -173,7 +173,8 @@ impl<'a> Measurer<'a> {
 
     fn next_part(&mut self) {
         let at = self.part.at + self.part.bytes - self.head.len() as u64;
-        let next = Measurer::empty_part(&self.head, self.part.index + 1, self.part.first_record + self.part.records, at);
+        let next =
+            Measurer::empty_part(&self.head, self.part.index + 1, self.part.first_record + self.part.records, at);
         self.parts.push(std::mem::replace(&mut self.part, next));
     }
 

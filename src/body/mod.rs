@@ -154,7 +154,6 @@ pub struct Part {
     pub(crate) at: u64,
 }
 
-
 impl Default for Options {
     fn default() -> Options {
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);

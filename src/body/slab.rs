@@ -73,11 +73,8 @@ impl Pool {
                 return Some(Out::with_capacity(SLAB_BYTES + ROOM));
             }
             // the head moves on without our lock: look again now and then
-            state = self
-                .changed
-                .wait_timeout(state, Duration::from_millis(5))
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            state =
+                self.changed.wait_timeout(state, Duration::from_millis(5)).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 

@@ -59,8 +59,14 @@ impl Session {
                 let start = checkpoints[from].start.clone();
                 let first = &checkpoints[from];
                 let (bytes, crc) = (first.start.base.out_bytes, first.crc);
-                let mut streamer =
-                    Streamer { tx: tx.clone(), checkpoints: checkpoints.clone(), next: from, bytes, crc, seam: (bytes, crc) };
+                let mut streamer = Streamer {
+                    tx: tx.clone(),
+                    checkpoints: checkpoints.clone(),
+                    next: from,
+                    bytes,
+                    crc,
+                    seam: (bytes, crc),
+                };
                 let want = Want { data: true, rejects: false, rows: false };
                 let last = match pipeline::run(&table, &plan, &options, want, &start, &mut streamer) {
                     Ok((Ended::Whole, _)) => Ok(Piece::End { bytes: streamer.bytes, crc: streamer.crc }),
@@ -111,7 +117,9 @@ impl Consumer for Streamer {
             && (checkpoint.start.mark.input, checkpoint.start.mark.chunk) == (mark.input, mark.chunk)
         {
             self.next += 1;
-            if (checkpoint.start.base.out_bytes, checkpoint.crc, checkpoint.start.mark.inside) != (seam.0, seam.1, mark.inside) {
+            if (checkpoint.start.base.out_bytes, checkpoint.crc, checkpoint.start.mark.inside)
+                != (seam.0, seam.1, mark.inside)
+            {
                 return Err(changed("the second reading gives other output than the first"));
             }
         }
@@ -334,7 +342,9 @@ impl Body {
                     if self.is_last_part && self.session.is_some() {
                         match ready!(self.poll_piece(cx)) {
                             Ok(None) => {}
-                            Ok(Some((bytes, _))) if bytes.is_empty() && self.session.as_ref().is_none_or(|s| s.left.is_none()) => {
+                            Ok(Some((bytes, _)))
+                                if bytes.is_empty() && self.session.as_ref().is_none_or(|s| s.left.is_none()) =>
+                            {
                                 continue;
                             }
                             Ok(Some(_)) => {

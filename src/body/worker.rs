@@ -145,7 +145,11 @@ impl Worker {
         if seam.from == seam.to {
             return Ok(finished);
         }
-        let out = if shared.want.data { shared.take_slab(chunk.seq).ok_or(Stop::Stopped)? } else { std::mem::take(&mut self.own) };
+        let out = if shared.want.data {
+            shared.take_slab(chunk.seq).ok_or(Stop::Stopped)?
+        } else {
+            std::mem::take(&mut self.own)
+        };
         let mut convert = Convert {
             shared,
             seq: chunk.seq,
@@ -154,10 +158,9 @@ impl Worker {
             bytes: 0,
             crc: 0,
             batch,
-            scratch: &mut self.scratch,
+            scratch: std::mem::take(&mut self.scratch),
             tally: Tally::default(),
             origin: chunk.offset + seam.from as u64,
-            text: &[],
             counted: 0,
             lines: 0,
         };
@@ -166,7 +169,6 @@ impl Worker {
         let (mut limit, mut lines) = (seam.to - seam.from, 0);
         loop {
             let view = self.buffer.view(from, self.buffer.filled());
-            convert.text = view.bytes();
             let end = self.kernel.run(view, limit, inside, self.buffer.ended, &mut convert)?;
             lines += end.lines;
             let Some(open) = end.open else { break };
@@ -177,7 +179,6 @@ impl Worker {
                 let fatal = self.never_ends(shared, chunk, from + open, &end, lines, convert.tally.read);
                 return Err(Stop::Fatal(fatal));
             }
-            convert.text = &[];
             convert.rebase(open, lines);
             from += open;
             limit -= open;
@@ -189,8 +190,8 @@ impl Worker {
             let want = self.buffer.filled() + (held as usize).max(16 << 10).min(most as usize + 1);
             self.extend(shared, chunk, want)?;
         }
-        convert.text = &[];
-        let (tally, out) = convert.finish();
+        let (tally, out, scratch) = convert.finish();
+        self.scratch = scratch;
         if !shared.want.data {
             self.own = if out.capacity() > 4 * SLAB_BYTES { Out::default() } else { out };
         }
@@ -231,7 +232,13 @@ impl Worker {
     }
 
     /// The position behind the first line end in `from..to`; reads on as far as `to` where it must. `None`: there is none.
-    fn line_end(&mut self, shared: &Shared<'_, '_>, chunk: Chunk, mut from: usize, to: usize) -> Result<Option<usize>, Stop> {
+    fn line_end(
+        &mut self,
+        shared: &Shared<'_, '_>,
+        chunk: Chunk,
+        mut from: usize,
+        to: usize,
+    ) -> Result<Option<usize>, Stop> {
         loop {
             let upto = self.buffer.filled().min(to);
             if let Some(at) = self.buffer.bytes().get(from..upto).and_then(|text| memchr::memchr2(b'\n', b'\r', text)) {
@@ -260,7 +267,15 @@ impl Worker {
 
     /// A record that has no end within the bound or the input.
     #[cold]
-    fn never_ends(&self, shared: &Shared<'_, '_>, chunk: Chunk, start: usize, end: &End, lines: u64, records: u64) -> Fatal {
+    fn never_ends(
+        &self,
+        shared: &Shared<'_, '_>,
+        chunk: Chunk,
+        start: usize,
+        end: &End,
+        lines: u64,
+        records: u64,
+    ) -> Fatal {
         let record = &self.buffer.bytes()[start..];
         let opened = end.inside.then(|| opening_quote(record, shared.table.options().quote)).flatten();
         let line = lines + opened.map_or(0, |at| count_lines(&record[..at]));
@@ -269,8 +284,11 @@ impl Worker {
             Error::new(Kind::Data, "the quote that opens here is never closed: the source ends inside it")
                 .with_hint("close the quote, or double it where it is part of the value")
         } else if end.inside {
-            Error::new(Kind::Data, format!("the quote that opens here is not closed within {limit} bytes (source.max_record_bytes)"))
-                .with_hint("close the quote, or raise source.max_record_bytes if records are really that long")
+            Error::new(
+                Kind::Data,
+                format!("the quote that opens here is not closed within {limit} bytes (source.max_record_bytes)"),
+            )
+            .with_hint("close the quote, or raise source.max_record_bytes if records are really that long")
         } else {
             Error::new(Kind::Data, format!("the record is longer than {limit} bytes (source.max_record_bytes)"))
                 .with_hint("raise source.max_record_bytes if records are really that long")
@@ -320,12 +338,11 @@ struct Convert<'w, 's, 'a, 'c> {
     bytes: u64,
     crc: u64,
     batch: &'w mut Batch,
-    scratch: &'w mut Scratch,
+    scratch: Scratch,
     tally: Tally,
-    /// Offset of `text` in the decompressed content.
+    /// Offset of the kernel's input in the decompressed content.
     origin: u64,
-    text: &'w [u8],
-    /// Lines before `text[..counted]`, for positions.
+    /// Lines before this position of the kernel's input.
     counted: usize,
     lines: u64,
 }
@@ -338,25 +355,37 @@ impl Convert<'_, '_, '_, '_> {
         self.lines = lines;
     }
 
-    fn row(&mut self, start: usize, end: usize, what: impl FnOnce(&mut Rows) -> RowKind) -> Result<(), Stop> {
-        self.lines += count_lines(&self.text[self.counted..start]);
+    fn row(
+        &mut self,
+        text: &[u8],
+        start: usize,
+        end: usize,
+        what: impl FnOnce(&mut Rows) -> RowKind,
+    ) -> Result<(), Stop> {
+        self.lines += count_lines(&text[self.counted..start]);
         self.counted = start;
         let rows = &mut self.batch.rows;
-        let raw = rows.keep(&self.text[start..end]);
+        let raw = rows.keep(&text[start..end]);
         let what = what(rows);
-        rows.items.push(Row { record: self.tally.read - 1, line: self.lines, byte: self.origin + start as u64, raw, what });
+        rows.items.push(Row {
+            record: self.tally.read - 1,
+            line: self.lines,
+            byte: self.origin + start as u64,
+            raw,
+            what,
+        });
         if rows.is_large() { self.flush() } else { Ok(()) }
     }
 
     #[cold]
     #[inline(never)]
-    fn reject(&mut self, start: usize, end: usize, splits: bool) -> Result<(), Stop> {
+    fn reject(&mut self, text: &[u8], start: usize, end: usize, splits: bool) -> Result<(), Stop> {
         self.tally.rejected += 1;
         if !self.shared.want.rejects {
             return Ok(());
         }
         let fault = std::mem::take(&mut self.scratch.fault);
-        self.row(start, end, |rows| {
+        self.row(text, start, end, |rows| {
             let reason = rows.keep(fault.reason.as_bytes());
             RowKind::Rejected { code: fault.code, column: fault.column.map(|column| column as u32), reason, splits }
         })
@@ -400,7 +429,7 @@ impl Convert<'_, '_, '_, '_> {
         Ok(())
     }
 
-    fn finish(mut self) -> (Tally, Out) {
+    fn finish(mut self) -> (Tally, Out, Scratch) {
         if !self.out.is_empty() {
             let crc = crc::of(self.out.bytes());
             let len = self.out.len() as u64;
@@ -419,7 +448,7 @@ impl Convert<'_, '_, '_, '_> {
         if !self.shared.want.data && self.bytes > 0 {
             self.batch.slabs.push(Slab { bytes: self.bytes, records: self.records, crc: self.crc, data: None });
         }
-        (self.tally, self.out)
+        (self.tally, self.out, self.scratch)
     }
 }
 
@@ -430,7 +459,7 @@ impl Visit for Convert<'_, '_, '_, '_> {
     fn record(&mut self, record: &Record<'_>) -> Result<(), Stop> {
         self.tally.read += 1;
         let before = self.out.len();
-        match self.shared.plan.run(record, &mut self.out, self.scratch) {
+        match self.shared.plan.run(record, &mut self.out, &mut self.scratch) {
             Outcome::Written => {
                 self.tally.written += 1;
                 self.records += 1;
@@ -438,7 +467,9 @@ impl Visit for Convert<'_, '_, '_, '_> {
                     let raw = record.raw_record();
                     let (start, _) = record.span(0);
                     let output = self.out.bytes()[before..].to_vec();
-                    self.row(start, start + raw.len(), |rows| RowKind::Written { output: rows.keep(&output) })?;
+                    self.row(record.input().bytes(), start, start + raw.len(), |rows| RowKind::Written {
+                        output: rows.keep(&output),
+                    })?;
                 }
                 if self.out.len() >= SLAB_BYTES { self.seal() } else { Ok(()) }
             }
@@ -448,14 +479,14 @@ impl Visit for Convert<'_, '_, '_, '_> {
             }
             Outcome::Rejected => {
                 let (start, _) = record.span(0);
-                self.reject(start, start + record.raw_record().len(), true)
+                self.reject(record.input().bytes(), start, start + record.raw_record().len(), true)
             }
             Outcome::Clash => Err(Stop::Clash),
         }
     }
 
     #[cold]
-    fn malformed(&mut self, start: usize, end: usize, why: Malformed) -> Result<(), Stop> {
+    fn malformed(&mut self, text: &[u8], start: usize, end: usize, why: Malformed) -> Result<(), Stop> {
         self.tally.read += 1;
         let columns = self.shared.table.columns().len();
         let fault = &mut self.scratch.fault;
@@ -470,7 +501,7 @@ impl Visit for Convert<'_, '_, '_, '_> {
                 fault.reason = "text between a closing quote and the next delimiter".to_owned();
             }
         }
-        self.reject(start, end, false)
+        self.reject(text, start, end, false)
     }
 
     fn blank(&mut self) {

@@ -88,7 +88,9 @@ impl Config {
             yaml::set(&mut tree, assignment)?;
         }
         let Value::Object(tree) = tree else {
-            return Err(Error::usage("a job file is a mapping with source, map and destination").with_place(in_file(file)));
+            return Err(
+                Error::usage("a job file is a mapping with source, map and destination").with_place(in_file(file))
+            );
         };
         Config::of(tree, file, folder, name).map_err(|error| match error.place().is_empty() {
             true => error.with_place(in_file(file)),
@@ -245,7 +247,9 @@ fn source(map: &Map<String, Value>, folder: &Path) -> Result<SourceConfig> {
             .with_hint("fetch it to a file first, or pipe it into \"-\""));
     }
     if settings.opt_text("encoding")?.is_some_and(|e| !matches!(e.to_lowercase().as_str(), "utf-8" | "utf8")) {
-        return Err(Error::usage("source.encoding: only utf-8 is supported yet").with_hint("convert it with iconv first"));
+        return Err(
+            Error::usage("source.encoding: only utf-8 is supported yet").with_hint("convert it with iconv first")
+        );
     }
     let tsv = format(settings.opt_text("format")?, path.as_deref())? == Format::Tsv;
     let mut csv = csv(&object(map, "csv").map_err(|_| Error::usage("source.csv must be a mapping"))?, tsv, folder)?;
@@ -367,10 +371,7 @@ fn percent(settings: &Settings<'_>, key: &str) -> Result<Option<f64>> {
         Value::String(text) => text.strip_suffix('%').and_then(|number| number.trim().parse().ok()),
         _ => None,
     };
-    settings
-        .get(key)
-        .map(|value| read(value).filter(|p| p.is_finite() && *p >= 0.0).ok_or_else(wrong))
-        .transpose()
+    settings.get(key).map(|value| read(value).filter(|p| p.is_finite() && *p >= 0.0).ok_or_else(wrong)).transpose()
 }
 
 fn rejects(map: &Map<String, Value>, folder: &Path) -> Result<RejectLimits> {

@@ -37,12 +37,7 @@ pub(crate) const SOURCE: &[Key] = &[
     key("csv", KeyKind::Object(CSV), None, "The dialect."),
     key("encoding", KeyKind::Text, Some("utf-8"), "Of the text; a byte order mark is removed."),
     key("max_record_bytes", KeyKind::Size, Some("8MiB"), "A longer record ends the run with exit 10."),
-    key(
-        "max_expansion",
-        KeyKind::Integer,
-        Some("200"),
-        "Most bytes out of one compressed byte, judged after 64 MiB.",
-    ),
+    key("max_expansion", KeyKind::Integer, Some("200"), "Most bytes out of one compressed byte, judged after 64 MiB."),
     key("expect", KeyKind::Object(EXPECT), None, "Guards against half an export."),
 ];
 
@@ -58,7 +53,12 @@ pub(crate) const CSV: &[Key] = &[
 pub(crate) const EXPECT: &[Key] = &[
     key("min_records", KeyKind::Integer, None, "Fewer records in the source end the run with exit 10."),
     key("max_records", KeyKind::Integer, None, "More records in the source end the run with exit 10."),
-    key("max_change_percent", KeyKind::Number, None, "Greatest change of the number of records since the last done run."),
+    key(
+        "max_change_percent",
+        KeyKind::Number,
+        None,
+        "Greatest change of the number of records since the last done run.",
+    ),
     key("sha256", KeyKind::Text, None, "SHA-256 of the source as stored, in hex."),
 ];
 

@@ -38,7 +38,9 @@ impl Secrets for JobSecrets {
         };
         let text = match value {
             Value::String(text) => {
-                tracing::warn!("{at} stands in the job file as it is; {{ env: NAME }} or {{ file: PATH }} keep it secret");
+                tracing::warn!(
+                    "{at} stands in the job file as it is; {{ env: NAME }} or {{ file: PATH }} keep it secret"
+                );
                 text.clone()
             }
             Value::Number(number) if !number.is_f64() => number.to_string(),

@@ -39,10 +39,12 @@ impl FileKeys<'_> {
     fn level(&self, map: &Map<String, Value>, at: &str, keys: &[&'static Key]) -> Result<()> {
         for (name, value) in map {
             let path = join(at, name);
-            let Some(key) = keys.iter().find(|key| key.name == name).or_else(|| keys.iter().find(|key| key.name == "*"))
+            let Some(key) =
+                keys.iter().find(|key| key.name == name).or_else(|| keys.iter().find(|key| key.name == "*"))
             else {
                 // A wrong platform makes all of its keys unknown: only the platform is to blame.
-                if at == "destination" && self.entry.is_none() || at.starts_with("destination.") && self.entry.is_none() {
+                if at == "destination" && self.entry.is_none() || at.starts_with("destination.") && self.entry.is_none()
+                {
                     continue;
                 }
                 return Err(self.unknown(name, at, keys));
@@ -107,12 +109,8 @@ mod tests {
     const KEYS: &[Key] =
         &[Key { name: "segment", kind: KeyKind::Text, required: true, default: None, doc: "The list's name." }];
     const MAP: &[Key] = &[Key { name: "identity", kind: KeyKind::Value, required: true, default: None, doc: "Who." }];
-    const ENTRY: Entry = Entry {
-        name: "testing",
-        keys: KEYS,
-        map_keys: MAP,
-        build: |_| Err(Error::usage("this entry has keys only")),
-    };
+    const ENTRY: Entry =
+        Entry { name: "testing", keys: KEYS, map_keys: MAP, build: |_| Err(Error::usage("this entry has keys only")) };
 
     fn hint(tree: Value) -> String {
         let error = check(tree.as_object().unwrap(), Some(&ENTRY), "job.yaml").unwrap_err();
@@ -147,7 +145,8 @@ mod tests {
 
     #[test]
     fn known_keys_pass_and_mappings_must_be_mappings() {
-        let good = json!({"source": {"path": "x", "csv": null}, "destination": {"platform": "testing", "segment": "x"}});
+        let good =
+            json!({"source": {"path": "x", "csv": null}, "destination": {"platform": "testing", "segment": "x"}});
         check(good.as_object().unwrap(), Some(&ENTRY), "job.yaml").unwrap();
         let bad = json!({"source": "x.csv"});
         let error = check(bad.as_object().unwrap(), Some(&ENTRY), "job.yaml").unwrap_err();

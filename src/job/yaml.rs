@@ -56,7 +56,8 @@ pub(crate) fn set(tree: &mut Value, assignment: &str) -> Result<()> {
 }
 
 fn steps(path: &str) -> Result<Vec<Step<'_>>> {
-    let bad = || Error::usage(format!("--set: \"{path}\" is no key path")).with_hint("write it like map.changes[0].attr");
+    let bad =
+        || Error::usage(format!("--set: \"{path}\" is no key path")).with_hint("write it like map.changes[0].attr");
     let mut out = Vec::new();
     for piece in path.split('.') {
         let (name, mut rest) = piece.split_at(piece.find('[').unwrap_or(piece.len()));
@@ -140,9 +141,13 @@ mod tests {
     #[test]
     fn set_reaches_into_mappings_and_lists() {
         let mut value = tree("map: { changes: [ { op: assign } ] }\nwait: 30m");
-        for assignment in
-            ["map.changes[0].attr=x", "map.changes.0.op=delete", "map.changes[1]={op: assign}", "wait=0", "a.b.c=[1, 2]"]
-        {
+        for assignment in [
+            "map.changes[0].attr=x",
+            "map.changes.0.op=delete",
+            "map.changes[1]={op: assign}",
+            "wait=0",
+            "a.b.c=[1, 2]",
+        ] {
             set(&mut value, assignment).unwrap();
         }
         assert_eq!(
@@ -156,7 +161,9 @@ mod tests {
     #[test]
     fn set_says_what_is_wrong_with_a_path() {
         let mut value = tree("map: { identity: id, list: [1] }");
-        for bad in ["wait", "map.identity.apply=[trim]", "map.list[5]=1", "map.list[x]=1", "=1", "map..x=1", "map.list.x=1"] {
+        for bad in
+            ["wait", "map.identity.apply=[trim]", "map.list[5]=1", "map.list[x]=1", "=1", "map..x=1", "map.list.x=1"]
+        {
             assert_eq!(set(&mut value, bad).unwrap_err().kind(), crate::Kind::Usage, "{bad}");
         }
     }

@@ -60,8 +60,9 @@ pub(super) fn read(input: &Input, options: &CsvOptions, scanner: &Scanner) -> Re
                 return Ok(Head { names: Some(names), start: DataStart { byte: (bom + end) as u64, lines } });
             }
             None if front.ended => {
-                return Err(Error::data("the source is empty: there is no header line")
-                    .with_hint("the first line must name the columns; set source.csv.header to false if there is none"));
+                return Err(Error::data("the source is empty: there is no header line").with_hint(
+                    "the first line must name the columns; set source.csv.header to false if there is none",
+                ));
             }
             None if front.bytes.len() as u64 > options.max_record_bytes => {
                 return Err(Error::data(format!(
@@ -119,8 +120,9 @@ fn first_record(
         }
     };
     if tape.junk.iter().any(|&junk| (junk as usize) < end) {
-        return Err(Error::data("the header has text between a closing quote and the next delimiter")
-            .with_place(here(lines)));
+        return Err(
+            Error::data("the header has text between a closing quote and the next delimiter").with_place(here(lines))
+        );
     }
     let mut names = Vec::with_capacity(cells.len());
     let mut from = 0usize;

@@ -10,8 +10,8 @@ pub(crate) trait Visit {
     type Stop;
     /// A record with the right number of cells.
     fn record(&mut self, record: &Record<'_>) -> Result<(), Self::Stop>;
-    /// A record that is not: `start..end` in the input.
-    fn malformed(&mut self, start: usize, end: usize, why: Malformed) -> Result<(), Self::Stop>;
+    /// A record that is not: `text[start..end]`.
+    fn malformed(&mut self, text: &[u8], start: usize, end: usize, why: Malformed) -> Result<(), Self::Stop>;
     /// An empty line.
     fn blank(&mut self);
 }
@@ -100,9 +100,9 @@ impl Kernel {
                     while tape.junk.len() > next_junk && (tape.junk[next_junk] as usize) < end {
                         next_junk += 1;
                     }
-                    visit.malformed(from, end, Malformed::AfterQuote)?;
+                    visit.malformed(bytes, from, end, Malformed::AfterQuote)?;
                 } else if ends.len() != columns {
-                    visit.malformed(from, end, Malformed::Ragged(ends.len()))?;
+                    visit.malformed(bytes, from, end, Malformed::Ragged(ends.len()))?;
                 } else {
                     visit.record(&Record {
                         input,

@@ -122,7 +122,9 @@ impl Table {
 fn judge(options: &CsvOptions) -> Result<()> {
     let bad = |byte: u8| !byte.is_ascii() || matches!(byte, b'\n' | b'\r' | 0);
     if bad(options.delimiter) || options.quote == Some(options.delimiter) {
-        return Err(Error::usage("source.csv.delimiter must be one ASCII character other than the quote and line ends"));
+        return Err(Error::usage(
+            "source.csv.delimiter must be one ASCII character other than the quote and line ends",
+        ));
     }
     if options.quote.is_some_and(bad) {
         return Err(Error::usage("source.csv.quote must be one ASCII character other than line ends"));

@@ -168,3 +168,16 @@ impl Input {
         todo!()
     }
 }
+
+/// An I/O error as ours: one that carries an [`crate::Error`] gives it back.
+pub fn into_error(error: io::Error, what: &str) -> crate::Error {
+    if error.get_ref().is_some_and(|inner| inner.is::<crate::Error>())
+        && let Some(inner) = error.into_inner()
+    {
+        return match inner.downcast::<crate::Error>() {
+            Ok(ours) => *ours,
+            Err(other) => crate::Error::new(crate::Kind::Local, format!("{what}: {other}")),
+        };
+    }
+    crate::Error::new(crate::Kind::Local, what)
+}
