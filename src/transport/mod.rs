@@ -1,7 +1,26 @@
-//! HTTP for everybody: small calls (reqwest), exact-length uploads (hyper http1 on our own connector), roots, proxy
-//! and redirect rules in one place. Knows no platform.
+//! HTTP for everybody: small calls, streamed answers and exact-length uploads, all on hyper http1 over our own connector;
+//! roots, proxy and redirect rules in one place. Knows no platform, repeats nothing.
+//!
+//! ```text
+//! Request ─▶ Route ─▶ connect: name ▸ TCP ▸ proxy ▸ TLS ─▶ exchange: gate(body) ▸ hyper ▸ parked socket ─▶ Answer
+//! ```
 
-use crate::error::{Error, Result};
+mod answer;
+mod client;
+mod connect;
+mod exchange;
+mod gate;
+mod pace;
+mod parked;
+mod proxy;
+mod redirect;
+mod roots;
+mod urls;
+
+pub use client::Client;
+pub use urls::{check_foreign, is_loopback, origin, same_origin};
+
+use crate::error::Error;
 use crate::secret::Secret;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -108,8 +127,8 @@ impl Request {
     }
 }
 
-/// An answer, its body in memory (at most 1 MiB).
-#[derive(Clone, Debug)]
+/// An answer, its body in memory (at most 1 MiB). `Debug` shows neither headers nor body.
+#[derive(Clone)]
 pub struct Answer {
     /// The status code.
     pub status: u16,
@@ -117,20 +136,6 @@ pub struct Answer {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
-}
-
-impl Answer {
-    /// The first header of that (lower-case) name.
-    #[must_use]
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
-    }
-
-    /// How long `Retry-After` asks to wait: seconds or an HTTP date; garbage is `None`.
-    #[must_use]
-    pub fn retry_after(&self) -> Option<Duration> {
-        todo!()
-    }
 }
 
 /// Why there is no answer. What it means for a repetition is decided by [`Failed::reach`].
@@ -158,71 +163,15 @@ pub enum Reach {
     Body,
 }
 
-/// Shared connector, roots and proxy rules. Cheap to clone.
-#[derive(Clone)]
-pub struct Client {
-    _private: (),
-}
-
-impl Client {
-    /// Reads roots and proxy rules.
-    ///
-    /// # Errors
-    /// `Usage`: a CA file that cannot be read, a proxy URL that is none.
-    pub fn new(network: &NetworkOptions, timers: &Timers) -> Result<Client> {
-        let _ = (network, timers);
-        todo!()
-    }
-
-    /// One attempt of a small call. Redirects are answers.
-    ///
-    /// # Errors
-    /// [`Failed`].
-    pub async fn call(&self, request: &Request) -> Result<Answer, Failed> {
-        let _ = request;
-        todo!()
-    }
-
-    /// One attempt of a call whose answer is read as a stream; never decompressed.
-    ///
-    /// # Errors
-    /// [`Failed`].
-    pub async fn stream(&self, request: &Request) -> Result<StreamAnswer, Failed> {
-        let _ = request;
-        todo!()
-    }
-
-    /// One attempt of an upload on a fresh HTTP/1.1 connection: `Content-Length` from the body's exact size hint, body
-    /// behind `Expect: 100-continue` (1 s), an early answer seen even after a write error, stall watchdog, response timer.
-    ///
-    /// # Errors
-    /// [`Failed`].
-    pub async fn upload<B>(&self, request: &Request, body: B) -> Result<Answer, Failed>
-    where
-        B: http_body::Body<Data = bytes::Bytes, Error = Error> + Send + 'static,
-    {
-        let _ = (request, body);
-        todo!()
-    }
-}
-
 /// An answer whose body is still to be read.
 pub struct StreamAnswer {
     /// The status code.
     pub status: u16,
     /// Header names in lower case with their values.
     pub headers: Vec<(String, String)>,
-    // body: reading it ends with an error where the transfer is cut (Content-Length short, chunked without its end)
-}
-
-impl StreamAnswer {
-    /// The next piece of the body; `None` at its proven end.
-    ///
-    /// # Errors
-    /// `Lost`: cut before its end.
-    pub async fn chunk(&mut self) -> Result<Option<bytes::Bytes>, Failed> {
-        todo!()
-    }
+    heard: exchange::Heard,
+    proven: bool,
+    pause: Duration,
 }
 
 impl Default for NetworkOptions {

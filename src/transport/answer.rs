@@ -1,0 +1,223 @@
+//! Answers: their body with a cap, their end proven, `Retry-After`.
+
+use super::exchange::Heard;
+use super::{Answer, Failed, Reach, StreamAnswer};
+use crate::error::{Error, Kind};
+use crate::secret::redacted_url;
+use bytes::Bytes;
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
+use std::time::{Duration, SystemTime};
+
+/// More of an answer's body is not taken into memory.
+const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+/// Nobody means more than ten years; a larger number must not overflow a clock.
+const LONGEST_WAIT: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+impl Answer {
+    /// The first header of that (lower-case) name.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        first(&self.headers, name)
+    }
+
+    /// How long `Retry-After` asks to wait: seconds or an HTTP date (against the answer's own `Date`, else our clock);
+    /// garbage is `None`, a date gone by is zero.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        retry_after(&self.headers)
+    }
+
+    /// The host that a redirect points to, for a message. Never the whole URL: it may hold secrets.
+    #[must_use]
+    pub fn redirect_host(&self) -> Option<String> {
+        if !(300..400).contains(&self.status) {
+            return None;
+        }
+        let target = super::urls::Target::parse(self.header("location")?).ok()?;
+        Some(target.authority())
+    }
+}
+
+impl StreamAnswer {
+    /// The first header of that (lower-case) name.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        first(&self.headers, name)
+    }
+
+    /// As [`Answer::retry_after`].
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        retry_after(&self.headers)
+    }
+
+    /// Whether the answer says where its body ends (`Content-Length` or chunked). Where it does not, only what is in the
+    /// body (a gzip trailer) can prove the end.
+    #[must_use]
+    pub fn has_proven_end(&self) -> bool {
+        self.proven
+    }
+
+    /// Takes a closed connection for the end of a body that has no other end. For content that proves its own end.
+    pub fn accept_close_as_end(&mut self) {
+        self.proven = true;
+    }
+
+    /// The next piece of the body; `None` at its proven end. A pause longer than the stall timer is a fault.
+    ///
+    /// # Errors
+    /// `Lost`: cut before its end, or an end that nothing proves (see [`StreamAnswer::accept_close_as_end`]).
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, Failed> {
+        match tokio::time::timeout(self.pause, next(&mut self.heard)).await {
+            Err(_) => Err(lost(format!("the answer paused for more than {:?}", self.pause))),
+            Ok(Some(Ok(data))) => Ok(Some(data)),
+            Ok(Some(Err(error))) => Err(lost(format!("the answer was cut: {error}"))),
+            Ok(None) if self.proven => Ok(None),
+            Ok(None) => Err(lost("the connection was closed, and nothing proves that the answer was whole".to_owned())),
+        }
+    }
+
+    /// The rest of the body in memory, as [`super::Client::call`] would have it: for an answer that is an error text.
+    ///
+    /// # Errors
+    /// `Lost`: a 2xx answer that was cut or is over 1 MiB.
+    pub async fn into_answer(mut self) -> Result<Answer, Failed> {
+        whole(&mut self.heard, self.status, self.headers, self.pause).await
+    }
+
+    pub(super) fn new(heard: Heard, pause: Duration) -> StreamAnswer {
+        let status = heard.status();
+        let headers = heard.headers();
+        let chunked =
+            first(&headers, "transfer-encoding").is_some_and(|te| te.to_ascii_lowercase().ends_with("chunked"));
+        let proven = chunked || heard.body.size_hint().exact().is_some();
+        StreamAnswer { status, headers, heard, proven, pause }
+    }
+}
+
+/// Reads an answer's body into memory. What comes with a status other than 2xx is only words: a cut or overlong one is
+/// as good as a whole one, and the status must not be lost over it.
+pub(super) async fn whole(
+    heard: &mut Heard,
+    status: u16,
+    headers: Vec<(String, String)>,
+    within: Duration,
+) -> Result<Answer, Failed> {
+    let success = status < 300;
+    let mut body = Vec::new();
+    let read = async {
+        while let Some(piece) = next(heard).await {
+            let piece = piece.map_err(|e| lost(format!("the answer ({status}) was cut: {e}")))?;
+            let room = MAX_BODY_BYTES - body.len();
+            body.extend_from_slice(&piece[..piece.len().min(room)]);
+            if piece.len() > room {
+                let message = format!("the answer ({status}) is larger than {MAX_BODY_BYTES} bytes");
+                return Err(Failed { reach: Reach::Lost, error: Error::new(Kind::Refused, message) });
+            }
+        }
+        Ok(())
+    };
+    let read = match tokio::time::timeout(within, read).await {
+        Ok(read) => read,
+        Err(_) => Err(lost(format!("the answer ({status}) did not end within {within:?}"))),
+    };
+    match read {
+        Err(failed) if success => Err(failed),
+        _ => Ok(Answer { status, headers, body }),
+    }
+}
+
+/// The next data of an answer, the connection driven meanwhile.
+async fn next(heard: &mut Heard) -> Option<Result<Bytes, hyper::Error>> {
+    loop {
+        let frame = tokio::select! {
+            biased;
+            frame = heard.body.frame() => frame,
+            () = heard.connection.run() => heard.body.frame().await,
+        };
+        match frame? {
+            Ok(frame) => match frame.into_data() {
+                Ok(data) if data.is_empty() => {}
+                Ok(data) => return Some(Ok(data)),
+                Err(_trailers) => {}
+            },
+            Err(error) => return Some(Err(error)),
+        }
+    }
+}
+
+pub(super) fn lost(message: String) -> Failed {
+    Failed { reach: Reach::Lost, error: Error::new(Kind::Transient, message) }
+}
+
+fn first<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+}
+
+fn retry_after(headers: &[(String, String)]) -> Option<Duration> {
+    let value = first(headers, "retry-after")?.trim();
+    if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
+        let seconds = value.parse().map_or(LONGEST_WAIT, Duration::from_secs);
+        return Some(seconds.min(LONGEST_WAIT));
+    }
+    let until = httpdate::parse_http_date(value).ok()?;
+    let now =
+        first(headers, "date").and_then(|date| httpdate::parse_http_date(date).ok()).unwrap_or_else(SystemTime::now);
+    Some(until.duration_since(now).unwrap_or_default().min(LONGEST_WAIT))
+}
+
+impl std::fmt::Debug for StreamAnswer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StreamAnswer").field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
+/// Headers show only the path of a URL in `Debug`: a `Location` may be a presigned one.
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Answer")
+            .field("status", &self.status)
+            .field("location", &self.header("location").map(redacted_url))
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, headers: &[(&str, &str)]) -> Answer {
+        let headers = headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        Answer { status, headers, body: b"text".to_vec() }
+    }
+
+    #[test]
+    fn n14_retry_after_in_seconds_as_a_date_and_as_garbage() {
+        let of = |value: &str| {
+            answer(429, &[("date", "Sun, 06 Nov 1994 08:49:37 GMT"), ("retry-after", value)]).retry_after()
+        };
+        assert_eq!(of("120"), Some(Duration::from_secs(120)));
+        assert_eq!(of(" 0 "), Some(Duration::ZERO));
+        assert_eq!(of("Sun, 06 Nov 1994 08:50:37 GMT"), Some(Duration::from_secs(60)));
+        assert_eq!(of("Sun, 06 Nov 1994 08:00:00 GMT"), Some(Duration::ZERO));
+        assert_eq!(of("99999999999999999999999"), Some(LONGEST_WAIT));
+        for garbage in ["", "soon", "-5", "1.5", "12 s", "٣"] {
+            assert_eq!(of(garbage), None, "{garbage}");
+        }
+        assert_eq!(answer(429, &[]).retry_after(), None);
+        let far = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(600));
+        let wait = answer(429, &[("retry-after", &far)]).retry_after().unwrap();
+        assert!(wait > Duration::from_secs(500) && wait <= Duration::from_secs(600));
+    }
+
+    #[test]
+    fn a_redirect_shows_its_host_and_no_more() {
+        let answer = answer(307, &[("location", "https://u:p@other.example/k?X-Amz-Signature=s3cret")]);
+        assert_eq!(answer.redirect_host().as_deref(), Some("other.example"));
+        let debug = format!("{answer:?}");
+        assert!(!debug.contains("s3cret") && !debug.contains("u:p"), "{debug}");
+    }
+}

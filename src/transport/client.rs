@@ -1,0 +1,282 @@
+//! The client: small calls, streamed answers and uploads, all on fresh HTTP/1.1 connections. Nothing is repeated here.
+
+use super::answer::whole;
+use super::connect::{Connected, connect};
+use super::exchange::{Head, Heard, Limits, exchange};
+use super::gate::{Gate, InMemory};
+use super::proxy::ProxyRules;
+use super::roots::Roots;
+use super::urls::{Target, permanent};
+use super::{Answer, Failed, NetworkOptions, Reach, Request, StreamAnswer, Timers, redirect};
+use crate::error::{Error, Kind, Result};
+use crate::secret::Secret;
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Uri};
+use http_body::Body;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// A small call waits that long for its answer, or as long as `response` where that is less.
+const CALL_ANSWER: Duration = Duration::from_secs(30);
+/// The words that come with a refusal are waited for that long.
+const REFUSAL_BODY: Duration = Duration::from_secs(10);
+/// A body up to that size is drawn whole before the connection is made.
+const DRAWN_WHOLE: u64 = 256 * 1024;
+/// From that size on a body waits for `100 Continue`…
+const EXPECT_FROM: u64 = 64 * 1024;
+/// … that long.
+const EXPECT_WAIT: Duration = Duration::from_secs(1);
+
+/// Set by this room alone.
+const RESERVED: [HeaderName; 9] = [
+    header::CONTENT_LENGTH,
+    header::TRANSFER_ENCODING,
+    header::TE,
+    header::TRAILER,
+    header::UPGRADE,
+    header::CONNECTION,
+    header::HOST,
+    header::EXPECT,
+    header::PROXY_AUTHORIZATION,
+];
+
+/// Timers, roots and proxy rules. Cheap to clone; each request has its own connection.
+#[derive(Clone)]
+pub struct Client(Arc<Shared>);
+
+pub(super) struct Shared {
+    pub(super) timers: Timers,
+    pub(super) allow_http: bool,
+    pub(super) proxies: ProxyRules,
+    pub(super) roots: Roots,
+    /// A server has said 417: no more `Expect`.
+    no_expect: AtomicBool,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("timers", &self.0.timers).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// Reads roots and proxy rules.
+    ///
+    /// # Errors
+    /// `Usage`: a CA file that cannot be read, a proxy URL that is none.
+    pub fn new(network: &NetworkOptions, timers: &Timers) -> Result<Client> {
+        Client::with_env(network, timers, &|name| std::env::var(name).ok())
+    }
+
+    /// As [`Client::new`], with another environment to look for proxy variables in.
+    ///
+    /// # Errors
+    /// As [`Client::new`].
+    pub fn with_env(network: &NetworkOptions, timers: &Timers, env: &dyn Fn(&str) -> Option<String>) -> Result<Client> {
+        Ok(Client(Arc::new(Shared {
+            timers: timers.clone(),
+            allow_http: network.allow_http,
+            proxies: ProxyRules::new(&network.proxy, env)?,
+            roots: Roots::new(network.ca_file.as_deref())?,
+            no_expect: AtomicBool::new(false),
+        })))
+    }
+
+    /// One attempt of a small call. Redirects are answers.
+    ///
+    /// # Errors
+    /// [`Failed`].
+    pub async fn call(&self, request: &Request) -> Result<Answer, Failed> {
+        let limit = self.0.timers.response.min(CALL_ANSWER);
+        let heard = self.small(request, limit).await?;
+        in_memory(heard, limit).await
+    }
+
+    /// One attempt of a call whose answer is read as a stream; never decompressed.
+    ///
+    /// # Errors
+    /// [`Failed`].
+    pub async fn stream(&self, request: &Request) -> Result<StreamAnswer, Failed> {
+        let limit = self.0.timers.response.min(CALL_ANSWER);
+        let heard = self.small(request, limit).await?;
+        Ok(StreamAnswer::new(heard, self.0.timers.stall))
+    }
+
+    async fn small(&self, request: &Request, answer: Duration) -> Result<Heard, Failed> {
+        let body = request.body.clone().map(Bytes::from);
+        let length = body.as_ref().map_or(0, |body| body.len() as u64);
+        let route = Route::of(request)?;
+        let gate = Gate::new(InMemory(body.filter(|body| !body.is_empty())), length, None);
+        // GET and the like say nothing about a body they do not have.
+        let says_length = request.body.is_some() || !matches!(request.method, "GET" | "HEAD" | "DELETE" | "OPTIONS");
+        let sent = Sent { length: says_length.then_some(length), agent: true, expect: false };
+        self.attempt(&route, request.method, &gate, &sent, answer).await
+    }
+
+    /// One attempt of an upload on a fresh HTTP/1.1 connection: `Content-Length` from the body's exact size hint, body
+    /// behind `Expect: 100-continue` (1 s), an early answer seen even after a write error, stall watchdog, response timer.
+    ///
+    /// A body of at most 256 KiB is drawn whole before the connection is made, so that its failure sends nothing.
+    ///
+    /// # Errors
+    /// [`Failed`].
+    pub async fn upload<B>(&self, request: &Request, body: B) -> Result<Answer, Failed>
+    where
+        B: Body<Data = Bytes, Error = Error> + Send + 'static,
+    {
+        let Some(length) = body.size_hint().exact() else {
+            return Err(permanent(Error::new(Kind::Local, "the body of an upload has no exact size")));
+        };
+        let mut route = Route::of(request)?;
+        let gate = Gate::new(body, length, self.0.timers.max_rate);
+        if length <= DRAWN_WHOLE {
+            gate.draw_whole().await.map_err(|error| Failed { reach: Reach::Body, error })?;
+        }
+        let mut may_follow = request.follow_one;
+        loop {
+            let expect = length >= EXPECT_FROM && !self.0.no_expect.load(Ordering::Relaxed);
+            gate.arm(expect.then_some(EXPECT_WAIT));
+            let sent = Sent { length: Some(length), agent: false, expect };
+            let heard = self.attempt(&route, request.method, &gate, &sent, self.0.timers.response).await?;
+            let untouched = gate.given() == 0;
+            if heard.status() == 417 && expect {
+                self.0.no_expect.store(true, Ordering::Relaxed);
+                if untouched {
+                    continue;
+                }
+                let message = "the server wants no Expect header (417); it said so after the body had begun";
+                return Err(Failed { reach: Reach::Lost, error: Error::new(Kind::Transient, message) });
+            }
+            if may_follow && untouched && matches!(heard.status(), 307 | 308) {
+                may_follow = false;
+                if let Some(next) = redirect::follow(&route, &heard.headers()) {
+                    tracing::debug!(status = heard.status(), to = %next.target.origin(), "redirected before the body");
+                    route = next;
+                    continue;
+                }
+            }
+            return in_memory(heard, self.0.timers.response).await;
+        }
+    }
+
+    async fn attempt<B>(
+        &self,
+        route: &Route,
+        method: &'static str,
+        gate: &Gate<B>,
+        sent: &Sent,
+        answer: Duration,
+    ) -> Result<Heard, Failed>
+    where
+        B: Body<Data = Bytes, Error = Error> + Send + 'static,
+    {
+        let method = Method::from_bytes(method.as_bytes())
+            .map_err(|_| permanent(Error::new(Kind::Local, "not an HTTP method")))?;
+        let headers = route.headers(sent)?;
+        let connected = connect(&self.0, &route.target, route.base.as_ref()).await?;
+        let head = route.head(method, headers, &connected)?;
+        let limits = Limits { stall: self.0.timers.stall, answer };
+        exchange(connected, head, gate, &limits).await.map_err(|failed| failed.at(&route.target))
+    }
+}
+
+impl Failed {
+    /// Says where; an error of the body is not about the network and stays as it is.
+    fn at(self, target: &Target) -> Failed {
+        if self.reach == Reach::Body {
+            return self;
+        }
+        let message = format!("{}: {}", target.shown(), self.error.message());
+        Failed { reach: self.reach, error: Error::new(self.error.kind(), message) }
+    }
+}
+
+async fn in_memory(mut heard: Heard, within: Duration) -> Result<Answer, Failed> {
+    let (status, headers) = (heard.status(), heard.headers());
+    let within = if status < 300 { within } else { within.min(REFUSAL_BODY) };
+    whole(&mut heard, status, headers, within).await
+}
+
+/// What a request's head says beside the headers of the caller.
+struct Sent {
+    length: Option<u64>,
+    agent: bool,
+    expect: bool,
+}
+
+/// Where a request goes, and the caller's headers.
+pub(super) struct Route {
+    pub(super) target: Target,
+    /// Whose answer named it.
+    pub(super) base: Option<Target>,
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Route {
+    fn of(request: &Request) -> Result<Route, Failed> {
+        let target = Target::parse(request.url.expose()).map_err(permanent)?;
+        let base = request.supplied_by.as_deref().map(Target::parse).transpose().map_err(permanent)?;
+        let mut headers = Vec::with_capacity(request.headers.len());
+        for given in &request.headers {
+            // Neither the value nor a name that may be one is shown.
+            let name = HeaderName::from_bytes(given.name.as_bytes())
+                .map_err(|_| permanent(Error::usage("a header's name has characters that HTTP does not allow")))?;
+            if RESERVED.contains(&name) {
+                return Err(permanent(Error::new(
+                    Kind::Local,
+                    format!("the header {name} is set by the client itself"),
+                )));
+            }
+            headers.push((name.clone(), value_of(&name, &given.value)?));
+        }
+        Ok(Route { target, base, headers })
+    }
+
+    fn headers(&self, sent: &Sent) -> Result<HeaderMap, Failed> {
+        let mut headers = HeaderMap::with_capacity(self.headers.len() + 5);
+        headers.insert(header::HOST, value_of(&header::HOST, &Secret::new(self.target.authority()))?);
+        if sent.agent && !self.headers.iter().any(|(name, _)| *name == header::USER_AGENT) {
+            let agent = concat!("listferry/", env!("CARGO_PKG_VERSION"));
+            headers.insert(header::USER_AGENT, HeaderValue::from_static(agent));
+        }
+        for (name, value) in &self.headers {
+            headers.append(name, value.clone());
+        }
+        if let Some(basic) = &self.target.basic {
+            if !headers.contains_key(header::AUTHORIZATION) {
+                headers.insert(header::AUTHORIZATION, value_of(&header::AUTHORIZATION, basic)?);
+            }
+        }
+        if let Some(length) = sent.length {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        if sent.expect {
+            headers.insert(header::EXPECT, HeaderValue::from_static("100-continue"));
+        }
+        Ok(headers)
+    }
+
+    fn head(&self, method: Method, mut headers: HeaderMap, connected: &Connected) -> Result<Head, Failed> {
+        let wrong = || permanent(Error::usage(format!("a URL that cannot be sent: {}", self.target.shown())));
+        let mut uri = Uri::builder().path_and_query(self.target.path.as_str());
+        if let Some(authorization) = &connected.through {
+            uri = uri.scheme("http").authority(self.target.authority());
+            if let Some(authorization) = authorization {
+                headers.insert(header::PROXY_AUTHORIZATION, value_of(&header::PROXY_AUTHORIZATION, authorization)?);
+            }
+        }
+        Ok(Head { method, uri: uri.build().map_err(|_| wrong())?, headers })
+    }
+}
+
+fn value_of(name: &HeaderName, value: &Secret) -> Result<HeaderValue, Failed> {
+    let mut made = HeaderValue::from_str(value.expose()).map_err(|_| {
+        let message =
+            format!("the value of the header {name} has a line break or another character that HTTP does not allow");
+        permanent(Error::usage(message).with_hint("look for a stray line end in the secret or the job file"))
+    })?;
+    made.set_sensitive(true);
+    Ok(made)
+}

@@ -1,0 +1,258 @@
+//! From a URL to a connection: names, TCP, a proxy's CONNECT, TLS. Everything within one timer.
+
+use super::client::Shared;
+use super::parked::{Parked, Wire};
+use super::proxy::{ProxyServer, all_loopback};
+use super::urls::{Target, inside, is_inside, judge_foreign, permanent};
+use super::{Failed, Reach};
+use crate::error::{Error, Kind};
+use crate::secret::Secret;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use rustls_pki_types::ServerName;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+/// How long an address may take before the next one is tried beside it.
+const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
+
+/// Not yet sent bytes that the kernel may hold: progress is seen where it happens, at no cost in throughput.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const UNSENT: u32 = 512 * 1024;
+
+/// The head of a proxy's answer to CONNECT.
+const MAX_PROXY_HEAD: usize = 16 * 1024;
+
+pub(super) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+pub(super) struct Connected {
+    pub(super) io: Box<dyn Io>,
+    pub(super) wire: Arc<Wire>,
+    /// Plain http through a proxy: the request line names the whole URL, and this goes along.
+    pub(super) through: Option<Option<Secret>>,
+}
+
+/// Connects to `target`. `base`: whose answer named it.
+pub(super) async fn connect(shared: &Shared, target: &Target, base: Option<&Target>) -> Result<Connected, Failed> {
+    if !target.https && !target.is_loopback() && !shared.allow_http {
+        let error = Error::usage(format!("plain http is not allowed: {}", target.origin()))
+            .with_hint("use https, or set network.allow_http: true");
+        return Err(permanent(error));
+    }
+    if let Some(base) = base {
+        judge_foreign(target, base).map_err(permanent)?;
+    }
+    let limit = shared.timers.connect;
+    match tokio::time::timeout(limit, connect_untimed(shared, target, base)).await {
+        Ok(connected) => connected,
+        Err(_) => Err(not_connected(format!("no connection to {} within {limit:?}", target.host_and_port()))),
+    }
+}
+
+async fn connect_untimed(shared: &Shared, target: &Target, base: Option<&Target>) -> Result<Connected, Failed> {
+    let wire = Arc::new(Wire::default());
+    let Some(proxy) = shared.proxies.server_for(target)? else {
+        let addresses = resolve(target).await?;
+        judge_addresses(target, base, &addresses).await?;
+        let tcp = dial(target, addresses).await?;
+        let io = secured(shared, target, Box::new(Parked::new(tcp, wire.clone()))).await?;
+        return Ok(Connected { io, wire, through: None });
+    };
+    // A proxy resolves names itself; what could be judged by the URL has been.
+    if let Some(base) = base {
+        if target.is_plainly_inside() && !base.is_plainly_inside() {
+            return Err(permanent(inside(target)));
+        }
+    }
+    tracing::debug!(proxy = %proxy.at.origin(), to = %target.origin(), "through a proxy");
+    let tcp = dial(&proxy.at, resolve(&proxy.at).await?).await?;
+    let mut io = secured(shared, &proxy.at, Box::new(Parked::new(tcp, wire.clone()))).await?;
+    if !target.https {
+        return Ok(Connected { io, wire, through: Some(proxy.authorization().cloned()) });
+    }
+    tunnel(&mut io, proxy, target).await?;
+    let io = secured(shared, target, io).await?;
+    Ok(Connected { io, wire, through: None })
+}
+
+async fn resolve(target: &Target) -> Result<Vec<SocketAddr>, Failed> {
+    if let Some(ip) = target.literal_ip() {
+        return Ok(vec![SocketAddr::new(ip, target.port)]);
+    }
+    let host = target.bare_host();
+    let wrong = |why: String| not_connected(format!("the name {host} could not be resolved: {why}"));
+    let found = tokio::net::lookup_host((host.as_str(), target.port)).await.map_err(|e| wrong(e.to_string()))?;
+    let found: Vec<SocketAddr> = found.collect();
+    if found.is_empty() {
+        return Err(wrong("it has no address".to_owned()));
+    }
+    // Plain http and no proxy are granted to the name `localhost`: it has to be what it says.
+    if target.is_loopback() && !all_loopback(&found) {
+        return Err(wrong("it is not a loopback address".to_owned()));
+    }
+    Ok(found)
+}
+
+/// A URL that an answer named must not lead inside unless the base is inside too, whatever the name resolves to.
+async fn judge_addresses(target: &Target, base: Option<&Target>, addresses: &[SocketAddr]) -> Result<(), Failed> {
+    let Some(base) = base else { return Ok(()) };
+    if !addresses.iter().any(|address| is_inside(address.ip())) || base.is_plainly_inside() {
+        return Ok(());
+    }
+    let base = resolve(base).await?;
+    if base.iter().any(|address| is_inside(address.ip())) {
+        return Ok(());
+    }
+    Err(permanent(inside(target)))
+}
+
+/// The first address that answers; the next one is tried after a failure or a quarter second.
+async fn dial(target: &Target, addresses: Vec<SocketAddr>) -> Result<TcpStream, Failed> {
+    let mut rest = addresses.into_iter();
+    let mut running = FuturesUnordered::new();
+    let mut last = None;
+    loop {
+        match rest.next() {
+            Some(address) => running.push(TcpStream::connect(address)),
+            None if running.is_empty() => {
+                let why = last.map_or_else(|| "no address".to_owned(), |e: io::Error| plain_words(&e));
+                return Err(not_connected(format!("no connection to {}: {why}", target.host_and_port())));
+            }
+            None => {}
+        }
+        tokio::select! {
+            Some(dialled) = running.next() => match dialled {
+                Ok(tcp) => {
+                    tune(&tcp);
+                    return Ok(tcp);
+                }
+                Err(error) => last = Some(error),
+            },
+            () = tokio::time::sleep(NEXT_ADDRESS_AFTER), if rest.len() > 0 => {}
+        }
+    }
+}
+
+/// None of this is needed for a right result, so a system that refuses is left alone.
+fn tune(tcp: &TcpStream) {
+    let _ = tcp.set_nodelay(true);
+    let socket = socket2::SockRef::from(tcp);
+    let _ = socket.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(Duration::from_secs(60)));
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let _ = socket.set_tcp_notsent_lowat(UNSENT);
+}
+
+async fn secured(shared: &Shared, target: &Target, io: Box<dyn Io>) -> Result<Box<dyn Io>, Failed> {
+    if !target.https {
+        return Ok(io);
+    }
+    let config = shared.roots.config().map_err(permanent)?;
+    let name = match target.literal_ip() {
+        Some(ip) => ServerName::from(ip),
+        None => ServerName::try_from(target.bare_host())
+            .map_err(|_| permanent(Error::usage(format!("no name for TLS: {}", target.host_and_port()))))?,
+    };
+    match TlsConnector::from(config).connect(name, io).await {
+        Ok(tls) => Ok(Box::new(tls)),
+        Err(error) => Err(tls_failed(target, &error)),
+    }
+}
+
+fn tls_failed(target: &Target, error: &io::Error) -> Failed {
+    use rustls::{AlertDescription, CertificateError, Error as Tls};
+    let at = target.host_and_port();
+    let refused = |message: String, hint: &str| permanent(Error::new(Kind::Refused, message).with_hint(hint));
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<Tls>());
+    match tls {
+        // Cut or reset in the handshake.
+        None => not_connected(format!("the TLS handshake with {at} failed: {}", plain_words(error))),
+        Some(Tls::InvalidCertificate(why)) => match why {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                refused(format!("the certificate of {at} has expired"), "is this machine's clock right?")
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                refused(format!("the certificate of {at} is not valid yet"), "is this machine's clock right?")
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                refused(format!("the certificate of {at} is for another name"), "check the host in the URL")
+            }
+            CertificateError::UnknownIssuer => refused(
+                format!("the certificate of {at} is signed by nobody this machine trusts"),
+                "if it is your own authority, name its PEM file in network.ca_file",
+            ),
+            other => refused(
+                format!("the certificate of {at} is not acceptable: {other:?}"),
+                "if it is your own authority, name its PEM file in network.ca_file",
+            ),
+        },
+        Some(Tls::InvalidMessage(_)) => refused(
+            format!("{at} does not speak TLS"),
+            "is this a plain http port? then the URL wants http:// (and network.allow_http)",
+        ),
+        Some(Tls::AlertReceived(AlertDescription::InternalError | AlertDescription::UserCanceled)) => {
+            not_connected(format!("the TLS handshake with {at} failed: {error}"))
+        }
+        Some(other) => refused(format!("no TLS connection with {at}: {other}"), "the server's TLS settings do not fit"),
+    }
+}
+
+/// Asks the proxy for a way through to the target.
+async fn tunnel(io: &mut Box<dyn Io>, proxy: &ProxyServer, target: &Target) -> Result<(), Failed> {
+    let at = proxy.at.host_and_port();
+    let cut = |e: io::Error| not_connected(format!("the proxy {at} did not answer: {}", plain_words(&e)));
+    let to = target.host_and_port();
+    let mut head = format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n");
+    if let Some(authorization) = proxy.authorization() {
+        head.push_str("Proxy-Authorization: ");
+        head.push_str(authorization.expose());
+        head.push_str("\r\n");
+    }
+    head.push_str("\r\n");
+    io.write_all(head.as_bytes()).await.map_err(cut)?;
+    io.flush().await.map_err(cut)?;
+    // Byte by byte, since what follows the head belongs to TLS. It is short, and once a connection.
+    let mut answer = Vec::with_capacity(256);
+    while !answer.ends_with(b"\r\n\r\n") {
+        if answer.len() >= MAX_PROXY_HEAD {
+            return Err(not_connected(format!("the proxy {at} sent an endless answer")));
+        }
+        answer.push(io.read_u8().await.map_err(cut)?);
+    }
+    let status = std::str::from_utf8(&answer)
+        .ok()
+        .and_then(|answer| answer.strip_prefix("HTTP/1."))
+        .and_then(|rest| rest.get(2..5))
+        .and_then(|digits| digits.parse::<u16>().ok());
+    match status {
+        Some(200..=299) => Ok(()),
+        Some(407) => Err(permanent(
+            Error::new(Kind::Credentials, format!("the proxy {at} wants other credentials (407)"))
+                .with_hint("put user and password into the proxy's URL"),
+        )),
+        Some(status @ 400..=499) => {
+            Err(permanent(Error::new(Kind::Refused, format!("the proxy {at} refused to connect to {to} ({status})"))))
+        }
+        Some(status) => Err(not_connected(format!("the proxy {at} could not connect to {to} ({status})"))),
+        None => Err(not_connected(format!("the proxy {at} did not answer in HTTP"))),
+    }
+}
+
+fn plain_words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        io::ErrorKind::ConnectionReset => "connection reset".to_owned(),
+        io::ErrorKind::UnexpectedEof => "the other side closed the connection".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+fn not_connected(message: String) -> Failed {
+    Failed { reach: Reach::NotConnected, error: Error::new(Kind::Transient, message) }
+}

@@ -1,0 +1,234 @@
+//! One request and the head of its answer on one connection, under three timers: stall, answer, and none over the whole.
+
+use super::answer::lost;
+use super::connect::Connected;
+use super::gate::{BodyFailed, Gate, StopOnDrop};
+use super::parked::Wire;
+use super::{Failed, Reach};
+use crate::error::{Error, Kind};
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, Uri};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// An answer's head may be that large, and hyper queues about that much of a body beyond one frame.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// More interim (1xx) answers than this are no conversation.
+const MAX_INTERIM: u32 = 32;
+/// What the kernels on both sides may still hold when the last byte has left us.
+const ON_THE_WAY: u64 = 4 * 1024 * 1024;
+
+pub(super) struct Head {
+    pub(super) method: Method,
+    pub(super) uri: Uri,
+    pub(super) headers: HeaderMap,
+}
+
+pub(super) struct Limits {
+    pub(super) stall: Duration,
+    pub(super) answer: Duration,
+}
+
+/// A connection that is driven by whoever waits for its answer.
+pub(super) struct Connection(Option<Pin<Box<dyn Future<Output = ()> + Send>>>);
+
+impl Connection {
+    /// Runs until the connection is over; afterwards for ever.
+    pub(super) async fn run(&mut self) {
+        match &mut self.0 {
+            Some(connection) => connection.await,
+            None => std::future::pending().await,
+        }
+        self.0 = None;
+    }
+}
+
+/// An answer whose head has been heard.
+pub(super) struct Heard {
+    head: http::response::Parts,
+    pub(super) body: Incoming,
+    pub(super) connection: Connection,
+}
+
+impl Heard {
+    pub(super) fn status(&self) -> u16 {
+        self.head.status.as_u16()
+    }
+
+    pub(super) fn headers(&self) -> Vec<(String, String)> {
+        let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        self.head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
+    }
+}
+
+/// Sends one request and waits for the head of its answer.
+pub(super) async fn exchange<B>(
+    connected: Connected,
+    head: Head,
+    gate: &Gate<B>,
+    limits: &Limits,
+) -> Result<Heard, Failed>
+where
+    B: Body<Data = Bytes, Error = Error> + Send + 'static,
+{
+    let Connected { io, wire, .. } = connected;
+    let already_taken = wire.taken();
+    let length = gate.size_hint().exact().unwrap_or_default();
+    let (mut sender, connection) = http1::Builder::new()
+        .title_case_headers(true)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .max_header_size(MAX_HEAD_BYTES)
+        .handshake::<_, Gate<B>>(TokioIo::new(io))
+        .await
+        .map_err(|e| Failed { reach: Reach::NotConnected, error: Error::new(Kind::Transient, e.to_string()) })?;
+    let mut connection = Connection(Some(Box::pin(async move {
+        // Its error comes out of the answer's future as well.
+        let _ = connection.await;
+    })));
+
+    let mut request = Request::new(gate.clone());
+    *request.method_mut() = head.method;
+    *request.uri_mut() = head.uri;
+    *request.headers_mut() = head.headers;
+    hear_interim(&mut request, gate, &wire);
+
+    let mut answer = std::pin::pin!(sender.send_request(request));
+    let watch = Watch { wire: &wire, limits, length, already_taken, started: Instant::now() };
+    let answer = loop {
+        tokio::select! {
+            biased;
+            answer = &mut answer => break answer,
+            () = connection.run() => {}
+            () = tokio::time::sleep(watch.pause()) => watch.judge(gate)?,
+        }
+    };
+    match answer {
+        Ok(answer) => heard(answer, connection, gate, &watch),
+        Err(error) => Err(no_answer(&error, gate, &wire)),
+    }
+}
+
+/// 100 opens the gate; dropping the callback, which hyper does at the final head, closes it for good.
+fn hear_interim<B>(request: &mut Request<Gate<B>>, gate: &Gate<B>, wire: &Arc<Wire>)
+where
+    B: Send + 'static,
+{
+    let stop = StopOnDrop(gate.clone());
+    let wire = wire.clone();
+    let heard = AtomicU32::new(0);
+    hyper::ext::on_informational(request, move |interim| {
+        if heard.fetch_add(1, Ordering::Relaxed) >= MAX_INTERIM {
+            wire.flood();
+        } else if interim.status() == http::StatusCode::CONTINUE {
+            stop.0.open();
+        }
+    });
+}
+
+fn heard<B>(
+    answer: Response<Incoming>,
+    connection: Connection,
+    gate: &Gate<B>,
+    watch: &Watch<'_>,
+) -> Result<Heard, Failed>
+where
+    B: Body<Data = Bytes, Error = Error>,
+{
+    gate.stop();
+    watch.wire.stop();
+    let status = answer.status().as_u16();
+    if status < 200 {
+        return Err(lost(format!("the server switched protocols ({status}) though nobody asked")));
+    }
+    if status < 300 && !watch.taken_whole(gate) {
+        if let Some(error) = gate.failure() {
+            return Err(Failed { reach: Reach::Body, error });
+        }
+        let sent = gate.given();
+        let message = format!("the server said {status} after {sent} of {} bytes: not taken for success", watch.length);
+        return Err(Failed { reach: Reach::EarlySuccess, error: Error::new(Kind::Transient, message) });
+    }
+    let (head, body) = answer.into_parts();
+    Ok(Heard { head, body, connection })
+}
+
+fn no_answer<B>(error: &hyper::Error, gate: &Gate<B>, wire: &Wire) -> Failed {
+    if let Some(error) = gate.failure() {
+        return Failed { reach: Reach::Body, error };
+    }
+    if wire.flooded() {
+        let error = Error::new(Kind::Refused, "the server sends interim answers without end");
+        return Failed { reach: Reach::Lost, error };
+    }
+    if error.is_parse_too_large() {
+        let error = Error::new(Kind::Refused, format!("the head of the answer is larger than {MAX_HEAD_BYTES} bytes"));
+        return Failed { reach: Reach::Lost, error };
+    }
+    if error.is_parse() {
+        return lost(format!("the answer is not HTTP: {error}"));
+    }
+    // hyper's own words first; the cause (an errno) says more where there is one.
+    let cause = std::error::Error::source(error)
+        .filter(|cause| !cause.is::<BodyFailed>())
+        .map(ToString::to_string)
+        .or_else(|| wire.write_error())
+        .unwrap_or_else(|| error.to_string());
+    lost(format!("the connection broke before an answer came: {cause}"))
+}
+
+struct Watch<'a> {
+    wire: &'a Wire,
+    limits: &'a Limits,
+    length: u64,
+    /// Bytes of the handshakes.
+    already_taken: u64,
+    started: Instant,
+}
+
+impl Watch<'_> {
+    /// How often to look.
+    fn pause(&self) -> Duration {
+        let shortest = self.limits.stall.min(self.limits.answer);
+        (shortest / 8).clamp(Duration::from_millis(5), Duration::from_secs(1))
+    }
+
+    /// Given to hyper to the last byte, and the socket has taken at least as much.
+    fn taken_whole<B>(&self, gate: &Gate<B>) -> bool {
+        gate.given_whole() && self.wire.taken() - self.already_taken >= self.length
+    }
+
+    fn judge<B>(&self, gate: &Gate<B>) -> Result<(), Failed> {
+        let now = Instant::now();
+        if let Some(since) = self.wire.blocked_since() {
+            if now - since >= self.limits.stall {
+                let (sent, length, stall) = (gate.given(), self.length, self.limits.stall);
+                return Err(match self.wire.write_error() {
+                    Some(why) => lost(format!("writing failed ({why}), and no answer came within {stall:?}")),
+                    None => {
+                        lost(format!("the server took nothing for {stall:?}, after about {sent} of {length} bytes"))
+                    }
+                });
+            }
+            return Ok(());
+        }
+        if !self.taken_whole(gate) {
+            return Ok(());
+        }
+        // Our last byte is in the kernel's hands, not yet in the server's: what the kernels hold takes as long as it took so far.
+        let (given, took) = gate.given_in().unwrap_or((self.started, Duration::ZERO));
+        let share = if self.length == 0 { 1.0 } else { (ON_THE_WAY as f64 / self.length as f64).min(1.0) };
+        let since = self.wire.last_taken().map_or(given, |taken| taken.max(given));
+        if now.duration_since(since) >= self.limits.answer + took.mul_f64(share) {
+            return Err(lost(format!("no answer within {:?} after the request had been sent", self.limits.answer)));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,238 @@
+//! Which requests go through which proxy. Loopback never does.
+
+use super::urls::{Target, is_loopback_ip};
+use super::{Failed, Proxy};
+use crate::error::{Error, Result};
+use crate::secret::Secret;
+use std::net::IpAddr;
+
+pub(super) struct ProxyRules {
+    https: Option<Setting>,
+    http: Option<Setting>,
+    direct: Vec<Direct>,
+}
+
+/// A proxy, or why the variable's value cannot be used (told when it would be).
+type Setting = Result<ProxyServer, String>;
+
+#[derive(Clone)]
+pub(super) struct ProxyServer {
+    /// Its scheme, host, port; user-info became `basic`.
+    pub(super) at: Target,
+}
+
+/// One entry of `NO_PROXY`.
+enum Direct {
+    All,
+    Name { suffix: String, port: Option<u16> },
+    Net { net: IpAddr, bits: u8, port: Option<u16> },
+}
+
+impl ProxyRules {
+    pub(super) fn new(proxy: &Proxy, env: &dyn Fn(&str) -> Option<String>) -> Result<ProxyRules> {
+        match proxy {
+            Proxy::None => Ok(ProxyRules { https: None, http: None, direct: Vec::new() }),
+            Proxy::Url(url) => {
+                let server = parse(url.expose()).map_err(|why| Error::usage(format!("network.proxy: {why}")))?;
+                Ok(ProxyRules { https: Some(Ok(server.clone())), http: Some(Ok(server)), direct: Vec::new() })
+            }
+            Proxy::Env => Ok(ProxyRules::from_env(env)),
+        }
+    }
+
+    fn from_env(env: &dyn Fn(&str) -> Option<String>) -> ProxyRules {
+        let get = |name: &str| {
+            let lower = env(&name.to_ascii_lowercase());
+            // Under CGI a client sets HTTP_PROXY with a `Proxy:` header.
+            let upper = if name == "HTTP_PROXY" && env("REQUEST_METHOD").is_some() { None } else { env(name) };
+            lower.or(upper).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+        };
+        let setting = |name: &str| {
+            let (name, value) = match get(name) {
+                Some(value) => (name, value),
+                None => ("ALL_PROXY", get("ALL_PROXY")?),
+            };
+            Some(parse(&value).map_err(|why| format!("{name}: {why}")))
+        };
+        let direct = get("NO_PROXY").unwrap_or_default();
+        ProxyRules {
+            https: setting("HTTPS_PROXY"),
+            http: setting("HTTP_PROXY"),
+            direct: direct.split(',').filter_map(Direct::parse).collect(),
+        }
+    }
+
+    /// The proxy for a target.
+    pub(super) fn server_for(&self, target: &Target) -> Result<Option<&ProxyServer>, Failed> {
+        if target.is_loopback() || self.direct.iter().any(|direct| direct.covers(target)) {
+            return Ok(None);
+        }
+        match if target.https { &self.https } else { &self.http } {
+            None => Ok(None),
+            Some(Ok(server)) => Ok(Some(server)),
+            Some(Err(why)) => Err(super::urls::permanent(
+                Error::usage(why.clone()).with_hint("set network.proxy to none or to an http proxy's URL"),
+            )),
+        }
+    }
+}
+
+fn parse(value: &str) -> Result<ProxyServer, String> {
+    let scheme = value.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+    match scheme.as_deref() {
+        Some("http" | "https") => {}
+        None => return parse(&format!("http://{value}")),
+        Some(_) => return Err("only http and https proxies are supported".to_owned()),
+    }
+    // The error of the parser would show the URL, whose user-info may be misplaced.
+    let at = Target::parse(value).map_err(|_| "not the URL of a proxy".to_owned())?;
+    Ok(ProxyServer { at })
+}
+
+impl ProxyServer {
+    /// The value of `Proxy-Authorization`.
+    pub(super) fn authorization(&self) -> Option<&Secret> {
+        self.at.basic.as_ref()
+    }
+}
+
+impl Direct {
+    fn parse(entry: &str) -> Option<Direct> {
+        let entry = entry.trim().to_ascii_lowercase();
+        if entry == "*" {
+            return Some(Direct::All);
+        }
+        if let Some((net, bits)) = entry.split_once('/') {
+            let net: IpAddr = net.parse().ok()?;
+            return Some(Direct::Net { net, bits: bits.parse().ok()?, port: None });
+        }
+        let bare = entry.trim_start_matches('[').trim_end_matches(']');
+        if let Ok(net) = bare.parse::<IpAddr>() {
+            return Some(Direct::Net { net, bits: 128, port: None });
+        }
+        let (name, port) = match entry.rsplit_once(':') {
+            Some((name, port)) => (name, Some(port.parse().ok()?)),
+            None => (entry.as_str(), None),
+        };
+        let name = name.trim_start_matches('[').trim_end_matches(']');
+        if let Ok(net) = name.parse::<IpAddr>() {
+            return Some(Direct::Net { net, bits: 128, port });
+        }
+        let suffix = name.trim_start_matches('*').trim_matches('.').to_owned();
+        (!suffix.is_empty()).then_some(Direct::Name { suffix, port })
+    }
+
+    fn covers(&self, target: &Target) -> bool {
+        match self {
+            Direct::All => true,
+            Direct::Name { suffix, port } => {
+                let host = target.bare_host();
+                let host = host.strip_suffix('.').unwrap_or(&host);
+                port.is_none_or(|port| port == target.port)
+                    && host
+                        .strip_suffix(suffix.as_str())
+                        .is_some_and(|before| before.is_empty() || before.ends_with('.'))
+            }
+            Direct::Net { net, bits, port } => {
+                port.is_none_or(|port| port == target.port)
+                    && target.literal_ip().is_some_and(|ip| within(ip, *net, *bits))
+            }
+        }
+    }
+}
+
+fn within(ip: IpAddr, net: IpAddr, bits: u8) -> bool {
+    let (ip, net, width) = match (ip.to_canonical(), net.to_canonical()) {
+        (IpAddr::V4(ip), IpAddr::V4(net)) => (u128::from(ip.to_bits()), u128::from(net.to_bits()), 32),
+        (IpAddr::V6(ip), IpAddr::V6(net)) => (ip.to_bits(), net.to_bits(), 128),
+        _ => return false,
+    };
+    let ignored = width - u32::from(bits).min(width);
+    ip.checked_shr(ignored).unwrap_or(0) == net.checked_shr(ignored).unwrap_or(0)
+}
+
+/// For a resolved address: a name that turned out to be loopback.
+pub(super) fn all_loopback(addresses: &[std::net::SocketAddr]) -> bool {
+    addresses.iter().all(|address| is_loopback_ip(address.ip()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(env: &[(&str, &str)]) -> ProxyRules {
+        let env: Vec<(String, String)> = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        ProxyRules::from_env(&|name| env.iter().find(|(k, _)| k == name).map(|(_, v)| v.clone()))
+    }
+
+    fn proxy_of(rules: &ProxyRules, url: &str) -> Option<String> {
+        rules.server_for(&Target::parse(url).unwrap()).unwrap().map(|server| server.at.host_and_port())
+    }
+
+    #[test]
+    fn the_variables_by_scheme_lower_case_first() {
+        let r = rules(&[("HTTPS_PROXY", "http://one:1"), ("https_proxy", "two:2"), ("ALL_PROXY", "http://all:3")]);
+        assert_eq!(proxy_of(&r, "https://h.example/").as_deref(), Some("two:2"));
+        assert_eq!(proxy_of(&r, "http://h.example/").as_deref(), Some("all:3"));
+        let r = rules(&[("HTTP_PROXY", "http://one:1"), ("REQUEST_METHOD", "GET")]);
+        assert_eq!(proxy_of(&r, "http://h.example/"), None);
+        assert_eq!(proxy_of(&rules(&[("HTTPS_PROXY", " ")]), "https://h.example/"), None);
+    }
+
+    #[test]
+    fn n22_loopback_is_never_proxied() {
+        let r = rules(&[("ALL_PROXY", "http://all:3")]);
+        for url in [
+            "http://127.0.0.1:80/",
+            "https://localhost/",
+            "http://[::1]:9/",
+            "http://127.1.2.3/",
+            "http://x.localhost/",
+        ] {
+            assert_eq!(proxy_of(&r, url), None, "{url}");
+        }
+    }
+
+    #[test]
+    fn n22_no_proxy_is_honoured() {
+        let no = "h.example, .dot.example,*.star.example:8443,10.0.0.0/8,192.0.2.7,2001:db8::/32";
+        let r = rules(&[("ALL_PROXY", "http://all:3"), ("no_proxy", no)]);
+        for url in [
+            "https://h.example/",
+            "https://a.h.example/",
+            "https://dot.example/",
+            "https://x.star.example:8443/",
+            "https://10.200.0.1/",
+            "https://192.0.2.7/",
+            "https://[2001:db8::5]/",
+        ] {
+            assert_eq!(proxy_of(&r, url), None, "{url}");
+        }
+        for url in [
+            "https://ah.example/",
+            "https://x.star.example/",
+            "https://11.0.0.1/",
+            "https://192.0.2.8/",
+            "https://[2001:db9::5]/",
+        ] {
+            assert!(proxy_of(&r, url).is_some(), "{url}");
+        }
+        assert_eq!(proxy_of(&rules(&[("ALL_PROXY", "a:1"), ("NO_PROXY", "*")]), "https://h.example/"), None);
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_an_error_only_when_it_would_be() {
+        let r = rules(&[("ALL_PROXY", "socks5://u:hunter2@all:3")]);
+        let failed = r.server_for(&Target::parse("https://h.example/").unwrap()).err().unwrap();
+        assert!(!format!("{failed:?}").contains("hunter2"));
+        assert!(r.server_for(&Target::parse("http://127.0.0.1/").unwrap()).unwrap().is_none());
+        let none = |_: &str| None;
+        let error = ProxyRules::new(&Proxy::Url(Secret::new("http://u:hunter2@:x")), &none).err().unwrap();
+        assert!(!format!("{error:?}").contains("hunter2"));
+        let rules = ProxyRules::new(&Proxy::Url(Secret::new("http://u:pw@p.example")), &none).unwrap();
+        let target = Target::parse("https://h.example/").unwrap();
+        let server = rules.server_for(&target).unwrap().unwrap();
+        assert_eq!(server.authorization().unwrap().expose(), "Basic dTpwdw==");
+        assert_eq!(server.at.port, 80);
+    }
+}
