@@ -3,9 +3,16 @@
 //! A source stays open across both passes. Plain files are read by position from several threads; compressed ones
 //! are decompressed from their start, once a pass, by one thread.
 
-use crate::error::Result;
+mod decompress;
+mod local;
+mod once;
+mod spool;
+
+use crate::error::{Error, Kind, Result};
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes that can be read at any position, again and again.
 pub trait ReadAt: Send + Sync {
@@ -23,17 +30,25 @@ pub trait ReadAt: Send + Sync {
 }
 
 /// What tells one state of a file from another.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Identity {
     /// Size in bytes as stored.
     pub size: u64,
-    /// Whatever else tells: device, inode, modification time in ns; 0 where unknown.
+    /// Device; 0 where unknown.
     pub device: u64,
-    /// Inode or the like.
+    /// Inode or the like; 0 where unknown.
     pub inode: u64,
-    /// Nanoseconds since the epoch.
+    /// Nanoseconds since the epoch; 0 where unknown.
     pub modified_ns: i128,
+}
+
+impl Identity {
+    /// The identity of something that only has a size.
+    #[must_use]
+    pub fn of_size(size: u64) -> Identity {
+        Identity { size, ..Identity::default() }
+    }
 }
 
 /// How the bytes are compressed.
@@ -70,27 +85,43 @@ impl Default for SourceOptions {
 /// One or more inputs that together are one list.
 pub struct Source {
     inputs: Vec<Input>,
+    spool: Option<PathBuf>,
 }
 
 /// One file of a [`Source`].
 pub struct Input {
-    /// As the user named it.
     name: String,
-    data: Arc<dyn ReadAt>,
-    identity: Identity,
-    /// `None` or the one found; never `Auto`.
+    content: Content,
+    /// Never `Auto`.
     compression: Compression,
     max_expansion: u64,
+    /// Stored bytes that a stream has consumed since it was last opened.
+    consumed: Arc<AtomicU64>,
+}
+
+enum Content {
+    Stored { data: Arc<dyn ReadAt>, identity: Identity, path: Option<PathBuf> },
+    Once(once::Once),
 }
 
 impl Source {
     /// The files that `pattern` (a path or a glob) names, in byte order of their paths.
     ///
     /// # Errors
-    /// `Local`: nothing there, a directory, no permission.
+    /// `Local`: nothing there, a directory, no permission, not seekable (a FIFO: spool it).
     pub fn open(pattern: &str, options: &SourceOptions) -> Result<Source> {
-        let _ = (pattern, options);
-        todo!()
+        let mut inputs = Vec::new();
+        for path in local::paths(pattern)? {
+            let file = local::LocalFile::open(&path)?;
+            inputs.push(Input::stored(&path.to_string_lossy(), Arc::new(file), Some(path.clone()), options)?);
+        }
+        Ok(Source { inputs, spool: None })
+    }
+
+    /// True where `path` is a FIFO, a terminal or the like: readable once only, so to be spooled.
+    #[must_use]
+    pub fn is_stream(path: &Path) -> bool {
+        std::fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir())
     }
 
     /// A source over anything that reads by position.
@@ -98,8 +129,69 @@ impl Source {
     /// # Errors
     /// `Local`: it cannot be read.
     pub fn from_read_at(name: &str, data: Arc<dyn ReadAt>, options: &SourceOptions) -> Result<Source> {
-        let _ = (name, data, options);
-        todo!()
+        Ok(Source { inputs: vec![Input::stored(name, data, None, options)?], spool: None })
+    }
+
+    /// A source over bytes in memory.
+    ///
+    /// # Errors
+    /// `Data`: not what `options` says.
+    pub fn from_bytes(name: &str, bytes: Vec<u8>, options: &SourceOptions) -> Result<Source> {
+        Source::from_read_at(name, Arc::new(local::Memory(bytes)), options)
+    }
+
+    /// A source that can be read once: for one pass only. What was read of it before the pass (the header) is
+    /// remembered, up to 16 MiB.
+    ///
+    /// # Errors
+    /// `Local`: it cannot be read.
+    pub fn from_stream_once(name: &str, reader: Box<dyn io::Read + Send>, options: &SourceOptions) -> Result<Source> {
+        let once = once::Once::new(reader);
+        let compression = match options.compression {
+            Compression::Auto => {
+                decompress::by_magic(&once.peek(4).map_err(|e| into_error(e, &format!("reading {name}")))?)
+            }
+            other => other,
+        };
+        let input = Input {
+            name: name.to_owned(),
+            content: Content::Once(once),
+            compression,
+            max_expansion: options.max_expansion,
+            consumed: Arc::default(),
+        };
+        Ok(Source { inputs: vec![input], spool: None })
+    }
+
+    /// Copies a stream into a new 0600 file in `dir` and reads that; at most `max` bytes.
+    ///
+    /// # Errors
+    /// `Data`: more than `max`. `Local`: it cannot be read or written.
+    pub fn spool(
+        name: &str,
+        reader: &mut dyn io::Read,
+        dir: &Path,
+        max: u64,
+        options: &SourceOptions,
+    ) -> Result<Source> {
+        let path = spool::write(name, reader, dir, max)?;
+        Source::open_spooled(&path, name, options)
+    }
+
+    /// Reads a file that was spooled before, for a run that is taken up again.
+    ///
+    /// # Errors
+    /// `Local`: it is gone.
+    pub fn open_spooled(path: &Path, name: &str, options: &SourceOptions) -> Result<Source> {
+        let file = local::LocalFile::open(path)?;
+        let input = Input::stored(name, Arc::new(file), Some(path.to_owned()), options)?;
+        Ok(Source { inputs: vec![input], spool: Some(path.to_owned()) })
+    }
+
+    /// The spooled file, for its owner to remove when the run has ended.
+    #[must_use]
+    pub fn spool_path(&self) -> Option<&Path> {
+        self.spool.as_deref()
     }
 
     /// The inputs in order; at least one.
@@ -124,22 +216,62 @@ impl Source {
 }
 
 impl Input {
+    fn stored(name: &str, data: Arc<dyn ReadAt>, path: Option<PathBuf>, options: &SourceOptions) -> Result<Input> {
+        let failed = |error| Error::io(format!("reading {name}"), error);
+        let identity = data.identity().map_err(failed)?;
+        let mut magic = [0; 4];
+        let mut have = 0;
+        while have < magic.len() {
+            match data.read_at(&mut magic[have..], have as u64).map_err(failed)? {
+                0 => break,
+                n => have += n,
+            }
+        }
+        let found = decompress::by_magic(&magic[..have]);
+        let compression = match options.compression {
+            Compression::Auto => found,
+            told @ (Compression::Gzip | Compression::Zstd) if told != found => {
+                return Err(Error::data(format!("{name} is not {} data", decompress::name(told)))
+                    .with_hint("set source.compression to auto, or to what the file is"));
+            }
+            told => told,
+        };
+        let content = Content::Stored { data, identity, path };
+        let max_expansion = options.max_expansion;
+        Ok(Input { name: name.to_owned(), content, compression, max_expansion, consumed: Arc::default() })
+    }
+
     /// As the user named it.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Bytes as stored.
+    /// Bytes as stored; 0 for a stream whose end has not been seen.
     #[must_use]
     pub fn stored_bytes(&self) -> u64 {
-        self.identity.size
+        match &self.content {
+            Content::Stored { identity, .. } => identity.size,
+            Content::Once(once) => once.taken(),
+        }
+    }
+
+    /// Stored bytes that the stream opened last has consumed so far.
+    #[must_use]
+    pub fn consumed_bytes(&self) -> u64 {
+        self.consumed.load(Ordering::Relaxed)
     }
 
     /// True where [`Input::read_at`] gives the content itself.
     #[must_use]
     pub fn is_plain(&self) -> bool {
-        self.compression == Compression::None
+        self.compression == Compression::None && matches!(self.content, Content::Stored { .. })
+    }
+
+    /// How it is compressed; never `Auto`.
+    #[must_use]
+    pub fn compression(&self) -> Compression {
+        self.compression
     }
 
     /// Reads stored bytes by position.
@@ -147,17 +279,24 @@ impl Input {
     /// # Errors
     /// Whatever the system says.
     pub fn read_at(&self, buf: &mut [u8], at: u64) -> io::Result<usize> {
-        self.data.read_at(buf, at)
+        match &self.content {
+            Content::Stored { data, .. } => data.read_at(buf, at),
+            Content::Once(_) => Err(io::Error::from(io::ErrorKind::Unsupported)),
+        }
     }
 
     /// The decompressed content from its start. Errors that it yields carry an [`crate::Error`] inside
-    /// (`io::Error::get_ref` downcasts), so that damage says where.
+    /// (see [`into_error`]), so that damage says where.
     ///
     /// # Errors
-    /// `Local`: it cannot be read.
+    /// `Local`: it cannot be read, or is a stream that was read already.
     pub fn open_stream(&self) -> Result<Box<dyn io::Read + Send>> {
-        let _ = self.max_expansion;
-        todo!()
+        self.consumed.store(0, Ordering::Relaxed);
+        let stored: Box<dyn io::Read + Send> = match &self.content {
+            Content::Stored { data, identity, .. } => Box::new(local::Sequential::new(data.clone(), identity.size)),
+            Content::Once(once) => Box::new(once.open()?),
+        };
+        decompress::open(stored, self.compression, &self.name, self.max_expansion, self.consumed.clone())
     }
 
     /// See [`Source::verify_unchanged`].
@@ -165,19 +304,36 @@ impl Input {
     /// # Errors
     /// `SourceChanged`.
     pub fn verify_unchanged(&self) -> Result<()> {
-        todo!()
+        let Content::Stored { data, identity, path } = &self.content else { return Ok(()) };
+        let now = data.identity().map_err(|error| Error::io(format!("looking at {}", self.name), error))?;
+        let what = if now.size > identity.size {
+            "grew"
+        } else if now.size < identity.size {
+            "shrank"
+        } else if now != *identity {
+            "was edited"
+        } else if path.as_ref().is_some_and(|path| local::is_other_file(path, identity)) {
+            "was replaced"
+        } else {
+            return Ok(());
+        };
+        Err(Error::new(Kind::SourceChanged, format!("{} {what} while it was read", self.name))
+            .with_hint("write the source under another name, rename it when it is complete, then run again"))
     }
 }
 
 /// An I/O error as ours: one that carries an [`crate::Error`] gives it back.
-pub fn into_error(error: io::Error, what: &str) -> crate::Error {
-    if error.get_ref().is_some_and(|inner| inner.is::<crate::Error>())
-        && let Some(inner) = error.into_inner()
-    {
-        return match inner.downcast::<crate::Error>() {
-            Ok(ours) => *ours,
-            Err(other) => crate::Error::new(crate::Kind::Local, format!("{what}: {other}")),
-        };
+#[must_use]
+pub fn into_error(error: io::Error, what: &str) -> Error {
+    if !error.get_ref().is_some_and(|inner| inner.is::<Error>()) {
+        return Error::io(what, error);
     }
-    crate::Error::new(crate::Kind::Local, what)
+    match error.into_inner().map(|inner| inner.downcast::<Error>()) {
+        Some(Ok(ours)) => *ours,
+        Some(Err(other)) => Error::new(Kind::Local, format!("{what}: {other}")),
+        None => Error::new(Kind::Local, what),
+    }
 }
+
+#[cfg(test)]
+mod tests;

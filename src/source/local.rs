@@ -1,0 +1,137 @@
+//! Files of this machine: paths and globs, positioned reads, identity.
+
+use super::{Identity, ReadAt};
+use crate::error::{Error, Kind, Result};
+use std::fs::{File, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The paths that a pattern names, in byte order.
+pub(super) fn paths(pattern: &str) -> Result<Vec<PathBuf>> {
+    let literal = PathBuf::from(pattern);
+    if !pattern.contains(['*', '?', '[']) || literal.exists() {
+        return Ok(vec![literal]);
+    }
+    let entries = glob::glob(pattern)
+        .map_err(|error| Error::usage(format!("source.path: {pattern} is not a valid glob: {}", error.msg)))?;
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|error| {
+            let path = error.path().display().to_string();
+            Error::io(format!("looking for {pattern} in {path}"), error.into())
+        })?;
+        if path.is_file() {
+            found.push(path);
+        }
+    }
+    if found.is_empty() {
+        return Err(Error::new(Kind::Local, format!("no file matches {pattern}"))
+            .with_hint("source.path is relative to the folder of the job file"));
+    }
+    found.sort_by(|a, b| a.as_os_str().as_encoded_bytes().cmp(b.as_os_str().as_encoded_bytes()));
+    Ok(found)
+}
+
+/// An open file.
+pub(super) struct LocalFile(File);
+
+impl LocalFile {
+    pub(super) fn open(path: &Path) -> Result<LocalFile> {
+        let failed = |error: io::Error| {
+            let hint = match error.kind() {
+                io::ErrorKind::NotFound => "source.path is relative to the folder of the job file",
+                _ => "check that this user may read it",
+            };
+            Error::io(format!("cannot open {}", path.display()), error).with_hint(hint)
+        };
+        let meta = std::fs::metadata(path).map_err(failed)?;
+        if meta.is_dir() {
+            return Err(Error::new(Kind::Local, format!("{} is a directory", path.display()))
+                .with_hint("name a file, or a glob like dir/*.csv"));
+        }
+        if !meta.is_file() {
+            return Err(Error::new(Kind::Local, format!("{} is not a regular file", path.display()))
+                .with_hint("give a stream on standard input with source.path: \"-\""));
+        }
+        Ok(LocalFile(File::open(path).map_err(failed)?))
+    }
+}
+
+impl ReadAt for LocalFile {
+    #[cfg(unix)]
+    fn read_at(&self, buf: &mut [u8], at: u64) -> io::Result<usize> {
+        std::os::unix::fs::FileExt::read_at(&self.0, buf, at)
+    }
+
+    #[cfg(windows)]
+    fn read_at(&self, buf: &mut [u8], at: u64) -> io::Result<usize> {
+        std::os::windows::fs::FileExt::seek_read(&self.0, buf, at)
+    }
+
+    fn identity(&self) -> io::Result<Identity> {
+        Ok(identity_of(&self.0.metadata()?))
+    }
+}
+
+fn identity_of(meta: &Metadata) -> Identity {
+    #[cfg(unix)]
+    let (device, inode) = {
+        use std::os::unix::fs::MetadataExt;
+        (meta.dev(), meta.ino())
+    };
+    #[cfg(not(unix))]
+    let (device, inode) = (0, 0);
+    let modified = meta.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    let modified_ns = modified.map_or(0, |since| since.as_nanos() as i128);
+    Identity { size: meta.len(), device, inode, modified_ns }
+}
+
+/// Whether the path now names another file than the one that was opened, or none.
+pub(super) fn is_other_file(path: &Path, opened: &Identity) -> bool {
+    match std::fs::metadata(path) {
+        Ok(meta) => {
+            let now = identity_of(&meta);
+            (now.device, now.inode) != (opened.device, opened.inode)
+        }
+        Err(_) => true,
+    }
+}
+
+/// Bytes in memory.
+pub(super) struct Memory(pub(super) Vec<u8>);
+
+impl ReadAt for Memory {
+    fn read_at(&self, buf: &mut [u8], at: u64) -> io::Result<usize> {
+        let rest = usize::try_from(at).ok().and_then(|at| self.0.get(at..)).unwrap_or_default();
+        let n = rest.len().min(buf.len());
+        buf[..n].copy_from_slice(&rest[..n]);
+        Ok(n)
+    }
+
+    fn identity(&self) -> io::Result<Identity> {
+        Ok(Identity::of_size(self.0.len() as u64))
+    }
+}
+
+/// Positioned reads as a stream, up to the size that was seen at the start.
+pub(super) struct Sequential {
+    data: Arc<dyn ReadAt>,
+    at: u64,
+    end: u64,
+}
+
+impl Sequential {
+    pub(super) fn new(data: Arc<dyn ReadAt>, end: u64) -> Sequential {
+        Sequential { data, at: 0, end }
+    }
+}
+
+impl io::Read for Sequential {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.end - self.at).unwrap_or(usize::MAX).min(buf.len());
+        let n = self.data.read_at(&mut buf[..left], self.at)?;
+        self.at += n as u64;
+        Ok(n)
+    }
+}

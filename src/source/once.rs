@@ -1,0 +1,94 @@
+//! A stream that can be read once, but whose beginning can be looked at before.
+
+use crate::error::{Error, Kind, Result};
+use std::io::{self, Read};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// So much of the beginning is remembered.
+const MOST_REMEMBERED: usize = 16 << 20;
+
+/// A stream; reading it again works as long as what was read so far is remembered.
+pub(super) struct Once(Arc<Mutex<State>>);
+
+struct State {
+    reader: Box<dyn Read + Send>,
+    /// The beginning, as far as it was read.
+    seen: Vec<u8>,
+    /// More was read than is remembered.
+    forgotten: bool,
+    /// Whether the next reader is the last: what it reads need not be remembered.
+    taken: u64,
+    opened: u32,
+}
+
+impl Once {
+    pub(super) fn new(reader: Box<dyn Read + Send>) -> Once {
+        Once(Arc::new(Mutex::new(State { reader, seen: Vec::new(), forgotten: false, taken: 0, opened: 0 })))
+    }
+
+    /// The first bytes; fewer where there are no more.
+    pub(super) fn peek(&self, n: usize) -> io::Result<Vec<u8>> {
+        let mut state = lock(&self.0);
+        while state.seen.len() < n {
+            let mut byte = [0];
+            match state.reader.read(&mut byte) {
+                Ok(0) => break,
+                Ok(_) => {
+                    state.seen.push(byte[0]);
+                    state.taken += 1;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(state.seen[..n.min(state.seen.len())].to_vec())
+    }
+
+    /// From the beginning. The first reader looks at the header and is remembered, the second one is the pass.
+    pub(super) fn open(&self) -> Result<OnceReader> {
+        let mut state = lock(&self.0);
+        if state.forgotten {
+            return Err(Error::new(Kind::Local, "the stream can be read only once"));
+        }
+        state.opened += 1;
+        Ok(OnceReader { state: self.0.clone(), at: 0, remember: state.opened == 1 })
+    }
+
+    /// Bytes taken from the stream so far.
+    pub(super) fn taken(&self) -> u64 {
+        lock(&self.0).taken
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(super) struct OnceReader {
+    state: Arc<Mutex<State>>,
+    at: usize,
+    remember: bool,
+}
+
+impl Read for OnceReader {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let mut state = lock(&self.state);
+        if self.at < state.seen.len() {
+            let n = buf.len().min(state.seen.len() - self.at);
+            buf[..n].copy_from_slice(&state.seen[self.at..self.at + n]);
+            self.at += n;
+            return Ok(n);
+        }
+        let n = state.reader.read(buf)?;
+        state.taken += n as u64;
+        if self.remember && state.seen.len() + n <= MOST_REMEMBERED {
+            state.seen.extend_from_slice(&buf[..n]);
+            self.at += n;
+        } else if n > 0 && !state.forgotten {
+            state.forgotten = true;
+            self.at = 0;
+            state.seen = Vec::new();
+        }
+        Ok(n)
+    }
+}

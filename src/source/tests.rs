@@ -1,0 +1,207 @@
+use super::*;
+use crate::Kind;
+use flate2::write::GzEncoder;
+use std::io::{Read, Write};
+
+fn gzip(data: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(data).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn read_all(stored: Vec<u8>) -> Result<Vec<u8>> {
+    let source = Source::from_bytes("list", stored, &SourceOptions::default())?;
+    let mut content = Vec::new();
+    source.inputs()[0].open_stream()?.read_to_end(&mut content).map_err(|error| into_error(error, "reading"))?;
+    Ok(content)
+}
+
+#[test]
+fn s01_gzip_cut_inside_a_member_is_an_error_with_its_offset() {
+    let whole = gzip(b"a,b\n1,\"x\ny\"\n2,z\n");
+    for cut in 3..whole.len() {
+        let error = read_all(whole[..cut].to_vec()).expect_err("cut");
+        assert_eq!(error.kind(), Kind::Data, "cut at {cut}: {error}");
+        assert!(error.message().contains("compressed byte"), "{error}");
+    }
+}
+
+#[test]
+fn s02_all_members_of_a_gzip_are_read() {
+    let text = b"a,b\n1,\"line\nbreak\"\n2,z\n";
+    for members in [2, 3, 23] {
+        let stored: Vec<u8> = text.chunks(text.len().div_ceil(members)).flat_map(gzip).collect();
+        assert_eq!(read_all(stored).unwrap(), text, "{members} members");
+    }
+    let mut empty_between = gzip(b"a\n");
+    empty_between.extend(gzip(b""));
+    empty_between.extend(gzip(b"b\n"));
+    assert_eq!(read_all(empty_between).unwrap(), b"a\nb\n");
+}
+
+#[test]
+fn s04_junk_behind_gzip_is_an_error_and_zeros_are_not() {
+    let mut junk = gzip(b"a\n1\n");
+    let len = junk.len();
+    junk.extend(b"JUNK");
+    let error = read_all(junk).unwrap_err();
+    assert_eq!(error.kind(), Kind::Data);
+    assert!(error.message().contains(&format!("byte {len}")), "{error}");
+    let mut zeros = gzip(b"a\n1\n");
+    zeros.extend([0; 512]);
+    assert_eq!(read_all(zeros.clone()).unwrap(), b"a\n1\n");
+    zeros.extend(b"x");
+    assert_eq!(read_all(zeros).unwrap_err().kind(), Kind::Data);
+}
+
+#[test]
+fn s05_a_gzip_bomb_is_refused_after_64_mib() {
+    let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::default());
+    let block = vec![b'a'; 1 << 20];
+    for _ in 0..80 {
+        encoder.write_all(&block).unwrap();
+    }
+    let bomb = encoder.finish().unwrap();
+    let source = Source::from_bytes("bomb", bomb, &SourceOptions::default()).unwrap();
+    let mut stream = source.inputs()[0].open_stream().unwrap();
+    let mut buffer = vec![0; 1 << 16];
+    let mut total = 0;
+    let error = loop {
+        match stream.read(&mut buffer) {
+            Ok(n) => {
+                assert!(n > 0, "the bomb was read to its end");
+                total += n;
+            }
+            Err(error) => break into_error(error, "reading"),
+        }
+    };
+    assert_eq!(error.kind(), Kind::Data);
+    assert!(error.message().contains("max_expansion"));
+    assert!((64 << 20..66 << 20).contains(&total), "{total}");
+}
+
+#[test]
+fn s06_a_wrong_crc_or_size_is_an_error() {
+    let whole = gzip(b"a,b\n1,2\n");
+    for at in whole.len() - 8..whole.len() {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1;
+        assert_eq!(read_all(damaged).unwrap_err().kind(), Kind::Data, "byte {at}");
+    }
+}
+
+#[test]
+fn all_frames_of_zstd_are_read_and_a_cut_is_an_error() {
+    let mut stored = zstd::encode_all(&b"a\n1\n"[..], 3).unwrap();
+    let first = stored.len();
+    stored.extend(zstd::encode_all(&b"2\n3\n"[..], 3).unwrap());
+    assert_eq!(read_all(stored.clone()).unwrap(), b"a\n1\n2\n3\n");
+    for cut in (5..stored.len()).filter(|&cut| cut != first) {
+        let error = read_all(stored[..cut].to_vec()).expect_err("cut");
+        assert_eq!(error.kind(), Kind::Data, "cut at {cut}: {error}");
+    }
+}
+
+#[test]
+fn told_gzip_but_plain_is_an_error() {
+    let options = SourceOptions { compression: Compression::Gzip, ..SourceOptions::default() };
+    let error = Source::from_bytes("list", b"a,b\n".to_vec(), &options).err().expect("refused");
+    assert_eq!(error.kind(), Kind::Data);
+}
+
+#[test]
+fn s18_a_file_that_grows_shrinks_or_is_edited_is_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("list.csv");
+    let open = || {
+        std::fs::write(&path, b"a\n1\n2\n").unwrap();
+        let source = Source::open(path.to_str().unwrap(), &SourceOptions::default()).unwrap();
+        source.verify_unchanged().unwrap();
+        source
+    };
+    let says = |source: &Source| {
+        let error = source.verify_unchanged().unwrap_err();
+        assert_eq!(error.kind(), Kind::SourceChanged);
+        error.message().to_owned()
+    };
+    let source = open();
+    std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"3\n").unwrap();
+    assert!(says(&source).contains("grew"));
+    let source = open();
+    std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(2).unwrap();
+    assert!(says(&source).contains("shrank"));
+    let source = open();
+    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.set_modified(std::time::SystemTime::now() + std::time::Duration::from_secs(5)).unwrap();
+    assert!(says(&source).contains("edited"));
+}
+
+#[test]
+fn s19_a_file_that_is_replaced_is_noticed_and_the_old_content_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("list.csv");
+    std::fs::write(&path, b"a\nold\n").unwrap();
+    let source = Source::open(path.to_str().unwrap(), &SourceOptions::default()).unwrap();
+    let other = dir.path().join("other.csv");
+    std::fs::write(&other, b"a\nnew\n").unwrap();
+    std::fs::rename(&other, &path).unwrap();
+    assert!(source.verify_unchanged().unwrap_err().message().contains("replaced"));
+    let mut buffer = [0; 6];
+    assert_eq!(source.inputs()[0].read_at(&mut buffer, 0).unwrap(), 6);
+    assert_eq!(&buffer, b"a\nold\n");
+}
+
+#[test]
+fn s21_a_stream_is_spooled_within_its_bound() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = dir.path().join("spool");
+    let source = Source::spool("-", &mut &b"a\n1\n"[..], &spool, 4, &SourceOptions::default()).unwrap();
+    let path = source.spool_path().unwrap().to_owned();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::metadata(&spool).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+    assert_eq!(std::fs::read(&path).unwrap(), b"a\n1\n");
+    std::fs::remove_file(&path).unwrap();
+    let error = Source::spool("-", &mut &b"a\n1\n2"[..], &spool, 4, &SourceOptions::default()).err().unwrap();
+    assert_eq!(error.kind(), Kind::Data);
+    assert_eq!(std::fs::read_dir(&spool).unwrap().count(), 0, "nothing is left behind");
+}
+
+#[test]
+fn s22_what_cannot_be_read_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    for path in [dir.path().to_owned(), dir.path().join("missing.csv"), dir.path().join("*.csv")] {
+        let error = Source::open(path.to_str().unwrap(), &SourceOptions::default()).err().unwrap();
+        assert_eq!(error.kind(), Kind::Local, "{error}");
+        assert!(error.hint().is_some());
+    }
+}
+
+#[test]
+fn a_glob_is_read_in_byte_order() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["b.csv", "a.csv", "B.csv", "c.txt"] {
+        std::fs::write(dir.path().join(name), b"a\n").unwrap();
+    }
+    let source = Source::open(dir.path().join("*.csv").to_str().unwrap(), &SourceOptions::default()).unwrap();
+    let names: Vec<_> =
+        source.inputs().iter().map(|input| input.name().rsplit('/').next().unwrap().to_owned()).collect();
+    assert_eq!(names, ["B.csv", "a.csv", "b.csv"]);
+}
+
+#[test]
+fn a_stream_once_can_be_looked_at_and_then_read() {
+    let stored = gzip(b"a\n1\n");
+    let source =
+        Source::from_stream_once("-", Box::new(std::io::Cursor::new(stored)), &SourceOptions::default()).unwrap();
+    let input = &source.inputs()[0];
+    assert_eq!(input.compression(), Compression::Gzip);
+    for _ in 0..2 {
+        let mut text = String::new();
+        input.open_stream().unwrap().read_to_string(&mut text).unwrap();
+        assert_eq!(text, "a\n1\n");
+    }
+}
