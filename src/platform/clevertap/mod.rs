@@ -1,11 +1,242 @@
-//! clevertap
+//! CleverTap: custom list segments. A URL is asked for, the list is put there, CleverTap is told; its verdict on the rows
+//! comes by e-mail only.
+//!
+//! Facts and their sources are in the README beside this file.
 
-use super::{Entry, Platform, Settings};
-use crate::error::Result;
+mod answers;
+mod options;
+mod presigned;
+
+use super::{
+    BoxFuture, Cx, Entry, JobSeed, Key, KeyKind, Limits, Operation, Outcome, Platform, Repeat, Settings, Verdict,
+};
+use crate::body::{Frame, Measured, Part};
+use crate::error::{Error, Kind, Result};
+use crate::mapping::{Cells, Field, From, MapSpec, Quoting, Rules, Separator, Shape, ValueSpec};
+use crate::secret::Secret;
+use crate::transport::Request;
+use options::Options;
+use serde_json::{Value, json};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
 
 /// The line in the list.
-pub const ENTRY: Entry = Entry { name: "clevertap", keys: &[], map_keys: &[], build: build_entry };
+pub const ENTRY: Entry = Entry { name: "clevertap", keys: options::KEYS, map_keys: MAP_KEYS, build };
 
-fn build_entry(_: &Settings<'_>) -> Result<Box<dyn Platform>> {
-    todo!()
+const MAP_KEYS: &[Key] = &[
+    Key { name: "identity", kind: KeyKind::Value, required: true, default: None, doc: "Who is on the list." },
+    Key {
+        name: "type",
+        kind: KeyKind::Value,
+        required: false,
+        default: Some("{ value: i }"),
+        doc: "i: identity is the account's identity; g: it is CleverTap's own id.",
+    },
+];
+
+/// What the type of an identity can be.
+const TYPES: &[&str] = &["i", "g"];
+
+struct CleverTap {
+    options: Options,
+}
+
+fn build(settings: &Settings<'_>) -> Result<Box<dyn Platform>> {
+    Ok(Box::new(CleverTap { options: Options::read(settings)? }))
+}
+
+impl Platform for CleverTap {
+    fn name(&self) -> &'static str {
+        ENTRY.name
+    }
+
+    fn shape(&self, map: &MapSpec) -> Result<Shape> {
+        let MapSpec(map) = map;
+        if let Some(name) = map.keys().find(|name| !MAP_KEYS.iter().any(|key| key.name == name.as_str())) {
+            return Err(Error::usage(format!("map: unknown key \"{name}\"")).with_hint("known keys: identity, type"));
+        }
+        let value = |name: &str| map.get(name).filter(|value| !value.is_null());
+        let identity = value("identity").ok_or_else(|| Error::usage("map.identity is required"))?;
+        let constant = json!({"value": "i"});
+        let field = |at: &str, name: &str, written: &Value, rules| -> Result<Field> {
+            let value = ValueSpec::parse(written, at, &[])?;
+            Ok(Field { at: at.to_owned(), name: name.to_owned(), value, required: true, rules })
+        };
+        let kind = field(
+            "map.type",
+            "Type",
+            value("type").unwrap_or(&constant),
+            Rules { one_of: Some(TYPES), constants: TYPES, ..Rules::default() },
+        )?;
+        if let From::Constant(text) = &kind.value.from
+            && kind.value.apply.is_empty()
+            && !TYPES.contains(&text.as_str())
+        {
+            return Err(Error::usage("map.type must be i or g")
+                .with_hint("i: identity is the account's identity; g: it is CleverTap's own id"));
+        }
+        let identity = field("map.identity", "Identity", identity, Rules { no_control: true, ..Rules::default() })?;
+        Ok(Shape::Delimited(Cells {
+            fields: vec![kind, identity],
+            header: true,
+            separator: Separator::Byte(b','),
+            quoting: Quoting::Rfc4180,
+            checks: Vec::new(),
+            max_record_bytes: None,
+        }))
+    }
+
+    fn limits(&self) -> Limits {
+        let most = Some(self.options.max_body_bytes);
+        match self.options.number {
+            true => Limits { max_part_bytes: most, number_oversize: true, ..Limits::default() },
+            false => Limits { max_body_bytes: most, ..Limits::default() },
+        }
+    }
+
+    fn frame(&self, _: &JobSeed) -> Frame {
+        Frame::default()
+    }
+
+    fn judge(&self, measured: &Measured) -> Result<()> {
+        let most = self.options.max_body_bytes;
+        match measured.parts().iter().find(|part| part.bytes > most) {
+            None => Ok(()),
+            Some(part) => {
+                let message = format!("the list has {} bytes, CleverTap takes {most} at most", part.bytes);
+                Err(Error::data(message).with_hint("set destination.oversize: number to make several lists of it"))
+            }
+        }
+    }
+
+    fn deliver<'a>(&'a self, measured: &'a Measured, cx: &'a mut Cx<'_>) -> BoxFuture<'a, Result<Verdict>> {
+        Box::pin(async move {
+            let mut lists = Vec::new();
+            for part in measured.parts() {
+                lists.push(self.deliver_part(measured, part, cx).await?);
+            }
+            let mut result = match lists.len() {
+                1 => lists.remove(0),
+                _ => json!({ "lists": lists }),
+            };
+            // CleverTap tells nobody else what became of the rows
+            result["verdict"] = json!("by e-mail");
+            Ok(Verdict::new(Outcome::Done, result))
+        })
+    }
+}
+
+impl CleverTap {
+    /// The three steps for one list.
+    async fn deliver_part(&self, measured: &Measured, part: &Part, cx: &mut Cx<'_>) -> Result<Value> {
+        let count = measured.parts().len();
+        let segment = self.options.segment(cx.seed(), part.index, count);
+        let filename = self.options.filename(cx.seed(), part.index, count);
+        let url = self.upload(measured, part, cx).await?;
+        let body = json!({
+            "name": segment,
+            "email": self.options.email,
+            "filename": filename,
+            "creator": self.options.creator,
+            "url": url.expose(),
+            "replace": self.options.replace,
+        });
+        let operation = Operation::new(step("completed", part), Repeat::Never);
+        let request = self.request("/upload_custom_list_segment_completed").body(body.to_string());
+        let again = cx.in_doubt(&operation.name)?;
+        let judge = |answer: &_| answers::completed(answer, again);
+        let mut said = cx.call(&operation, &request, &judge).await?.done()?;
+        let id = said.get("segment_id").filter(|id| !id.is_null()).map(|id| match id {
+            Value::String(id) => id.clone(),
+            other => other.to_string(),
+        });
+        cx.part_done(part, id)?;
+        if said.get("segment_id").is_none() {
+            said["segment_id"] = Value::Null;
+        }
+        said["segment"] = json!(segment);
+        said["filename"] = json!(filename);
+        Ok(said)
+    }
+
+    /// Gets a URL and puts the list there; a URL that has expired is replaced once and never spoken of again.
+    async fn upload(&self, measured: &Measured, part: &Part, cx: &mut Cx<'_>) -> Result<Secret> {
+        let get = Operation::new(step("get-url", part), Repeat::Always);
+        let put = Operation::new(step("put", part), Repeat::Always);
+        let mut replaced = false;
+        loop {
+            let from_earlier_run = cx.result_of(&get.name)?.is_some();
+            let uploaded = cx.result_of(&put.name)?.is_some();
+            let asked_at = cx.now();
+            let judge = |answer: &_| with_time(answers::url(answer), asked_at);
+            let known = cx.call(&get, &self.request("/get_custom_list_segment_url"), &judge).await?.done()?;
+            let url = Secret::new(known.get("url").and_then(Value::as_str).unwrap_or_default());
+            if uploaded {
+                return Ok(url);
+            }
+            let end = presigned::expires(url.expose(), asked(&known, asked_at));
+            // our clock alone is believed only against a URL that has lain in the journal
+            if from_earlier_run && !replaced && cx.now() >= end {
+                replaced = true;
+                cx.forget(&get.name)?;
+                continue;
+            }
+            let mut request = Request::new("PUT", url.clone()).supplied_by(&self.options.origin).follow_one();
+            if presigned::signs(url.expose(), "content-type") {
+                request = request.header("Content-Type", "text/csv");
+            }
+            let expired = AtomicBool::new(false);
+            let judge = |answer: &_| {
+                let over = answers::url_expired(answer);
+                expired.store(over || (answer.status == 403 && SystemTime::now() >= end), Ordering::Relaxed);
+                answers::put(answer)
+            };
+            let sent = cx.send(&put, &request, measured, part, &Frame::default(), &judge).await;
+            match sent {
+                Err(error) if expired.load(Ordering::Relaxed) => {
+                    cx.forget(&get.name)?;
+                    if replaced {
+                        return Err(Error::new(
+                            Kind::Transient,
+                            format!("the upload URL expired again: {}", error.message()),
+                        )
+                        .with_hint(
+                            "is the connection too slow for the life of a URL, or a clock wrong? run the job again",
+                        ));
+                    }
+                    tracing::warn!("the upload URL has expired; asking for a fresh one and sending the list again");
+                    replaced = true;
+                }
+                sent => {
+                    sent?.done()?;
+                    return Ok(url);
+                }
+            }
+        }
+    }
+
+    /// A call to CleverTap itself.
+    fn request(&self, path: &str) -> Request {
+        Request::new("POST", Secret::new(format!("{}{path}", self.options.origin)))
+            .header("X-CleverTap-Account-Id", self.options.account_id.expose())
+            .header("X-CleverTap-Passcode", self.options.passcode.expose())
+            .header("Content-Type", "application/json")
+    }
+}
+
+fn step(name: &str, part: &Part) -> String {
+    format!("{name}/{}", part.index)
+}
+
+/// Notes with a URL when it was asked for.
+fn with_time(judgement: super::Judgement, asked_at: SystemTime) -> super::Judgement {
+    let super::Judgement::Done(mut value) = judgement else { return judgement };
+    let since = asked_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    value["asked"] = json!(since.as_secs());
+    super::Judgement::Done(value)
+}
+
+fn asked(known: &Value, otherwise: SystemTime) -> SystemTime {
+    let seconds = known.get("asked").and_then(Value::as_u64).map(Duration::from_secs);
+    seconds.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since)).unwrap_or(otherwise)
 }

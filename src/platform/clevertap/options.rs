@@ -1,0 +1,240 @@
+//! The `destination` of a CleverTap job.
+
+use crate::error::{Error, Result, nearest};
+use crate::platform::{JobSeed, Key, KeyKind, Settings};
+use crate::secret::Secret;
+
+/// The keys of `destination`.
+pub(super) const KEYS: &[Key] = &[
+    key("region", KeyKind::OneOf(&REGION_NAMES), false, None, "Of the account; required unless base_url is given."),
+    key("account_id", KeyKind::Secret, true, None, "The X-CleverTap-Account-Id header."),
+    key("passcode", KeyKind::Secret, true, None, "The X-CleverTap-Passcode header."),
+    key("segment", KeyKind::Text, true, None, "Name of the list; {date} and {run} are filled in."),
+    key("creator", KeyKind::Text, true, None, "Who makes the list."),
+    key("email", KeyKind::Text, true, None, "Of an admin of the account; CleverTap sends its verdict there."),
+    key("filename", KeyKind::Text, false, None, "Shown in the dashboard; default: the segment, made safe, with .csv."),
+    key("replace", KeyKind::Bool, false, Some("false"), "Replace the members of an existing list of that name."),
+    key("max_body_bytes", KeyKind::Size, false, Some("5GB"), "Largest file; at most 5,368,709,120 bytes."),
+    key(
+        "oversize",
+        KeyKind::OneOf(&["refuse", "number"]),
+        false,
+        Some("refuse"),
+        "A larger list ends with 10, or becomes several lists named \"… (1 of 3)\".",
+    ),
+];
+
+const REGION_NAMES: [&str; 7] = ["in1", "sg1", "us1", "aps3", "mec1", "eu1", "eu"];
+
+/// What one PUT to S3 can hold.
+const MOST_BODY_BYTES: u64 = 5 << 30;
+const DEFAULT_BODY_BYTES: u64 = 5_000_000_000;
+
+const fn key(
+    name: &'static str,
+    kind: KeyKind,
+    required: bool,
+    default: Option<&'static str>,
+    doc: &'static str,
+) -> Key {
+    Key { name, kind, required, default, doc }
+}
+
+/// What a job's `destination` says.
+#[derive(Debug)]
+pub(super) struct Options {
+    /// Scheme, host and port, no slash at the end.
+    pub(super) origin: String,
+    pub(super) account_id: Secret,
+    pub(super) passcode: Secret,
+    segment: String,
+    pub(super) creator: String,
+    pub(super) email: String,
+    filename: Option<String>,
+    pub(super) replace: bool,
+    pub(super) max_body_bytes: u64,
+    /// Several numbered lists rather than a refusal.
+    pub(super) number: bool,
+}
+
+impl Options {
+    pub(super) fn read(settings: &Settings<'_>) -> Result<Options> {
+        settings.check(KEYS)?;
+        let options = Options {
+            origin: origin(settings)?,
+            account_id: header_secret(settings, "account_id")?,
+            passcode: header_secret(settings, "passcode")?,
+            segment: line(settings, "segment")?,
+            creator: line(settings, "creator")?,
+            email: line(settings, "email")?,
+            filename: settings.opt_text("filename")?.map(|name| base_name(&name)).transpose()?,
+            replace: settings.bool_or("replace", false)?,
+            max_body_bytes: settings.opt_size("max_body_bytes")?.unwrap_or(DEFAULT_BODY_BYTES),
+            number: match settings.opt_text("oversize")?.as_deref() {
+                None | Some("refuse") => false,
+                Some("number") => true,
+                Some(_) => return Err(Error::usage("destination.oversize must be refuse or number")),
+            },
+        };
+        if options.max_body_bytes == 0 || options.max_body_bytes > MOST_BODY_BYTES {
+            return Err(Error::usage(format!(
+                "destination.max_body_bytes must be from 1 to {MOST_BODY_BYTES}: the storage takes no more in one PUT"
+            )));
+        }
+        Ok(options)
+    }
+
+    /// The list's name, for part `index` of `count`.
+    pub(super) fn segment(&self, seed: &JobSeed, index: usize, count: usize) -> String {
+        let name = seed.fill(&self.segment);
+        if count > 1 { format!("{name} ({} of {count})", index + 1) } else { name }
+    }
+
+    /// The file's name, for part `index` of `count`.
+    pub(super) fn filename(&self, seed: &JobSeed, index: usize, count: usize) -> String {
+        let name = match &self.filename {
+            Some(name) => seed.fill(name),
+            None => safe(&seed.fill(&self.segment)),
+        };
+        let stem = match name.len().checked_sub(4).and_then(|at| name.split_at_checked(at)) {
+            Some((stem, end)) if end.eq_ignore_ascii_case(".csv") && !stem.is_empty() => stem,
+            _ => name.as_str(),
+        };
+        if count > 1 { format!("{stem}-{}-of-{count}.csv", index + 1) } else { format!("{stem}.csv") }
+    }
+}
+
+/// Base name of a path, without control characters.
+fn base_name(name: &str) -> Result<String> {
+    let base = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    if base.is_empty() || base.chars().any(char::is_control) {
+        return Err(Error::usage("destination.filename must be a file name without control characters"));
+    }
+    Ok(base.to_owned())
+}
+
+/// A name that any file system and any form takes.
+fn safe(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for c in name.chars() {
+        if c.is_ascii_alphanumeric() || matches!(c, '-' | '.') {
+            out.push(c);
+        } else if !out.ends_with('_') {
+            out.push('_');
+        }
+    }
+    let trimmed = out.trim_matches(['_', '.']);
+    if trimmed.is_empty() { "list".to_owned() } else { trimmed.to_owned() }
+}
+
+fn origin(settings: &Settings<'_>) -> Result<String> {
+    let region = settings.opt_text("region")?;
+    let host = match region.as_deref() {
+        None => None,
+        Some("eu1" | "eu") => Some("https://api.clevertap.com".to_owned()),
+        Some(name) if REGION_NAMES.contains(&name) => Some(format!("https://{name}.api.clevertap.com")),
+        Some(name) => {
+            let hint = match nearest(name, REGION_NAMES) {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None => format!("known regions: {}", REGION_NAMES.join(", ")),
+            };
+            return Err(Error::usage("destination.region is no region of CleverTap").with_hint(hint));
+        }
+    };
+    let Some(base_url) = settings.opt_text("base_url")? else {
+        return host.ok_or_else(|| {
+            Error::usage("destination.region is required")
+                .with_hint(format!("one of {}, or base_url", REGION_NAMES[..6].join(", ")))
+        });
+    };
+    let wrong =
+        || Error::usage("destination.base_url must be scheme, host and port").with_hint("https://api.example.com");
+    let url = url::Url::parse(&base_url).map_err(|_| wrong())?;
+    let bare = matches!(url.path(), "" | "/") && url.query().is_none() && url.username().is_empty();
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() || !bare || url.password().is_some() {
+        return Err(wrong());
+    }
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+/// Text of one line that is not empty.
+fn line(settings: &Settings<'_>, key: &str) -> Result<String> {
+    let text = settings.text(key)?;
+    if text.trim().is_empty() || text.chars().any(char::is_control) {
+        return Err(Error::usage(format!("{}.{key} must be a text without control characters", settings.at)));
+    }
+    Ok(text)
+}
+
+/// A secret that a header can carry; what is wrong with it is said without showing it.
+fn header_secret(settings: &Settings<'_>, key: &str) -> Result<Secret> {
+    let secret = settings.secret(key)?;
+    if secret.expose().bytes().all(|byte| matches!(byte, 0x21..=0x7e)) {
+        return Ok(secret);
+    }
+    Err(Error::usage(format!("{}.{key} holds a character that no header can carry", settings.at))
+        .with_hint("is there a line end or a space in it?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::NoSecrets;
+    use serde_json::{Value, json};
+
+    fn read(extra: Value) -> Result<Options> {
+        let mut map = json!({"platform": "clevertap", "region": "in1", "account_id": "a", "passcode": "p",
+            "segment": "VIP customers {date}", "creator": "Jane", "email": "jane@example.com"});
+        for (key, value) in extra.as_object().into_iter().flatten() {
+            map[key] = value.clone();
+        }
+        let folder = std::path::Path::new(".");
+        Options::read(&Settings {
+            map: map.as_object().expect("a map"),
+            at: "destination",
+            secrets: &NoSecrets,
+            folder,
+        })
+    }
+
+    fn seed() -> JobSeed {
+        JobSeed { run_id: "r1".to_owned(), random: "0".repeat(32), date: "2026-11-21".to_owned() }
+    }
+
+    #[test]
+    fn a_region_names_the_host_and_base_url_replaces_it() {
+        for (region, host) in [
+            ("in1", "https://in1.api.clevertap.com"),
+            ("aps3", "https://aps3.api.clevertap.com"),
+            ("eu1", "https://api.clevertap.com"),
+            ("eu", "https://api.clevertap.com"),
+        ] {
+            assert_eq!(read(json!({"region": region})).expect("fits").origin, host);
+        }
+        assert_eq!(read(json!({"base_url": "http://127.0.0.1:81/"})).expect("fits").origin, "http://127.0.0.1:81");
+        let error = read(json!({"region": "us2"})).expect_err("no such region");
+        assert_eq!((error.kind().exit_code(), error.hint()), (2, Some("did you mean \"us1\"?")));
+        assert!(read(json!({"region": null})).is_err());
+        assert!(read(json!({"base_url": "http://h/path"})).is_err());
+    }
+
+    #[test]
+    fn names_are_filled_in_numbered_and_made_safe() {
+        let options = read(json!({})).expect("fits");
+        assert_eq!(options.segment(&seed(), 0, 1), "VIP customers 2026-11-21");
+        assert_eq!(options.segment(&seed(), 1, 3), "VIP customers 2026-11-21 (2 of 3)");
+        assert_eq!(options.filename(&seed(), 0, 1), "VIP_customers_2026-11-21.csv");
+        assert_eq!(options.filename(&seed(), 1, 3), "VIP_customers_2026-11-21-2-of-3.csv");
+        let options = read(json!({"filename": "/tmp/x/vip {run}.CSV"})).expect("fits");
+        assert_eq!(options.filename(&seed(), 0, 1), "vip r1.csv");
+        assert_eq!(safe("../ü/"), "list");
+    }
+
+    #[test]
+    fn the_limit_has_a_limit() {
+        assert_eq!(read(json!({})).expect("fits").max_body_bytes, 5_000_000_000);
+        assert_eq!(read(json!({"max_body_bytes": 5_368_709_120u64})).expect("fits").max_body_bytes, 5_368_709_120);
+        assert!(read(json!({"max_body_bytes": 5_368_709_121u64})).is_err());
+        assert!(read(json!({"creator": " "})).is_err());
+    }
+}
