@@ -1,0 +1,8 @@
+//! The integration tests, one binary.
+
+#[cfg(feature = "upload")]
+mod transport_body;
+#[cfg(feature = "upload")]
+mod transport_server;
+#[cfg(feature = "upload")]
+mod transport_upload;
