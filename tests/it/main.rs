@@ -3,6 +3,10 @@
 #[cfg(feature = "upload")]
 mod transport_body;
 #[cfg(feature = "upload")]
+mod transport_calls;
+#[cfg(feature = "upload")]
 mod transport_server;
+#[cfg(feature = "upload")]
+mod transport_tls;
 #[cfg(feature = "upload")]
 mod transport_upload;
