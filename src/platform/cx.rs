@@ -107,6 +107,12 @@ impl<'a> Cx<'a> {
         !self.policy.wait.is_zero()
     }
 
+    /// How often and how long things are tried, for steps that are not HTTP (FTP) or not journaled (results).
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
     /// What is left of the job's `wait`.
     #[must_use]
     pub fn wait_left(&self) -> Duration {

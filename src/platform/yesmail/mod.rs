@@ -3,15 +3,21 @@
 //!
 //! Facts and their sources are in the README beside this file.
 
+mod deliver;
+mod ftp;
+mod guard;
 mod options;
+mod range;
+mod request;
+mod results;
 mod serve;
+mod ticket;
 
 use super::{BoxFuture, Cx, Entry, JobSeed, Key, KeyKind, Limits, Platform, Settings, Verdict};
 use crate::body::{Frame, Measured};
 use crate::error::{Error, Result};
 use crate::mapping::{Cells, Field, MapSpec, Quoting, Rules, Separator, Shape, ValueSpec};
 use options::{Host, Options};
-use std::sync::OnceLock;
 
 /// The line in the list.
 pub const ENTRY: Entry = Entry { name: "yesmail", keys: options::KEYS, map_keys: MAP_KEYS, build };
@@ -30,12 +36,10 @@ const MAP_KEYS: &[Key] = &[
 /// A destination of this platform.
 struct Yesmail {
     options: Options,
-    /// The names of the columns in file order, kept from the map for the request's mappings.
-    columns: OnceLock<Vec<String>>,
 }
 
 fn build(settings: &Settings<'_>) -> Result<Box<dyn Platform>> {
-    Ok(Box::new(Yesmail { options: Options::read(settings)?, columns: OnceLock::new() }))
+    Ok(Box::new(Yesmail { options: Options::read(settings)? }))
 }
 
 impl Platform for Yesmail {
@@ -56,7 +60,6 @@ impl Platform for Yesmail {
             let value = ValueSpec::parse(value, &at, &[])?;
             fields.push(Field { at, name: name.clone(), value, required: name == "id", rules: Rules::default() });
         }
-        let _ = self.columns.set(map.keys().cloned().collect());
         Ok(Shape::Delimited(Cells {
             fields,
             header: self.options.headers,
@@ -83,10 +86,23 @@ impl Platform for Yesmail {
         matches!(self.options.host, Host::Serve(_)).then_some("destination.host.serve")
     }
 
-    fn deliver<'a>(&'a self, measured: &'a Measured, cx: &'a mut Cx<'_>) -> BoxFuture<'a, Result<Verdict>> {
-        let _ = (measured, cx);
-        Box::pin(async { Err(Error::usage("yesmail: no delivery yet")) })
+    fn import<'a>(&'a self, cx: &'a mut Cx<'_>) -> BoxFuture<'a, Result<Verdict>> {
+        Box::pin(async {
+            match &self.options.host {
+                Host::Uri(uri) => self.options.import(cx, uri, None, None).await,
+                _ => Err(Error::usage("destination.host needs a source")),
+            }
+        })
     }
+
+    fn deliver<'a>(&'a self, measured: &'a Measured, cx: &'a mut Cx<'_>) -> BoxFuture<'a, Result<Verdict>> {
+        Box::pin(self.options.deliver(measured, cx))
+    }
+}
+
+/// The columns of the file, in its order.
+fn columns(map: &MapSpec) -> Vec<&str> {
+    map.0.keys().map(String::as_str).collect()
 }
 
 /// A column's name stands in the request, and in the header line where there is one.

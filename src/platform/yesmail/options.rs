@@ -95,8 +95,8 @@ const fn key(
 /// What a job's `destination` says.
 #[derive(Debug)]
 pub(super) struct Options {
-    /// The API's scheme, host and port.
-    pub(super) origin: Url,
+    /// What stands before the API's paths.
+    pub(super) base: String,
     pub(super) list: String,
     pub(super) api_user: Secret,
     pub(super) api_key: Secret,
@@ -143,17 +143,12 @@ impl ServeOptions {
 
 impl Options {
     pub(super) fn read(settings: &Settings<'_>) -> Result<Options> {
-        let origin = match settings.opt_text("base_url")? {
-            None => ORIGIN.to_owned(),
-            Some(url) => url,
-        };
-        let origin = origin_of(&origin, "destination.base_url")?;
         let list = settings.text("list")?;
         if list.is_empty() || list.chars().any(char::is_control) {
             return Err(Error::usage("destination.list must be a name without control characters"));
         }
         let options = Options {
-            origin,
+            base: settings.base_url(ORIGIN)?,
             list,
             api_user: settings.secret("api_user")?,
             api_key: settings.secret("api_key")?,

@@ -1,0 +1,470 @@
+//! Async results read as a stream: a push reader of JSON whose memory does not grow with the number of entries, lenient
+//! where the vendor's sample is (keys with stray spaces, numbers as texts, trailing commas).
+
+use crate::error::{Error, Kind, Result};
+use serde_json::{Map, Value};
+
+/// What the results said in all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Summary {
+    /// The id of the results.
+    pub(super) id: Option<String>,
+    /// As the platform counts, in the order it names them.
+    pub(super) counts: Vec<(String, u64)>,
+    /// Entries seen.
+    pub(super) completed: u64,
+    /// Entries seen.
+    pub(super) failed: u64,
+    /// Entries seen.
+    pub(super) ignored: u64,
+}
+
+impl Summary {
+    /// A count of the platform.
+    pub(super) fn count(&self, name: &str) -> Option<u64> {
+        self.counts.iter().find(|(key, _)| key == name).map(|(_, n)| *n)
+    }
+
+    /// Failed rows: what the platform counts, or more where more were listed.
+    pub(super) fn failures(&self) -> u64 {
+        self.count("failed").unwrap_or(0).max(self.failed)
+    }
+
+    /// The counts for the report; where the platform gave none, those of the entries.
+    pub(super) fn counts_json(&self) -> Value {
+        let seen = [("completed", self.completed), ("failed", self.failed), ("ignored", self.ignored)];
+        Value::Object(match self.counts.is_empty() {
+            true => seen.iter().map(|(key, n)| ((*key).to_owned(), Value::from(*n))).collect::<Map<_, _>>(),
+            false => self.counts.iter().map(|(key, n)| (key.clone(), Value::from(*n))).collect(),
+        })
+    }
+}
+
+/// Which list an entry stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum List {
+    Completed,
+    Failed,
+    Ignored,
+}
+
+/// An entry of the failed or ignored list.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Entry<'a> {
+    pub(super) list: List,
+    /// From 0, the header line not counted; `None` where the platform named no row.
+    pub(super) index: Option<u64>,
+    /// The platform's words; may be empty.
+    pub(super) message: &'a str,
+}
+
+/// Takes entries as they are read.
+pub(super) type Sink<'s> = &'s mut (dyn FnMut(&Entry<'_>) -> Result<()> + Send);
+
+const MAX_DEPTH: usize = 64;
+/// A longer text is cut: nothing that is kept is longer.
+const MAX_TEXT: usize = 2048;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Top,
+    Counts,
+    List(List),
+    Entry(List),
+    Fault,
+    Other,
+}
+
+struct Level {
+    object: bool,
+    role: Role,
+    key: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Before a value; in an array its end may come too.
+    Value,
+    /// In an object: a key or the end.
+    Key,
+    Colon,
+    /// After a value: a comma or the end.
+    Comma,
+    Text {
+        key: bool,
+    },
+    Escape {
+        key: bool,
+    },
+    Unicode {
+        key: bool,
+        left: u8,
+        code: u16,
+    },
+    /// A number or a word.
+    Bare,
+    /// After the outermost value.
+    End,
+}
+
+/// The reader: pieces of any size in, entries out.
+pub(super) struct Results {
+    state: State,
+    levels: Vec<Level>,
+    text: Vec<u8>,
+    high: Option<u16>,
+    at: u64,
+    index: Option<u64>,
+    message: String,
+    summary: Summary,
+}
+
+impl Results {
+    pub(super) fn new() -> Results {
+        Results {
+            state: State::Value,
+            levels: Vec::new(),
+            text: Vec::new(),
+            high: None,
+            at: 0,
+            index: None,
+            message: String::new(),
+            summary: Summary::default(),
+        }
+    }
+
+    /// Takes the next piece.
+    ///
+    /// # Errors
+    /// `Transient`: no JSON (it may be better next time); whatever the sink says.
+    pub(super) fn push(&mut self, bytes: &[u8], sink: Sink<'_>) -> Result<()> {
+        let mut i = 0;
+        while i < bytes.len() {
+            // the run of plain characters of a text at once
+            if let State::Text { .. } = self.state {
+                let run = bytes[i..].iter().position(|b| matches!(b, b'"' | b'\\')).unwrap_or(bytes.len() - i);
+                self.keep(&bytes[i..i + run]);
+                i += run;
+                self.at += run as u64;
+                if i == bytes.len() {
+                    break;
+                }
+            }
+            self.byte(bytes[i], sink)?;
+            i += 1;
+            self.at += 1;
+        }
+        Ok(())
+    }
+
+    /// The end of the answer.
+    ///
+    /// # Errors
+    /// `Transient`: the document is not whole.
+    pub(super) fn finish(self) -> Result<Summary> {
+        match self.state {
+            State::End => Ok(self.summary),
+            _ => Err(self.broken("it ends before its end")),
+        }
+    }
+
+    fn broken(&self, why: &str) -> Error {
+        Error::new(Kind::Transient, format!("the results are no JSON: {why} (byte {})", self.at))
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        let room = MAX_TEXT.saturating_sub(self.text.len());
+        self.text.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+
+    fn byte(&mut self, byte: u8, sink: Sink<'_>) -> Result<()> {
+        let blank = matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
+        match self.state {
+            State::Value => match byte {
+                _ if blank || (byte == 0xef && self.at == 0) || (matches!(byte, 0xbb | 0xbf) && self.at < 3) => {}
+                b'{' | b'[' => self.open(byte == b'{')?,
+                b']' if self.levels.last().is_some_and(|level| !level.object) => self.close(sink)?,
+                b'"' => self.begin(State::Text { key: false }),
+                b'-' | b'+' | b'.' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
+                    self.begin(State::Bare);
+                    self.keep(&[byte]);
+                }
+                _ => return Err(self.broken("a value is missing")),
+            },
+            State::Key => match byte {
+                _ if blank => {}
+                b'"' => self.begin(State::Text { key: true }),
+                b'}' => self.close(sink)?,
+                _ => return Err(self.broken("a key is missing")),
+            },
+            State::Colon => match byte {
+                _ if blank => {}
+                b':' => self.state = State::Value,
+                _ => return Err(self.broken("a colon is missing")),
+            },
+            State::Comma => {
+                let object = self.levels.last().is_some_and(|level| level.object);
+                match byte {
+                    _ if blank => {}
+                    b',' if object => self.state = State::Key,
+                    b',' => self.state = State::Value,
+                    b'}' if object => self.close(sink)?,
+                    b']' if !object => self.close(sink)?,
+                    _ => return Err(self.broken("a comma is missing")),
+                }
+            }
+            State::Text { key } => match byte {
+                b'\\' => self.state = State::Escape { key },
+                b'"' => {
+                    self.lone_high();
+                    self.text_done(key, sink)?;
+                }
+                _ => self.keep(&[byte]),
+            },
+            State::Escape { key } => {
+                let plain = match byte {
+                    b'"' | b'\\' | b'/' => byte,
+                    b'b' => 8,
+                    b'f' => 12,
+                    b'n' => b'\n',
+                    b'r' => b'\r',
+                    b't' => b'\t',
+                    b'u' => {
+                        self.state = State::Unicode { key, left: 4, code: 0 };
+                        return Ok(());
+                    }
+                    _ => return Err(self.broken("an unknown escape")),
+                };
+                self.lone_high();
+                self.keep(&[plain]);
+                self.state = State::Text { key };
+            }
+            State::Unicode { key, left, code } => {
+                let digit = (byte as char).to_digit(16).ok_or_else(|| self.broken("an unknown escape"))? as u16;
+                let code = code << 4 | digit;
+                if left > 1 {
+                    self.state = State::Unicode { key, left: left - 1, code };
+                } else {
+                    self.unit(code);
+                    self.state = State::Text { key };
+                }
+            }
+            State::Bare => match byte {
+                b'-' | b'+' | b'.' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => self.keep(&[byte]),
+                _ => {
+                    self.scalar(sink)?;
+                    return self.byte(byte, sink);
+                }
+            },
+            State::End if blank => {}
+            State::End => return Err(self.broken("something follows its end")),
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, state: State) {
+        self.text.clear();
+        self.state = state;
+    }
+
+    /// A UTF-16 unit of an escape.
+    fn unit(&mut self, code: u16) {
+        let mut buf = [0; 4];
+        match (self.high.take(), code) {
+            (_, 0xd800..=0xdbff) => self.high = Some(code),
+            (Some(high), 0xdc00..=0xdfff) => {
+                let c = 0x10000 + ((u32::from(high) - 0xd800) << 10) + (u32::from(code) - 0xdc00);
+                let c = char::from_u32(c).unwrap_or('\u{fffd}');
+                self.keep(c.encode_utf8(&mut buf).as_bytes());
+            }
+            (_, code) => {
+                let c = char::from_u32(u32::from(code)).unwrap_or('\u{fffd}');
+                self.keep(c.encode_utf8(&mut buf).as_bytes());
+            }
+        }
+    }
+
+    fn lone_high(&mut self) {
+        if self.high.take().is_some() {
+            self.keep("\u{fffd}".as_bytes());
+        }
+    }
+
+    fn open(&mut self, object: bool) -> Result<()> {
+        if self.levels.len() == MAX_DEPTH {
+            return Err(self.broken("it is nested too deeply"));
+        }
+        let role = match self.levels.last() {
+            None if object => Role::Top,
+            None => Role::Other,
+            Some(level) => match (level.role, level.key.as_str(), object) {
+                (Role::Top, "counts", true) => Role::Counts,
+                (Role::Top, "completed", false) => Role::List(List::Completed),
+                (Role::Top, "failed", false) => Role::List(List::Failed),
+                (Role::Top, "ignored", false) => Role::List(List::Ignored),
+                (Role::List(list), _, true) => Role::Entry(list),
+                (Role::Entry(_), "error", true) => Role::Fault,
+                _ => Role::Other,
+            },
+        };
+        if let Role::Entry(_) = role {
+            self.index = None;
+            self.message.clear();
+        }
+        self.levels.push(Level { object, role, key: String::new() });
+        self.state = if object { State::Key } else { State::Value };
+        Ok(())
+    }
+
+    fn close(&mut self, sink: Sink<'_>) -> Result<()> {
+        if let Some(Level { role: Role::Entry(list), .. }) = self.levels.pop() {
+            self.entry(list, sink)?;
+        }
+        self.after();
+        Ok(())
+    }
+
+    fn after(&mut self) {
+        self.state = if self.levels.is_empty() { State::End } else { State::Comma };
+    }
+
+    fn entry(&mut self, list: List, sink: Sink<'_>) -> Result<()> {
+        match list {
+            List::Completed => self.summary.completed += 1,
+            List::Failed => self.summary.failed += 1,
+            List::Ignored => self.summary.ignored += 1,
+        }
+        match list {
+            List::Completed => Ok(()),
+            _ => sink(&Entry { list, index: self.index, message: &self.message }),
+        }
+    }
+
+    fn text_done(&mut self, key: bool, sink: Sink<'_>) -> Result<()> {
+        if !key {
+            return self.scalar(sink);
+        }
+        let name = String::from_utf8_lossy(&self.text).trim().to_lowercase();
+        if let Some(level) = self.levels.last_mut() {
+            level.key.clear();
+            level.key.push_str(name.get(..64).unwrap_or(&name));
+        }
+        self.state = State::Colon;
+        Ok(())
+    }
+
+    fn scalar(&mut self, sink: Sink<'_>) -> Result<()> {
+        let text = String::from_utf8_lossy(&self.text);
+        let number = || text.trim().parse::<u64>().ok();
+        let role = self.levels.last().map_or(Role::Other, |level| level.role);
+        let key = self.levels.last().map_or("", |level| level.key.as_str());
+        match (role, key) {
+            (Role::Top, "id") => self.summary.id = Some(text.chars().take(100).collect()),
+            (Role::Counts, _) => {
+                if let (Some(n), true) = (number(), self.summary.counts.len() < 32) {
+                    let key = key.to_owned();
+                    self.summary.counts.push((key, n));
+                }
+            }
+            (Role::Entry(_), "index") => self.index = number(),
+            (Role::Entry(_) | Role::Fault, "message") | (Role::Entry(_), "error") => self.message = text.into_owned(),
+            (Role::List(list), _) => {
+                self.index = number();
+                self.message.clear();
+                self.entry(list, sink)?;
+            }
+            _ => {}
+        }
+        self.after();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Told = Vec<(List, Option<u64>, String)>;
+
+    fn read(text: &[u8], piece: usize) -> Result<(Summary, Told)> {
+        let mut told = Vec::new();
+        let mut results = Results::new();
+        let mut sink = |entry: &Entry<'_>| {
+            told.push((entry.list, entry.index, entry.message.to_owned()));
+            Ok(())
+        };
+        for piece in text.chunks(piece) {
+            results.push(piece, &mut sink)?;
+        }
+        let summary = results.finish()?;
+        Ok((summary, told))
+    }
+
+    const SAMPLE: &[u8] = include_bytes!("golden/async-results.json");
+
+    #[test]
+    fn the_vendors_sample_is_read_whatever_the_pieces() {
+        for piece in [1, 2, 3, 7, 64, SAMPLE.len()] {
+            let (summary, told) = read(SAMPLE, piece).unwrap();
+            assert_eq!(summary.id.as_deref(), Some("987654"));
+            assert_eq!(summary.count("failed"), Some(1));
+            assert_eq!(summary.count("total"), Some(1240));
+            assert_eq!((summary.completed, summary.failed, summary.ignored), (3, 1, 1));
+            assert_eq!(
+                told,
+                [(List::Failed, Some(1), "Invalid email address.".to_owned()), (List::Ignored, Some(4), String::new())]
+            );
+        }
+    }
+
+    #[test]
+    fn every_cut_of_the_results_is_noticed() {
+        let whole = SAMPLE.trim_ascii_end();
+        for cut in 0..whole.len() {
+            let error = read(&whole[..cut], 16).unwrap_err();
+            assert_eq!(error.kind(), Kind::Transient, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn numbers_may_be_texts_commas_may_trail_and_entries_may_be_bare() {
+        let text = br#"{"counts":{"failed":"2","total":"3",},"failed":[{"index":"7","error":"no \u00e9 \ud83d\ude00",},{"error":{"message":"x"}}],"ignored":[4,"5"]}"#;
+        let (summary, told) = read(text, 5).unwrap();
+        assert_eq!(summary.failures(), 2);
+        assert_eq!(
+            told,
+            [
+                (List::Failed, Some(7), "no é 😀".to_owned()),
+                (List::Failed, None, "x".to_owned()),
+                (List::Ignored, Some(4), String::new()),
+                (List::Ignored, Some(5), String::new()),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_key_of_another_level_is_not_mistaken() {
+        let text =
+            br#"{"request":{"failed":[{"index":1}],"counts":{"failed":9}},"failed":[{"index":2,"x":{"index":3}}]}"#;
+        let (summary, told) = read(text, 1000).unwrap();
+        assert_eq!((summary.failures(), told.len()), (1, 1));
+        assert_eq!(told[0].1, Some(2));
+    }
+
+    #[test]
+    fn deep_nesting_and_endless_texts_end_or_stay_small() {
+        assert!(read(&b"[".repeat(100_000), 999).is_err());
+        let mut text = br#"{"failed":[{"index":1,"message":""#.to_vec();
+        text.extend(b"y".repeat(1 << 20));
+        text.extend(br#""}]}"#);
+        let (_, told) = read(&text, 4096).unwrap();
+        assert_eq!(told[0].2.len(), MAX_TEXT);
+    }
+
+    #[test]
+    fn no_json_is_an_error() {
+        for bad in ["", "<html>", "{\"a\" 1}", "{} x", "{\"a\":}", "nul\u{1}"] {
+            assert!(read(bad.as_bytes(), 3).is_err(), "{bad}");
+        }
+    }
+}
