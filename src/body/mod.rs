@@ -6,6 +6,7 @@ mod cut;
 mod grid;
 mod measure;
 mod pipeline;
+mod rejects;
 mod replay;
 mod slab;
 #[cfg(feature = "upload")]
@@ -16,6 +17,8 @@ mod worker;
 
 pub use convert::convert;
 pub use measure::{Measured, measure};
+pub(crate) use rejects::cells;
+pub use rejects::{MAX_REJECT_ROWS, RejectFile};
 pub use replay::{Preview, Written, preview};
 #[cfg(feature = "upload")]
 pub use stream::{Body, BodyReader};

@@ -1,7 +1,7 @@
 //! The job file as typed settings, with the defaults of the contract.
 
 use super::secrets::Lookup;
-use super::{keys, unknown, yaml};
+use super::{unknown, yaml};
 use crate::error::{Error, Place, Result, nearest};
 use crate::mapping::{Condition, MapSpec};
 use crate::platform::{Entry, NoSecrets, PLATFORMS, Secrets, Settings};

@@ -5,14 +5,20 @@
 mod config;
 mod env;
 mod keys;
+mod offline;
+mod pass;
 mod report;
+mod run;
+mod schema;
 mod secrets;
 mod text;
 mod unknown;
 mod yaml;
 
 pub use env::{Env, Stage};
+pub use offline::PreviewRow;
 pub use report::{Bytes, PartReport, Records, Report, Seconds, Status, peak_rss_bytes};
+pub use schema::schema;
 pub use secrets::Lookup;
 
 use crate::error::{Error, Result};

@@ -1,0 +1,308 @@
+//! The reject file: the user's own rows with position and reason, as CSV that can be corrected and sent again.
+
+use super::{Reject, RejectSink, Written};
+use crate::error::{Error, Kind, Result};
+use crate::reader::unquote;
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+/// Most rows of a reject file; more are only counted.
+pub const MAX_REJECT_ROWS: u64 = 1_000_000;
+
+/// What stands behind the original columns.
+const MARKS: &str = "_stage,_file,_record,_line,_byte,_column,_code,_reason,_raw";
+
+/// A reject file, made (0600) when the first row comes.
+pub struct RejectFile {
+    path: PathBuf,
+    columns: Vec<String>,
+    delimiter: u8,
+    quote: Option<u8>,
+    out: Option<BufWriter<File>>,
+    rows: u64,
+}
+
+/// One row of the file, before it is written.
+struct Row<'a> {
+    stage: &'a str,
+    file: &'a str,
+    record: u64,
+    line: u64,
+    byte: u64,
+    column: &'a str,
+    code: &'a str,
+    reason: &'a str,
+    raw: &'a [u8],
+    splits: bool,
+}
+
+impl RejectFile {
+    /// A file at `path` for rows of a source with these columns and this dialect. A reject file of an earlier run that
+    /// lies there is removed.
+    ///
+    /// # Errors
+    /// `Usage`: something else lies there. `Local`: it cannot be removed.
+    pub fn new(path: &Path, columns: &[String], delimiter: u8, quote: Option<u8>) -> Result<RejectFile> {
+        let file =
+            RejectFile { path: path.to_owned(), columns: columns.to_vec(), delimiter, quote, out: None, rows: 0 };
+        file.remove_old()?;
+        Ok(file)
+    }
+
+    /// Where it lies, once it has a row.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.out.is_some().then_some(self.path.as_path())
+    }
+
+    /// Adds a row that the platform refused, with the vendor's message.
+    ///
+    /// # Errors
+    /// `Local`: it cannot be written.
+    pub fn platform(&mut self, row: &Written<'_>, message: &str) -> Result<()> {
+        self.write(&Row {
+            stage: "platform",
+            file: row.file,
+            record: row.record,
+            line: row.line,
+            byte: row.byte,
+            column: "",
+            code: "platform",
+            reason: message,
+            raw: row.raw,
+            splits: true,
+        })
+    }
+
+    /// Writes out what is buffered.
+    ///
+    /// # Errors
+    /// `Local`.
+    pub fn flush(&mut self) -> Result<()> {
+        let Some(out) = &mut self.out else { return Ok(()) };
+        let written = out.flush().and_then(|()| out.get_ref().sync_data());
+        written.map_err(|error| failed(&self.path, error))
+    }
+
+    fn remove_old(&self) -> Result<()> {
+        let Ok(meta) = std::fs::symlink_metadata(&self.path) else { return Ok(()) };
+        let mut start = vec![0; 64 << 10];
+        let ours = meta.is_file() && {
+            let read = File::open(&self.path).and_then(|mut file| file.read(&mut start));
+            let start = &start[..read.unwrap_or(0)];
+            start.is_empty() || start.windows(MARKS.len()).any(|window| window == MARKS.as_bytes())
+        };
+        if !ours {
+            let message = format!("rejects.file: {} is there already and is no reject file", self.path.display());
+            return Err(Error::new(Kind::Usage, message).with_hint("name another file, or remove it"));
+        }
+        std::fs::remove_file(&self.path).map_err(|error| failed(&self.path, error))
+    }
+
+    fn create(&mut self) -> Result<&mut BufWriter<File>> {
+        if self.out.is_none() {
+            let file = private(&self.path).map_err(|error| failed(&self.path, error))?;
+            let mut out = BufWriter::with_capacity(32 << 10, file);
+            let mut head = Vec::new();
+            for column in &self.columns {
+                cell(&mut head, column.as_bytes());
+                head.push(b',');
+            }
+            head.extend_from_slice(MARKS.as_bytes());
+            head.push(b'\n');
+            out.write_all(&head).map_err(|error| failed(&self.path, error))?;
+            self.out = Some(out);
+        }
+        self.out.as_mut().ok_or_else(|| Error::new(Kind::Local, "the reject file is not open"))
+    }
+
+    fn write(&mut self, row: &Row<'_>) -> Result<()> {
+        if self.rows >= MAX_REJECT_ROWS {
+            return Ok(());
+        }
+        self.rows += 1;
+        let mut text = Vec::with_capacity(row.raw.len() + 128);
+        let mut count = 0;
+        if row.splits {
+            for raw in cells(row.raw, self.delimiter, self.quote) {
+                cell(&mut text, &unquote(raw, self.quote));
+                text.push(b',');
+                count += 1;
+            }
+        }
+        text.resize(text.len() + self.columns.len().saturating_sub(count), b',');
+        for mark in [row.stage, row.file] {
+            cell(&mut text, mark.as_bytes());
+            text.push(b',');
+        }
+        text.extend_from_slice(format!("{},{},{},", row.record, row.line, row.byte).as_bytes());
+        for mark in [row.column, row.code, row.reason] {
+            cell(&mut text, mark.as_bytes());
+            text.push(b',');
+        }
+        if !row.splits {
+            cell(&mut text, row.raw);
+        }
+        text.push(b'\n');
+        let written = self.create()?.write_all(&text);
+        written.map_err(|error| failed(&self.path, error))
+    }
+}
+
+impl RejectSink for RejectFile {
+    fn reject(&mut self, reject: &Reject<'_>) -> Result<()> {
+        self.write(&Row {
+            stage: "local",
+            file: reject.file,
+            record: reject.record,
+            line: reject.line,
+            byte: reject.byte,
+            column: reject.column.unwrap_or_default(),
+            code: reject.code,
+            reason: reject.reason,
+            raw: reject.raw,
+            splits: reject.splits,
+        })
+    }
+
+    fn restart(&mut self) -> Result<()> {
+        self.rows = 0;
+        if let Some(out) = self.out.take() {
+            drop(out.into_parts());
+            std::fs::remove_file(&self.path).map_err(|error| failed(&self.path, error))?;
+        }
+        Ok(())
+    }
+}
+
+fn failed(path: &Path, error: std::io::Error) -> Error {
+    Error::io(format!("the reject file {}", path.display()), error)
+}
+
+/// A new file that only its owner reads; its folder is made where it is missing.
+fn private(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.rewind()?;
+    Ok(file)
+}
+
+fn cell(out: &mut Vec<u8>, text: &[u8]) {
+    if text.iter().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r')) {
+        out.push(b'"');
+        for &byte in text {
+            if byte == b'"' {
+                out.push(b'"');
+            }
+            out.push(byte);
+        }
+        out.push(b'"');
+    } else {
+        out.extend_from_slice(text);
+    }
+}
+
+/// The raw cells of a record that is known to split: quotes open only at the start of a cell.
+pub(crate) fn cells(raw: &[u8], delimiter: u8, quote: Option<u8>) -> impl Iterator<Item = &[u8]> {
+    Split { rest: Some(raw), delimiter, quote }
+}
+
+struct Split<'a> {
+    rest: Option<&'a [u8]>,
+    delimiter: u8,
+    quote: Option<u8>,
+}
+
+impl<'a> Iterator for Split<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let rest = self.rest.take()?;
+        let mut inside = self.quote.is_some_and(|quote| rest.first() == Some(&quote));
+        let start = usize::from(inside);
+        for (at, &byte) in rest.iter().enumerate().skip(start) {
+            if inside {
+                // A doubled quote closes and opens again at once.
+                inside = Some(byte) != self.quote;
+            } else if byte == self.delimiter {
+                self.rest = Some(&rest[at + 1..]);
+                return Some(&rest[..at]);
+            } else if start == 1 && Some(byte) == self.quote {
+                inside = true;
+            }
+        }
+        Some(rest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reject(raw: &[u8], splits: bool) -> Reject<'_> {
+        Reject {
+            file: "a,b.csv",
+            record: 3,
+            line: 5,
+            byte: 77,
+            column: Some("id"),
+            code: "empty",
+            reason: "map.id is empty",
+            raw,
+            splits,
+        }
+    }
+
+    #[test]
+    fn a_row_comes_back_as_the_users_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("rejects.csv");
+        let columns = ["id".to_owned(), "no\"te".to_owned()];
+        let mut file = RejectFile::new(&path, &columns, b';', Some(b'"')).unwrap();
+        assert_eq!(file.path(), None);
+        file.reject(&reject(b"x \"y\";\"a;\"\"b\"\"\n\"", true)).unwrap();
+        file.reject(&reject(b"\"x\"y", false)).unwrap();
+        file.flush().unwrap();
+        assert_eq!(file.path(), Some(path.as_path()));
+        let text = std::fs::read_to_string(&path).unwrap();
+        let marks = "local,\"a,b.csv\",3,5,77,id,empty,map.id is empty,";
+        assert_eq!(
+            text,
+            format!("id,\"no\"\"te\",{MARKS}\n\"x \"\"y\"\"\",\"a;\"\"b\"\"\n\",{marks}\n,,{marks}\"\"\"x\"\"y\"\n")
+        );
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+    }
+
+    #[test]
+    fn an_old_reject_file_goes_and_another_file_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.csv");
+        std::fs::write(&path, "id\n1\n").unwrap();
+        let error = RejectFile::new(&path, &["id".to_owned()], b',', None).err().unwrap();
+        assert_eq!(error.kind(), Kind::Usage);
+        std::fs::write(&path, format!("id,{MARKS}\n")).unwrap();
+        RejectFile::new(&path, &["id".to_owned()], b',', None).unwrap();
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_restart_forgets_all_rows() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.csv");
+        let mut file = RejectFile::new(&path, &["id".to_owned()], b',', Some(b'"')).unwrap();
+        file.reject(&reject(b"1", true)).unwrap();
+        file.restart().unwrap();
+        assert!(!path.exists());
+        file.reject(&reject(b"2", true)).unwrap();
+        file.flush().unwrap();
+        assert!(std::fs::read_to_string(&path).unwrap().contains("\n2,local,"));
+    }
+}

@@ -1,0 +1,99 @@
+//! `listferry convert`: to stdout, or to a file that appears only when it is whole.
+
+use super::output::To;
+use super::session::Session;
+use clap::Args;
+use listferry::{Error, Kind, Result};
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+#[derive(Args)]
+pub(crate) struct Convert {
+    /// The job file
+    job: PathBuf,
+    /// Where the converted file goes; none or `-`: stdout
+    #[arg(short, long = "out-file", env = "LISTFERRY_OUT_FILE", value_name = "FILE")]
+    out_file: Option<PathBuf>,
+}
+
+impl Convert {
+    pub(crate) fn run(self, session: &Session<'_>) -> Result<ExitCode> {
+        let job = session.open(&self.job, &[])?;
+        let env = session.env();
+        let Some(path) = self.out_file.filter(|path| path != Path::new("-")) else {
+            // Slabs are large; a line buffer would only cost.
+            let mut out = Stdout(std::io::stdout());
+            return Ok(session.report(job.convert(&env, &mut out), To::Stderr));
+        };
+        let mut file = Replaced::create(&path)?;
+        let mut report = job.convert(&env, &mut file.out);
+        if report.exit_code == 0 {
+            if let Err(error) = file.finish() {
+                report.fail(error);
+            }
+        }
+        Ok(session.report(report, To::Stdout))
+    }
+}
+
+/// stdout without its line buffer: whole slabs go to the descriptor at once.
+struct Stdout(std::io::Stdout);
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.lock().flush()
+    }
+}
+
+/// A file under a temporary name, which takes the place of the real one at the end and is removed otherwise.
+pub(crate) struct Replaced {
+    pub(crate) out: BufWriter<File>,
+    path: PathBuf,
+    temporary: PathBuf,
+    done: bool,
+}
+
+impl Replaced {
+    pub(crate) fn create(path: &Path) -> Result<Replaced> {
+        let name = path.file_name().ok_or_else(|| Error::usage(format!("{} is no file name", path.display())))?;
+        let mut hidden = std::ffi::OsString::from(".");
+        hidden.push(name);
+        hidden.push(format!(".{}.part", std::process::id()));
+        let temporary = path.with_file_name(hidden);
+        let failed = |error| Error::io(format!("{} cannot be written", path.display()), error);
+        if std::fs::metadata(path).is_ok_and(|meta| meta.is_dir()) {
+            return Err(Error::new(Kind::Local, format!("{} is a directory", path.display())));
+        }
+        let file = OpenOptions::new().write(true).create_new(true).open(&temporary).map_err(failed)?;
+        let out = BufWriter::with_capacity(64 << 10, file);
+        Ok(Replaced { out, path: path.to_owned(), temporary, done: false })
+    }
+
+    /// Everything is on the disk before the name changes.
+    pub(crate) fn finish(&mut self) -> Result<()> {
+        let placed = self.out.flush().and_then(|()| {
+            self.out.get_ref().sync_all()?;
+            std::fs::rename(&self.temporary, &self.path)?;
+            self.done = true;
+            // The rename itself lasts only once the directory is synced; where that cannot be, the file is there anyway.
+            let dir = self.path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let _ = File::open(dir).and_then(|dir| dir.sync_all());
+            Ok(())
+        });
+        placed.map_err(|error| Error::io(format!("{} cannot be written", self.path.display()), error))
+    }
+}
+
+impl Drop for Replaced {
+    fn drop(&mut self) {
+        if !self.done {
+            let _ = std::fs::remove_file(&self.temporary);
+        }
+    }
+}

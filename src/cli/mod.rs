@@ -1,0 +1,121 @@
+//! Flags to job to exit code: one small file a command.
+
+pub(crate) mod check;
+pub(crate) mod convert;
+pub(crate) mod log;
+pub(crate) mod output;
+pub(crate) mod preview;
+pub(crate) mod progress;
+pub(crate) mod run;
+pub(crate) mod sandbox;
+pub(crate) mod schema;
+pub(crate) mod session;
+pub(crate) mod signals;
+pub(crate) mod usage;
+
+use clap::builder::FalseyValueParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Takes a list of people from wherever it lies and puts it into a marketing platform's bulk import.
+#[derive(Parser)]
+#[command(name = "listferry", version, max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags of every command; each has a variable. Flags beat variables, variables beat the job file.
+#[derive(Args)]
+pub(crate) struct Global {
+    /// Override a key of the job file; the value is read as YAML (LISTFERRY_SET takes one a line)
+    #[arg(long = "set", global = true, value_name = "KEY.PATH=VALUE")]
+    pub(crate) sets: Vec<String>,
+    /// Form of the report
+    #[arg(long, global = true, env = "LISTFERRY_OUTPUT", value_enum, default_value = "text")]
+    pub(crate) output: Output,
+    /// The progress line on stderr; auto: where stderr is a terminal
+    #[arg(long, global = true, env = "LISTFERRY_PROGRESS", value_enum, default_value = "auto")]
+    pub(crate) progress: When,
+    /// Form of the log on stderr
+    #[arg(long, global = true, env = "LISTFERRY_LOG_FORMAT", value_enum, default_value = "text")]
+    pub(crate) log_format: Output,
+    /// Errors only, no progress
+    #[arg(short, long, global = true, env = "LISTFERRY_QUIET", value_parser = FalseyValueParser::new())]
+    pub(crate) quiet: bool,
+    /// More of the log; twice for still more
+    #[arg(short, long, global = true, env = "LISTFERRY_VERBOSE", action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Converting threads; default: the cores it may use, at most 8
+    #[arg(long, global = true, env = "LISTFERRY_THREADS", value_name = "N")]
+    pub(crate) threads: Option<std::num::NonZeroU16>,
+    /// Journal, quotas, spool and reject files [default: $XDG_STATE_HOME/listferry, else ~/.local/state/listferry]
+    #[arg(long, global = true, env = "LISTFERRY_STATE_DIR", value_name = "DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// Add values of rows to messages, escaped and cut to 32 characters
+    #[arg(long, global = true, env = "LISTFERRY_SHOW_VALUES", value_parser = FalseyValueParser::new())]
+    pub(crate) show_values: bool,
+}
+
+/// Form of reports and logs.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    Text,
+    Json,
+}
+
+/// Whether the progress line is shown.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum When {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Measure, upload, finalise, wait for the platform's verdict, report
+    Run(run::Run),
+    /// Pass one only: contacts nobody, needs no credentials
+    Check(check::Check),
+    /// The first rows: source record, output record or the reason it is rejected
+    Preview(preview::Preview),
+    /// Write the converted file; contacts nobody, needs no credentials
+    Convert(convert::Convert),
+    /// Serve all the platforms on this machine, for trying and testing
+    Sandbox(sandbox::Sandbox),
+    /// JSON Schema of the job file
+    Schema,
+}
+
+impl Command {
+    /// As in reports.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Command::Run(run) if run.dry_run => "check",
+            Command::Run(_) => "run",
+            Command::Check(_) => "check",
+            Command::Preview(_) => "preview",
+            Command::Convert(_) => "convert",
+            Command::Sandbox(_) => "sandbox",
+            Command::Schema => "schema",
+        }
+    }
+}
+
+/// Runs a command and says how it ended.
+pub(crate) fn run(command: Command, session: &session::Session<'_>) -> ExitCode {
+    let name = command.name();
+    let done = match command {
+        Command::Run(run) => run.run(session),
+        Command::Check(check) => check.run(session),
+        Command::Preview(preview) => preview.run(session),
+        Command::Convert(convert) => convert.run(session),
+        Command::Sandbox(sandbox) => sandbox.run(session),
+        Command::Schema => schema::run(),
+    };
+    done.unwrap_or_else(|error| session.failed(name, error))
+}

@@ -1,0 +1,44 @@
+//! `listferry run`.
+
+use super::output::To;
+use super::session::Session;
+use clap::Args;
+use clap::builder::FalseyValueParser;
+use listferry::Result;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Args)]
+pub(crate) struct Run {
+    /// The job file
+    job: PathBuf,
+    /// Pass one only, as `check`
+    #[arg(long, env = "LISTFERRY_DRY_RUN", value_parser = FalseyValueParser::new())]
+    pub(crate) dry_run: bool,
+    /// Abandon an unfinished run of this job
+    #[arg(long, env = "LISTFERRY_NEW", value_parser = FalseyValueParser::new())]
+    new: bool,
+    /// Against the sandbox, in this process: no account, no network, no secrets, its own temporary state
+    #[arg(long, env = "LISTFERRY_SANDBOX", value_parser = FalseyValueParser::new())]
+    sandbox: bool,
+    /// With --sandbox: inject a fault
+    #[arg(long, env = "LISTFERRY_FAULT", value_name = "NAME[=N]", value_delimiter = ',')]
+    fault: Vec<String>,
+}
+
+impl Run {
+    pub(crate) fn run(self, session: &Session<'_>) -> Result<ExitCode> {
+        if self.dry_run {
+            let job = session.open(&self.job, &[])?;
+            return Ok(session.report(job.check(&session.env()), To::Stdout));
+        }
+        if self.sandbox {
+            return super::sandbox::run_job(session, &self.job, &self.fault);
+        }
+        let job = session.open(&self.job, &[])?;
+        let mut env = session.env();
+        env.new = self.new;
+        let report = session.runtime.block_on(job.run(&env));
+        Ok(session.report(report, To::Stdout))
+    }
+}

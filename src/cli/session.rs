@@ -1,0 +1,85 @@
+//! What all commands share: flags, runtime, signals, progress line, the way from a job file to a report.
+
+use super::output::{self, To};
+use super::{Global, Output, progress, signals};
+use listferry::job::{Env, Job, Report};
+use listferry::{Error, Kind, Result};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// The surroundings of a command.
+pub(crate) struct Session<'g> {
+    pub(crate) global: &'g Global,
+    pub(crate) runtime: tokio::runtime::Runtime,
+    stopped: signals::Stopped,
+    progress: Arc<listferry::body::Progress>,
+}
+
+impl<'g> Session<'g> {
+    pub(crate) fn new(global: &'g Global) -> Result<Session<'g>> {
+        // Few threads with small stacks: memory is a promise. The converting threads are the pipeline's own.
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_stack_size(1 << 20)
+            .enable_all()
+            .build()
+            .map_err(|error| Error::io("the runtime cannot start", error))?;
+        let progress = Arc::<listferry::body::Progress>::default();
+        let stopped = signals::listen(&runtime, Arc::clone(&progress));
+        Ok(Session { global, runtime, stopped, progress })
+    }
+
+    /// The job file with the overrides of the variable, the flags and `more`, later ones winning.
+    pub(crate) fn open(&self, path: &Path, more: &[String]) -> Result<Job> {
+        let variable = std::env::var("LISTFERRY_SET").unwrap_or_default();
+        let mut sets: Vec<String> = variable.lines().filter(|l| !l.trim().is_empty()).map(str::to_owned).collect();
+        sets.extend_from_slice(&self.global.sets);
+        sets.extend_from_slice(more);
+        Job::open(path, &sets)
+    }
+
+    /// The surroundings for the library.
+    pub(crate) fn env(&self) -> Env {
+        let mut env = Env::default();
+        env.state_dir.clone_from(&self.global.state_dir);
+        if let Some(threads) = self.global.threads {
+            env.options.threads = usize::from(threads.get());
+        }
+        env.options.progress = Arc::clone(&self.progress);
+        env.watch = progress::watch(self.global, &self.progress);
+        env.show_values = self.global.show_values;
+        env
+    }
+
+    /// Shows a report; a signal that came says which kind of interruption it was.
+    pub(crate) fn report(&self, mut report: Report, to: To) -> ExitCode {
+        progress::clear(self.global);
+        if report.exit_code == Kind::Interrupted.exit_code() {
+            if let (Some(kind), Some(error)) = (self.stopped.kind(), report.error.take()) {
+                report.fail(error.into_kind(kind));
+            }
+        }
+        output::report(self.global, &report, to)
+    }
+
+    /// Shows an error.
+    pub(crate) fn failed(&self, command: &'static str, error: Error) -> ExitCode {
+        progress::clear(self.global);
+        let error = match self.stopped.kind() {
+            Some(kind) if error.kind() == Kind::Interrupted => error.into_kind(kind),
+            _ => error,
+        };
+        output::failed(self.global, command, error)
+    }
+
+    /// Whether machines read along.
+    pub(crate) fn json(&self) -> bool {
+        self.global.output == Output::Json
+    }
+
+    /// The signal that came, if one did.
+    pub(crate) fn stopped(&self) -> Option<Kind> {
+        self.stopped.kind()
+    }
+}

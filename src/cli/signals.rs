@@ -1,0 +1,53 @@
+//! SIGINT and SIGTERM: the first stops cleanly within two seconds, the second at once.
+
+use listferry::Kind;
+use listferry::body::Progress;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+/// Which signal came; 0: none.
+#[derive(Clone, Default)]
+pub(crate) struct Stopped(Arc<AtomicU8>);
+
+impl Stopped {
+    /// How the process has to end, where a signal came.
+    pub(crate) fn kind(&self) -> Option<Kind> {
+        match self.0.load(Ordering::Relaxed) {
+            130 => Some(Kind::Interrupted),
+            143 => Some(Kind::Terminated),
+            _ => None,
+        }
+    }
+}
+
+/// Listens for as long as the runtime lives.
+pub(crate) fn listen(runtime: &tokio::runtime::Runtime, progress: Arc<Progress>) -> Stopped {
+    let stopped = Stopped::default();
+    let flag = stopped.clone();
+    runtime.spawn(async move {
+        let Some(code) = next().await else { return };
+        flag.0.store(code, Ordering::Relaxed);
+        progress.cancelled.store(true, Ordering::Relaxed);
+        // What does not stop in time is stopped: the journal is synced at every step anyway.
+        let again = tokio::time::timeout(Duration::from_millis(1700), next()).await;
+        std::process::exit(i32::from(again.ok().flatten().unwrap_or(code)));
+    });
+    stopped
+}
+
+#[cfg(unix)]
+async fn next() -> Option<u8> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt()).ok()?;
+    let mut terminate = signal(SignalKind::terminate()).ok()?;
+    tokio::select! {
+        _ = interrupt.recv() => Some(130),
+        _ = terminate.recv() => Some(143),
+    }
+}
+
+#[cfg(not(unix))]
+async fn next() -> Option<u8> {
+    tokio::signal::ctrl_c().await.ok().map(|()| 130)
+}

@@ -1,0 +1,226 @@
+//! The commands that contact nobody: check, convert, preview.
+
+use super::Job;
+use super::env::{Env, Stage};
+use super::pass::{Rejects, options};
+use super::report::{Report, digest, peak_rss_bytes};
+use crate::body;
+use crate::error::{Error, Result};
+use crate::secret::printable;
+use serde_json::{Map, Value, json};
+use std::io::Write;
+use std::time::Instant;
+
+impl Job {
+    /// Pass one only: measures and judges every row; contacts nobody, needs no credentials and no writable state
+    /// directory (rejects are then only counted).
+    ///
+    /// Never fails itself: what went wrong is in the report.
+    ///
+    /// ```
+    /// use listferry::job::{Env, Job};
+    ///
+    /// let dir = std::env::temp_dir().join(format!("listferry-check-{}", std::process::id()));
+    /// std::fs::create_dir_all(&dir)?;
+    /// std::fs::write(dir.join("vip.csv"), "customer_id\n17\n18\n")?;
+    /// let job = Job::read(
+    ///     "source: { path: vip.csv }\n\
+    ///      map: { identity: customer_id }\n\
+    ///      destination: { platform: clevertap, region: in1, account_id: { env: ID }, passcode: { env: PASS },\n\
+    ///                     segment: VIP, creator: Jane, email: jane@example.com }",
+    ///     &dir,
+    ///     &[],
+    /// )?;
+    /// let report = job.check(&Env::default());
+    /// assert_eq!((report.exit_code, report.records.written), (0, 2));
+    /// # std::fs::remove_dir_all(&dir)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn check(&self, env: &Env) -> Report {
+        self.reported("check", env, |report| {
+            let config = &self.config;
+            let prepared = config.prepare_offline()?;
+            if !prepared.platform.needs_source() {
+                return Ok(());
+            }
+            let mut rejects = Rejects::new(config, env, &format!("{}.check", config.name));
+            // Two tries at a separator are two passes.
+            let source = config.open(env, false)?;
+            let spool = source.spool_path().map(std::path::Path::to_owned);
+            let done = config.pass_one(env, &prepared, source, None, &mut rejects, report).map(drop);
+            remove(spool);
+            done
+        })
+    }
+
+    /// Converts the source into `out` in one pass. What `out` got is only whole where the report says done.
+    #[must_use]
+    pub fn convert(&self, env: &Env, out: &mut (dyn Write + Send)) -> Report {
+        self.reported("convert", env, |report| {
+            let config = &self.config;
+            let prepared = config.prepare_offline()?;
+            let mut rejects = Rejects::new(config, env, &format!("{}.convert", config.name));
+            let auto = matches!(
+                &prepared.shape,
+                crate::mapping::Shape::Delimited(cells) if cells.separator == crate::mapping::Separator::Auto
+            );
+            let source = config.open(env, !auto)?;
+            let spool = source.spool_path().map(std::path::Path::to_owned);
+            let done = self.convert_source(env, &prepared, source, auto, &mut rejects, report, out);
+            remove(spool);
+            done
+        })
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn convert_source(
+        &self,
+        env: &Env,
+        prepared: &super::pass::Prepared,
+        source: std::sync::Arc<crate::source::Source>,
+        auto: bool,
+        rejects: &mut Rejects,
+        report: &mut Report,
+        out: &mut (dyn Write + Send),
+    ) -> Result<()> {
+        let config = &self.config;
+        let options = options(env);
+        let began = Instant::now();
+        config.source.expect.judge_bytes(&source)?;
+        let (table, mut plan) = config.compile(source, &prepared.shape)?;
+        let source_bytes = table.source().stored_bytes();
+        env.stage(Stage::Measure { source_bytes });
+        if auto {
+            let split = body::Split::default();
+            plan = body::measure(&table, &plan, &split, &options, &mut body::DiscardRejects)?.plan().clone();
+        }
+        rejects.begin(table.columns(), &config.source.csv)?;
+        let mut crc = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme);
+        let mut bytes = 0;
+        let mut write = |slab: &[u8]| {
+            crc.update(slab);
+            bytes += slab.len() as u64;
+            out.write_all(slab)
+        };
+        let counts = body::convert(&table, &plan, &options, &mut write, rejects);
+        report.seconds.measure = began.elapsed().as_secs_f64();
+        rejects.finish(report)?;
+        let counts = counts?;
+        report.count(&counts);
+        report.bytes.source =
+            table.source().inputs().iter().map(|input| input.stored_bytes().max(input.consumed_bytes())).sum();
+        report.bytes.body = bytes;
+        report.digest = Some(digest(crc.finalize()));
+        config.judge(&counts, None, report)?;
+        out.flush().map_err(|error| Error::io("writing the output", error))
+    }
+
+    /// The first `rows` records as they come out, or why they are rejected; filtered ones are not shown.
+    ///
+    /// # Errors
+    /// `Usage`, `Local`, `Data`: as [`Job::check`] up to there.
+    pub fn preview(&self, env: &Env, rows: usize) -> Result<Vec<PreviewRow>> {
+        let config = &self.config;
+        let prepared = config.prepare_offline()?;
+        let source = config.open(env, true)?;
+        let (table, plan) = config.compile(source, &prepared.shape)?;
+        let mut shown = Vec::new();
+        if rows == 0 {
+            return Ok(shown);
+        }
+        let csv = &config.source.csv;
+        body::preview(&table, &plan, &options(env), &mut |row| {
+            shown.push(PreviewRow {
+                file: row.file.to_owned(),
+                record: row.record,
+                line: row.line,
+                source: String::from_utf8_lossy(row.raw).into_owned(),
+                cells: named(table.columns(), row.raw, csv.delimiter, csv.quote),
+                result: row
+                    .result
+                    .as_ref()
+                    .map(|output| String::from_utf8_lossy(output).trim_end_matches('\n').to_owned())
+                    .map_err(|(code, reason)| ((*code).to_owned(), reason.clone())),
+            });
+            Ok(shown.len() < rows)
+        })?;
+        Ok(shown)
+    }
+
+    /// Runs the steps of a command into a report.
+    pub(crate) fn reported(
+        &self,
+        command: &'static str,
+        env: &Env,
+        steps: impl FnOnce(&mut Report) -> Result<()>,
+    ) -> Report {
+        let mut report = Report::new(command);
+        report.platform = self.platform().map(str::to_owned);
+        if let Err(error) = steps(&mut report) {
+            report.fail(error);
+        }
+        env.stage(Stage::End);
+        report.peak_rss_bytes = peak_rss_bytes();
+        report
+    }
+}
+
+/// The spooled copy of a command that contacts nobody is of no use to anybody later.
+fn remove(spool: Option<std::path::PathBuf>) {
+    if let Some(path) = spool {
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+/// A record shown by [`Job::preview`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PreviewRow {
+    /// As the user named it.
+    pub file: String,
+    /// From 1, without the header.
+    pub record: u64,
+    /// From 1, with the header.
+    pub line: u64,
+    /// The source record as it stands.
+    pub source: String,
+    /// Its cells by column, where it splits.
+    pub cells: Map<String, Value>,
+    /// The output record without its LF, or code and reason of the rejection.
+    pub result: Result<String, (String, String)>,
+}
+
+impl PreviewRow {
+    /// For machines.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let (output, rejected) = match &self.result {
+            Ok(output) => (Value::from(output.as_str()), Value::Null),
+            Err((code, reason)) => (Value::Null, json!({ "code": code, "reason": reason })),
+        };
+        json!({
+            "file": self.file, "record": self.record, "line": self.line,
+            "source": self.source, "columns": self.cells, "output": output, "rejected": rejected,
+        })
+    }
+
+    /// For people: the record, an arrow, what came of it.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let source = printable(&self.source);
+        match &self.result {
+            Ok(output) => format!("{:>6}  {source}\n     -> {}\n", self.record, printable(output)),
+            Err((code, reason)) => format!("{:>6}  {source}\n     !! rejected: {reason} ({code})\n", self.record),
+        }
+    }
+}
+
+fn named(columns: &[String], raw: &[u8], delimiter: u8, quote: Option<u8>) -> Map<String, Value> {
+    let cells: Vec<_> = body::cells(raw, delimiter, quote).collect();
+    if cells.len() != columns.len() {
+        return Map::new();
+    }
+    let text = |cell: &[u8]| String::from_utf8_lossy(&crate::reader::unquote(cell, quote)).into_owned();
+    columns.iter().zip(cells).map(|(column, cell)| (column.clone(), text(cell).into())).collect()
+}

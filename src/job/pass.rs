@@ -1,0 +1,353 @@
+//! Pass one of a job: source, header, plan, measure, and what is judged before anything is sent.
+
+use super::config::{Config, Expect};
+use super::env::{Env, Stage};
+use super::report::Report;
+use crate::body::{self, Counts, Measured, Options, Reject, RejectFile, RejectSink, Split};
+use crate::error::{Error, Kind, Place, Result};
+use crate::mapping::{Plan, Shape};
+use crate::platform::{NoSecrets, Platform, Secrets, Settings};
+use crate::reader::{CsvOptions, Table};
+use crate::source::Source;
+use sha2::Digest;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The platform of a job and the row that it makes of the map.
+pub(crate) struct Prepared {
+    pub(crate) platform: Arc<dyn Platform>,
+    pub(crate) shape: Shape,
+}
+
+impl Config {
+    /// Builds the platform and its row.
+    ///
+    /// # Errors
+    /// `Usage`: what the platform says of its keys and the map; a secret that is not set.
+    pub(crate) fn prepare(&self, secrets: &dyn Secrets) -> Result<Prepared> {
+        let entry = self.platform()?;
+        let settings = Settings { map: &self.destination, at: "destination", secrets, folder: &self.folder };
+        let platform: Arc<dyn Platform> = Arc::from((entry.build)(&settings)?);
+        let shape = platform.shape(&self.map)?;
+        if let Some(setting) = platform.needs_wait().filter(|_| self.wait.is_zero()) {
+            return Err(Error::usage(format!("{setting} needs wait above 0"))
+                .with_hint("the file is served by this process until the platform has fetched and judged it"));
+        }
+        Ok(Prepared { platform, shape })
+    }
+
+    /// As [`Config::prepare`] for commands that contact nobody.
+    pub(crate) fn prepare_offline(&self) -> Result<Prepared> {
+        self.prepare(&NoSecrets)
+    }
+
+    /// Opens the source. `once`: it will be read by one pass only, so a stream needs no spool. `fallback`: where to
+    /// spool when the state directory cannot be used.
+    ///
+    /// # Errors
+    /// `Local`: missing, unreadable, the spool cannot be written. `Data`: longer than `spool.max`, damaged.
+    pub(crate) fn open(&self, env: &Env, once: bool) -> Result<Arc<Source>> {
+        let Some(path) = self.source.path.as_deref() else {
+            return Err(match self.source.apsis {
+                Some(_) => Error::usage("source.apsis: export it first, this command contacts nobody")
+                    .with_hint("listferry export JOB -o FILE, then --set source.apsis=null --set source.path=FILE"),
+                None => Error::usage("source.path is required").with_hint("a file, a glob, or \"-\" for stdin"),
+            });
+        };
+        let options = &self.source.open;
+        let stream: Option<Box<dyn std::io::Read + Send>> = if path == "-" {
+            Some(Box::new(std::io::stdin()))
+        } else if Source::is_stream(Path::new(path)) {
+            let file = std::fs::File::open(path).map_err(|error| Error::io(format!("the source {path}"), error))?;
+            Some(Box::new(file))
+        } else {
+            None
+        };
+        let source = match stream {
+            None => Source::open(path, options)?,
+            Some(reader) if once && self.source.expect.sha256.is_none() => {
+                Source::from_stream_once(path, reader, options)?
+            }
+            Some(mut reader) => {
+                let dir = self.spool_dir(env, once)?;
+                Source::spool(path, &mut reader, &dir, self.spool.max_bytes, options)?
+            }
+        };
+        Ok(Arc::new(source))
+    }
+
+    /// Where a stream is spooled, made where it is missing.
+    pub(crate) fn spool_dir(&self, env: &Env, offline: bool) -> Result<PathBuf> {
+        let dir = match &self.spool.dir {
+            Some(dir) => dir.clone(),
+            None => env.state_dir()?.join("spool"),
+        };
+        match make_private_dir(&dir) {
+            Ok(()) => Ok(dir),
+            Err(_) if offline && self.spool.dir.is_none() => Ok(std::env::temp_dir()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads the header and compiles the plan.
+    ///
+    /// # Errors
+    /// `Data`: no header at all. `Usage`: a column that is not there.
+    pub(crate) fn compile(&self, source: Arc<Source>, shape: &Shape) -> Result<(Arc<Table>, Arc<Plan>)> {
+        let table = Table::open(source, self.source.csv.clone())?;
+        let plan = Plan::compile(shape, &self.conditions, table.columns())?;
+        Ok((Arc::new(table), Arc::new(plan)))
+    }
+
+    /// Pass one and everything that is judged before a byte leaves. What was counted is in the report even where it
+    /// fails.
+    ///
+    /// # Errors
+    /// `Data`: too many rejects, nothing to send, outside of `expect`, over a limit of the platform.
+    pub(crate) fn pass_one(
+        &self,
+        env: &Env,
+        prepared: &Prepared,
+        source: Arc<Source>,
+        last_read: Option<u64>,
+        rejects: &mut Rejects,
+        report: &mut Report,
+    ) -> Result<Measured> {
+        self.source.expect.judge_bytes(&source)?;
+        let began = std::time::Instant::now();
+        let (table, plan) = self.compile(source, &prepared.shape)?;
+        rejects.open(table.columns(), &self.source.csv)?;
+        env.stage(Stage::Measure { source_bytes: table.source().stored_bytes() });
+        let limits = prepared.platform.limits();
+        let max_part_bytes = match limits.number_oversize {
+            true => limits.max_part_bytes.or(limits.max_body_bytes),
+            false => limits.max_part_bytes,
+        };
+        let split = Split { max_part_bytes };
+        let measured = body::measure(&table, &plan, &split, &env.options, rejects);
+        rejects.close(report)?;
+        report.seconds.measure = began.elapsed().as_secs_f64();
+        let measured = measured?;
+        report.measured(&measured);
+        self.judge(measured.counts(), last_read, report)?;
+        if let Some(max) = limits.max_body_bytes.filter(|_| !limits.number_oversize) {
+            if measured.body_bytes() > max {
+                return Err(Error::data(format!(
+                    "the output has {} bytes, over destination.max_body_bytes ({max})",
+                    measured.body_bytes()
+                ))
+                .with_hint("send fewer rows (where), or see what the platform offers for larger lists"));
+            }
+        }
+        prepared.platform.judge(&measured)?;
+        Ok(measured)
+    }
+
+    /// Accounting, rejects, guards, emptiness.
+    pub(crate) fn judge(&self, counts: &Counts, last_read: Option<u64>, report: &Report) -> Result<()> {
+        let Counts { read, written, filtered, rejected, .. } = *counts;
+        if written.checked_add(filtered).and_then(|sum| sum.checked_add(rejected)) != Some(read) {
+            return Err(Error::data(format!(
+                "accounting: {read} records were read, but {written} written + {filtered} filtered + {rejected} rejected"
+            ))
+            .with_hint("this is a bug of listferry; nothing was sent"));
+        }
+        let limits = &self.rejects;
+        let over = if limits.max.is_some_and(|max| rejected > max) {
+            limits.max.map(|max| format!("rejects.max is {max}"))
+        } else {
+            let percent = limits.max_percent.filter(|percent| {
+                rejected > 0 && 100.0 * rejected as f64 > percent * read.saturating_sub(filtered) as f64
+            });
+            percent.map(|percent| format!("rejects.max_percent is {percent}"))
+        };
+        if let Some(limit) = over {
+            let rows = if rejected == 1 { "1 row was" } else { &format!("{rejected} rows were") };
+            let first = report.first_rejects.first().map(|first| format!("; the first: {first}")).unwrap_or_default();
+            let hint = match &report.rejects_file {
+                Some(file) => format!("see {}; correct the rows or raise the limit", file.display()),
+                None => "correct the rows or raise the limit".to_owned(),
+            };
+            return Err(Error::data(format!("{rows} rejected, {limit}{first}")).with_hint(hint));
+        }
+        self.source.expect.judge(read, last_read)?;
+        if written == 0 && !self.allow_empty {
+            let why = if read == 0 { "the source has no records" } else { "no record is left" };
+            return Err(Error::data(format!("nothing to send: {why}"))
+                .with_hint("a replace would empty the list; allow_empty: true sends it all the same"));
+        }
+        Ok(())
+    }
+}
+
+impl Expect {
+    fn judge(&self, read: u64, last_read: Option<u64>) -> Result<()> {
+        let fail = |message: String| {
+            Err(Error::data(message).with_hint("half an export? if the source is right, change source.expect"))
+        };
+        match (self.min_records, self.max_records) {
+            (Some(min), _) if read < min => {
+                return fail(format!("the source has {read} records, source.expect.min_records is {min}"));
+            }
+            (_, Some(max)) if read > max => {
+                return fail(format!("the source has {read} records, source.expect.max_records is {max}"));
+            }
+            _ => {}
+        }
+        if let (Some(percent), Some(last)) = (self.max_change_percent, last_read) {
+            if read.abs_diff(last) as f64 * 100.0 > percent * last as f64 {
+                return fail(format!(
+                    "the source has {read} records, the last done run had {last}: source.expect.max_change_percent is {percent}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares the stored bytes with `sha256`; several files count as one after the other.
+    pub(crate) fn judge_bytes(&self, source: &Source) -> Result<()> {
+        let Some(expected) = &self.sha256 else { return Ok(()) };
+        let mut hash = sha2::Sha256::new();
+        let mut buf = vec![0; 256 << 10];
+        for input in source.inputs() {
+            let mut at = 0;
+            loop {
+                let n = input
+                    .read_at(&mut buf, at)
+                    .map_err(|error| Error::io(format!("reading {}", input.name()), error))?;
+                if n == 0 {
+                    break;
+                }
+                hash.update(&buf[..n]);
+                at += n as u64;
+            }
+        }
+        let found: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        if found != *expected {
+            return Err(Error::data(format!("the source's SHA-256 is {found}, source.expect.sha256 is another"))
+                .with_hint("the file is not the one that was announced"));
+        }
+        Ok(())
+    }
+}
+
+/// Makes a directory that only its owner can enter.
+///
+/// # Errors
+/// `Local`.
+pub(crate) fn make_private_dir(dir: &Path) -> Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir).map_err(|error| Error::io(format!("the directory {}", dir.display()), error))
+}
+
+/// Where the rejects of a pass go: the reject file, and the first few for people.
+pub(crate) struct Rejects {
+    path: Option<PathBuf>,
+    /// Without one the rows are only counted (commands that need no writable state).
+    may_miss: bool,
+    show_values: bool,
+    pub(crate) file: Option<RejectFile>,
+    first: Vec<String>,
+}
+
+impl Rejects {
+    /// `path`: what `rejects.file` says, else a place in the state directory.
+    pub(crate) fn new(config: &Config, env: &Env, name: &str) -> Rejects {
+        let (path, may_miss) = match &config.rejects.file {
+            Some(path) => (Some(path.clone()), false),
+            None => (env.state_dir().ok().map(|dir| dir.join("rejects").join(format!("{}.csv", safe(name)))), true),
+        };
+        Rejects { path, may_miss, show_values: env.show_values, file: None, first: Vec::new() }
+    }
+
+    /// The file must be: a run's rejects may not be lost.
+    pub(crate) fn required(mut self) -> Rejects {
+        self.may_miss = false;
+        self
+    }
+
+    fn open(&mut self, columns: &[String], csv: &CsvOptions) -> Result<()> {
+        let Some(path) = &self.path else { return Ok(()) };
+        self.file = Some(RejectFile::new(path, columns, csv.delimiter, csv.quote)?);
+        Ok(())
+    }
+
+    fn close(&mut self, report: &mut Report) -> Result<()> {
+        report.first_rejects = std::mem::take(&mut self.first);
+        if let Some(file) = &mut self.file {
+            file.flush()?;
+            report.rejects_file = file.path().map(Path::to_owned);
+        }
+        Ok(())
+    }
+
+    /// Takes the report's rejects after a pass that measured nothing.
+    pub(crate) fn finish(&mut self, report: &mut Report) -> Result<()> {
+        self.close(report)
+    }
+
+    pub(crate) fn begin(&mut self, columns: &[String], csv: &CsvOptions) -> Result<()> {
+        self.open(columns, csv)
+    }
+}
+
+impl RejectSink for Rejects {
+    fn reject(&mut self, reject: &Reject<'_>) -> Result<()> {
+        if self.first.len() < 3 {
+            let place = Place {
+                file: Some(reject.file.to_owned()),
+                record: Some(reject.record),
+                line: Some(reject.line),
+                byte: Some(reject.byte),
+                column: reject.column.map(str::to_owned),
+            };
+            let value = match self.show_values {
+                true => {
+                    let row = String::from_utf8_lossy(reject.raw);
+                    format!(" (row: {})", row.chars().take(32).collect::<String>().escape_debug())
+                }
+                false => String::new(),
+            };
+            self.first.push(format!("{place}: {} ({}){value}", reject.reason, reject.code));
+        }
+        let Some(file) = &mut self.file else { return Ok(()) };
+        if file.path().is_none() {
+            if let Some(dir) = self.path.as_deref().and_then(Path::parent).filter(|dir| !dir.as_os_str().is_empty()) {
+                if let Err(error) = make_private_dir(dir) {
+                    if self.may_miss {
+                        self.file = None;
+                        return Ok(());
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        match file.reject(reject) {
+            Err(error) if self.may_miss && error.kind() == Kind::Local && file.path().is_none() => {
+                self.file = None;
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
+    fn restart(&mut self) -> Result<()> {
+        self.first.clear();
+        self.file.as_mut().map_or(Ok(()), RejectFile::restart)
+    }
+}
+
+/// A name as part of a file's name.
+pub(crate) fn safe(name: &str) -> String {
+    name.chars().map(|c| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' }).take(80).collect()
+}
+
+/// Options for a command that is not told how.
+pub(crate) fn options(env: &Env) -> Options {
+    let mut options = env.options.clone();
+    options.threads = options.threads.max(1);
+    options
+}

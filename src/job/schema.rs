@@ -1,0 +1,169 @@
+//! JSON Schema of the job file, from the same tables that reading goes by.
+
+use super::keys;
+use crate::platform::{Entry, Key, KeyKind, PLATFORMS};
+use serde_json::{Map, Value, json};
+
+/// The JSON Schema (2020-12) of the job file, one branch a platform.
+///
+/// ```
+/// let schema = listferry::job::schema();
+/// assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+/// ```
+#[must_use]
+pub fn schema() -> Value {
+    let mut top = mapping(keys::TOP);
+    top["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
+    top["title"] = "listferry job file".into();
+    top["required"] = json!(["source"]);
+    top["properties"]["where"] = json!({ "description": doc(keys::TOP, "where"), "type": ["array", "null"], "items": { "$ref": "#/$defs/condition" } });
+    top["properties"]["map"] = json!({ "description": doc(keys::TOP, "map"), "type": "object" });
+    top["properties"]["destination"] = json!({
+        "description": doc(keys::TOP, "destination"),
+        "type": "object",
+        "properties": { "platform": { "enum": PLATFORMS.iter().map(|e| e.name).collect::<Vec<_>>() } },
+        "required": ["platform"],
+    });
+    top["allOf"] = PLATFORMS.iter().map(branch).collect();
+    top["$defs"] = definitions();
+    top
+}
+
+/// What holds where `destination.platform` is this one.
+fn branch(entry: &Entry) -> Value {
+    let mut destination = mapping(keys::DESTINATION);
+    let own = mapping(entry.keys);
+    if let (Some(into), Value::Object(own)) = (destination["properties"].as_object_mut(), &own["properties"]) {
+        into.extend(own.clone());
+    }
+    destination["properties"]["platform"] = json!({ "const": entry.name });
+    destination["required"] = required(keys::DESTINATION.iter().chain(entry.keys));
+    json!({
+        "if": {
+            "properties": { "destination": { "properties": { "platform": { "const": entry.name } }, "required": ["platform"] } },
+            "required": ["destination"],
+        },
+        "then": {
+            "properties": { "destination": destination, "map": mapping(entry.map_keys) },
+            "required": ["map"],
+        },
+    })
+}
+
+fn mapping(keys: &[Key]) -> Value {
+    let properties: Map<String, Value> =
+        keys.iter().filter(|key| key.name != "*").map(|key| (key.name.to_owned(), property(key))).collect();
+    let further = keys.iter().find(|key| key.name == "*");
+    json!({
+        "type": "object",
+        "properties": properties,
+        "required": required(keys),
+        "additionalProperties": further.map_or(Value::Bool(keys.is_empty()), property),
+    })
+}
+
+fn required<'k>(keys: impl IntoIterator<Item = &'k Key>) -> Value {
+    keys.into_iter().filter(|key| key.required).map(|key| Value::from(key.name)).collect()
+}
+
+fn property(key: &Key) -> Value {
+    let mut schema = match key.kind {
+        KeyKind::Text => json!({ "type": ["string", "integer"] }),
+        KeyKind::Id => json!({ "type": ["string", "integer"] }),
+        KeyKind::Secret => json!({ "$ref": "#/$defs/secret" }),
+        KeyKind::Bool => json!({ "type": "boolean" }),
+        KeyKind::Integer => json!({ "type": "integer", "minimum": 0 }),
+        KeyKind::Number => {
+            json!({ "anyOf": [{ "type": "number", "minimum": 0 }, { "type": "string", "pattern": "%$" }] })
+        }
+        KeyKind::Size => json!({ "$ref": "#/$defs/size" }),
+        KeyKind::Duration => json!({ "$ref": "#/$defs/duration" }),
+        KeyKind::OneOf(words) => json!({ "enum": words }),
+        KeyKind::Object(keys) => mapping(keys),
+        KeyKind::Value => json!({ "$ref": "#/$defs/value" }),
+        KeyKind::Any => json!({}),
+    };
+    // `null` counts as absent.
+    if !key.required && !matches!(key.kind, KeyKind::Any) {
+        schema = json!({ "anyOf": [schema, { "type": "null" }] });
+    }
+    schema["description"] = key.doc.into();
+    if let Some(default) = key.default {
+        schema["default"] = match (key.kind, default.parse::<u64>(), default) {
+            (KeyKind::Integer, Ok(number), _) => number.into(),
+            (KeyKind::Bool, _, word @ ("true" | "false")) => (word == "true").into(),
+            (_, _, text) => text.into(),
+        };
+    }
+    schema
+}
+
+fn doc(keys: &[Key], name: &str) -> &'static str {
+    keys.iter().find(|key| key.name == name).map_or("", |key| key.doc)
+}
+
+fn definitions() -> Value {
+    let text = json!({ "type": ["string", "integer", "boolean"] });
+    json!({
+        "secret": {
+            "description": "From the environment, from a file (its last line end is dropped), or (with a warning) as it stands.",
+            "anyOf": [
+                { "type": "object", "properties": { "env": { "type": "string" } }, "required": ["env"], "additionalProperties": false },
+                { "type": "object", "properties": { "file": { "type": "string" } }, "required": ["file"], "additionalProperties": false },
+                { "type": ["string", "integer"] },
+            ],
+        },
+        "size": {
+            "description": "Bytes: 95MB is 95,000,000, 8MiB is 8,388,608.",
+            "anyOf": [{ "type": "integer", "minimum": 0 }, { "type": "string", "pattern": "^[0-9.]+ *([kKMGT]?B|[KMGT]iB)?$" }],
+        },
+        "duration": {
+            "description": "90s, 15m, 2h; a number is seconds.",
+            "anyOf": [{ "type": "number", "minimum": 0 }, { "type": "string", "pattern": "^[0-9.]+ *(ms|s|m|min|h|d)?$" }],
+        },
+        "value": {
+            "description": "A source column by name, or a mapping with column, value or template.",
+            "anyOf": [
+                { "type": "string" },
+                {
+                    "type": "object",
+                    "properties": {
+                        "column": { "type": ["string", "integer"], "description": "A source column." },
+                        "value": { "type": ["string", "integer", "boolean"], "description": "A constant." },
+                        "template": { "type": "string", "description": "Text with {column}; {{ and }} for braces." },
+                        "apply": { "$ref": "#/$defs/apply" },
+                        "default": text,
+                        "empty": { "enum": ["omit", "keep", "null", "reject", "delete", null] },
+                        "split": { "type": "string", "description": "Between the elements of an array." },
+                        "type": { "enum": ["string", "integer", "decimal", "boolean", "date", "timestamp", "json"] },
+                        "format": { "type": "string", "description": "strftime." },
+                        "unit": { "enum": ["s", "ms"] },
+                    },
+                    "additionalProperties": false,
+                },
+            ],
+        },
+        "apply": {
+            "type": "array",
+            "items": {
+                "anyOf": [
+                    { "enum": ["trim", "lower", "upper", "digits", "nfc", "md5", "sha1", "sha256"] },
+                    { "type": "object", "properties": { "replace": { "type": "array", "minItems": 2, "maxItems": 2 } }, "required": ["replace"], "additionalProperties": false },
+                    { "type": "object", "properties": { "prefix": { "type": ["string", "integer"] } }, "required": ["prefix"], "additionalProperties": false },
+                    { "type": "object", "properties": { "truncate": { "type": "integer", "minimum": 0 } }, "required": ["truncate"], "additionalProperties": false },
+                ],
+            },
+        },
+        "condition": {
+            "type": "object",
+            "properties": {
+                "column": { "type": ["string", "integer"] },
+                "equals": text, "not_equals": text,
+                "in": { "type": "array", "items": text }, "not_in": { "type": "array", "items": text },
+                "matches": { "type": "string" }, "empty": { "type": "boolean" },
+            },
+            "required": ["column"],
+            "additionalProperties": false,
+        },
+    })
+}
