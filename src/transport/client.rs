@@ -43,6 +43,21 @@ const RESERVED: [HeaderName; 9] = [
 ];
 
 /// Timers, roots and proxy rules. Cheap to clone; each request has its own connection.
+///
+/// ```no_run
+/// use listferry::Secret;
+/// use listferry::transport::{Client, NetworkOptions, Request, Timers};
+///
+/// # async fn ask() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = Client::new(&NetworkOptions::default(), &Timers::default())?;
+/// let request = Request::new("GET", Secret::new("https://api.example/v1/status")).header("X-Api-Key", "…");
+/// match client.call(&request).await {
+///     Ok(answer) => println!("{}", answer.status),
+///     Err(failed) => println!("{:?}: {}", failed.reach, failed.error),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Client(Arc<Shared>);
 
@@ -244,10 +259,10 @@ impl Route {
         for (name, value) in &self.headers {
             headers.append(name, value.clone());
         }
-        if let Some(basic) = &self.target.basic {
-            if !headers.contains_key(header::AUTHORIZATION) {
-                headers.insert(header::AUTHORIZATION, value_of(&header::AUTHORIZATION, basic)?);
-            }
+        if let Some(basic) = &self.target.basic
+            && !headers.contains_key(header::AUTHORIZATION)
+        {
+            headers.insert(header::AUTHORIZATION, value_of(&header::AUTHORIZATION, basic)?);
         }
         if let Some(length) = sent.length {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));

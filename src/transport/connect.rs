@@ -66,10 +66,11 @@ async fn connect_untimed(shared: &Shared, target: &Target, base: Option<&Target>
         return Ok(Connected { io, wire, through: None });
     };
     // A proxy resolves names itself; what could be judged by the URL has been.
-    if let Some(base) = base {
-        if target.is_plainly_inside() && !base.is_plainly_inside() {
-            return Err(permanent(inside(target)));
-        }
+    if let Some(base) = base
+        && target.is_plainly_inside()
+        && !base.is_plainly_inside()
+    {
+        return Err(permanent(inside(target)));
     }
     tracing::debug!(proxy = %proxy.at.origin(), to = %target.origin(), "through a proxy");
     let tcp = dial(&proxy.at, resolve(&proxy.at).await?).await?;

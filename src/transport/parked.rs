@@ -76,10 +76,10 @@ impl<S> Parked<S> {
 
     /// Whether writing is held up or over; `None`: go on.
     fn held(&mut self, cx: &Context<'_>) -> Option<Poll<io::Error>> {
-        if self.read_over {
-            if let Some(error) = self.failed.take() {
-                return Some(Poll::Ready(error));
-            }
+        if self.read_over
+            && let Some(error) = self.failed.take()
+        {
+            return Some(Poll::Ready(error));
         }
         if self.failed.is_some() || self.wire.state().stopped {
             self.writer = Some(cx.waker().clone());

@@ -21,7 +21,7 @@ pub(super) fn follow(from: &Route, headers: &[(String, String)]) -> Option<Route
     };
     let mut target = Target::parse(&url).ok()?;
     let same = target.origin() == from.target.origin();
-    if !same && !(target.https && from.target.https) {
+    if !(same || (target.https && from.target.https)) {
         return None;
     }
     target.basic = if same { from.target.basic.clone() } else { None };

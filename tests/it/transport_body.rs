@@ -10,11 +10,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-pub const MIB: u64 = 1024 * 1024;
+pub(crate) const MIB: u64 = 1024 * 1024;
 const FRAME: u64 = 256 * 1024;
 
 /// `length` bytes are announced and `holds` come, 256 KiB at a time, then perhaps an error.
-pub struct Pattern {
+pub(crate) struct Pattern {
     length: u64,
     left: u64,
     fails: Option<Error>,
@@ -23,23 +23,23 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    pub fn new(length: u64) -> Pattern {
+    pub(crate) fn new(length: u64) -> Pattern {
         let frame = Bytes::from(vec![b'x'; FRAME as usize]);
         Pattern { length, left: length, fails: None, drawn: Arc::default(), frame }
     }
 
-    pub fn holding(mut self, holds: u64) -> Pattern {
+    pub(crate) fn holding(mut self, holds: u64) -> Pattern {
         self.left = holds;
         self
     }
 
-    pub fn failing(mut self, error: Error) -> Pattern {
+    pub(crate) fn failing(mut self, error: Error) -> Pattern {
         self.fails = Some(error);
         self
     }
 
     /// How much has been drawn, readable after the body is gone.
-    pub fn drawn(&self) -> Arc<AtomicU64> {
+    pub(crate) fn drawn(&self) -> Arc<AtomicU64> {
         self.drawn.clone()
     }
 }
@@ -63,7 +63,7 @@ impl Body for Pattern {
     }
 }
 
-pub fn timers() -> Timers {
+pub(crate) fn timers() -> Timers {
     let mut timers = Timers::default();
     timers.connect = Duration::from_secs(5);
     timers.stall = Duration::from_secs(10);
@@ -71,12 +71,12 @@ pub fn timers() -> Timers {
     timers
 }
 
-pub fn client(timers: &Timers) -> Client {
+pub(crate) fn client(timers: &Timers) -> Client {
     client_for(timers, |_| {}, &[])
 }
 
 /// A client with its own environment: the process's proxy variables play no part.
-pub fn client_for(timers: &Timers, change: impl FnOnce(&mut NetworkOptions), env: &[(&str, String)]) -> Client {
+pub(crate) fn client_for(timers: &Timers, change: impl FnOnce(&mut NetworkOptions), env: &[(&str, String)]) -> Client {
     let mut network = NetworkOptions::default();
     network.proxy = Proxy::Env;
     change(&mut network);
@@ -84,6 +84,6 @@ pub fn client_for(timers: &Timers, change: impl FnOnce(&mut NetworkOptions), env
     Client::with_env(&network, timers, &get).unwrap()
 }
 
-pub fn secret(text: impl Into<String>) -> Secret {
+pub(crate) fn secret(text: impl Into<String>) -> Secret {
     Secret::new(text.into())
 }

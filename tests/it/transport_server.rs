@@ -11,49 +11,49 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
-pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
 /// What the server has seen.
 #[derive(Default)]
-pub struct Ledger {
-    pub connections: AtomicUsize,
+pub(crate) struct Ledger {
+    pub(crate) connections: AtomicUsize,
     /// Bytes after the heads.
-    pub body_bytes: AtomicU64,
-    pub heads: Mutex<Vec<String>>,
-    pub alpn: Mutex<Vec<Option<Vec<u8>>>>,
+    pub(crate) body_bytes: AtomicU64,
+    pub(crate) heads: Mutex<Vec<String>>,
+    pub(crate) alpn: Mutex<Vec<Option<Vec<u8>>>>,
 }
 
 impl Ledger {
-    pub fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
 
-    pub fn body_bytes(&self) -> u64 {
+    pub(crate) fn body_bytes(&self) -> u64 {
         self.body_bytes.load(Ordering::SeqCst)
     }
 
-    pub fn head(&self, n: usize) -> String {
+    pub(crate) fn head(&self, n: usize) -> String {
         self.heads.lock().unwrap()[n].clone()
     }
 
-    pub fn heads(&self) -> usize {
+    pub(crate) fn heads(&self) -> usize {
         self.heads.lock().unwrap().len()
     }
 }
 
 /// One accepted connection.
-pub struct Conn {
-    pub io: Box<dyn Io>,
+pub(crate) struct Conn {
+    pub(crate) io: Box<dyn Io>,
     /// The how manieth connection, from 0.
-    pub index: usize,
+    pub(crate) index: usize,
     ledger: Arc<Ledger>,
     over: Vec<u8>,
 }
 
 impl Conn {
     /// Reads up to the empty line; the head with it.
-    pub async fn read_head(&mut self) -> String {
+    pub(crate) async fn read_head(&mut self) -> String {
         let mut seen = std::mem::take(&mut self.over);
         let end = loop {
             if let Some(at) = seen.windows(4).position(|w| w == b"\r\n\r\n") {
@@ -74,7 +74,7 @@ impl Conn {
     }
 
     /// Reads at least `wanted` bytes of body, or what comes before the end; how many.
-    pub async fn read_body(&mut self, wanted: u64) -> u64 {
+    pub(crate) async fn read_body(&mut self, wanted: u64) -> u64 {
         let mut got = std::mem::take(&mut self.over).len() as u64;
         let mut buf = vec![0; 64 * 1024];
         while got < wanted {
@@ -90,32 +90,32 @@ impl Conn {
         got
     }
 
-    pub async fn write(&mut self, text: &str) {
+    pub(crate) async fn write(&mut self, text: &str) {
         // The client may be gone; what it made of that is the test's business.
         let _ = self.io.write_all(text.as_bytes()).await;
         let _ = self.io.flush().await;
     }
 
     /// An answer with a body and its length.
-    pub async fn answer(&mut self, status: &str, body: &str) {
+    pub(crate) async fn answer(&mut self, status: &str, body: &str) {
         self.write(&format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", body.len())).await;
     }
 
-    pub async fn grant(&mut self) {
+    pub(crate) async fn grant(&mut self) {
         self.write("HTTP/1.1 100 Continue\r\n\r\n").await;
     }
 
     /// Neither reads nor closes for longer than any test waits.
-    pub async fn hang(&mut self) {
+    pub(crate) async fn hang(&mut self) {
         tokio::time::sleep(std::time::Duration::from_secs(60)).await;
     }
 }
 
 type Script = Arc<dyn Fn(Conn) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
-pub struct Server {
-    pub port: u16,
-    pub ledger: Arc<Ledger>,
+pub(crate) struct Server {
+    pub(crate) port: u16,
+    pub(crate) ledger: Arc<Ledger>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -127,7 +127,7 @@ impl Drop for Server {
 
 impl Server {
     /// Plays `script` on every connection.
-    pub async fn plain<F, R>(script: F) -> Server
+    pub(crate) async fn plain<F, R>(script: F) -> Server
     where
         F: Fn(Conn) -> R + Send + Sync + 'static,
         R: Future<Output = ()> + Send + 'static,
@@ -136,7 +136,7 @@ impl Server {
     }
 
     /// The same behind TLS.
-    pub async fn tls<F, R>(identity: &Identity, script: F) -> Server
+    pub(crate) async fn tls<F, R>(identity: &Identity, script: F) -> Server
     where
         F: Fn(Conn) -> R + Send + Sync + 'static,
         R: Future<Output = ()> + Send + 'static,
@@ -163,11 +163,11 @@ impl Server {
         Server { port, ledger, task }
     }
 
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 
-    pub fn tls_url(&self, path: &str) -> String {
+    pub(crate) fn tls_url(&self, path: &str) -> String {
         format!("https://localhost:{}{path}", self.port)
     }
 }
@@ -188,18 +188,18 @@ async fn accepted(tcp: TcpStream, tls: Option<TlsAcceptor>, ledger: Arc<Ledger>)
 }
 
 /// A certificate and its key, and the PEM file that makes a client trust it.
-pub struct Identity {
+pub(crate) struct Identity {
     config: Arc<ServerConfig>,
-    pub ca_file: PathBuf,
+    pub(crate) ca_file: PathBuf,
     _dir: tempfile::TempDir,
 }
 
 impl Identity {
-    pub fn localhost() -> Identity {
+    pub(crate) fn localhost() -> Identity {
         Identity::new(&["localhost"], |_| {})
     }
 
-    pub fn new(names: &[&str], change: impl FnOnce(&mut rcgen::CertificateParams)) -> Identity {
+    pub(crate) fn new(names: &[&str], change: impl FnOnce(&mut rcgen::CertificateParams)) -> Identity {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = rcgen::CertificateParams::new(names).unwrap();
         change(&mut params);
