@@ -213,10 +213,6 @@ impl Stream {
         let most = usize::try_from(table.options().max_record_bytes).unwrap_or(usize::MAX).saturating_add(chunk_bytes);
         loop {
             self.read_to(input, want, buffer)?;
-            // a CR at the very end may be half of a CRLF
-            if buffer.bytes().last() == Some(&b'\r') {
-                self.read_to(input, buffer.filled + 1, buffer)?;
-            }
             if buffer.filled == 0 {
                 return Ok(None);
             }
@@ -226,7 +222,9 @@ impl Stream {
                 buffer.ended = true;
                 return Ok(Some(offset));
             }
-            let survey = table.scanner().survey(buffer.view(0, buffer.filled), false);
+            // a CR at the very end may be half of a CRLF
+            let judged = buffer.filled - usize::from(buffer.bytes().last() == Some(&b'\r'));
+            let survey = table.scanner().survey(buffer.view(0, judged), false);
             if let Some(end) = survey.last_end {
                 let cut = end + 1;
                 self.left.extend_from_slice(&buffer.bytes[cut..buffer.filled]);

@@ -4,7 +4,8 @@ use super::grid::Mark;
 use super::pipeline::{self, Base, Consumer, Ended, Start};
 use super::slab::Slab;
 use super::worker::{RowKind, Rows, Want};
-use super::{Counts, Options, Part, Reject, RejectSink, Split, crc, cut};
+use super::{Counts, Options, Part, Reject, RejectSink, Split, crc};
+use crate::encode;
 use crate::error::{Error, Result};
 use crate::mapping::Plan;
 use crate::reader::Table;
@@ -215,7 +216,9 @@ impl Consumer for Measurer<'_> {
         }
         let mut rest = data.as_ref();
         while !rest.is_empty() {
-            let (end, records) = cut::last_record_end(rest, limit.saturating_sub(self.part.bytes), self.one_line);
+            let room = usize::try_from(limit.saturating_sub(self.part.bytes)).unwrap_or(usize::MAX);
+            let end = encode::cut(rest, room, self.one_line);
+            let records = encode::count_records(&rest[..end], self.one_line);
             if end == 0 && self.part.records == 0 {
                 return Err(Error::data(format!("a record does not fit into a part of {limit} bytes"))
                     .with_hint("raise destination.max_part_bytes"));

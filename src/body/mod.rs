@@ -2,7 +2,6 @@
 
 mod convert;
 mod crc;
-mod cut;
 mod grid;
 mod measure;
 mod pipeline;

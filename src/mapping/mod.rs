@@ -1,9 +1,16 @@
 //! `map` and `where`: as written ([`MapSpec`], [`ValueSpec`], [`Condition`]), what a platform makes of them
 //! ([`Shape`]), and compiled against the header ([`Plan`]).
 
+mod apply;
+mod cast;
+mod compile;
+mod filter;
+mod joint;
+mod parse;
 pub mod plan;
 pub mod shape;
 pub mod spec;
+mod value;
 
 pub use plan::{Fault, Outcome, Plan, Scratch};
 pub use shape::{Cells, Check, Field, Json, Quoting, Rules, Separator, Shape, Unit};

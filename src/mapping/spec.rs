@@ -153,8 +153,7 @@ impl ValueSpec {
     /// # Errors
     /// `Usage`: no or several of column, value, template; an unknown key, conversion or type.
     pub fn parse(value: &Value, at: &str, extra: &[&str]) -> Result<ValueSpec> {
-        let _ = (value, at, extra);
-        todo!()
+        super::parse::value(value, at, extra)
     }
 }
 
@@ -164,7 +163,6 @@ impl Condition {
     /// # Errors
     /// `Usage`: not a list, an unknown key, a regular expression that does not compile.
     pub fn parse_all(value: &Value) -> Result<Vec<Condition>> {
-        let _ = value;
-        todo!()
+        super::parse::conditions(value)
     }
 }

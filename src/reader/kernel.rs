@@ -111,6 +111,7 @@ impl Kernel {
                         dirty: &tape.dirty,
                         high: &tape.high,
                         any_high: tape.any_high,
+                        delimiter: scanner.dialect().delimiter,
                         quote: scanner.dialect().quote,
                     })?;
                 }

@@ -18,6 +18,8 @@ pub struct Record<'a> {
     pub(crate) high: &'a [u64],
     /// False: no byte above 0x7F anywhere near.
     pub(crate) any_high: bool,
+    /// Between the cells of the source.
+    pub(crate) delimiter: u8,
     /// The quote of the dialect.
     pub(crate) quote: Option<u8>,
 }

@@ -1,0 +1,70 @@
+//! Where records end in what was written.
+
+/// The largest number of bytes, at most `limit`, that holds whole records only. `bytes` starts at a record's start.
+///
+/// `one_line_a_record`: LF stands only at a record's end (JSON; cells that cannot hold LF). Else LF inside quotes is
+/// passed over; in our output a quote stands only around or doubled inside a quoted cell, so their parity decides.
+#[must_use]
+pub fn cut(bytes: &[u8], limit: usize, one_line_a_record: bool) -> usize {
+    let window = &bytes[..limit.min(bytes.len())];
+    if one_line_a_record {
+        return memchr::memrchr(b'\n', window).map_or(0, |at| at + 1);
+    }
+    let mut end = 0;
+    for_each_end(window, |at| end = at);
+    end
+}
+
+/// How many records `bytes` holds, which starts at a record's start. See [`cut`].
+#[must_use]
+pub fn count_records(bytes: &[u8], one_line_a_record: bool) -> u64 {
+    if one_line_a_record {
+        return memchr::memchr_iter(b'\n', bytes).count() as u64;
+    }
+    let mut count = 0;
+    for_each_end(bytes, |_| count += 1);
+    count
+}
+
+fn for_each_end(bytes: &[u8], mut each: impl FnMut(usize)) {
+    let mut quoted = false;
+    for at in memchr::memchr2_iter(b'"', b'\n', bytes) {
+        if bytes[at] == b'"' {
+            quoted = !quoted;
+        } else if !quoted {
+            each(at + 1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scan::Out;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn cuts_are_at_record_ends(
+            rows in proptest::collection::vec(proptest::collection::vec("[ab,\"\r\n]{0,6}", 2), 0..12),
+            limit in 0usize..120,
+        ) {
+            let mut out = Out::default();
+            let mut ends = vec![0];
+            for row in &rows {
+                crate::encode::cell(row[0].as_bytes(), b',', &mut out);
+                out.push(b',');
+                crate::encode::cell(row[1].as_bytes(), b',', &mut out);
+                out.push(b'\n');
+                ends.push(out.len());
+            }
+            let want = ends.iter().copied().filter(|&end| end <= limit).max().unwrap();
+            prop_assert_eq!(cut(out.bytes(), limit, false), want);
+            prop_assert_eq!(count_records(&out.bytes()[..want], false), ends.iter().position(|&e| e == want).unwrap() as u64);
+            if rows.iter().flatten().all(|cell| !cell.contains('\n')) {
+                prop_assert_eq!(cut(out.bytes(), limit, true), want);
+                prop_assert_eq!(count_records(out.bytes(), true), rows.len() as u64);
+            }
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! The types: what a text must be, and how it is written.
+
+use super::apply::as_str;
+use super::spec::{TimeUnit, Type};
+use chrono::format::{Item, Parsed, StrftimeItems};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveTime};
+
+/// A [`Type`] with its format compiled.
+#[derive(Clone, Debug)]
+pub(super) enum Cast {
+    String,
+    Integer,
+    Decimal,
+    Boolean,
+    Date(Vec<Item<'static>>),
+    Timestamp(Option<Vec<Item<'static>>>, TimeUnit),
+    Json,
+}
+
+const DATE: &str = "%Y-%m-%d";
+
+impl Cast {
+    pub(super) fn new(kind: Option<&Type>) -> Cast {
+        // the format was checked where it was read; a part that is none matches nothing
+        let items = |format: &str| StrftimeItems::new(format).map(Item::to_owned).collect();
+        match kind {
+            None | Some(Type::String) => Cast::String,
+            Some(Type::Integer) => Cast::Integer,
+            Some(Type::Decimal) => Cast::Decimal,
+            Some(Type::Boolean) => Cast::Boolean,
+            Some(Type::Date(format)) => Cast::Date(items(format.as_deref().unwrap_or(DATE))),
+            Some(Type::Timestamp(format, unit)) => Cast::Timestamp(format.as_deref().map(items), *unit),
+            Some(Type::Json) => Cast::Json,
+        }
+    }
+
+    /// True where JSON has it in quotes.
+    pub(super) fn is_text(&self) -> bool {
+        matches!(self, Cast::String | Cast::Date(_))
+    }
+
+    /// Writes the value of `text` into `to`, which is empty; a reject's code and what the text is not.
+    pub(super) fn cast(&self, text: &[u8], to: &mut Vec<u8>) -> Result<(), (&'static str, &'static str)> {
+        match self {
+            Cast::String => to.extend_from_slice(text),
+            Cast::Integer => to.extend_from_slice(itoa::Buffer::new().format(integer(text)?).as_bytes()),
+            Cast::Decimal if is_decimal(text) => to.extend_from_slice(text),
+            Cast::Decimal => return Err(("not_a_decimal", "not a decimal number")),
+            Cast::Boolean => to.extend_from_slice(boolean(text)?),
+            Cast::Date(items) => date(text, items, to)?,
+            Cast::Timestamp(items, unit) => {
+                let moment = timestamp(text, items.as_deref(), *unit)
+                    .ok_or(("not_a_timestamp", "not a timestamp in the format given"))?;
+                to.extend_from_slice(itoa::Buffer::new().format(moment).as_bytes());
+            }
+            Cast::Json => match serde_json::from_slice::<serde::de::IgnoredAny>(text) {
+                Ok(_) => to.extend_from_slice(text),
+                Err(_) => return Err(("not_json", "not JSON")),
+            },
+        }
+        Ok(())
+    }
+}
+
+fn integer(text: &[u8]) -> Result<i64, (&'static str, &'static str)> {
+    let digits = match text {
+        [b'+' | b'-', digits @ ..] => digits,
+        digits => digits,
+    };
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return Err(("not_an_integer", "not an integer"));
+    }
+    let negative = text[0] == b'-';
+    let mut value = 0i64;
+    for digit in digits {
+        let digit = i64::from(digit - b'0');
+        value = value
+            .checked_mul(10)
+            .and_then(|value| if negative { value.checked_sub(digit) } else { value.checked_add(digit) })
+            .ok_or(("integer_out_of_range", "an integer beyond 64 bits"))?;
+    }
+    Ok(value)
+}
+
+/// True for digits that are an integer as we write it: no plus, no leading zero, surely within 64 bits.
+#[inline]
+pub(super) fn is_canonical_integer(text: &[u8]) -> bool {
+    let digits = match text {
+        [b'-', digits @ ..] if digits != b"0" => digits,
+        digits => digits,
+    };
+    match digits {
+        [b'0'..=b'9'] => true,
+        [b'1'..=b'9', rest @ ..] if rest.len() < 18 => rest.iter().all(u8::is_ascii_digit),
+        _ => false,
+    }
+}
+
+/// JSON's number grammar: `-? (0 | [1-9][0-9]*) (. [0-9]+)? ([eE] [+-]? [0-9]+)?`.
+#[inline]
+pub(super) fn is_decimal(text: &[u8]) -> bool {
+    fn digits(text: &[u8]) -> (usize, &[u8]) {
+        let count = text.iter().take_while(|b| b.is_ascii_digit()).count();
+        (count, &text[count..])
+    }
+    let text = text.strip_prefix(b"-").unwrap_or(text);
+    let (whole, mut rest) = digits(text);
+    if whole == 0 || (whole > 1 && text[0] == b'0') {
+        return false;
+    }
+    if let [b'.', fraction @ ..] = rest {
+        let (count, after) = digits(fraction);
+        if count == 0 {
+            return false;
+        }
+        rest = after;
+    }
+    if let [b'e' | b'E', exponent @ ..] = rest {
+        let exponent = match exponent {
+            [b'+' | b'-', exponent @ ..] => exponent,
+            exponent => exponent,
+        };
+        let (count, after) = digits(exponent);
+        if count == 0 {
+            return false;
+        }
+        rest = after;
+    }
+    rest.is_empty()
+}
+
+fn boolean(text: &[u8]) -> Result<&'static [u8], (&'static str, &'static str)> {
+    let is = |words: &[&str]| words.iter().any(|word| text.eq_ignore_ascii_case(word.as_bytes()));
+    if is(&["true", "1", "yes", "y"]) {
+        Ok(b"true")
+    } else if is(&["false", "0", "no", "n"]) {
+        Ok(b"false")
+    } else {
+        Err(("not_a_boolean", "not a boolean (true false 1 0 yes no y n)"))
+    }
+}
+
+fn date(text: &[u8], items: &[Item<'static>], to: &mut Vec<u8>) -> Result<(), (&'static str, &'static str)> {
+    const WRONG: (&str, &str) = ("not_a_date", "not a date in the format given");
+    let mut parsed = Parsed::new();
+    chrono::format::parse(&mut parsed, as_str(text), items.iter()).map_err(|_| WRONG)?;
+    let date = parsed.to_naive_date().map_err(|_| WRONG)?;
+    let year = u16::try_from(date.year()).ok().filter(|year| *year <= 9999).ok_or(WRONG)?;
+    let two = |n: u32| [b'0' + (n / 10) as u8, b'0' + (n % 10) as u8];
+    to.extend_from_slice(&two(u32::from(year) / 100));
+    to.extend_from_slice(&two(u32::from(year) % 100));
+    to.push(b'-');
+    to.extend_from_slice(&two(date.month()));
+    to.push(b'-');
+    to.extend_from_slice(&two(date.day()));
+    Ok(())
+}
+
+fn timestamp(text: &[u8], items: Option<&[Item<'static>]>, unit: TimeUnit) -> Option<i64> {
+    let text = as_str(text);
+    let moment = match items {
+        None => DateTime::parse_from_rfc3339(text).ok()?.to_utc(),
+        Some(items) => {
+            let mut parsed = Parsed::new();
+            chrono::format::parse(&mut parsed, text, items.iter()).ok()?;
+            // no offset: UTC; no time: midnight
+            if parsed.offset().is_some() {
+                parsed.to_datetime().ok()?.to_utc()
+            } else if let Ok(moment) = parsed.to_naive_datetime_with_offset(0) {
+                moment.and_utc()
+            } else if parsed.hour_mod_12().is_none() && parsed.minute().is_none() {
+                let date: NaiveDate = parsed.to_naive_date().ok()?;
+                date.and_time(NaiveTime::MIN).and_utc()
+            } else {
+                return None;
+            }
+        }
+    };
+    Some(match unit {
+        TimeUnit::Seconds => moment.timestamp(),
+        TimeUnit::Milliseconds => moment.timestamp_millis(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn run(kind: &Type, text: &str) -> Result<String, &'static str> {
+        let mut to = Vec::new();
+        Cast::new(Some(kind)).cast(text.as_bytes(), &mut to).map_err(|(code, _)| code)?;
+        Ok(String::from_utf8(to).unwrap())
+    }
+
+    #[test]
+    fn integers_are_canonical() {
+        for (text, want) in [
+            ("+007", Ok("7")),
+            ("-0", Ok("0")),
+            ("-12", Ok("-12")),
+            ("9223372036854775807", Ok("9223372036854775807")),
+            ("-9223372036854775808", Ok("-9223372036854775808")),
+            ("9223372036854775808", Err("integer_out_of_range")),
+            ("99999999999999999999", Err("integer_out_of_range")),
+            ("1.0", Err("not_an_integer")),
+            ("1e3", Err("not_an_integer")),
+            ("", Err("not_an_integer")),
+            ("-", Err("not_an_integer")),
+            (" 1", Err("not_an_integer")),
+            ("1,000", Err("not_an_integer")),
+        ] {
+            assert_eq!(run(&Type::Integer, text).as_deref(), want.as_deref(), "{text}");
+        }
+    }
+
+    #[test]
+    fn decimals_keep_their_digits() {
+        for text in ["0", "-0", "1.50", "0.10", "1e5", "1E-05", "-12.0e+3", "123456789012345678901234567890.5"] {
+            assert_eq!(run(&Type::Decimal, text).as_deref(), Ok(text));
+        }
+        for text in ["", "-", "+1", ".5", "1.", "01", "1,5", "1e", "NaN", "0x1", "1.5 "] {
+            assert_eq!(run(&Type::Decimal, text), Err("not_a_decimal"), "{text}");
+        }
+    }
+
+    #[test]
+    fn booleans_are_of_any_case() {
+        for text in ["true", "TRUE", "1", "Yes", "y"] {
+            assert_eq!(run(&Type::Boolean, text).as_deref(), Ok("true"));
+        }
+        for text in ["false", "0", "NO", "n"] {
+            assert_eq!(run(&Type::Boolean, text).as_deref(), Ok("false"));
+        }
+        for text in ["", "on", "2", "t"] {
+            assert_eq!(run(&Type::Boolean, text), Err("not_a_boolean"));
+        }
+    }
+
+    #[test]
+    fn dates_come_out_as_iso() {
+        let german = Type::Date(Some("%d.%m.%Y".into()));
+        assert_eq!(run(&german, "24.12.2025").as_deref(), Ok("2025-12-24"));
+        assert_eq!(run(&german, "2025-12-24"), Err("not_a_date"));
+        assert_eq!(run(&Type::Date(None), "2024-02-29").as_deref(), Ok("2024-02-29"));
+        assert_eq!(run(&Type::Date(None), "0099-01-01").as_deref(), Ok("0099-01-01"));
+        for text in ["2023-02-29", "2024-13-01", "2024-01-01x", "", "12345-01-01", "-001-01-01"] {
+            assert_eq!(run(&Type::Date(None), text), Err("not_a_date"), "{text}");
+        }
+        let with_time = Type::Date(Some("%Y-%m-%d %H:%M:%S".into()));
+        assert_eq!(run(&with_time, "2024-02-29 23:59:59").as_deref(), Ok("2024-02-29"));
+    }
+
+    #[test]
+    fn timestamps_count_from_the_epoch() {
+        let s = Type::Timestamp(None, TimeUnit::Seconds);
+        let ms = Type::Timestamp(None, TimeUnit::Milliseconds);
+        assert_eq!(run(&s, "1970-01-02T00:00:00Z").as_deref(), Ok("86400"));
+        assert_eq!(run(&s, "1970-01-01T01:00:00+01:00").as_deref(), Ok("0"));
+        assert_eq!(run(&ms, "2001-09-09T01:46:40.123Z").as_deref(), Ok("1000000000123"));
+        assert_eq!(run(&s, "2001-09-09"), Err("not_a_timestamp"));
+        let of = |format: &str| Type::Timestamp(Some(format.into()), TimeUnit::Seconds);
+        assert_eq!(run(&of("%Y-%m-%d %H:%M:%S"), "2001-09-09 01:46:40").as_deref(), Ok("1000000000"));
+        assert_eq!(run(&of("%Y-%m-%d %H:%M"), "2001-09-09 01:46").as_deref(), Ok("999999960"));
+        assert_eq!(run(&of("%Y-%m-%d"), "1970-01-02").as_deref(), Ok("86400"));
+        assert_eq!(run(&of("%d/%m/%Y %H:%M %z"), "01/01/1970 02:00 +0200").as_deref(), Ok("0"));
+        assert_eq!(run(&of("%s"), "86400").as_deref(), Ok("86400"));
+    }
+
+    #[test]
+    fn json_is_checked_and_passed_on() {
+        for text in ["{\"a\": [1, 2]}", "null", " 1 ", "\"x\"", "1e400", "[12345678901234567890123]"] {
+            assert_eq!(run(&Type::Json, text).as_deref(), Ok(text));
+        }
+        for text in ["", "{", "{'a':1}", "[1,]", "nul", "1 2", "NaN"] {
+            assert_eq!(run(&Type::Json, text), Err("not_json"), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn integers_agree_with_std(text in "[+-]?[0-9]{1,21}|[+-]{0,2}[0-9a ]{0,3}") {
+            let ours = run(&Type::Integer, &text);
+            prop_assert_eq!(ours.clone().ok(), text.parse::<i64>().ok().map(|n| n.to_string()));
+            if is_canonical_integer(text.as_bytes()) {
+                prop_assert_eq!(ours.as_deref(), Ok(&*text));
+            }
+        }
+
+        #[test]
+        fn decimals_agree_with_serde_json(text in "-?[0-9]{0,3}(\\.[0-9]{0,2})?([eE][+-]?[0-9]{0,2})?|[0-9.eE+-]{0,5}") {
+            prop_assert_eq!(is_decimal(text.as_bytes()), serde_json::from_str::<&serde_json::value::RawValue>(&text).is_ok());
+        }
+    }
+}

@@ -1,0 +1,398 @@
+//! From a [`Shape`] and the names of the columns to a [`Plan`].
+
+use super::cast::Cast;
+use super::filter::Filter;
+use super::joint::{Joined, Joiner};
+use super::plan::{Code, OnEmpty, Op, Plan, Rule, Scratch, code_for};
+use super::shape::{Cells, Check, Field, Quoting, Separator, Shape, Unit};
+use super::spec::{Condition, Empty, From, TemplatePart, Type};
+use super::value::{CellRule, Form, Origin, Output, Piece, Value};
+use crate::encode;
+use crate::error::{Error, Result, nearest};
+use crate::scan::Out;
+
+/// The separators that are tried, in order.
+const CANDIDATES: [u8; 4] = [b'\t', b'|', b';', b','];
+
+/// What [`Plan::next_separator`] compiles from.
+pub(super) struct Trial {
+    shape: Shape,
+    conditions: Vec<Condition>,
+    columns: Vec<String>,
+    next: usize,
+}
+
+impl Trial {
+    pub(super) fn next(&self) -> Option<Plan> {
+        // it compiled before; only the separator differs
+        plan(&self.shape, &self.conditions, &self.columns, Some(self.next)).ok()
+    }
+}
+
+/// Compiles; `candidate` is the first separator to try where it is chosen by pass one.
+pub(super) fn plan(
+    shape: &Shape,
+    conditions: &[Condition],
+    columns: &[String],
+    candidate: Option<usize>,
+) -> Result<Plan> {
+    let mut compiler = Compiler {
+        columns,
+        joiner: Joiner::new(),
+        ops: Vec::new(),
+        values: Vec::new(),
+        constant_bits: (0, 0),
+        unit_names: Vec::new(),
+        compiled_units: Vec::new(),
+    };
+    let filters = conditions
+        .iter()
+        .map(|condition| Filter::new(condition, compiler.column(&condition.column, "where", &[], false)?))
+        .collect::<Result<Vec<_>>>()?;
+    let (mut head, mut separator, mut trial, mut one_line) = (Vec::new(), None, None, true);
+    let (close, filter_without_units, checks, max_record_bytes) = match shape {
+        Shape::Json(json) => {
+            for unit in &json.lead {
+                compiler.unit(unit, None, false)?;
+            }
+            compiler.joiner.literal(json.open.as_bytes());
+            compiler.joiner.open_list();
+            for (i, unit) in json.units.iter().enumerate() {
+                compiler.unit(unit, Some(i), true)?;
+            }
+            let close = format!("{}\n", json.close);
+            (close, json.filter_without_units, &json.checks, json.max_record_bytes)
+        }
+        Shape::Delimited(cells) => {
+            let (rule, next) = cell_rule(cells, candidate.unwrap_or(0));
+            if let Some(next) = next {
+                let (shape, conditions, columns) = (shape.clone(), conditions.to_vec(), columns.to_vec());
+                trial = Some(Trial { shape, conditions, columns, next });
+            }
+            one_line = cells.quoting == Quoting::Never;
+            separator = Some(rule.separator);
+            head = header_line(cells, rule)?;
+            for (i, field) in cells.fields.iter().enumerate() {
+                compiler.cell(field, i, rule)?;
+            }
+            ("\n".to_owned(), false, &cells.checks, cells.max_record_bytes)
+        }
+    };
+    let checks = compiler.checks(checks)?;
+    let (end, arena, joints) = compiler.joiner.finish(close.as_bytes(), filter_without_units);
+    Ok(Plan {
+        head,
+        filters,
+        ops: compiler.ops,
+        values: compiler.values,
+        joints,
+        arena,
+        end,
+        checks,
+        constant_bits: compiler.constant_bits,
+        max_record_bytes: max_record_bytes.map_or(usize::MAX, |max| usize::try_from(max).unwrap_or(usize::MAX)),
+        one_line,
+        columns: columns.to_vec(),
+        separator,
+        trial,
+    })
+}
+
+/// The separator to use or to try from `candidate` on, and the one after it.
+fn cell_rule(cells: &Cells, candidate: usize) -> (CellRule, Option<usize>) {
+    let never = cells.quoting == Quoting::Never;
+    let Separator::Auto = cells.separator else {
+        let Separator::Byte(separator) = cells.separator else { unreachable!() };
+        return (CellRule { separator, trial: false, never }, None);
+    };
+    let in_names = |byte: u8| cells.header && cells.fields.iter().any(|field| field.name.as_bytes().contains(&byte));
+    for (i, &separator) in CANDIDATES.iter().enumerate().skip(candidate) {
+        if !in_names(separator) {
+            return (CellRule { separator, trial: true, never }, Some(i + 1));
+        }
+    }
+    // all of them occur
+    let separator = if never { b'\t' } else { b',' };
+    (CellRule { separator, trial: false, never }, None)
+}
+
+fn header_line(cells: &Cells, rule: CellRule) -> Result<Vec<u8>> {
+    let mut out = Out::default();
+    if !cells.header {
+        return Ok(Vec::new());
+    }
+    for (i, field) in cells.fields.iter().enumerate() {
+        if i > 0 {
+            out.push(rule.separator);
+        }
+        if rule.never && encode::needs_quotes(field.name.as_bytes(), rule.separator) {
+            return Err(Error::usage(format!("{}: the name needs quotes, which quoting: never forbids", field.at)));
+        }
+        encode::cell(field.name.as_bytes(), rule.separator, &mut out);
+    }
+    out.push(b'\n');
+    Ok(out.into_vec())
+}
+
+struct Compiler<'a> {
+    columns: &'a [String],
+    joiner: Joiner,
+    ops: Vec<Op>,
+    values: Vec<Value>,
+    /// Constants that are there, and those that are not "0", by bit of their unit.
+    constant_bits: (u64, u64),
+    /// Names of the units by index, for the messages of checks.
+    unit_names: Vec<String>,
+    /// The op of a unit, where it has one.
+    compiled_units: Vec<Option<usize>>,
+}
+
+/// A constant after apply, default, split and type; `None`: empty.
+struct Folded(Option<Vec<u8>>);
+
+impl Compiler<'_> {
+    /// The index of a column by name.
+    fn column(&self, name: &str, at: &str, constants: &[&str], bare: bool) -> Result<usize> {
+        let mut found = self.columns.iter().enumerate().filter(|(_, column)| *column == name).map(|(i, _)| i);
+        match (found.next(), found.next()) {
+            (Some(index), None) => Ok(index),
+            (Some(_), Some(_)) => Err(Error::usage(format!("{at}: the header has the column \"{name}\" twice"))
+                .with_hint("rename one of them in the source: it is not clear which one is meant")),
+            (None, _) => {
+                let hint = if bare && constants.contains(&name) {
+                    format!("for the constant, write {{ value: {name} }}")
+                } else {
+                    let listed = self.columns.iter().take(20).map(String::as_str).collect::<Vec<_>>().join(", ");
+                    match nearest(name, self.columns.iter().map(String::as_str)) {
+                        Some(near) => format!("did you mean \"{near}\"? The header has: {listed}"),
+                        None => format!("the header has: {listed}"),
+                    }
+                };
+                Err(Error::usage(format!("{at}: the source has no column \"{name}\"")).with_hint(hint))
+            }
+        }
+    }
+
+    fn origin(&self, field: &Field) -> Result<Option<Origin>> {
+        let column = |name: &str, bare| self.column(name, &field.at, field.rules.constants, bare);
+        Ok(match &field.value.from {
+            From::Column(name) => Some(Origin::Column(column(name, field.value.bare)?)),
+            From::Constant(_) => None,
+            From::Template(parts) => {
+                let pieces = parts
+                    .iter()
+                    .map(|part| match part {
+                        TemplatePart::Literal(text) => Ok(Piece::Literal(text.clone().into_bytes())),
+                        TemplatePart::Column(name) => column(name, false).map(Piece::Column),
+                    })
+                    .collect::<Result<Vec<_>>>()?;
+                Some(Origin::Template(pieces))
+            }
+        })
+    }
+
+    fn output(field: &Field, form: Form) -> Output {
+        let rules = &field.rules;
+        let kind = field.value.r#type.as_ref().or(rules.default_type.as_ref());
+        Output {
+            split: field.value.split.clone().map(String::into_bytes),
+            cast: Cast::new(kind),
+            no_control: rules.no_control,
+            max_code_points: rules.max_code_points,
+            one_of: rules.one_of,
+            form,
+        }
+    }
+
+    fn empty(field: &Field) -> Empty {
+        field.value.empty.unwrap_or(if field.required { Empty::Reject } else { Empty::Omit })
+    }
+
+    /// A constant, converted and judged now.
+    fn fold(&self, field: &Field, text: &str, output: &Output) -> Result<Folded> {
+        let mut scratch = Scratch { text: text.as_bytes().to_vec(), ..Scratch::default() };
+        for conversion in &field.value.apply {
+            super::apply::apply(conversion, &mut scratch.text, &mut scratch.spare);
+        }
+        if scratch.text.is_empty()
+            && let Some(default) = &field.value.default
+        {
+            scratch.text.extend_from_slice(default.as_bytes());
+        }
+        if scratch.text.is_empty() {
+            if Compiler::empty(field) == Empty::Reject {
+                return Err(Error::usage(format!("{}: the constant is empty, but a value is required", field.at)));
+            }
+            return Ok(Folded(None));
+        }
+        let mut out = Out::default();
+        output.write(&mut scratch, &mut out).map_err(|wrong| {
+            let error = Error::usage(format!("{}: the constant is {}", field.at, wrong.what));
+            match field.rules.one_of {
+                Some(allowed) => error.with_hint(format!("one of: {}", allowed.join(", "))),
+                None => error,
+            }
+        })?;
+        Ok(Folded(Some(out.into_vec())))
+    }
+
+    /// A unit of a JSON row; `index` counts in the checks.
+    fn unit(&mut self, unit: &Unit, index: Option<usize>, optional: bool) -> Result<()> {
+        if let Some(index) = index {
+            debug_assert_eq!(index, self.unit_names.len());
+            self.unit_names.push(unit.field.as_ref().map_or(String::new(), |field| field.name.clone()));
+            self.compiled_units.push(None);
+        }
+        let Some(field) = &unit.field else {
+            self.joiner.constant(format!("{}{}", unit.before, unit.after).as_bytes());
+            return Ok(());
+        };
+        let text = |kind: Option<&Type>| field.rules.as_text || Cast::new(kind).is_text();
+        let quoted = text(field.value.r#type.as_ref().or(field.rules.default_type.as_ref()));
+        let form = if quoted { Form::Quoted } else { Form::Raw };
+        let array = field.rules.array || field.value.split.is_some();
+        let (open, close) = match (array, quoted) {
+            (true, true) => ("[\"", "\"]"),
+            (true, false) => ("[", "]"),
+            (false, true) => ("\"", "\""),
+            (false, false) => ("", ""),
+        };
+        let before = format!("{}{open}", unit.before);
+        let after = format!("{close}{}", unit.after);
+        let instead = match (&unit.when_empty, Compiler::empty(field)) {
+            (Some(text), _) => Some(text.clone()),
+            (None, Empty::Keep) => Some(format!("{}{}{}", unit.before, if array { "[]" } else { "\"\"" }, unit.after)),
+            (None, Empty::Null) => Some(format!("{}null{}", unit.before, unit.after)),
+            (None, Empty::Omit | Empty::Reject) => None,
+        };
+        if !optional && instead.is_none() && Compiler::empty(field) == Empty::Omit {
+            return Err(Error::usage(format!("{}: this value cannot be left out", field.at))
+                .with_hint("set empty to reject or keep"));
+        }
+        self.field(field, index, form, &before, &after, instead.as_deref())
+    }
+
+    fn cell(&mut self, field: &Field, index: usize, rule: CellRule) -> Result<()> {
+        self.unit_names.push(field.name.clone());
+        self.compiled_units.push(None);
+        if field.value.empty == Some(Empty::Null) {
+            return Err(Error::usage(format!("{}: empty: null is for JSON, a delimited file has none", field.at))
+                .with_hint("use keep, omit or reject"));
+        }
+        if field.value.split.is_some() {
+            return Err(Error::usage(format!("{}: split makes an array, a delimited file has none", field.at)));
+        }
+        let before = if index > 0 { String::from(rule.separator as char) } else { String::new() };
+        let instead = (Compiler::empty(field) != Empty::Reject).then_some(before.as_str());
+        self.field(field, Some(index), Form::Cell(rule), &before, "", instead)
+    }
+
+    fn field(
+        &mut self,
+        field: &Field,
+        index: Option<usize>,
+        form: Form,
+        before: &str,
+        after: &str,
+        instead: Option<&str>,
+    ) -> Result<()> {
+        let output = Compiler::output(field, form);
+        let bit = index.map_or(0, |index| if index < 64 { 1u64 << index } else { 0 });
+        let Some(origin) = self.origin(field)? else {
+            let From::Constant(text) = &field.value.from else { unreachable!("only constants have no origin") };
+            let text = match self.fold(field, text, &output)?.0 {
+                Some(value) => {
+                    self.constant_bits.0 |= bit;
+                    if value != b"0" {
+                        self.constant_bits.1 |= bit;
+                    }
+                    [before.as_bytes(), &value, after.as_bytes()].concat()
+                }
+                None => match instead {
+                    Some(instead) => instead.as_bytes().to_vec(),
+                    None => return Ok(()),
+                },
+            };
+            self.joiner.constant(&text);
+            return Ok(());
+        };
+        if self.joiner.is_full() {
+            let Joined { joints, own, .. } = self.joiner.merge();
+            self.push(Code::Merge, OnEmpty::Omit, own, 0, 0, joints, 0);
+        }
+        let reject = instead.is_none() && Compiler::empty(field) == Empty::Reject;
+        let left_out = instead.is_none() && !reject;
+        let Joined { joints, own, instead } =
+            self.joiner.value(before.as_bytes(), after.as_bytes(), instead.map(str::as_bytes), left_out);
+        let empty = match instead {
+            Some((joints, state)) => OnEmpty::Instead(joints, state),
+            None if reject => OnEmpty::Reject,
+            None => OnEmpty::Omit,
+        };
+        let value = Value {
+            origin,
+            apply: field.value.apply.clone(),
+            default: field.value.default.clone().map(String::into_bytes),
+            output,
+            name: field.name.clone(),
+        };
+        let code = if value.default.is_some() { Code::Slow } else { code_for(&value) };
+        let column = match value.origin {
+            Origin::Column(column) => column as u32,
+            Origin::Template(_) => 0,
+        };
+        let most = value.output.max_code_points.unwrap_or(usize::MAX);
+        let most = if code == Code::Integer { most.min(18) } else { most };
+        let index_of_value = self.values.len() as u32;
+        self.values.push(value);
+        if let Some(index) = index {
+            self.compiled_units[index] = Some(self.ops.len());
+        }
+        self.push(code, empty, own, column, index_of_value, joints, u32::try_from(most).unwrap_or(u32::MAX));
+        Ok(())
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "an op is just that")]
+    fn push(&mut self, code: Code, empty: OnEmpty, own: u8, column: u32, value: u32, joints: u32, fast_len: u32) {
+        self.ops.push(Op { code, empty, own, bit: 0, column, joints, value, fast_len });
+    }
+
+    /// The rules over several units, as far as they can be broken at run time.
+    fn checks(&mut self, checks: &[Check]) -> Result<Vec<Rule>> {
+        let mut rules = Vec::new();
+        for check in checks {
+            let (members, exactly_one) = match check {
+                Check::ExactlyOne(members) => (members.clone(), true),
+                Check::NotBothNonZero(a, b) => (vec![*a, *b], false),
+            };
+            let names = members.iter().map(|&i| format!("\"{}\"", self.unit_names[i])).collect::<Vec<_>>().join(", ");
+            let bits = members.iter().fold(0u64, |bits, &i| bits | (1 << i));
+            let constants = members.iter().filter(|&&i| self.constant_bits.0 >> i & 1 == 1).count();
+            let ops: Vec<usize> = members.iter().filter_map(|&i| self.compiled_units[i]).collect();
+            if exactly_one {
+                match (constants, ops.len()) {
+                    (1, 0) => continue,
+                    (0, 0) => return Err(Error::usage(format!("map: exactly one of {names} is required"))),
+                    (2.., _) => return Err(Error::usage(format!("map: only one of {names} may have a value"))),
+                    (0, 1) if self.ops[ops[0]].empty == OnEmpty::Omit => {
+                        // its absence is all that can go wrong
+                        self.ops[ops[0]].empty = OnEmpty::Reject;
+                        continue;
+                    }
+                    _ => {}
+                }
+            } else if ops.is_empty() && self.constant_bits.1 & bits != bits {
+                continue;
+            } else if ops.is_empty() {
+                return Err(Error::usage(format!("map: {names} are both other than 0: only one of them may be")));
+            } else if members.len() == 2 && constants + ops.len() < 2 {
+                continue;
+            }
+            for (&unit, op) in members.iter().filter_map(|i| self.compiled_units[*i].map(|op| (i, op))) {
+                self.ops[op].bit = 1 << unit;
+            }
+            rules.push(if exactly_one { Rule::ExactlyOne { bits, names } } else { Rule::NotBoth { bits, names } });
+        }
+        Ok(rules)
+    }
+}

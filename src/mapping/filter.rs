@@ -1,0 +1,65 @@
+//! The conditions of `where`, compiled.
+
+use super::plan::Scratch;
+use super::spec::{Condition, Test};
+use super::value::{Wrong, append_cell};
+use crate::error::{Error, Result};
+use crate::reader::Record;
+use regex::bytes::Regex;
+
+pub(super) struct Filter {
+    pub(super) column: usize,
+    test: Compiled,
+}
+
+enum Compiled {
+    Equals { text: Vec<u8>, wanted: bool },
+    In { texts: Vec<Vec<u8>>, wanted: bool },
+    Matches(Regex),
+    Empty { wanted: bool },
+}
+
+impl Filter {
+    pub(super) fn new(condition: &Condition, column: usize) -> Result<Filter> {
+        let list = |texts: &[String]| {
+            let mut texts: Vec<Vec<u8>> = texts.iter().map(|text| text.clone().into_bytes()).collect();
+            texts.sort();
+            texts
+        };
+        let test = match &condition.test {
+            Test::Equals(text) => Compiled::Equals { text: text.clone().into_bytes(), wanted: true },
+            Test::NotEquals(text) => Compiled::Equals { text: text.clone().into_bytes(), wanted: false },
+            Test::In(texts) => Compiled::In { texts: list(texts), wanted: true },
+            Test::NotIn(texts) => Compiled::In { texts: list(texts), wanted: false },
+            Test::Matches(pattern) => Compiled::Matches(
+                Regex::new(pattern)
+                    .map_err(|error| Error::usage(format!("where: matches: not a regular expression: {error}")))?,
+            ),
+            Test::Empty(wanted) => Compiled::Empty { wanted: *wanted },
+        };
+        Ok(Filter { column, test })
+    }
+
+    /// True where the record stays.
+    pub(super) fn holds(&self, record: &Record<'_>, scratch: &mut Scratch) -> Result<bool, Wrong> {
+        let (at, len) = record.span(self.column);
+        if record.is_clean(at, len) && record.is_ascii(at, len) {
+            return Ok(self.test(&record.input().bytes()[at..at + len]));
+        }
+        scratch.text.clear();
+        append_cell(record, self.column, &mut scratch.text)?;
+        Ok(self.test(&scratch.text))
+    }
+
+    #[inline]
+    fn test(&self, value: &[u8]) -> bool {
+        match &self.test {
+            Compiled::Equals { text, wanted } => (value == text) == *wanted,
+            Compiled::In { texts, wanted } => {
+                texts.binary_search_by(|text| text.as_slice().cmp(value)).is_ok() == *wanted
+            }
+            Compiled::Matches(regex) => regex.is_match(value),
+            Compiled::Empty { wanted } => value.is_empty() == *wanted,
+        }
+    }
+}

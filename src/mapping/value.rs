@@ -1,0 +1,220 @@
+//! A value compiled: the general way from a record's cells to the bytes of the output, for all that the ops of the plan
+//! have no shortcut for, and for constants at compile time.
+
+use super::apply::{apply, as_str};
+use super::cast::Cast;
+use super::plan::Scratch;
+use super::spec::Apply;
+use crate::encode;
+use crate::reader::Record;
+use crate::scan::Out;
+
+/// Where a value comes from; constants are folded into literals.
+pub(super) enum Origin {
+    Column(usize),
+    Template(Vec<Piece>),
+}
+
+pub(super) enum Piece {
+    Literal(Vec<u8>),
+    Column(usize),
+}
+
+pub(super) struct Value {
+    pub(super) origin: Origin,
+    pub(super) apply: Vec<Apply>,
+    /// Instead of an empty text.
+    pub(super) default: Option<Vec<u8>>,
+    pub(super) output: Output,
+    /// Of the field, for messages.
+    pub(super) name: String,
+}
+
+/// How the text of a value, when it is not empty, is judged and written. Quotes and brackets around it are literals.
+pub(super) struct Output {
+    pub(super) split: Option<Vec<u8>>,
+    pub(super) cast: Cast,
+    pub(super) no_control: bool,
+    pub(super) max_code_points: Option<usize>,
+    pub(super) one_of: Option<&'static [&'static str]>,
+    pub(super) form: Form,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// The inside of a JSON string.
+    Quoted,
+    /// JSON as it is.
+    Raw,
+    /// A cell.
+    Cell(CellRule),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct CellRule {
+    pub(super) separator: u8,
+    /// The separator is on trial: it must not occur.
+    pub(super) trial: bool,
+    /// Quotes are not allowed.
+    pub(super) never: bool,
+}
+
+/// Why a value is not fit, before it is put into words.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wrong {
+    pub(super) code: &'static str,
+    pub(super) what: &'static str,
+    /// Where the cell is to blame, not the value made of it.
+    pub(super) cell: Option<usize>,
+}
+
+impl Wrong {
+    #[cold]
+    fn new(code: &'static str, what: &'static str) -> Wrong {
+        Wrong { code, what, cell: None }
+    }
+}
+
+impl Value {
+    /// Leaves the text, with `apply` done, in `scratch.text`.
+    pub(super) fn read(&self, record: &Record<'_>, scratch: &mut Scratch) -> Result<(), Wrong> {
+        scratch.text.clear();
+        match &self.origin {
+            Origin::Column(column) => append_cell(record, *column, &mut scratch.text)?,
+            Origin::Template(pieces) => {
+                for piece in pieces {
+                    match piece {
+                        Piece::Literal(text) => scratch.text.extend_from_slice(text),
+                        Piece::Column(column) => append_cell(record, *column, &mut scratch.text)?,
+                    }
+                }
+            }
+        }
+        for conversion in &self.apply {
+            apply(conversion, &mut scratch.text, &mut scratch.spare);
+        }
+        Ok(())
+    }
+
+    /// The column to blame: the first one that it reads.
+    pub(super) fn column(&self) -> Option<usize> {
+        match &self.origin {
+            Origin::Column(column) => Some(*column),
+            Origin::Template(pieces) => pieces.iter().find_map(|piece| match piece {
+                Piece::Column(column) => Some(*column),
+                Piece::Literal(_) => None,
+            }),
+        }
+    }
+}
+
+/// Appends a cell's value, quotes removed, having judged it.
+pub(super) fn append_cell(record: &Record<'_>, column: usize, text: &mut Vec<u8>) -> Result<(), Wrong> {
+    let (at, len) = record.span(column);
+    let raw = &record.input().bytes()[at..at + len];
+    if !record.is_ascii(at, len) && simdutf8::basic::from_utf8(raw).is_err() {
+        return Err(Wrong { code: "invalid_utf8", what: "invalid UTF-8", cell: Some(column) });
+    }
+    if record.is_clean(at, len) {
+        text.extend_from_slice(raw);
+        return Ok(());
+    }
+    if memchr::memchr(0, raw).is_some() {
+        return Err(Wrong { code: "nul", what: "a NUL byte", cell: Some(column) });
+    }
+    let quote = match record.quote {
+        Some(quote) if raw.first() == Some(&quote) => quote,
+        _ => {
+            text.extend_from_slice(raw);
+            return Ok(());
+        }
+    };
+    let mut rest = &raw[1..];
+    while let Some(at) = memchr::memchr(quote, rest) {
+        text.extend_from_slice(&rest[..at]);
+        rest = &rest[at + 1..];
+        if rest.first() == Some(&quote) {
+            text.push(quote);
+            rest = &rest[1..];
+        }
+    }
+    text.extend_from_slice(rest);
+    Ok(())
+}
+
+impl Output {
+    /// Writes `scratch.text`, which is not empty.
+    pub(super) fn write(&self, scratch: &mut Scratch, out: &mut Out) -> Result<(), Wrong> {
+        let Scratch { text, spare, clash, .. } = scratch;
+        let Some(separator) = &self.split else { return self.element(text, spare, clash, out) };
+        let between: &[u8] = if self.form == Form::Quoted { b"\",\"" } else { b"," };
+        let mut done = 0;
+        for at in memchr::memmem::find_iter(text, separator) {
+            self.element(&text[done..at], spare, clash, out)?;
+            out.extend(between);
+            done = at + separator.len();
+        }
+        self.element(&text[done..], spare, clash, out)
+    }
+
+    fn element(&self, text: &[u8], spare: &mut Vec<u8>, clash: &mut bool, out: &mut Out) -> Result<(), Wrong> {
+        let text = if let Cast::String = self.cast {
+            text
+        } else {
+            spare.clear();
+            self.cast.cast(text, spare).map_err(|(code, what)| Wrong::new(code, what))?;
+            &spare[..]
+        };
+        if self.no_control && has_control(text) {
+            return Err(Wrong::new("control_character", "a control character"));
+        }
+        if let Some(limit) = self.max_code_points
+            && text.len() > limit
+            && as_str(text).chars().count() > limit
+        {
+            return Err(Wrong::new("value_too_long", "longer than the platform takes"));
+        }
+        if let Some(allowed) = self.one_of
+            && !allowed.iter().any(|word| word.as_bytes() == text)
+        {
+            return Err(Wrong::new("not_allowed", "not one of the texts allowed"));
+        }
+        match self.form {
+            Form::Quoted => encode::escape(text, out),
+            // CR and LF in checked JSON are white space between tokens; NDJSON has one line a record
+            Form::Raw if matches!(self.cast, Cast::Json) => {
+                text.split(|b| matches!(b, b'\r' | b'\n')).for_each(|line| out.extend(line));
+            }
+            Form::Raw => out.extend(text),
+            Form::Cell(rule) => rule.write(text, clash, out)?,
+        }
+        Ok(())
+    }
+}
+
+impl CellRule {
+    fn write(self, text: &[u8], clash: &mut bool, out: &mut Out) -> Result<(), Wrong> {
+        if !encode::needs_quotes(text, self.separator) {
+            out.extend(text);
+            return Ok(());
+        }
+        if self.trial && memchr::memchr(self.separator, text).is_some() {
+            *clash = true;
+        }
+        let text_needs_quotes = || memchr::memchr3(b'"', b'\r', b'\n', text).is_some();
+        if self.never && (!self.trial || text_needs_quotes()) {
+            return Err(Wrong::new("needs_quotes", "a value that would need quotes, which are not allowed"));
+        }
+        encode::cell(text, self.separator, out);
+        Ok(())
+    }
+}
+
+/// C0, DEL or C1.
+fn has_control(text: &[u8]) -> bool {
+    if text.is_ascii() {
+        text.iter().any(|&b| b < 0x20 || b == 0x7f)
+    } else {
+        as_str(text).chars().any(char::is_control)
+    }
+}
