@@ -21,9 +21,10 @@ use tokio_rustls::TlsConnector;
 /// How long an address may take before the next one is tried beside it.
 const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
 
-/// Not yet sent bytes that the kernel may hold: progress is seen where it happens, at no cost in throughput.
+/// Not yet sent bytes that the kernel may hold. So little that the timers see what the server takes; measured on loopback, more
+/// is no faster.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-const UNSENT: u32 = 512 * 1024;
+const UNSENT: u32 = 16 * 1024;
 
 /// The head of a proxy's answer to CONNECT.
 const MAX_PROXY_HEAD: usize = 16 * 1024;

@@ -223,9 +223,10 @@ impl Watch<'_> {
             return Ok(());
         }
         // Our last byte is in the kernel's hands, not yet in the server's: what the kernels hold takes as long as it took so far.
-        let (given, took) = gate.given_in().unwrap_or((self.started, Duration::ZERO));
-        let share = if self.length == 0 { 1.0 } else { (ON_THE_WAY as f64 / self.length as f64).min(1.0) };
-        let since = self.wire.last_taken().map_or(given, |taken| taken.max(given));
+        let (first, last) = gate.given_at().unwrap_or((self.started, self.started));
+        let since = self.wire.last_taken().map_or(last, |taken| taken.max(last));
+        let share = if self.length == 0 { 0.0 } else { (ON_THE_WAY as f64 / self.length as f64).min(1.0) };
+        let took = since.duration_since(first);
         if now.duration_since(since) >= self.limits.answer + took.mul_f64(share) {
             return Err(lost(format!("no answer within {:?} after the request had been sent", self.limits.answer)));
         }

@@ -134,11 +134,10 @@ impl<B> Gate<B> {
         state.given == state.length
     }
 
-    /// When the last byte was given, and how long giving took from the first.
-    pub(super) fn given_in(&self) -> Option<(Instant, Duration)> {
+    /// When the first and the last byte were given.
+    pub(super) fn given_at(&self) -> Option<(Instant, Instant)> {
         let state = self.state();
-        let last = state.last_given?;
-        Some((last, last - state.first_given?))
+        state.first_given.zip(state.last_given)
     }
 
     /// Why the body failed, once.

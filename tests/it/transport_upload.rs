@@ -299,6 +299,26 @@ async fn n06_a_slow_but_steady_reader_is_never_killed() {
     assert_eq!(answer.status, 200);
 }
 
+/// So small that the kernels can hold much of it: the answer's timer must not run out over what they still hold.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn n06_a_slow_reader_of_a_small_body_is_not_killed_by_the_answer_timer() {
+    let server = Server::plain(|mut conn| async move {
+        conn.read_head().await;
+        conn.grant().await;
+        for _ in 0..6 {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            conn.read_body(64 * 1024).await;
+        }
+        conn.answer("200 OK", "").await;
+    })
+    .await;
+    let mut timers = timers();
+    timers.response = Duration::from_millis(300);
+    let answer = client(&timers).upload(&put(&server.url("/")), Pattern::new(384 * 1024)).await.unwrap();
+    assert_eq!(answer.status, 200);
+}
+
 #[tokio::test]
 async fn n07_the_answer_has_its_own_timer_on_both_sides() {
     for (pause, answered) in [(200, true), (3000, false)] {
