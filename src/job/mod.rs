@@ -4,10 +4,12 @@
 
 mod config;
 mod env;
+pub mod journal;
 mod keys;
 mod offline;
 mod pass;
 mod report;
+pub mod resume;
 mod run;
 mod schema;
 mod secrets;

@@ -1,0 +1,52 @@
+//! One job runs once at a time: an OS lock a job, released by the kernel when the process ends, however it ends.
+
+use crate::error::{Error, Kind, Result};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Held while a job runs.
+#[derive(Debug)]
+pub struct JobLock(#[allow(dead_code, reason = "the lock lives as long as the file is open")] File);
+
+fn path(dir: &Path, job: &str) -> PathBuf {
+    dir.join(format!("{job}.lock"))
+}
+
+fn open(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+impl JobLock {
+    /// Takes the lock of a job.
+    ///
+    /// # Errors
+    /// `Busy`: another process has it.
+    pub(in crate::job) fn take(dir: &Path, job: &str) -> Result<JobLock> {
+        let path = path(dir, job);
+        let cannot = |error: std::io::Error| {
+            Error::new(Kind::Busy, format!("the lock {} cannot be taken: {error}", path.display())).with_source(error)
+        };
+        let file = open(&path).map_err(cannot)?;
+        // whoever lists the runs holds it for a moment
+        for pause in [5, 20, 75, 0] {
+            match file.try_lock() {
+                Ok(()) => return Ok(JobLock(file)),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(pause)),
+                Err(TryLockError::Error(error)) => return Err(cannot(error)),
+            }
+        }
+        Err(Error::new(Kind::Busy, "this job is running already")
+            .with_hint("wait until the other process has ended; `listferry runs` shows it"))
+    }
+
+    /// Whether a process holds the lock of a job.
+    pub(super) fn is_taken(dir: &Path, job: &str) -> bool {
+        let Ok(file) = File::open(path(dir, job)) else { return false };
+        matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+    }
+}

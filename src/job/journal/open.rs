@@ -1,0 +1,95 @@
+//! Opens the SQLite file: permissions, version, a check for damage.
+
+use super::{unreadable, unwritable};
+use crate::error::{Error, Kind, Result};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use std::path::Path;
+use std::time::Duration;
+
+/// Of the schema; a file with a greater one is refused.
+const VERSION: i64 = 1;
+/// `lsfy`: the file is ours.
+const APPLICATION: i64 = 0x6c73_6679;
+/// A larger file is not checked page by page on each start.
+const CHECKED_BYTES: u64 = 64 << 20;
+
+pub(super) fn open(dir: &Path) -> Result<Connection> {
+    let cannot = |what: &str, error: std::io::Error| {
+        Error::new(Kind::Busy, format!("the state directory {} cannot be {what}: {error}", dir.display()))
+            .with_hint("give another with --state-dir")
+            .with_source(error)
+    };
+    make_dir(dir).map_err(|error| cannot("made", error))?;
+    let path = dir.join("state.db");
+    make_file(&path).map_err(|error| cannot("written to", error))?;
+    let length = std::fs::metadata(&path).map_err(|error| cannot("read", error))?.len();
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut db = Connection::open_with_flags(&path, flags).map_err(unreadable)?;
+    db.busy_timeout(Duration::from_secs(20)).map_err(unreadable)?;
+    // sets WAL for good; the other three are of this connection
+    db.pragma_update(None, "synchronous", "FULL").map_err(unreadable)?;
+    db.pragma_update(None, "secure_delete", "ON").map_err(unreadable)?;
+    db.pragma_update(None, "foreign_keys", "ON").map_err(unreadable)?;
+    db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())).map_err(unreadable)?;
+    prepare(&mut db)?;
+    if length <= CHECKED_BYTES {
+        let verdict: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(unreadable)?;
+        if verdict != "ok" {
+            return Err(damaged(&verdict));
+        }
+    }
+    Ok(db)
+}
+
+/// Makes the tables in a new file, refuses what is not ours or too new.
+fn prepare(db: &mut Connection) -> Result<()> {
+    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(unwritable)?;
+    let pragma = |name: &str| -> Result<i64> {
+        transaction.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).map_err(unreadable)
+    };
+    let (application, version) = (pragma("application_id")?, pragma("user_version")?);
+    let tables: i64 = transaction
+        .query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table'", [], |row| row.get(0))
+        .map_err(unreadable)?;
+    match (application, version, tables) {
+        (0, 0, 0) => {
+            transaction.execute_batch(include_str!("schema.sql")).map_err(unwritable)?;
+            transaction.pragma_update(None, "application_id", APPLICATION).map_err(unwritable)?;
+            transaction.pragma_update(None, "user_version", VERSION).map_err(unwritable)?;
+            transaction.commit().map_err(unwritable)
+        }
+        (APPLICATION, VERSION, _) => Ok(()),
+        (APPLICATION, newer, _) if newer > VERSION => Err(Error::new(
+            Kind::Busy,
+            format!("the state was written by a newer listferry (version {newer}, this one reads {VERSION})"),
+        )
+        .with_hint("use the newer listferry, or another --state-dir")),
+        _ => Err(damaged("it is no state of listferry")),
+    }
+}
+
+fn damaged(why: &str) -> Error {
+    Error::new(Kind::Busy, format!("the state is damaged: {}", crate::secret::printable(why))).with_hint(
+        "restore state.db of the state directory from a backup, or see what the platform holds and move it away",
+    )
+}
+
+#[cfg(unix)]
+fn make_dir(dir: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
+#[cfg(not(unix))]
+fn make_dir(dir: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(dir)
+}
+
+/// Made by us, so that nobody else can read it from its first moment; SQLite gives its side files the same mode.
+fn make_file(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
+}
