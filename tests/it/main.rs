@@ -10,3 +10,5 @@ mod transport_server;
 mod transport_tls;
 #[cfg(feature = "upload")]
 mod transport_upload;
+#[cfg(feature = "jobs")]
+mod schema;
