@@ -2,6 +2,7 @@
 //!
 //! Everything that the binary does is a call here; there is no global state, no printing and no process exit.
 
+mod apsis;
 mod config;
 mod env;
 pub mod journal;

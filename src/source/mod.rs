@@ -3,6 +3,8 @@
 //! A source stays open across both passes. Plain files are read by position from several threads; compressed ones
 //! are decompressed from their start, once a pass, by one thread.
 
+#[cfg(feature = "upload")]
+pub mod apsis;
 mod decompress;
 mod local;
 mod once;

@@ -1,1 +1,1 @@
-//! Nothing here: this package holds the tests that need heavy servers.
+//! The tests of this package need heavy servers: see `tests/`.
