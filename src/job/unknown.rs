@@ -63,7 +63,8 @@ impl FileKeys<'_> {
         let here = || keys.iter().map(|key| key.name).filter(|name| *name != "*");
         let mut all = Vec::new();
         self.collect("", &super::keys::TOP.iter().collect::<Vec<_>>(), &mut all);
-        let exact = all.iter().find(|path| path.rsplit('.').next() == Some(name)).cloned();
+        let depth = |path: &&String| path.matches('.').count();
+        let exact = all.iter().filter(|path| path.rsplit('.').next() == Some(name)).min_by_key(depth).cloned();
         let close = nearest(name, here()).filter(|near| strsim::jaro_winkler(name, near) >= 0.9).map(|n| join(at, n));
         let far = || {
             let (_, path) = all
@@ -109,8 +110,13 @@ mod tests {
     const KEYS: &[Key] =
         &[Key { name: "segment", kind: KeyKind::Text, required: true, default: None, doc: "The list's name." }];
     const MAP: &[Key] = &[Key { name: "identity", kind: KeyKind::Value, required: true, default: None, doc: "Who." }];
-    const ENTRY: Entry =
-        Entry { name: "testing", keys: KEYS, map_keys: MAP, build: |_| Err(Error::usage("this entry has keys only")) };
+    const ENTRY: Entry = Entry {
+        name: "testing",
+        keys: KEYS,
+        map_keys: MAP,
+        identity: &[],
+        build: |_| Err(Error::usage("this entry has keys only")),
+    };
 
     fn hint(tree: Value) -> String {
         let error = check(tree.as_object().unwrap(), Some(&ENTRY), "job.yaml").unwrap_err();

@@ -90,6 +90,9 @@ pub struct Entry {
     pub keys: &'static [Key],
     /// The keys of its `map`, for schema and hints.
     pub map_keys: &'static [Key],
+    /// Which of `keys` tell account and target apart: with name, platform and `base_url` they say which runs are runs
+    /// of the same job.
+    pub identity: &'static [&'static str],
     /// Reads its `destination`.
     pub build: fn(&Settings<'_>) -> Result<Box<dyn Platform>>,
 }

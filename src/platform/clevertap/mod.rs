@@ -21,7 +21,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 /// The line in the list.
-pub const ENTRY: Entry = Entry { name: "clevertap", keys: options::KEYS, map_keys: MAP_KEYS, build };
+pub const ENTRY: Entry = Entry {
+    name: "clevertap",
+    keys: options::KEYS,
+    map_keys: MAP_KEYS,
+    identity: &["region", "account_id", "segment"],
+    build,
+};
 
 const MAP_KEYS: &[Key] = &[
     Key { name: "identity", kind: KeyKind::Value, required: true, default: None, doc: "Who is on the list." },

@@ -10,6 +10,7 @@ use super::{Entry, Key, KeyKind};
 /// The line in the list.
 pub const ENTRY: Entry = Entry {
     name: import::NAME,
+    identity: &["datamart_id", "import_name", "document_import_id"],
     keys: &[
         key("datamart_id", KeyKind::Id, true, None, "The datamart."),
         key("token", KeyKind::Secret, true, None, "The API token, sent as it is."),

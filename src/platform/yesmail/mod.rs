@@ -20,7 +20,8 @@ use crate::mapping::{Cells, Field, MapSpec, Quoting, Rules, Separator, Shape, Va
 use options::{Host, Options};
 
 /// The line in the list.
-pub const ENTRY: Entry = Entry { name: "yesmail", keys: options::KEYS, map_keys: MAP_KEYS, build };
+pub const ENTRY: Entry =
+    Entry { name: "yesmail", keys: options::KEYS, map_keys: MAP_KEYS, identity: &["api_user", "list"], build };
 
 const MAP_KEYS: &[Key] = &[
     Key {
