@@ -1,11 +1,12 @@
 //! The one way of a platform to the network: intent before the first byte, result after, repeats by the operation's
 //! rule, quotas, waits.
 
+use super::clock::{Clock, SystemClock};
 use super::journal::{Journal, PartState, Slot, StepState};
 use super::operation::{Assume, Operation, Quota, Repeat, Step};
 use super::retry::{Budget, Policy, utc};
 use super::scrub::Scrub;
-use super::{JobSeed, Judgement, RowFault};
+use super::{BoxFuture, JobSeed, Judgement, RowFault};
 use crate::body::{Frame, Measured, Part};
 use crate::error::{Error, Kind, Result};
 use crate::mapping::MapSpec;
@@ -25,9 +26,21 @@ pub struct Cx<'a> {
     client: &'a Client,
     policy: Policy,
     assume: Option<Assume>,
-    wall: fn() -> SystemTime,
+    wire: &'a dyn Wire,
+    clock: &'a dyn Clock,
     waited: Duration,
     group: String,
+}
+
+/// Small calls, as [`Client`] makes them.
+trait Wire: Send + Sync {
+    fn call<'w>(&'w self, request: &'w Request) -> BoxFuture<'w, Result<Answer, Failed>>;
+}
+
+impl Wire for Client {
+    fn call<'w>(&'w self, request: &'w Request) -> BoxFuture<'w, Result<Answer, Failed>> {
+        Box::pin(Client::call(self, request))
+    }
 }
 
 /// What one attempt came to, before the operation's rule.
@@ -59,8 +72,18 @@ impl<'a> Cx<'a> {
         client: &'a Client,
         policy: Policy,
     ) -> Cx<'a> {
-        let group = String::new();
-        Cx { seed, map, journal, client, policy, assume: None, wall: SystemTime::now, waited: Duration::ZERO, group }
+        Cx {
+            seed,
+            map,
+            journal,
+            client,
+            policy,
+            assume: None,
+            wire: client,
+            clock: &SystemClock,
+            waited: Duration::ZERO,
+            group: String::new(),
+        }
     }
 
     /// What the user says about calls in doubt.
@@ -70,10 +93,10 @@ impl<'a> Cx<'a> {
         self
     }
 
-    /// Another wall clock, for tests.
+    /// Another clock: simulated time.
     #[must_use]
-    pub fn with_clock(mut self, wall: fn() -> SystemTime) -> Cx<'a> {
-        self.wall = wall;
+    pub fn with_clock(mut self, clock: &'a dyn Clock) -> Cx<'a> {
+        self.clock = clock;
         self
     }
 
@@ -98,7 +121,7 @@ impl<'a> Cx<'a> {
     /// The wall clock.
     #[must_use]
     pub fn now(&self) -> SystemTime {
-        (self.wall)()
+        self.clock.wall()
     }
 
     /// True where the job waits for verdicts at all (`wait` above 0).
@@ -121,9 +144,9 @@ impl<'a> Cx<'a> {
 
     /// Waits; the time counts against the job's `wait`.
     pub async fn sleep(&mut self, time: Duration) {
-        let began = tokio::time::Instant::now();
-        tokio::time::sleep(time).await;
-        self.waited += began.elapsed();
+        let began = self.clock.elapsed();
+        self.clock.sleep(time).await;
+        self.waited += self.clock.elapsed().saturating_sub(began);
     }
 
     /// Counts time spent waiting for a verdict in another way (serving a file).
@@ -322,7 +345,7 @@ impl<'a> Cx<'a> {
                     error
                 }
             };
-            let (wait, error) = budget.next_wait(scrub.error(error), self.now())?;
+            let (wait, error) = budget.next_wait(scrub.error(error), self.clock)?;
             tracing::warn!(
                 step = name,
                 attempt = budget.failed(),
@@ -330,14 +353,14 @@ impl<'a> Cx<'a> {
                 "{error}; trying again in {:.1} s",
                 wait.as_secs_f64()
             );
-            tokio::time::sleep(wait).await;
+            self.clock.sleep(wait).await;
         }
     }
 
     /// One attempt. An error is one of our own body or of the journal.
     async fn attempt(&self, request: &Request, payload: &Payload<'_>, judge: Judge<'_>) -> Result<Attempt> {
         let answer = match payload {
-            Payload::Small => self.client.call(request).await,
+            Payload::Small => self.wire.call(request).await,
             Payload::Body(measured, part, frame) => {
                 self.journal.part_attempt(part.index)?;
                 self.client.upload(request, measured.body(part, frame)).await
@@ -381,7 +404,7 @@ impl<'a> Cx<'a> {
                 return Err(Error::new(Kind::Transient, message).with_retry_after(wait).with_hint(hint));
             }
             tracing::warn!("{}: all {} calls are used; waiting until {}", quota.key, quota.limit, utc(free));
-            tokio::time::sleep(wait).await;
+            self.clock.sleep(wait).await;
             waited += wait;
         }
     }
@@ -409,12 +432,12 @@ impl<'a> Cx<'a> {
         let policy = self.policy.clone();
         let mut budget = Budget::new(&policy, format!("{}/{name}", self.seed.random));
         loop {
-            let began = tokio::time::Instant::now();
+            let began = self.clock.elapsed();
             if let Some(quota) = &operation.quota {
                 self.take_slot(quota).await?;
             }
             let attempt = self.attempt(request, &Payload::Small, judge).await?;
-            self.waited += began.elapsed();
+            self.waited += self.clock.elapsed().saturating_sub(began);
             let (wait, error) = match attempt {
                 Attempt::Done(value) => {
                     self.journal.result(name, &value)?;
@@ -429,7 +452,7 @@ impl<'a> Cx<'a> {
                     (wait, scrub.error(error))
                 }
                 Attempt::Unreached(error) | Attempt::Unclear(error) => {
-                    let (wait, error) = budget.next_wait(scrub.error(error), (self.wall)())?;
+                    let (wait, error) = budget.next_wait(scrub.error(error), self.clock)?;
                     tracing::warn!(step = name, "{error}; asking again in {:.1} s", wait.as_secs_f64());
                     (wait, error)
                 }
@@ -467,3 +490,6 @@ fn pending(last: &Error) -> Error {
     Error::new(Kind::Pending, format!("accepted, but no verdict within the job's wait: {last}"))
         .with_hint("resume the run to go on waiting")
 }
+
+#[cfg(test)]
+mod tests;

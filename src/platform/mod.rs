@@ -2,6 +2,7 @@
 //! reach the network only through [`Cx`], which journals intent before and result after.
 
 pub mod clevertap;
+mod clock;
 mod cx;
 mod journal;
 mod judgement;
@@ -14,6 +15,7 @@ pub mod settings;
 mod verdict;
 pub mod yesmail;
 
+pub use clock::{Clock, SystemClock};
 pub use cx::{Cx, Judge};
 pub use journal::{Journal, MAX_STORED_FAULTS, MemoryJournal, PartState, Slot, StepState};
 pub use judgement::{Judgement, quoted};

@@ -1,5 +1,6 @@
 //! When a failed attempt is repeated, and after how long. Knows no platform; keeps no clock.
 
+use super::clock::Clock;
 use crate::error::{Error, Kind};
 use std::time::{Duration, SystemTime};
 
@@ -61,7 +62,7 @@ pub(super) struct Budget<'a> {
     policy: &'a Policy,
     seed: String,
     failed: u32,
-    first_fault: Option<tokio::time::Instant>,
+    first_fault: Option<Duration>,
 }
 
 impl<'a> Budget<'a> {
@@ -73,11 +74,11 @@ impl<'a> Budget<'a> {
     ///
     /// # Errors
     /// `Transient`: attempts or time are used up, or the other side asks for a longer wait than is left.
-    pub(super) fn next_wait(&mut self, error: Error, wall: SystemTime) -> Result<(Duration, Error), Error> {
-        let now = tokio::time::Instant::now();
+    pub(super) fn next_wait(&mut self, error: Error, clock: &dyn Clock) -> Result<(Duration, Error), Error> {
+        let (now, wall) = (clock.elapsed(), clock.wall());
         let first = *self.first_fault.get_or_insert(now);
         self.failed += 1;
-        let left = (first + self.policy.give_up_after).saturating_duration_since(now);
+        let left = (first + self.policy.give_up_after).saturating_sub(now);
         let asked = error.retry_after();
         let wait = back_off(&self.seed, self.failed).max(asked.unwrap_or_default());
         if asked.is_some() && wait > left {
