@@ -1,5 +1,9 @@
 //! The integration tests, one binary.
 
+#[cfg(feature = "jobs")]
+mod clevertap;
+#[cfg(feature = "jobs")]
+mod schema;
 #[cfg(feature = "upload")]
 mod transport_body;
 #[cfg(feature = "upload")]
@@ -10,5 +14,3 @@ mod transport_server;
 mod transport_tls;
 #[cfg(feature = "upload")]
 mod transport_upload;
-#[cfg(feature = "jobs")]
-mod schema;
