@@ -86,6 +86,26 @@ impl Kind {
         }
     }
 
+    /// A kind with that exit code; of several the broadest.
+    #[must_use]
+    pub fn of_exit_code(code: u8) -> Option<Kind> {
+        let kinds = [
+            Kind::Local,
+            Kind::Usage,
+            Kind::Busy,
+            Kind::Data,
+            Kind::ImportFailed,
+            Kind::Refused,
+            Kind::Transient,
+            Kind::InDoubt,
+            Kind::Pending,
+            Kind::Credentials,
+            Kind::Interrupted,
+            Kind::Terminated,
+        ];
+        kinds.into_iter().find(|kind| kind.exit_code() == code)
+    }
+
     /// The name used in reports (`error.kind`).
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -26,7 +26,7 @@ pub use secrets::Lookup;
 
 use crate::error::{Error, Result};
 use config::Config;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A job file, read and checked.
 ///
@@ -52,6 +52,10 @@ use std::path::Path;
 #[derive(Clone)]
 pub struct Job {
     config: Config,
+    /// Where it was read from.
+    file: Option<PathBuf>,
+    /// As given, without those that hold a secret: kept with the run, for `resume`.
+    overrides: Vec<String>,
 }
 
 impl Job {
@@ -69,7 +73,8 @@ impl Job {
     /// # Errors
     /// As [`Job::from_yaml`].
     pub fn read(text: &str, folder: &Path, overrides: &[String]) -> Result<Job> {
-        Ok(Job { config: Config::read(text, "job file", folder, "job", overrides)? })
+        let config = Config::read(text, "job file", folder, "job", overrides)?;
+        Ok(Job { overrides: config.without_secrets(overrides), config, file: None })
     }
 
     /// Reads a job file; its name without ending is the job's unless it says another, its folder the one that relative
@@ -84,7 +89,8 @@ impl Job {
         })?;
         let name = path.file_stem().map_or_else(|| "job".into(), |stem| stem.to_string_lossy().into_owned());
         let folder = path.parent().unwrap_or(Path::new(""));
-        Ok(Job { config: Config::read(&text, &shown, folder, &name, overrides)? })
+        let config = Config::read(&text, &shown, folder, &name, overrides)?;
+        Ok(Job { overrides: config.without_secrets(overrides), config, file: Some(path.to_owned()) })
     }
 
     /// Its name: with platform, address, account and target it says which runs are runs of the same job.

@@ -2,7 +2,7 @@
 
 use crate::body::{Counts, Measured};
 use crate::error::{Error, Kind};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -69,6 +69,16 @@ pub enum Status {
 }
 
 impl Status {
+    const ALL: [Status; 7] = [
+        Status::Done,
+        Status::Rejected,
+        Status::Partial,
+        Status::Failed,
+        Status::Unknown,
+        Status::Pending,
+        Status::Interrupted,
+    ];
+
     /// The status that belongs to an error; `None` for usage.
     #[must_use]
     pub fn of(kind: Kind) -> Option<Status> {
@@ -98,7 +108,7 @@ impl Status {
 }
 
 /// What became of the records: read = written + filtered + rejected.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Records {
     /// In the source.
@@ -112,7 +122,7 @@ pub struct Records {
 }
 
 /// Bytes in and out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Bytes {
     /// As stored.
@@ -122,7 +132,7 @@ pub struct Bytes {
 }
 
 /// One part.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PartReport {
     /// From 0.
@@ -138,7 +148,7 @@ pub struct PartReport {
 }
 
 /// Seconds of each stage.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Seconds {
     /// Pass one.
@@ -213,6 +223,35 @@ impl Report {
                 remote_id: Value::Null,
             })
             .collect();
+    }
+
+    /// What a recorded run reported when it ended.
+    pub(crate) fn restore(&mut self, record: &super::journal::RunRecord) {
+        fn read<T: serde::de::DeserializeOwned + Default>(report: &Value, key: &str) -> T {
+            report.get(key).and_then(|value| T::deserialize(value).ok()).unwrap_or_default()
+        }
+        self.run_id = Some(record.id.clone());
+        self.platform = Some(record.platform.clone());
+        self.rejects_file.clone_from(&record.rejects_file);
+        let Some(report) = &record.report else { return };
+        self.records = read(report, "records");
+        self.reject_reasons = read(report, "reject_reasons");
+        self.bytes = read(report, "bytes");
+        self.digest = read(report, "digest");
+        self.parts = read(report, "parts");
+        self.platform_result = report.get("platform_result").cloned().unwrap_or(json!({}));
+        self.seconds = read(report, "seconds");
+        let kind = record.exit_code.and_then(Kind::of_exit_code);
+        if let (Some(kind), Some(error)) = (kind, report.get("error").filter(|error| error.is_object())) {
+            let text = |key: &str| error.get(key).and_then(Value::as_str);
+            let mut error = Error::new(kind, text("message").unwrap_or("it failed"));
+            if let Some(hint) = text("hint") {
+                error = error.with_hint(hint);
+            }
+            self.fail(error);
+        }
+        let status = report.get("status").and_then(Value::as_str);
+        self.status = Status::ALL.into_iter().find(|known| Some(known.name()) == status).or(self.status);
     }
 
     /// The one object of the contract.

@@ -1,33 +1,37 @@
 //! A whole run: pass one, delivery, verdict.
 
 use super::Job;
+use super::apsis;
 use super::env::{Env, Stage};
-use super::pass::{Prepared, Rejects, make_private_dir};
+use super::journal::{Run, RunRecord, State};
+use super::pass::{Prepared, Rejects};
+use super::resume::{Begin, Intent, JobKey, absolute, fingerprint};
 use super::report::{Report, Status, peak_rss_bytes};
 use super::secrets::JobSecrets;
 use crate::body::{Measured, RejectFile};
 use crate::error::{Error, Kind, Result};
-use crate::platform::{Assume, Cx, FaultAt, JobSeed, Journal, MemoryJournal, Outcome, Policy, RowFault, Verdict};
+use crate::platform::{Assume, Cx, FaultAt, Journal, KeyKind, Outcome, Policy, RowFault, Secrets, Verdict};
+use crate::source::Source;
 use crate::transport::Client;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 impl Job {
-    /// Measures, uploads, finalises, waits for the platform's verdict. Never fails itself: what went wrong is in the
-    /// report. Cancelled by dropping, or cleanly (with a report) by `progress.cancelled`.
+    /// Measures, uploads, finalises, waits for the platform's verdict; takes an unfinished run of the same job up. Never
+    /// fails itself: what went wrong is in the report. Cancelled by dropping, or cleanly (with a report) by
+    /// `progress.cancelled`.
     ///
     /// Needs a tokio runtime with IO and time.
     pub async fn run(&self, env: &Env) -> Report {
-        let mut report = Report::new("run");
-        report.platform = self.platform().map(str::to_owned);
-        if let Err(error) = self.steps(env, &mut report).await {
-            report.fail(error);
-        }
-        env.stage(Stage::End);
-        report.peak_rss_bytes = peak_rss_bytes();
-        report
+        self.go("run", env, None, None).await
+    }
+
+    /// Takes a recorded run up where it stopped; of a run that has ended it is the report. `assume`: what to think of a
+    /// call in doubt.
+    pub async fn resume(&self, env: &Env, record: &RunRecord, assume: Option<Assume>) -> Report {
+        self.go("resume", env, Some(record), assume).await
     }
 
     /// [`Job::run`] for callers without a runtime; makes a small one of its own.
@@ -44,7 +48,48 @@ impl Job {
         }
     }
 
-    async fn steps(&self, env: &Env, report: &mut Report) -> Result<()> {
+    async fn go(
+        &self,
+        command: &'static str,
+        env: &Env,
+        record: Option<&RunRecord>,
+        assume: Option<Assume>,
+    ) -> Report {
+        let mut report = Report::new(command);
+        report.platform = self.platform().map(str::to_owned);
+        match self.begin(env, record, assume) {
+            Err(error) => report.fail(error),
+            Ok(Begun { begin: Begin::Ended(record), .. }) => report.restore(&record),
+            Ok(Begun { begin: Begin::InDoubt(record), .. }) => {
+                report.restore(&record);
+                report.fail(in_doubt(&record));
+            }
+            Ok(Begun { begin: Begin::Fresh(run) | Begin::Continue(run), parts }) => {
+                let fresh = run.is_fresh();
+                report.run_id = Some(run.id().to_owned());
+                let mut keep = false;
+                if let Err(error) = self.work(env, &run, &parts, assume, &mut keep, &mut report).await {
+                    report.fail(error);
+                }
+                if let Err(error) = self.account(&run, &mut report) {
+                    report.fail(error);
+                }
+                report.peak_rss_bytes = peak_rss_bytes();
+                if let Some(error) = self.end(run, keep, &report) {
+                    report.fail(error);
+                }
+                if report.exit_code == Kind::Usage.exit_code() && fresh {
+                    report.run_id = None;
+                }
+            }
+        }
+        env.stage(Stage::End);
+        report.peak_rss_bytes = peak_rss_bytes();
+        report
+    }
+
+    /// Everything that can be wrong with job file and environment, then the run in the state directory.
+    fn begin(&self, env: &Env, record: Option<&RunRecord>, assume: Option<Assume>) -> Result<Begun> {
         let config = &self.config;
         let mut secrets = JobSecrets::new(env.variables.clone(), &config.folder);
         if env.sandbox {
@@ -52,79 +97,144 @@ impl Job {
         }
         // Secrets first: nobody waits for a pass over 100 GB to hear that a variable is not set.
         let prepared = Arc::new(config.prepare(&secrets)?);
+        if prepared.platform.needs_source() && config.source.path.is_none() && config.source.apsis.is_none() {
+            return Err(no_source());
+        }
+        apsis::apsis(config, &secrets)?;
         let network = config.network(&secrets)?;
         let client = Client::with_env(&network, &config.upload.timers, &*env.variables)?;
-        drop(secrets);
-        make_private_dir(&env.state_dir()?)?;
-        let seed = new_seed()?;
-        report.run_id = Some(seed.run_id.clone());
-        let journal = MemoryJournal::default();
-        let ended = self.measure_and_deliver(env, prepared, &client, &seed, &journal, None, report).await;
-        self.account(&journal, report)?;
-        ended
+        let intent = self.intent(&secrets)?;
+        let state = State::open(&env.state_dir()?)?;
+        let last_read = state
+            .last_done_report(intent.key.as_str())?
+            .and_then(|report| report.pointer("/records/read").and_then(Value::as_u64));
+        let begin = match record {
+            Some(record) => state.resume(record, &intent, assume)?,
+            None => state.begin(&intent, env.new)?,
+        };
+        Ok(Begun { begin, parts: Parts { prepared, client, secrets, last_read } })
     }
 
-    /// Pass one, then delivery, in one go.
-    #[allow(clippy::too_many_arguments)]
-    pub(crate) async fn measure_and_deliver(
+    fn intent(&self, secrets: &dyn Secrets) -> Result<Intent> {
+        let config = &self.config;
+        let entry = config.platform()?;
+        let mut identity = Vec::new();
+        for name in entry.identity {
+            let value = config.destination.get(*name).filter(|value| !value.is_null());
+            let secret = entry.keys.iter().any(|key| key.name == *name && matches!(key.kind, KeyKind::Secret));
+            identity.push(match value {
+                None => String::new(),
+                Some(value) if secret => secrets.resolve(value, &format!("destination.{name}"))?.expose().to_owned(),
+                Some(Value::String(text)) => text.clone(),
+                Some(other) => other.to_string(),
+            });
+        }
+        let identity: Vec<&str> = identity.iter().map(String::as_str).collect();
+        let base_url = config.destination.get("base_url").and_then(Value::as_str);
+        let tree = |key: &str| config.tree.get(key).cloned().unwrap_or(Value::Null);
+        Ok(Intent {
+            key: JobKey::new(&config.name, entry.name, base_url, &identity),
+            name: config.name.clone(),
+            platform: entry.name.to_owned(),
+            job_file: self.file.as_deref().map(absolute),
+            overrides: self.overrides.clone(),
+            fingerprint: fingerprint(&tree("source"), &tree("where"), &tree("map")),
+        })
+    }
+
+    /// Ends the run in the state, unless it is to be left as it is.
+    fn end(&self, run: Run, keep: bool, report: &Report) -> Option<Error> {
+        if keep {
+            return None;
+        }
+        if let Some(path) = &report.rejects_file {
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+            if let Err(error) = run.set_rejects_file(&path) {
+                return Some(error);
+            }
+        }
+        let spool = run.load("spool").ok().flatten();
+        let ended = run.finish(report.exit_code, &report.to_json());
+        if !matches!(report.exit_code, 1 | 20 | 21 | 22 | 130 | 143) {
+            if let Some(path) = spool.as_ref().and_then(Value::as_str) {
+                let _ = std::fs::remove_file(path);
+            }
+        }
+        ended.err()
+    }
+
+    /// Source, pass one, delivery, verdict.
+    async fn work(
         &self,
         env: &Env,
-        prepared: Arc<Prepared>,
-        client: &Client,
-        seed: &JobSeed,
-        journal: &dyn Journal,
+        run: &Run,
+        parts: &Parts,
         assume: Option<Assume>,
+        keep: &mut bool,
         report: &mut Report,
     ) -> Result<()> {
-        let policy = self.policy();
-        let cx = Cx::new(seed, &self.config.map, journal, client, policy).assuming(assume);
+        let prepared = &parts.prepared;
+        let cx = Cx::new(run.seed(), &self.config.map, run, &parts.client, self.policy()).assuming(assume);
         if !prepared.platform.needs_source() {
-            let verdict = self.deliver(env, &prepared, None, cx, report).await?;
-            return self.conclude(journal, verdict, None, report);
+            env.stage(Stage::Send { body_bytes: 0, parts: 0 });
+            let verdict = self.deliver(env, prepared, None, cx, report).await?;
+            return self.conclude(run, verdict, report);
         }
-        let (measured, mut rejects) = self.pass_one_aside(env, &prepared, &seed.run_id, report).await?;
-        let parts = measured.parts().len();
-        env.stage(Stage::Send { body_bytes: measured.body_bytes(), parts });
-        let verdict = self.deliver(env, &prepared, Some(&measured), cx, report).await;
+        let source = self.source(env, run, parts).await?;
+        let (measured, mut rejects) = self.pass_one_aside(env, parts, source, run.id(), report).await?;
+        run.measured(&facts(&measured)).inspect_err(|_| *keep = !run.is_fresh())?;
+        env.stage(Stage::Send { body_bytes: measured.body_bytes(), parts: measured.parts().len() });
+        let verdict = self.deliver(env, prepared, Some(&measured), cx, report).await;
         // Rows that the platform named are looked up while the source is there, whatever the verdict.
-        let looked_up = look_up(journal, &measured, &mut rejects.file, report);
-        let spool = measured.table().source().spool_path().map(std::path::Path::to_owned);
-        let done = verdict.and_then(|verdict| {
-            looked_up?;
-            self.conclude(journal, verdict, rejects.file.as_mut(), report)
-        });
-        if let Some(path) = spool.filter(|_| !resumable(&done)) {
-            let _ = std::fs::remove_file(path);
+        let looked_up = look_up(run, &measured, &mut rejects.file, report);
+        let verdict = verdict?;
+        report.platform_result = verdict.result.clone();
+        looked_up?;
+        self.conclude(run, verdict, report)
+    }
+
+    /// The source: as it lies, or spooled; a run that is taken up reads the spool that it left.
+    async fn source(&self, env: &Env, run: &Run, parts: &Parts) -> Result<Arc<Source>> {
+        let config = &self.config;
+        if let Some(path) = run.load("spool")?.as_ref().and_then(Value::as_str) {
+            let mut options = config.source.open.clone();
+            if config.source.apsis.is_some() {
+                options.compression = crate::source::Compression::None;
+            }
+            let name = config.source.path.as_deref().unwrap_or("apsis");
+            return Ok(Arc::new(Source::open_spooled(std::path::Path::new(path), name, &options)?));
         }
-        done
+        let source = if config.source.apsis.is_some() {
+            let dir = config.spool_dir(env, false)?;
+            Arc::new(apsis::spooled(config, &parts.secrets, &parts.client, &dir).await?)
+        } else {
+            let (config, env) = (config.clone(), env.clone());
+            aside(move || config.open(&env, false)).await??
+        };
+        if let Some(path) = source.spool_path() {
+            run.store("spool", &Value::from(path.to_string_lossy()))?;
+        }
+        Ok(source)
     }
 
     /// Pass one on a thread where blocking is allowed.
     async fn pass_one_aside(
         &self,
         env: &Env,
-        prepared: &Arc<Prepared>,
+        parts: &Parts,
+        source: Arc<Source>,
         run_id: &str,
         report: &mut Report,
     ) -> Result<(Measured, Rejects)> {
-        let (job, env, prepared) = (self.clone(), env.clone(), Arc::clone(prepared));
+        let (job, env, prepared, last_read) =
+            (self.clone(), env.clone(), Arc::clone(&parts.prepared), parts.last_read);
         let mut rejects = Rejects::new(&self.config, &env, run_id).required();
         let mut scratch = Report::new("run");
         let work = move || {
-            let source = job.config.open(&env, false);
-            let measured = source.and_then(|source| {
-                let spool = source.spool_path().map(std::path::Path::to_owned);
-                let measured = job.config.pass_one(&env, &prepared, source, None, &mut rejects, &mut scratch);
-                if let (Err(_), Some(path)) = (&measured, spool) {
-                    let _ = std::fs::remove_file(path);
-                }
-                measured
-            });
+            let measured = job.config.pass_one(&env, &prepared, source, last_read, &mut rejects, &mut scratch);
             (measured, rejects, scratch)
         };
-        let (measured, rejects, scratch) = tokio::task::spawn_blocking(work)
-            .await
-            .map_err(|error| Error::new(Kind::Local, format!("pass one ended early: {error}")))?;
+        let (measured, rejects, scratch) = aside(work).await?;
         report.records = scratch.records;
         report.reject_reasons = scratch.reject_reasons;
         report.bytes = scratch.bytes;
@@ -167,18 +277,9 @@ impl Job {
     }
 
     /// Puts what the platform made of it into the report.
-    fn conclude(
-        &self,
-        journal: &dyn Journal,
-        verdict: Verdict,
-        rejects: Option<&mut RejectFile>,
-        report: &mut Report,
-    ) -> Result<()> {
+    fn conclude(&self, journal: &dyn Journal, verdict: Verdict, report: &mut Report) -> Result<()> {
         report.platform_result = verdict.result;
         let faults = journal.fault_count()?;
-        if let Some(path) = rejects.and_then(|file| file.path().map(std::path::Path::to_owned)) {
-            report.rejects_file = Some(path);
-        }
         let hint = "see rejects_file, or listferry rejects with the run's id";
         match verdict.outcome {
             Outcome::Failed => {
@@ -230,33 +331,58 @@ impl Job {
     }
 }
 
-/// Whether a run that ended so can be taken up again, so that its spool is still of use.
-fn resumable(done: &Result<()>) -> bool {
-    done.as_ref().is_err_and(|error| {
-        matches!(
-            error.kind(),
-            Kind::Local | Kind::Transient | Kind::InDoubt | Kind::Pending | Kind::Interrupted | Kind::Terminated
-        )
+/// A run in the state, and what it works with.
+struct Begun {
+    begin: Begin,
+    parts: Parts,
+}
+
+struct Parts {
+    prepared: Arc<Prepared>,
+    client: Client,
+    secrets: JobSecrets,
+    /// Records of the last done run.
+    last_read: Option<u64>,
+}
+
+fn no_source() -> Error {
+    Error::usage("source.path is required").with_hint("a file, a glob, or \"-\" for stdin")
+}
+
+fn in_doubt(record: &RunRecord) -> Error {
+    let said = record.report.as_ref().and_then(|report| report.pointer("/error/message")).and_then(Value::as_str);
+    Error::new(
+        Kind::InDoubt,
+        format!("run {} of this job is in doubt: {}", record.id, said.unwrap_or("a call got no answer")),
+    )
+    .with_hint(format!(
+        "nothing was sent; look at the platform, then: listferry resume {} --assume done (it is there) or repeat (it is \
+         not)",
+        record.id
+    ))
+}
+
+/// What a continued run must find again.
+fn facts(measured: &Measured) -> Value {
+    let parts: Vec<_> =
+        measured.parts().iter().map(|part| json!([part.bytes, part.records, format!("{:016x}", part.crc)])).collect();
+    json!({
+        "digest": super::report::digest(measured.digest()), "bytes": measured.body_bytes(),
+        "written": measured.counts().written, "parts": parts,
     })
+}
+
+/// Blocking work on a thread for it.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::new(Kind::Local, format!("a thread ended early: {error}")))
 }
 
 async fn cancelled(env: &Env) {
     while !env.progress().cancelled.load(Ordering::Relaxed) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-}
-
-/// Draws what is drawn once a run.
-///
-/// # Errors
-/// `Local`: the system has no random bytes.
-pub(crate) fn new_seed() -> Result<JobSeed> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|error| Error::new(Kind::Local, format!("no random bytes: {error}")))?;
-    let random: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    let now = crate::platform::utc(std::time::SystemTime::now());
-    let compact: String = now.chars().filter(|c| c.is_ascii_alphanumeric()).collect();
-    Ok(JobSeed { run_id: format!("{compact}-{}", &random[..6]), date: now[..10].to_owned(), random })
 }
 
 /// Rows that the platform named, as the user's own, into the reject file.
