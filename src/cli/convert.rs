@@ -75,6 +75,13 @@ impl Replaced {
         Ok(Replaced { out, path: path.to_owned(), temporary, done: false })
     }
 
+    /// A name in the temporary directory that only this process uses.
+    pub(crate) fn temporary_place() -> Result<PathBuf> {
+        let dir = std::env::temp_dir().join(format!("listferry-{}", std::process::id()));
+        private_dir(&dir).map_err(|error| Error::io(dir.display().to_string(), error))?;
+        Ok(dir.join("export"))
+    }
+
     /// Everything is on the disk before the name changes.
     pub(crate) fn finish(&mut self) -> Result<()> {
         let placed = self.out.flush().and_then(|()| {
@@ -96,4 +103,11 @@ impl Drop for Replaced {
             let _ = std::fs::remove_file(&self.temporary);
         }
     }
+}
+
+fn private_dir(dir: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir)
 }

@@ -2,11 +2,15 @@
 
 pub(crate) mod check;
 pub(crate) mod convert;
+pub(crate) mod export;
 pub(crate) mod log;
 pub(crate) mod output;
 pub(crate) mod preview;
 pub(crate) mod progress;
+pub(crate) mod rejects;
+pub(crate) mod resume;
 pub(crate) mod run;
+pub(crate) mod runs;
 pub(crate) mod sandbox;
 pub(crate) mod schema;
 pub(crate) mod session;
@@ -85,6 +89,14 @@ pub(crate) enum Command {
     Preview(preview::Preview),
     /// Write the converted file; contacts nobody, needs no credentials
     Convert(convert::Convert),
+    /// Take an interrupted run up where it stopped
+    Resume(resume::Resume),
+    /// List past runs, or show one
+    Runs(runs::Runs),
+    /// The rejected rows of a run as CSV
+    Rejects(rejects::Rejects),
+    /// Fetch an APSIS One export into a file
+    Export(export::Export),
     /// Serve all the platforms on this machine, for trying and testing
     Sandbox(sandbox::Sandbox),
     /// JSON Schema of the job file
@@ -100,6 +112,10 @@ impl Command {
             Command::Check(_) => "check",
             Command::Preview(_) => "preview",
             Command::Convert(_) => "convert",
+            Command::Resume(_) => "resume",
+            Command::Runs(_) => "runs",
+            Command::Rejects(_) => "rejects",
+            Command::Export(_) => "export",
             Command::Sandbox(_) => "sandbox",
             Command::Schema => "schema",
         }
@@ -114,6 +130,10 @@ pub(crate) fn run(command: Command, session: &session::Session<'_>) -> ExitCode 
         Command::Check(check) => check.run(session),
         Command::Preview(preview) => preview.run(session),
         Command::Convert(convert) => convert.run(session),
+        Command::Resume(resume) => resume.run(session),
+        Command::Runs(runs) => runs.run(session),
+        Command::Rejects(rejects) => rejects.run(session),
+        Command::Export(export) => export.run(session),
         Command::Sandbox(sandbox) => sandbox.run(session),
         Command::Schema => schema::run(),
     };

@@ -25,6 +25,6 @@ impl Sandbox {
 
 /// A job against a sandbox of its own.
 pub(crate) fn run_job(session: &Session<'_>, job: &Path, faults: &[String]) -> Result<ExitCode> {
-    let _ = (session.stopped(), job, faults);
+    let _ = (session.json(), job, faults);
     Err(Error::usage("the sandbox is not here yet"))
 }

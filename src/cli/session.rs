@@ -32,11 +32,17 @@ impl<'g> Session<'g> {
 
     /// The job file with the overrides of the variable, the flags and `more`, later ones winning.
     pub(crate) fn open(&self, path: &Path, more: &[String]) -> Result<Job> {
+        Job::open(path, &self.sets(&[], more))
+    }
+
+    /// Overrides: `before`, the variable's, the flags', `after`.
+    pub(crate) fn sets(&self, before: &[String], after: &[String]) -> Vec<String> {
         let variable = std::env::var("LISTFERRY_SET").unwrap_or_default();
-        let mut sets: Vec<String> = variable.lines().filter(|l| !l.trim().is_empty()).map(str::to_owned).collect();
+        let mut sets = before.to_vec();
+        sets.extend(variable.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned));
         sets.extend_from_slice(&self.global.sets);
-        sets.extend_from_slice(more);
-        Job::open(path, &sets)
+        sets.extend_from_slice(after);
+        sets
     }
 
     /// The surroundings for the library.
@@ -78,8 +84,10 @@ impl<'g> Session<'g> {
         self.global.output == Output::Json
     }
 
-    /// The signal that came, if one did.
-    pub(crate) fn stopped(&self) -> Option<Kind> {
-        self.stopped.kind()
+    /// Returns once a signal came.
+    pub(crate) async fn cancelled(&self) {
+        while self.stopped.kind().is_none() {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
     }
 }

@@ -12,6 +12,7 @@ mod pass;
 mod report;
 pub mod resume;
 mod run;
+mod runs;
 mod schema;
 mod secrets;
 mod text;
@@ -21,6 +22,7 @@ mod yaml;
 pub use env::{Env, Stage};
 pub use offline::PreviewRow;
 pub use report::{Bytes, PartReport, Records, Report, Seconds, Status, peak_rss_bytes};
+pub use runs::state;
 pub use schema::schema;
 pub use secrets::Lookup;
 

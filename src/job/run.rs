@@ -5,8 +5,8 @@ use super::apsis;
 use super::env::{Env, Stage};
 use super::journal::{Run, RunRecord, State};
 use super::pass::{Prepared, Rejects};
-use super::resume::{Begin, Intent, JobKey, absolute, fingerprint};
 use super::report::{Report, Status, peak_rss_bytes};
+use super::resume::{Begin, Intent, JobKey, absolute, fingerprint};
 use super::secrets::JobSecrets;
 use crate::body::{Measured, RejectFile};
 use crate::error::{Error, Kind, Result};
@@ -48,13 +48,7 @@ impl Job {
         }
     }
 
-    async fn go(
-        &self,
-        command: &'static str,
-        env: &Env,
-        record: Option<&RunRecord>,
-        assume: Option<Assume>,
-    ) -> Report {
+    async fn go(&self, command: &'static str, env: &Env, record: Option<&RunRecord>, assume: Option<Assume>) -> Report {
         let mut report = Report::new(command);
         report.platform = self.platform().map(str::to_owned);
         match self.begin(env, record, assume) {
@@ -226,8 +220,7 @@ impl Job {
         run_id: &str,
         report: &mut Report,
     ) -> Result<(Measured, Rejects)> {
-        let (job, env, prepared, last_read) =
-            (self.clone(), env.clone(), Arc::clone(&parts.prepared), parts.last_read);
+        let (job, env, prepared, last_read) = (self.clone(), env.clone(), Arc::clone(&parts.prepared), parts.last_read);
         let mut rejects = Rejects::new(&self.config, &env, run_id).required();
         let mut scratch = Report::new("run");
         let work = move || {

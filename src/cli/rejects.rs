@@ -1,0 +1,23 @@
+//! `listferry rejects`.
+
+use super::output;
+use super::session::Session;
+use clap::Args;
+use listferry::Result;
+use std::process::ExitCode;
+
+#[derive(Args)]
+pub(crate) struct Rejects {
+    /// A run's id, a job file (its last run) or `last`
+    run: String,
+}
+
+impl Rejects {
+    pub(crate) fn run(self, session: &Session<'_>) -> Result<ExitCode> {
+        let record = listferry::job::state(&session.env())?.find(&self.run)?;
+        if record.copy_rejects(&mut std::io::stdout().lock())? == 0 {
+            output::stderr(&format!("run {} has no rejected rows\n", record.id));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

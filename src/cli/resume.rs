@@ -1,0 +1,42 @@
+//! `listferry resume`.
+
+use super::output::To;
+use super::session::Session;
+use clap::{Args, ValueEnum};
+use listferry::job::Job;
+use listferry::platform::Assume;
+use listferry::{Error, Result};
+use std::process::ExitCode;
+
+#[derive(Args)]
+pub(crate) struct Resume {
+    /// A run's id, a job file (its last run) or `last`
+    run: String,
+    /// What to think of a call that got no answer: the platform did it, or did not
+    #[arg(long, env = "LISTFERRY_ASSUME", value_enum)]
+    assume: Option<Assumed>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Assumed {
+    Done,
+    Repeat,
+}
+
+impl Resume {
+    pub(crate) fn run(self, session: &Session<'_>) -> Result<ExitCode> {
+        let env = session.env();
+        let record = listferry::job::state(&env)?.find(&self.run)?;
+        let file = record.job_file.clone().ok_or_else(|| {
+            Error::usage(format!("run {} was not started from a job file", record.id))
+                .with_hint("resume it from the program that started it")
+        })?;
+        let job = Job::open(&file, &session.sets(&record.overrides, &[]))?;
+        let assume = self.assume.map(|assumed| match assumed {
+            Assumed::Done => Assume::Done,
+            Assumed::Repeat => Assume::Repeat,
+        });
+        let report = session.runtime.block_on(job.resume(&env, &record, assume));
+        Ok(session.report(report, To::Stdout))
+    }
+}

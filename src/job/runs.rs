@@ -1,0 +1,75 @@
+//! Past runs, as they are listed.
+
+use super::env::Env;
+use super::journal::{RunRecord, State};
+use super::report::Report;
+use crate::error::{Error, Kind, Result};
+use crate::platform::utc;
+use serde_json::Value;
+use std::io::Write;
+use std::path::PathBuf;
+
+/// The state directory of a job's runs, open.
+///
+/// # Errors
+/// `Usage`: no state directory is known. `Busy`: it cannot be read.
+pub fn state(env: &Env) -> Result<State> {
+    State::open(&env.state_dir()?)
+}
+
+impl RunRecord {
+    /// The report of the run; of one that has none yet, or whose process is gone, what is known of it.
+    #[must_use]
+    pub fn to_report(&self) -> Value {
+        let mut report = Report::new("run");
+        report.restore(self);
+        let mut object = report.to_json();
+        let status = self.status();
+        if self.exit_code.is_none() || self.report.is_none() {
+            let gone = status == "interrupted";
+            object["exit_code"] = if gone { Kind::Interrupted.exit_code().into() } else { Value::Null };
+            if let Some(Value::String(digest)) = self.measured.as_ref().and_then(|facts| facts.get("digest")) {
+                object["digest"] = digest.as_str().into();
+            }
+            object["peak_rss_bytes"] = 0.into();
+        } else if let Some(report) = &self.report {
+            object.clone_from(report);
+        }
+        object["status"] = status.into();
+        object
+    }
+
+    /// One line for people.
+    #[must_use]
+    pub fn to_line(&self) -> String {
+        let object = self.to_report();
+        let count = |key: &str| object.pointer(key).and_then(Value::as_u64).unwrap_or(0);
+        let code = self.exit_code.map_or_else(|| "-".to_owned(), |code| code.to_string());
+        format!(
+            "{:<22}  {}  {:<20}  {:<12}  {:>3}  {:>12} written  {:>8} rejected  {}",
+            self.id,
+            utc(self.started),
+            self.platform,
+            self.status(),
+            code,
+            super::text::grouped(count("/records/written")),
+            super::text::grouped(count("/records/rejected")),
+            crate::secret::printable(&self.name)
+        )
+    }
+
+    /// Copies the rejected rows out, as CSV; the number of bytes, 0 where there are none.
+    ///
+    /// # Errors
+    /// `Local`: the file is gone, or `out` fails.
+    pub fn copy_rejects(&self, out: &mut dyn Write) -> Result<u64> {
+        let from_report = || {
+            let path = self.report.as_ref()?.get("rejects_file")?.as_str()?;
+            Some(PathBuf::from(path))
+        };
+        let Some(path) = self.rejects_file.clone().or_else(from_report) else { return Ok(0) };
+        let what = || format!("the rejected rows of run {} in {}", self.id, path.display());
+        let mut file = std::fs::File::open(&path).map_err(|error| Error::io(what(), error))?;
+        std::io::copy(&mut file, out).map_err(|error| Error::io(what(), error))
+    }
+}
