@@ -5,6 +5,10 @@ mod clevertap;
 #[cfg(feature = "jobs")]
 mod schema;
 #[cfg(feature = "upload")]
+mod apsis;
+#[cfg(feature = "jobs")]
+mod schema;
+#[cfg(feature = "upload")]
 mod transport_body;
 #[cfg(feature = "upload")]
 mod transport_calls;
@@ -14,3 +18,7 @@ mod transport_server;
 mod transport_tls;
 #[cfg(feature = "upload")]
 mod transport_upload;
+#[cfg(feature = "upload")]
+mod vendor;
+#[cfg(feature = "upload")]
+mod yesmail;

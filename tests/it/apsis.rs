@@ -1,0 +1,271 @@
+//! APSIS One against a scripted platform.
+
+use crate::vendor::{Seen, Vendor, answer, endless};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use listferry::source::apsis::{Apsis, ApsisOptions, Fetched, Format, Report};
+use listferry::transport::{Client, NetworkOptions, Proxy, Timers};
+use listferry::{Kind, Result, Secret};
+use serde_json::json;
+use std::io::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+const CSV: &[u8] = b"export_key,email\n1,ann@example.test\n2,\"b,o@example.test\"\n";
+
+fn client() -> Client {
+    let mut network = NetworkOptions::default();
+    network.proxy = Proxy::None;
+    Client::new(&network, &Timers::default()).unwrap()
+}
+
+fn options(base: &str) -> ApsisOptions {
+    let request = json!({"attributes": [{"field_name": "email"}]});
+    let mut options = ApsisOptions::new(Report::Duplicates, Secret::new("the-id"), Secret::new("the-secret"), request);
+    options.base_url = base.to_owned();
+    options.first_pause = Duration::from_millis(10);
+    options.attempts = 3;
+    options
+}
+
+fn gzip(members: &[&[u8]]) -> Vec<u8> {
+    let member = |text: &&[u8]| {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    };
+    members.iter().flat_map(member).collect()
+}
+
+/// Token and report as the vendor has them; the rest by the script.
+async fn platform(download: impl Fn(&Seen, usize) -> Vec<u8> + Send + Sync + 'static) -> Vendor {
+    Vendor::start(move |seen, n| match (seen.method.as_str(), seen.target.as_str()) {
+        ("POST", "/oauth/token") => {
+            let token = json!({"access_token": format!("token-{n}"), "expires_in": 86400, "token_type": "Bearer"});
+            answer(200, &[], token.to_string())
+        }
+        ("POST", _) => answer(
+            201,
+            &[],
+            json!({"file_download_url": "https://api.apsis.one/v1/poll/7", "file_download_url_v2": "/v2/poll/7?x=y"})
+                .to_string(),
+        ),
+        _ => download(seen, n),
+    })
+    .await
+}
+
+async fn export(vendor: &Vendor, target: &Path, change: impl FnOnce(&mut ApsisOptions)) -> Result<Fetched> {
+    let mut options = options(&vendor.url());
+    change(&mut options);
+    Apsis::new(options).export(&client(), target).await
+}
+
+#[tokio::test]
+async fn an_export_is_polled_until_it_streams_and_lands_decoded() {
+    let vendor = platform(|seen, n| match (seen.target.as_str(), n) {
+        (_, 0) => answer(404, &[], "{\"detail\":\"in progress\"}"),
+        (_, 1) => answer(202, &[], ""),
+        _ => {
+            answer(200, &[("Content-Encoding", "gzip"), ("Content-Type", "text/csv")], gzip(&[&CSV[..20], &CSV[20..]]))
+        }
+    })
+    .await;
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("out.csv");
+    let fetched = export(&vendor, &target, |_| {}).await.unwrap();
+    assert_eq!(std::fs::read(&target).unwrap(), CSV);
+    assert_eq!((fetched.bytes, fetched.gzip), (CSV.len() as u64, true));
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file is left");
+
+    let token = &vendor.of("POST", "/oauth/token")[0];
+    let want = json!({"grant_type": "client_credentials", "client_id": "the-id", "client_secret": "the-secret"});
+    assert_eq!(token.json(), want);
+    assert_eq!(vendor.of("POST", "/oauth/token").len(), 1, "the token is kept");
+    let report = &vendor.of("POST", "/audience/profiles/reports/duplicates")[0];
+    assert_eq!(report.json(), json!({"attributes": [{"field_name": "email"}]}));
+    assert_eq!(report.header("authorization"), Some("Bearer token-0"));
+    let polls = vendor.of("GET", "/");
+    let targets: Vec<&str> = polls.iter().map(|poll| poll.target.as_str()).collect();
+    // the second version first, then both in turn; the platform's own address means the configured one
+    assert_eq!(targets[..3], ["/v2/poll/7?x=y", "/v1/poll/7", "/v2/poll/7?x=y"]);
+    for poll in &polls {
+        assert_eq!(poll.header("accept"), Some("text/csv;charset=UTF-8;header=present"));
+        assert_eq!(poll.header("accept-encoding"), Some("gzip"));
+        assert_eq!(poll.header("authorization"), Some("Bearer token-0"));
+    }
+}
+
+#[tokio::test]
+async fn reports_and_formats_have_their_own_requests() {
+    for (report, path) in [(Report::Segments, "segments"), (Report::Consents, "consents")] {
+        let vendor = platform(|_, _| answer(200, &[], b"PK\x03\x04")).await;
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("out.xlsx");
+        let change = |options: &mut ApsisOptions| {
+            options.report = report;
+            options.format = Format::Xlsx;
+            options.gzip = false;
+        };
+        export(&vendor, &target, change).await.unwrap();
+        assert_eq!(std::fs::read(&target).unwrap(), b"PK\x03\x04");
+        assert_eq!(vendor.of("POST", &format!("/audience/profiles/reports/{path}")).len(), 1);
+        let poll = &vendor.of("GET", "/")[0];
+        assert_eq!(poll.header("accept"), Some("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"));
+        assert_eq!(poll.header("accept-encoding"), None);
+    }
+}
+
+#[tokio::test]
+async fn j12_an_export_that_is_gone_is_refused_and_one_that_never_comes_is_pending() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("out.csv");
+    std::fs::write(&target, "old").unwrap();
+    let vendor = platform(|_, n| if n == 0 { answer(404, &[], "") } else { answer(410, &[], "") }).await;
+    let error = export(&vendor, &target, |_| {}).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Refused, "{error}");
+    let vendor = platform(|_, _| answer(404, &[], "")).await;
+    let error = export(&vendor, &target, |options| options.wait = Duration::from_millis(100)).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Pending, "{error}");
+    assert_eq!(std::fs::read(&target).unwrap(), b"old");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn j13_a_token_is_renewed_once() {
+    let vendor = platform(|seen, _| match seen.header("authorization") {
+        Some("Bearer token-0") => answer(401, &[], ""),
+        _ => answer(200, &[], CSV),
+    })
+    .await;
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("out.csv");
+    export(&vendor, &target, |_| {}).await.unwrap();
+    assert_eq!(vendor.of("POST", "/oauth/token").len(), 2);
+
+    let vendor = platform(|_, _| answer(401, &[], "")).await;
+    let error = export(&vendor, &target, |_| {}).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Credentials, "{error}");
+    assert_eq!(vendor.of("POST", "/oauth/token").len(), 2, "no tight loop");
+    assert_eq!(std::fs::read(&target).unwrap(), CSV);
+}
+
+#[tokio::test]
+async fn refusals_say_what_to_do_and_no_secret() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("out.csv");
+    for (path, status, kind) in [
+        ("/oauth/token", 401, Kind::Credentials),
+        ("/oauth/token", 404, Kind::Refused),
+        ("/audience/profiles/reports/duplicates", 400, Kind::Refused),
+        ("/audience/profiles/reports/duplicates", 401, Kind::Credentials),
+        ("/audience/profiles/reports/duplicates", 403, Kind::Credentials),
+        ("/audience/profiles/reports/duplicates", 413, Kind::Refused),
+        ("/audience/profiles/reports/duplicates", 302, Kind::Refused),
+    ] {
+        let vendor = Vendor::start(move |seen, _| match seen.target.as_str() {
+            target if target == path => {
+                answer(status, &[("Location", "http://127.0.0.1:1/")], "no: the-secret token-0 \u{1b}[2J")
+            }
+            "/oauth/token" => answer(200, &[], "{\"access_token\":\"token-0\"}"),
+            _ => answer(500, &[], ""),
+        })
+        .await;
+        let error = export(&vendor, &target, |_| {}).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{path} {status}: {error}");
+        let text = format!("{error} {error:?}");
+        assert!(!text.contains("the-secret") && !text.contains('\u{1b}'), "{text}");
+    }
+    assert!(!target.exists());
+}
+
+#[tokio::test]
+async fn passing_faults_are_tried_again_within_the_attempts() {
+    let vendor = platform(|_, n| match n {
+        0 => answer(503, &[("Retry-After", "0")], "later"),
+        _ => answer(200, &[], CSV),
+    })
+    .await;
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("out.csv");
+    export(&vendor, &target, |_| {}).await.unwrap();
+    let vendor = platform(|_, _| answer(500, &[], "")).await;
+    let error = export(&vendor, &target, |_| {}).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Transient, "{error}");
+    assert_eq!(vendor.of("GET", "/").len(), 3);
+}
+
+#[tokio::test]
+async fn j18_a_cut_export_is_fetched_again_or_leaves_the_old_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("out.csv");
+    std::fs::write(&target, "old").unwrap();
+    let whole = answer(200, &[("Content-Encoding", "gzip")], gzip(&[CSV, CSV]));
+    let head = whole.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
+    for cut in [head, head + 1, head + 30, whole.len() - 9, whole.len() - 1] {
+        let once = whole.clone();
+        let vendor = platform(move |_, _| once[..cut].to_vec()).await;
+        let error = export(&vendor, &target, |options| options.attempts = 2).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Transient, "cut at {cut}: {error}");
+        assert_eq!(std::fs::read(&target).unwrap(), b"old");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+    let once = whole.clone();
+    let vendor = platform(move |seen, n| match (seen.target.starts_with("/v2"), n) {
+        (true, 0) => once[..once.len() - 4].to_vec(),
+        _ => once.clone(),
+    })
+    .await;
+    export(&vendor, &target, |_| {}).await.unwrap();
+    assert_eq!(std::fs::read(&target).unwrap(), [CSV, CSV].concat());
+}
+
+#[tokio::test]
+async fn j18_only_what_proves_its_end_is_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("out.csv");
+    let vendor = platform(|_, _| endless(&[], CSV)).await;
+    let error = export(&vendor, &target, |_| {}).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Transient, "{error}");
+    let vendor = platform(|_, _| answer(200, &[("Content-Type", "text/html")], "<html>log in</html>")).await;
+    assert_eq!(export(&vendor, &target, |_| {}).await.unwrap_err().kind(), Kind::Transient);
+    assert!(!target.exists());
+    // a gzip trailer proves the end of a transfer that has none of its own
+    let vendor = platform(|_, _| endless(&[("Content-Encoding", "gzip")], gzip(&[CSV]))).await;
+    export(&vendor, &target, |_| {}).await.unwrap();
+    assert_eq!(std::fs::read(&target).unwrap(), CSV);
+}
+
+#[tokio::test]
+async fn x05_a_download_url_on_another_host_gets_no_token() {
+    let other = Vendor::start(|_, _| answer(200, &[], CSV)).await;
+    let url = format!("{}/file", other.url());
+    let vendor = Vendor::start(move |seen, _| match seen.target.as_str() {
+        "/oauth/token" => answer(200, &[], "{\"access_token\":\"token-0\"}"),
+        _ => answer(200, &[], json!({ "file_download_url": url }).to_string()),
+    })
+    .await;
+    let dir = tempfile::tempdir().unwrap();
+    export(&vendor, &dir.path().join("out.csv"), |_| {}).await.unwrap();
+    assert_eq!(other.of("GET", "/file").len(), 1);
+    assert_eq!(other.seen()[0].header("authorization"), None);
+}
+
+#[tokio::test]
+async fn an_export_is_spooled_privately_and_within_its_bound() {
+    let vendor = platform(|_, _| answer(200, &[("Content-Encoding", "gzip")], gzip(&[CSV]))).await;
+    let dir = tempfile::tempdir().unwrap();
+    let spool = dir.path().join("spool");
+    let apsis = Apsis::new(options(&vendor.url()));
+    let (path, _) = apsis.spool(&client(), &spool, CSV.len() as u64).await.unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), CSV);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    std::fs::remove_file(path).unwrap();
+    let error = apsis.spool(&client(), &spool, CSV.len() as u64 - 1).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Data, "{error}");
+    assert_eq!(std::fs::read_dir(&spool).unwrap().count(), 0);
+}

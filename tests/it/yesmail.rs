@@ -1,0 +1,608 @@
+//! Yesmail against a scripted platform; the pull server against its clients.
+
+use crate::vendor::{Seen, Vendor, answer, ask};
+use base64::Engine as _;
+use listferry::body::{self, DiscardRejects, Measured, Split};
+use listferry::mapping::{MapSpec, Plan};
+use listferry::platform::{
+    Cx, FaultAt, JobSeed, Journal, MemoryJournal, NoSecrets, Outcome, PLATFORMS, Platform, Policy, RowFault, Secrets,
+    Settings, Verdict,
+};
+use listferry::reader::{CsvOptions, Table};
+use listferry::source::{Source, SourceOptions};
+use listferry::transport::{Client, NetworkOptions, Proxy, Timers};
+use listferry::{Error, Kind, Result, Secret};
+use serde_json::{Map, Value, json};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+const PEOPLE: &str = "email,first\nANN@Example.test,Ann\nbob@example.test,\"B|o,b\"\ncy@example.test,Cy\n";
+const CONVERTED: &str = "id\tfirstname\nann@example.test\tAnn\nbob@example.test\tB|o,b\ncy@example.test\tCy\n";
+
+struct Literal;
+
+impl Secrets for Literal {
+    fn resolve(&self, value: &Value, _: &str) -> Result<Secret> {
+        Ok(Secret::new(value.as_str().unwrap_or_default()))
+    }
+}
+
+/// A job up to its delivery: platform, measured source, journal.
+struct Scene {
+    platform: Box<dyn Platform>,
+    map: MapSpec,
+    seed: JobSeed,
+    journal: MemoryJournal,
+    client: Client,
+    policy: Policy,
+    measured: Option<Measured>,
+    source: PathBuf,
+    _dir: tempfile::TempDir,
+}
+
+impl Scene {
+    fn new(base: &str, host: Value, more: Value) -> Scene {
+        Scene::of(base, host, more, PEOPLE)
+    }
+
+    fn of(base: &str, host: Value, more: Value, people: &str) -> Scene {
+        let mut destination = Map::new();
+        for (key, value) in [("base_url", json!(base)), ("list", json!("my list/1")), ("host", host)] {
+            destination.insert(key.to_owned(), value);
+        }
+        destination.insert("api_user".to_owned(), json!("user-canary"));
+        destination.insert("api_key".to_owned(), json!("key-canary"));
+        destination.extend(more.as_object().unwrap().clone());
+        let map = json!({"id": {"column": "email", "apply": ["trim", "lower"]}, "firstname": "first"});
+        let map = MapSpec(map.as_object().unwrap().clone());
+        let platform = build(&destination, &Literal).unwrap();
+        let shape = platform.shape(&map).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let source = dir.path().join("people.csv");
+        std::fs::write(&source, people).unwrap();
+        let measured = platform.needs_source().then(|| {
+            let opened = Source::open(source.to_str().unwrap(), &SourceOptions::default()).unwrap();
+            let table = Arc::new(Table::open(Arc::new(opened), CsvOptions::default()).unwrap());
+            let plan = Arc::new(Plan::compile(&shape, &[], table.columns()).unwrap());
+            body::measure(&table, &plan, &Split::default(), &body::Options::default(), &mut DiscardRejects).unwrap()
+        });
+        let mut network = NetworkOptions::default();
+        network.proxy = Proxy::None;
+        let mut policy = Policy::default();
+        policy.attempts = 3;
+        policy.wait = Duration::from_secs(60);
+        Scene {
+            platform,
+            map,
+            seed: JobSeed {
+                run_id: "r1".to_owned(),
+                random: "0123456789abcdef0123456789abcdef".to_owned(),
+                date: "2026-11-21".to_owned(),
+            },
+            journal: MemoryJournal::default(),
+            client: Client::new(&network, &Timers::default()).unwrap(),
+            policy,
+            measured,
+            source,
+            _dir: dir,
+        }
+    }
+
+    async fn deliver(&self) -> Result<Verdict> {
+        let mut cx = Cx::new(&self.seed, &self.map, &self.journal, &self.client, self.policy.clone());
+        let verdict = match &self.measured {
+            Some(measured) => self.platform.deliver(measured, &mut cx).await,
+            None => self.platform.import(&mut cx).await,
+        };
+        if let Err(error) = &verdict {
+            let text = format!("{error} {error:?} {:?}", error.hint());
+            assert!(!text.contains("canary"), "a secret in a message: {text}");
+        }
+        verdict
+    }
+
+    fn faults(&self) -> Vec<RowFault> {
+        let mut faults = Vec::new();
+        let mut each = |fault: &RowFault| {
+            faults.push(fault.clone());
+            Ok(true)
+        };
+        self.journal.faults(&mut each).unwrap();
+        faults
+    }
+}
+
+fn build(destination: &Map<String, Value>, secrets: &dyn Secrets) -> Result<Box<dyn Platform>> {
+    let entry = PLATFORMS.iter().find(|entry| entry.name == "yesmail").unwrap();
+    let folder = std::path::Path::new("");
+    (entry.build)(&Settings { map: destination, at: "destination", secrets, folder })
+}
+
+const IMPORT: &str = "/v2/target-lists/my%20list%2F1/members/file-import";
+const TICKET: &[u8] = include_bytes!("../../src/platform/yesmail/golden/ticket.json");
+const RESULTS: &[u8] = include_bytes!("../../src/platform/yesmail/golden/async-results.json");
+
+fn accepted() -> Vec<u8> {
+    answer(
+        202,
+        &[("Content-Location", "https://api.yesmail.com/v2/tickets/654321")],
+        "{\"id\":\"654321\",\"state\":\"accepted\"}",
+    )
+}
+
+/// The vendor's samples for ticket and results; the import by the script.
+fn samples(import: impl Fn(usize) -> Vec<u8> + Send + Sync + 'static) -> impl Fn(&Seen, usize) -> Vec<u8> {
+    move |seen, n| match seen.target.as_str() {
+        "/v2/tickets/654321" => answer(200, &[], TICKET),
+        "/v2/async-results/987654" => answer(200, &[], RESULTS),
+        target if target.starts_with("/v2/target-lists/") => import(n),
+        _ => answer(200, &[], ""),
+    }
+}
+
+fn uri(text: &str) -> Value {
+    json!({ "uri": text })
+}
+
+#[tokio::test]
+async fn the_request_is_that_of_the_documents() {
+    let vendor = Vendor::start(samples(|_| accepted())).await;
+    let more = json!({"error_threshold": 100, "import_type": "replace", "headers": false, "separator": ",",
+        "response_uri": "http://callers.domain.com/a path?x=y&z", "response_ref": "ref/1"});
+    let scene = Scene::new(&vendor.url(), uri("http://my.host.com/path/file.txt"), more);
+    scene.deliver().await.unwrap();
+    let posts = vendor.of("POST", "/");
+    assert_eq!(posts.len(), 1);
+    assert_eq!(
+        posts[0].target,
+        format!("{IMPORT}?responseUri=http%3A%2F%2Fcallers.domain.com%2Fa%20path%3Fx%3Dy%26z&responseRef=ref%2F1")
+    );
+    let mut want: Value =
+        serde_json::from_slice(include_bytes!("../../src/platform/yesmail/golden/request.json")).unwrap();
+    // this map has two columns
+    want["source"]["mappings"].as_array_mut().unwrap().pop();
+    assert_eq!(String::from_utf8(posts[0].body.clone()).unwrap(), want.to_string());
+    assert_eq!(posts[0].header("content-type"), Some("application/json"));
+    for seen in vendor.seen() {
+        assert_eq!(seen.header("api-user"), Some("user-canary"), "{}", seen.target);
+        assert_eq!(seen.header("api-key"), Some("key-canary"), "{}", seen.target);
+    }
+}
+
+#[tokio::test]
+async fn thresholds_go_out_as_numbers_or_quoted_shares_and_always() {
+    for (written, sent) in [(json!(null), json!(0)), (json!(7), json!(7)), (json!("12"), json!(12)), (json!("5 %"), json!("5%"))]
+    {
+        let vendor = Vendor::start(samples(|_| accepted())).await;
+        let scene = Scene::new(&vendor.url(), uri("http://h/f"), json!({ "error_threshold": written }));
+        scene.deliver().await.unwrap();
+        let body = vendor.of("POST", "/")[0].json();
+        assert_eq!(body["errorThreshold"], sent);
+        assert_eq!(body["source"]["headers"], json!(true));
+        assert_eq!(body["source"]["mappings"], json!([{"id": "id"}, {"firstname": "firstname"}]));
+        assert_eq!(body["source"]["separator"], json!(","));
+        assert_eq!(body["importType"], json!("update"));
+    }
+}
+
+#[test]
+fn what_cannot_be_is_said_before_anything_is_sent() {
+    let refused = |destination: Value| {
+        let mut map = json!({"list": "l", "api_user": "u", "api_key": "key-canary"}).as_object().unwrap().clone();
+        map.extend(destination.as_object().unwrap().clone());
+        let error = build(&map, &Literal).err().unwrap_or_else(|| panic!("taken: {destination}"));
+        assert_eq!(error.kind(), Kind::Usage, "{destination}");
+        assert!(!error.to_string().contains("canary"), "{error}");
+        error.to_string()
+    };
+    for threshold in [json!("0%"), json!("100%"), json!("-1%"), json!("five"), json!(-1), json!(1.5), json!([])] {
+        refused(json!({"host": {"uri": "http://h/f"}, "error_threshold": threshold}));
+    }
+    let wants_one = refused(json!({"host": {}}));
+    assert!(wants_one.contains("exactly one"), "{wants_one}");
+    refused(json!({"host": {"uri": "http://h/f", "serve": {"listen": "127.0.0.1:0"}}}));
+    refused(json!({"host": {"uri": "sftp://u:canary@h/f"}}));
+    refused(json!({"host": {"put": {"url": "canary", "fetch_url": "http://h/f"}}}));
+    refused(json!({"host": {"ftp": {"url": "http://h/canary"}}}));
+    refused(json!({"host": {"serve": {"listen": "everywhere"}}}));
+    refused(json!({"host": {"serve": {"listen": "0.0.0.0:0"}}}));
+    refused(json!({"host": {"serve": {"listen": "127.0.0.1:0", "public_url": "http://etl.example.com"}}}));
+    refused(json!({"host": {"serve": {"listen": "127.0.0.1:0", "tls_cert": "c.pem"}}}));
+    let near = refused(json!({"host": {"serve": {"listen": "127.0.0.1:0", "publicurl": "auto"}}}));
+    assert!(near.contains("publicurl"), "{near}");
+
+    let map = json!({"list": "l", "api_user": {"env": "U"}, "api_key": {"env": "K"},
+        "host": {"put": {"url": {"env": "P"}, "fetch_url": "http://h/f"}}});
+    let platform = build(map.as_object().unwrap(), &NoSecrets).unwrap();
+    let shape = |map: Value| platform.shape(&MapSpec(map.as_object().unwrap().clone())).err().map(|e| e.kind());
+    assert_eq!(shape(json!({"firstname": "first"})), Some(Kind::Usage), "id is required");
+    assert_eq!(shape(json!({"firstname": "first", "id": "email"})), None, "id may stand anywhere");
+    assert_eq!(shape(json!({"id": "email", "a\nb": "x"})), Some(Kind::Usage));
+}
+
+#[tokio::test]
+async fn a_put_list_is_imported_and_its_failed_rows_are_told() {
+    let storage = Vendor::start(|_, _| answer(200, &[("ETag", "\"x\"")], "")).await;
+    let vendor = Vendor::start(samples(|_| accepted())).await;
+    let put = format!("{}/lists/list.csv?X-Amz-Signature=sig-canary%2F1", storage.url());
+    let host = json!({"put": {"url": put, "fetch_url": "https://u:fetch-canary@cdn.example/list.csv"}});
+    let scene = Scene::new(&vendor.url(), host, json!({}));
+    let verdict = scene.deliver().await.unwrap();
+    assert_eq!(verdict.outcome, Outcome::Partial);
+    assert_eq!(verdict.result["ticket"], json!("654321"));
+    assert_eq!(verdict.result["counts"], json!({"completed": 1238, "failed": 1, "ignored": 1, "total": 1240, "requested": 1240}));
+    let want = [
+        RowFault { at: FaultAt::Index(1), message: "Invalid email address.".to_owned() },
+        RowFault { at: FaultAt::Index(4), message: "ignored".to_owned() },
+    ];
+    assert_eq!(scene.faults(), want);
+
+    let puts = storage.seen();
+    assert_eq!(puts.len(), 1);
+    assert_eq!((puts[0].method.as_str(), puts[0].complete), ("PUT", true));
+    assert_eq!(puts[0].target, "/lists/list.csv?X-Amz-Signature=sig-canary%2F1");
+    assert_eq!(String::from_utf8(puts[0].body.clone()).unwrap(), CONVERTED);
+    for name in ["api-user", "api-key", "content-type", "transfer-encoding", "authorization"] {
+        assert_eq!(puts[0].header(name), None, "{name}");
+    }
+    let request = vendor.of("POST", "/")[0].json();
+    assert_eq!(request["source"]["uri"], json!("https://u:fetch-canary@cdn.example/list.csv"));
+    assert_eq!(request["source"]["separator"], json!("\t"), "chosen by pass one");
+    let part = &scene.journal.parts().unwrap()[0];
+    assert_eq!((part.accepted, part.records, part.remote_id.as_deref()), (true, 3, Some("654321")));
+}
+
+#[tokio::test]
+async fn j19_a_ticket_is_asked_through_all_its_words() {
+    let vendor = Vendor::start(|seen, n| match seen.target.as_str() {
+        "/v2/tickets/654321" => match n {
+            0 => answer(200, &[], "{\"id\":\"654321\",\"state\":\"retrying\"}"),
+            1 => answer(200, &[], "not json at all"),
+            2 => answer(200, &[], "{\"state\":\"reticulating\"}"),
+            _ => answer(200, &[], TICKET),
+        },
+        "/v2/async-results/987654" => match n {
+            // cut inside the failed list: what was told is told again, not twice
+            0 => answer(200, &[], RESULTS)[..RESULTS.len() - 20].to_vec(),
+            1 => answer(200, &[], &RESULTS[..RESULTS.len() - 20]),
+            _ => answer(200, &[], RESULTS),
+        },
+        _ => accepted(),
+    })
+    .await;
+    let scene = Scene::new(&vendor.url(), uri("http://h/f"), json!({}));
+    let verdict = scene.deliver().await.unwrap();
+    assert_eq!(verdict.outcome, Outcome::Partial);
+    assert_eq!(scene.faults().len(), 2);
+    assert_eq!(vendor.of("GET", "/v2/tickets/").len(), 4);
+    assert_eq!(vendor.of("POST", "/").len(), 1);
+}
+
+#[tokio::test]
+async fn j19_no_failed_row_is_done_a_failed_ticket_leaves_the_list_unknown() {
+    let run = |ticket: &'static str, results: &'static str| async move {
+        let vendor = Vendor::start(move |seen, _| match seen.target.as_str() {
+            "/v2/tickets/7" => answer(200, &[], ticket),
+            "/v2/async-results/8" => answer(200, &[], results),
+            _ => answer(202, &[], "{\"id\": 7}"),
+        })
+        .await;
+        let scene = Scene::new(&vendor.url(), uri("http://h:1/f?sig=query-canary"), json!({}));
+        (scene.deliver().await, scene)
+    };
+    let located = r#"{"state":"completed","response":{"location":"/v2/async-results/8"}}"#;
+    let (verdict, scene) = run(located, r#"{"counts":{"completed":"3","failed":"0","ignored":1},"ignored":[{"index":2}]}"#).await;
+    let verdict = verdict.unwrap();
+    assert_eq!(verdict.outcome, Outcome::Done);
+    assert_eq!(verdict.result["counts"]["completed"], json!(3));
+    assert_eq!(scene.faults().len(), 1);
+    let (verdict, _) = run(located, r#"{"counts":{"failed":"2"}}"#).await;
+    assert_eq!(verdict.unwrap().outcome, Outcome::Partial, "counted, though not listed");
+    let (verdict, scene) =
+        run(r#"{"state":"Failed","message":"cannot fetch http://h:1/f?sig=query-canary"}"#, "").await;
+    let verdict = verdict.unwrap();
+    assert_eq!(verdict.outcome, Outcome::Failed);
+    assert!(!verdict.result.to_string().contains("canary"), "{}", verdict.result);
+    assert!(scene.journal.notes().unwrap().iter().any(|note| note.contains("state of the list is unknown")));
+}
+
+#[tokio::test]
+async fn the_import_is_asked_for_once_or_the_run_says_that_it_does_not_know() {
+    // (answers in turn, how many calls may be made, what comes of it)
+    let cases: Vec<(Vec<Vec<u8>>, usize, Option<Kind>)> = vec![
+        (vec![Vec::new()], 1, Some(Kind::InDoubt)),
+        (vec![accepted()[..20].to_vec()], 1, Some(Kind::InDoubt)),
+        (vec![answer(500, &[], "")], 1, Some(Kind::InDoubt)),
+        (vec![answer(502, &[], "")], 1, Some(Kind::InDoubt)),
+        (vec![answer(202, &[], "thank you")], 1, Some(Kind::InDoubt)),
+        (vec![answer(400, &[], "key-canary is bad")], 1, Some(Kind::Refused)),
+        (vec![answer(404, &[], "no such list")], 1, Some(Kind::Refused)),
+        (vec![answer(401, &[], "")], 1, Some(Kind::Credentials)),
+        (vec![answer(403, &[], "")], 1, Some(Kind::Credentials)),
+        (vec![answer(307, &[("Location", "http://127.0.0.1:1/")], "")], 1, Some(Kind::Refused)),
+        (vec![answer(503, &[], ""), answer(429, &[("Retry-After", "1")], ""), accepted()], 3, None),
+    ];
+    for (answers, calls, kind) in cases {
+        let shown = String::from_utf8_lossy(&answers[0]).into_owned();
+        let vendor = Vendor::start(samples(move |n| answers[n.min(answers.len() - 1)].clone())).await;
+        let scene = Scene::new(&vendor.url(), uri("http://h/f"), json!({}));
+        let verdict = scene.deliver().await;
+        assert_eq!(verdict.as_ref().err().map(Error::kind), kind, "{shown}: {verdict:?}");
+        assert_eq!(vendor.of("POST", "/").len(), calls, "{shown}");
+        if kind == Some(Kind::InDoubt) {
+            // the same run again: nothing is sent
+            assert_eq!(scene.deliver().await.unwrap_err().kind(), Kind::InDoubt);
+            assert_eq!(vendor.seen().len(), calls, "{shown}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_waiting_an_accepted_import_is_done() {
+    let vendor = Vendor::start(samples(|_| accepted())).await;
+    let mut scene = Scene::new(&vendor.url(), uri("http://h/f"), json!({}));
+    scene.policy.wait = Duration::ZERO;
+    let verdict = scene.deliver().await.unwrap();
+    assert_eq!((verdict.outcome, &verdict.result["state"]), (Outcome::Done, &json!("accepted")));
+    assert_eq!(vendor.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn x05_a_ticket_on_another_host_gets_no_credentials() {
+    let other = Vendor::start(|_, _| answer(200, &[], TICKET)).await;
+    let place = format!("{}/t/1", other.url());
+    let vendor = Vendor::start(move |seen, _| match seen.method.as_str() {
+        "POST" => answer(202, &[("Content-Location", &place)], ""),
+        _ => answer(200, &[], RESULTS),
+    })
+    .await;
+    let scene = Scene::new(&vendor.url(), uri("http://h/f"), json!({}));
+    scene.deliver().await.unwrap();
+    assert_eq!(other.seen().len(), 1);
+    assert_eq!((other.seen()[0].header("api-key"), other.seen()[0].header("api-user")), (None, None));
+    assert_eq!(vendor.of("GET", "/v2/async-results/987654")[0].header("api-key"), Some("key-canary"));
+}
+
+#[tokio::test]
+async fn a_million_results_name_their_three_rows() {
+    let mut results = String::from("{\"counts\":{\"completed\":999997,\"failed\":3,\"total\":1000000},\"completed \":[");
+    for index in 0..999_997 {
+        results.push_str(&format!("{{\"index\":{index},\"time\":\"2014-03-03T17:33:22Z\"}},"));
+    }
+    results.pop();
+    results.push_str("],\"failed\":[");
+    for index in [0, 500_000, 999_999] {
+        results.push_str(&format!("{{\"index\":\"{index}\",\"error\":{{\"status\":400,\"message\":\"no {index}\"}}}},"));
+    }
+    results.pop();
+    results.push_str("]}");
+    let results = answer(200, &[], results);
+    let vendor = Vendor::start(move |seen, _| match seen.target.as_str() {
+        "/v2/tickets/654321" => answer(200, &[], TICKET),
+        "/v2/async-results/987654" => results.clone(),
+        _ => accepted(),
+    })
+    .await;
+    let scene = Scene::new(&vendor.url(), uri("http://h/f"), json!({}));
+    assert_eq!(scene.deliver().await.unwrap().outcome, Outcome::Partial);
+    let at: Vec<FaultAt> = scene.faults().into_iter().map(|fault| fault.at).collect();
+    assert_eq!(at, [FaultAt::Index(0), FaultAt::Index(500_000), FaultAt::Index(999_999)]);
+}
+
+/// `http://user:password@host:port/path`: host, path, the header that goes with it.
+fn taken_apart(uri: &str) -> (String, String, String) {
+    let rest = uri.strip_prefix("http://").unwrap();
+    let (user_info, rest) = rest.split_once('@').unwrap();
+    let (host, path) = rest.split_once('/').unwrap();
+    let token = base64::engine::general_purpose::STANDARD.encode(user_info);
+    (host.to_owned(), format!("/{path}"), format!("Authorization: Basic {token}"))
+}
+
+/// A vendor that shows each pull URI to `pull` before the ticket is final.
+async fn pulling<F, P>(pull: P) -> Vendor
+where
+    P: Fn(String) -> F + Send + Sync + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let uri: Arc<Mutex<String>> = Arc::default();
+    let pull = Arc::new(pull);
+    Vendor::start_async(move |seen, _| {
+        let (uri, pull) = (Arc::clone(&uri), Arc::clone(&pull));
+        Box::pin(async move {
+            match seen.target.as_str() {
+                "/v2/tickets/654321" => {
+                    let uri = uri.lock().unwrap().clone();
+                    pull(uri).await;
+                    answer(200, &[], TICKET)
+                }
+                "/v2/async-results/987654" => answer(200, &[], "{\"counts\":{\"failed\":0}}"),
+                _ => {
+                    *uri.lock().unwrap() = seen.json()["source"]["uri"].as_str().unwrap().to_owned();
+                    accepted()
+                }
+            }
+        })
+    })
+    .await
+}
+
+fn serving() -> Value {
+    json!({"serve": {"listen": "127.0.0.1:0"}})
+}
+
+#[tokio::test]
+async fn x10_the_pull_server_answers_as_the_rfc_says() {
+    let vendor = pulling(|uri| async move {
+        let (host, path, auth) = taken_apart(&uri);
+        let list = CONVERTED.as_bytes();
+        let length = list.len();
+        let (status, headers, body) = ask(&host, &format!("GET {path} HTTP/1.1\r\n{auth}")).await;
+        assert_eq!((status, body.as_slice()), (200, list));
+        let of = |headers: &[(String, String)], name: &str| {
+            headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
+        };
+        assert_eq!(of(&headers, "content-length"), Some(length.to_string()));
+        assert_eq!(of(&headers, "accept-ranges").as_deref(), Some("bytes"));
+        assert_eq!(of(&headers, "transfer-encoding"), None);
+        let etag = of(&headers, "etag").unwrap();
+        assert!(etag.starts_with('"'), "a strong tag: {etag}");
+
+        let nothing: &[u8] = b"";
+        // (request line, further headers, status, body, Content-Range); each with the right password
+        let table: Vec<(&str, String, u16, &[u8], Option<String>)> = vec![
+            ("HEAD", String::new(), 200, nothing, None),
+            ("GET", "Range: bytes=0-4".into(), 206, &list[..5], Some(format!("bytes 0-4/{length}"))),
+            ("GET", "Range: bytes=3-".into(), 206, &list[3..], Some(format!("bytes 3-{}/{length}", length - 1))),
+            ("GET", "Range: bytes=-4".into(), 206, &list[length - 4..], Some(format!("bytes {}-{}/{length}", length - 4, length - 1))),
+            ("GET", "Range: bytes=5-9999".into(), 206, &list[5..], Some(format!("bytes 5-{}/{length}", length - 1))),
+            ("GET", format!("Range: bytes={length}-"), 416, b"no such range\n", Some(format!("bytes */{length}"))),
+            ("GET", "Range: bytes=-0".into(), 416, b"no such range\n", Some(format!("bytes */{length}"))),
+            ("GET", "Range: bytes=4-2".into(), 200, list, None),
+            ("GET", "Range: bytes=0-1,3-4".into(), 200, list, None),
+            ("GET", "Range: lines=0-1".into(), 200, list, None),
+            ("HEAD", "Range: bytes=0-4".into(), 200, nothing, None),
+            ("GET", format!("If-None-Match: {etag}"), 304, nothing, None),
+            ("GET", format!("If-None-Match: W/{etag}"), 304, nothing, None),
+            ("GET", "If-None-Match: *".into(), 304, nothing, None),
+            ("GET", "If-None-Match: \"other\"".into(), 200, list, None),
+            ("GET", format!("If-Match: {etag}"), 200, list, None),
+            ("GET", "If-Match: \"other\"".into(), 412, nothing, None),
+            ("GET", format!("Range: bytes=1-1\r\nIf-Range: {etag}"), 206, &list[1..2], Some(format!("bytes 1-1/{length}"))),
+            ("GET", "Range: bytes=1-1\r\nIf-Range: \"other\"".into(), 200, list, None),
+            ("GET", "Range: bytes=1-1\r\nIf-Range: Sat, 21 Nov 2026 01:00:00 GMT".into(), 200, list, None),
+            ("POST", "Content-Length: 0".into(), 405, b"GET and HEAD only\n", None),
+            ("DELETE", String::new(), 405, b"GET and HEAD only\n", None),
+        ];
+        for (method, more, want, want_body, want_range) in table {
+            let more = if more.is_empty() { more } else { format!("\r\n{more}") };
+            let (status, headers, body) = ask(&host, &format!("{method} {path} HTTP/1.1\r\n{auth}{more}")).await;
+            assert_eq!(status, want, "{method} {more}");
+            assert_eq!(body, want_body, "{method} {more}");
+            assert_eq!(of(&headers, "content-range"), want_range, "{method} {more}");
+            if method == "HEAD" {
+                assert_eq!(of(&headers, "content-length"), Some(length.to_string()));
+            }
+        }
+        // whoever has not both path and password
+        let mut strangers = Vec::new();
+        for target in ["/", "/list.csv", &path[..path.len() - 1], "/../etc/passwd", &path.to_uppercase(), &format!("{path}/")] {
+            let (status, mut headers, body) = ask(&host, &format!("GET {target} HTTP/1.1\r\n{auth}")).await;
+            headers.retain(|(name, _)| name != "date");
+            strangers.push((status, headers, body));
+        }
+        assert!(strangers.iter().all(|stranger| stranger.0 == 404 && *stranger == strangers[0]), "{strangers:?}");
+        for auth in ["", "\r\nAuthorization: Basic eDp5", "\r\nAuthorization: Bearer x", "\r\nAuthorization: Basic"] {
+            let (status, headers, body) = ask(&host, &format!("GET {path} HTTP/1.1{auth}")).await;
+            assert_eq!((status, body.as_slice()), (401, b"user and password please\n".as_slice()));
+            assert!(of(&headers, "www-authenticate").unwrap().starts_with("Basic"));
+        }
+    })
+    .await;
+    let scene = Scene::new(&vendor.url(), serving(), json!({}));
+    let verdict = scene.deliver().await.unwrap();
+    assert_eq!(verdict.outcome, Outcome::Done);
+    let uri = vendor.of("POST", "/")[0].json()["source"]["uri"].as_str().unwrap().to_owned();
+    let (host, path, _) = taken_apart(&uri);
+    assert!(path.split('/').nth(1).unwrap().len() == 32 && path.split('/').nth(1).unwrap().bytes().all(|b| b.is_ascii_hexdigit()));
+    assert!(tokio::net::TcpStream::connect(&host).await.is_err(), "it is closed with the ticket");
+}
+
+#[tokio::test]
+async fn x11_a_pull_that_breaks_off_can_be_repeated_and_slow_clients_hold_nobody_up() {
+    let people = format!("email,first\n{}", "someone@example.test,Some One\n".repeat(40_000));
+    let vendor = pulling(|uri| async move {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let (host, path, auth) = taken_apart(&uri);
+        let mut idle = Vec::new();
+        for _ in 0..8 {
+            let mut stream = tokio::net::TcpStream::connect(&host).await.unwrap();
+            stream.write_all(b"GET / HT").await.unwrap();
+            idle.push(stream);
+        }
+        for _ in 0..3 {
+            let mut stream = tokio::net::TcpStream::connect(&host).await.unwrap();
+            stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: h\r\n{auth}\r\n\r\n").as_bytes()).await.unwrap();
+            let mut some = [0; 1000];
+            stream.read_exact(&mut some).await.unwrap();
+        }
+        let (_, headers, body) = ask(&host, &format!("GET {path} HTTP/1.1\r\n{auth}")).await;
+        let length: usize = headers.iter().find(|(name, _)| name == "content-length").unwrap().1.parse().unwrap();
+        assert_eq!(body.len(), length);
+        let (status, _, tail) = ask(&host, &format!("GET {path} HTTP/1.1\r\n{auth}\r\nRange: bytes=500000-")).await;
+        assert_eq!((status, tail.as_slice()), (206, &body[500_000..]));
+    })
+    .await;
+    let scene = Scene::of(&vendor.url(), serving(), json!({}), &people);
+    assert_eq!(scene.deliver().await.unwrap().outcome, Outcome::Done);
+}
+
+#[tokio::test]
+async fn a_resumed_run_serves_the_same_address_again() {
+    let uris: Arc<Mutex<Vec<String>>> = Arc::default();
+    let told = Arc::clone(&uris);
+    let vendor = pulling(move |uri| {
+        let told = Arc::clone(&told);
+        async move {
+            let (host, path, auth) = taken_apart(&uri);
+            let (status, _, body) = ask(&host, &format!("GET {path} HTTP/1.1\r\n{auth}")).await;
+            assert_eq!((status, body.as_slice()), (200, CONVERTED.as_bytes()));
+            told.lock().unwrap().push(uri);
+            if told.lock().unwrap().len() == 1 {
+                // the first run is killed while it waits
+                std::future::pending::<()>().await;
+            }
+        }
+    })
+    .await;
+    let scene = Scene::new(&vendor.url(), serving(), json!({}));
+    let pulled = async {
+        while uris.lock().unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::select! {
+        verdict = scene.deliver() => panic!("ended: {verdict:?}"),
+        () = pulled => {}
+    }
+    assert_eq!(scene.deliver().await.unwrap().outcome, Outcome::Done);
+    let uris = uris.lock().unwrap();
+    assert_eq!(uris.len(), 2);
+    assert_eq!(uris[0], uris[1]);
+    assert_eq!(vendor.of("POST", "/").len(), 1, "the import is not asked for again");
+}
+
+#[tokio::test]
+async fn a_source_that_changes_while_it_is_served_ends_the_run_and_never_leaves_whole() {
+    let source: Arc<Mutex<PathBuf>> = Arc::default();
+    let path_of = Arc::clone(&source);
+    let vendor = pulling(move |uri| {
+        let file = path_of.lock().unwrap().clone();
+        async move {
+            std::fs::write(&file, PEOPLE.replace("Cy", "Di")).unwrap();
+            let (host, path, auth) = taken_apart(&uri);
+            let (_, _, body) = ask(&host, &format!("GET {path} HTTP/1.1\r\n{auth}")).await;
+            assert!(body.len() < CONVERTED.len(), "a whole list left: {body:?}");
+            std::future::pending::<()>().await;
+        }
+    })
+    .await;
+    let scene = Scene::new(&vendor.url(), serving(), json!({}));
+    *source.lock().unwrap() = scene.source.clone();
+    let error = scene.deliver().await.unwrap_err();
+    assert_eq!(error.kind(), Kind::SourceChanged, "{error}");
+}
+
+#[tokio::test]
+async fn serving_needs_a_wait_and_a_free_port() {
+    let vendor = Vendor::start(samples(|_| accepted())).await;
+    let mut scene = Scene::new(&vendor.url(), serving(), json!({}));
+    assert_eq!(scene.platform.needs_wait(), Some("destination.host.serve"));
+    scene.policy.wait = Duration::ZERO;
+    assert_eq!(scene.deliver().await.unwrap_err().kind(), Kind::Usage);
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host = json!({"serve": {"listen": taken.local_addr().unwrap().to_string()}});
+    let scene = Scene::new(&vendor.url(), host, json!({}));
+    assert_eq!(scene.deliver().await.unwrap_err().kind(), Kind::Local);
+    assert!(vendor.seen().is_empty(), "nothing was asked for");
+}
