@@ -1,11 +1,9 @@
 //! The integration tests, one binary.
 
-#[cfg(feature = "jobs")]
-mod clevertap;
-#[cfg(feature = "jobs")]
-mod schema;
 #[cfg(feature = "upload")]
 mod apsis;
+#[cfg(feature = "jobs")]
+mod clevertap;
 #[cfg(feature = "jobs")]
 mod schema;
 #[cfg(feature = "upload")]

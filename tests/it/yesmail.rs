@@ -172,7 +172,8 @@ async fn the_request_is_that_of_the_documents() {
 
 #[tokio::test]
 async fn thresholds_go_out_as_numbers_or_quoted_shares_and_always() {
-    for (written, sent) in [(json!(null), json!(0)), (json!(7), json!(7)), (json!("12"), json!(12)), (json!("5 %"), json!("5%"))]
+    for (written, sent) in
+        [(json!(null), json!(0)), (json!(7), json!(7)), (json!("12"), json!(12)), (json!("5 %"), json!("5%"))]
     {
         let vendor = Vendor::start(samples(|_| accepted())).await;
         let scene = Scene::new(&vendor.url(), uri("http://h/f"), json!({ "error_threshold": written }));
@@ -231,7 +232,10 @@ async fn a_put_list_is_imported_and_its_failed_rows_are_told() {
     let verdict = scene.deliver().await.unwrap();
     assert_eq!(verdict.outcome, Outcome::Partial);
     assert_eq!(verdict.result["ticket"], json!("654321"));
-    assert_eq!(verdict.result["counts"], json!({"completed": 1238, "failed": 1, "ignored": 1, "total": 1240, "requested": 1240}));
+    assert_eq!(
+        verdict.result["counts"],
+        json!({"completed": 1238, "failed": 1, "ignored": 1, "total": 1240, "requested": 1240})
+    );
     let want = [
         RowFault { at: FaultAt::Index(1), message: "Invalid email address.".to_owned() },
         RowFault { at: FaultAt::Index(4), message: "ignored".to_owned() },
@@ -292,7 +296,8 @@ async fn j19_no_failed_row_is_done_a_failed_ticket_leaves_the_list_unknown() {
         (scene.deliver().await, scene)
     };
     let located = r#"{"state":"completed","response":{"location":"/v2/async-results/8"}}"#;
-    let (verdict, scene) = run(located, r#"{"counts":{"completed":"3","failed":"0","ignored":1},"ignored":[{"index":2}]}"#).await;
+    let (verdict, scene) =
+        run(located, r#"{"counts":{"completed":"3","failed":"0","ignored":1},"ignored":[{"index":2}]}"#).await;
     let verdict = verdict.unwrap();
     assert_eq!(verdict.outcome, Outcome::Done);
     assert_eq!(verdict.result["counts"]["completed"], json!(3));
@@ -366,14 +371,16 @@ async fn x05_a_ticket_on_another_host_gets_no_credentials() {
 
 #[tokio::test]
 async fn a_million_results_name_their_three_rows() {
-    let mut results = String::from("{\"counts\":{\"completed\":999997,\"failed\":3,\"total\":1000000},\"completed \":[");
+    let mut results =
+        String::from("{\"counts\":{\"completed\":999997,\"failed\":3,\"total\":1000000},\"completed \":[");
     for index in 0..999_997 {
         results.push_str(&format!("{{\"index\":{index},\"time\":\"2014-03-03T17:33:22Z\"}},"));
     }
     results.pop();
     results.push_str("],\"failed\":[");
     for index in [0, 500_000, 999_999] {
-        results.push_str(&format!("{{\"index\":\"{index}\",\"error\":{{\"status\":400,\"message\":\"no {index}\"}}}},"));
+        results
+            .push_str(&format!("{{\"index\":\"{index}\",\"error\":{{\"status\":400,\"message\":\"no {index}\"}}}},"));
     }
     results.pop();
     results.push_str("]}");
@@ -454,7 +461,13 @@ async fn x10_the_pull_server_answers_as_the_rfc_says() {
             ("HEAD", String::new(), 200, nothing, None),
             ("GET", "Range: bytes=0-4".into(), 206, &list[..5], Some(format!("bytes 0-4/{length}"))),
             ("GET", "Range: bytes=3-".into(), 206, &list[3..], Some(format!("bytes 3-{}/{length}", length - 1))),
-            ("GET", "Range: bytes=-4".into(), 206, &list[length - 4..], Some(format!("bytes {}-{}/{length}", length - 4, length - 1))),
+            (
+                "GET",
+                "Range: bytes=-4".into(),
+                206,
+                &list[length - 4..],
+                Some(format!("bytes {}-{}/{length}", length - 4, length - 1)),
+            ),
             ("GET", "Range: bytes=5-9999".into(), 206, &list[5..], Some(format!("bytes 5-{}/{length}", length - 1))),
             ("GET", format!("Range: bytes={length}-"), 416, b"no such range\n", Some(format!("bytes */{length}"))),
             ("GET", "Range: bytes=-0".into(), 416, b"no such range\n", Some(format!("bytes */{length}"))),
@@ -468,7 +481,13 @@ async fn x10_the_pull_server_answers_as_the_rfc_says() {
             ("GET", "If-None-Match: \"other\"".into(), 200, list, None),
             ("GET", format!("If-Match: {etag}"), 200, list, None),
             ("GET", "If-Match: \"other\"".into(), 412, nothing, None),
-            ("GET", format!("Range: bytes=1-1\r\nIf-Range: {etag}"), 206, &list[1..2], Some(format!("bytes 1-1/{length}"))),
+            (
+                "GET",
+                format!("Range: bytes=1-1\r\nIf-Range: {etag}"),
+                206,
+                &list[1..2],
+                Some(format!("bytes 1-1/{length}")),
+            ),
             ("GET", "Range: bytes=1-1\r\nIf-Range: \"other\"".into(), 200, list, None),
             ("GET", "Range: bytes=1-1\r\nIf-Range: Sat, 21 Nov 2026 01:00:00 GMT".into(), 200, list, None),
             ("POST", "Content-Length: 0".into(), 405, b"GET and HEAD only\n", None),
@@ -486,7 +505,9 @@ async fn x10_the_pull_server_answers_as_the_rfc_says() {
         }
         // whoever has not both path and password
         let mut strangers = Vec::new();
-        for target in ["/", "/list.csv", &path[..path.len() - 1], "/../etc/passwd", &path.to_uppercase(), &format!("{path}/")] {
+        for target in
+            ["/", "/list.csv", &path[..path.len() - 1], "/../etc/passwd", &path.to_uppercase(), &format!("{path}/")]
+        {
             let (status, mut headers, body) = ask(&host, &format!("GET {target} HTTP/1.1\r\n{auth}")).await;
             headers.retain(|(name, _)| name != "date");
             strangers.push((status, headers, body));
@@ -504,7 +525,10 @@ async fn x10_the_pull_server_answers_as_the_rfc_says() {
     assert_eq!(verdict.outcome, Outcome::Done);
     let uri = vendor.of("POST", "/")[0].json()["source"]["uri"].as_str().unwrap().to_owned();
     let (host, path, _) = taken_apart(&uri);
-    assert!(path.split('/').nth(1).unwrap().len() == 32 && path.split('/').nth(1).unwrap().bytes().all(|b| b.is_ascii_hexdigit()));
+    assert!(
+        path.split('/').nth(1).unwrap().len() == 32
+            && path.split('/').nth(1).unwrap().bytes().all(|b| b.is_ascii_hexdigit())
+    );
     assert!(tokio::net::TcpStream::connect(&host).await.is_err(), "it is closed with the ticket");
 }
 
@@ -575,14 +599,15 @@ async fn a_resumed_run_serves_the_same_address_again() {
 #[tokio::test]
 async fn a_source_that_changes_while_it_is_served_ends_the_run_and_never_leaves_whole() {
     let source: Arc<Mutex<PathBuf>> = Arc::default();
-    let path_of = Arc::clone(&source);
+    let got: Arc<Mutex<Option<Vec<u8>>>> = Arc::default();
+    let (path_of, told) = (Arc::clone(&source), Arc::clone(&got));
     let vendor = pulling(move |uri| {
-        let file = path_of.lock().unwrap().clone();
+        let (file, told) = (path_of.lock().unwrap().clone(), Arc::clone(&told));
         async move {
             std::fs::write(&file, PEOPLE.replace("Cy", "Di")).unwrap();
             let (host, path, auth) = taken_apart(&uri);
             let (_, _, body) = ask(&host, &format!("GET {path} HTTP/1.1\r\n{auth}")).await;
-            assert!(body.len() < CONVERTED.len(), "a whole list left: {body:?}");
+            *told.lock().unwrap() = Some(body);
             std::future::pending::<()>().await;
         }
     })
@@ -591,6 +616,13 @@ async fn a_source_that_changes_while_it_is_served_ends_the_run_and_never_leaves_
     *source.lock().unwrap() = scene.source.clone();
     let error = scene.deliver().await.unwrap_err();
     assert_eq!(error.kind(), Kind::SourceChanged, "{error}");
+    let mut tries = 0;
+    while got.lock().unwrap().is_none() && tries < 500 {
+        tries += 1;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let body = got.lock().unwrap().clone().expect("the client hears of the end");
+    assert!(body.len() < CONVERTED.len(), "a whole list left: {body:?}");
 }
 
 #[tokio::test]
