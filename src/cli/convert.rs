@@ -55,7 +55,8 @@ impl Write for Stdout {
 pub(crate) struct Replaced {
     pub(crate) out: BufWriter<File>,
     path: PathBuf,
-    temporary: PathBuf,
+    /// None: written in place, since it is a device or a pipe.
+    temporary: Option<PathBuf>,
     done: bool,
 }
 
@@ -70,8 +71,15 @@ impl Replaced {
         if std::fs::metadata(path).is_ok_and(|meta| meta.is_dir()) {
             return Err(Error::new(Kind::Local, format!("{} is a directory", path.display())));
         }
-        let file = OpenOptions::new().write(true).create_new(true).open(&temporary).map_err(failed)?;
-        let out = BufWriter::with_capacity(64 << 10, file);
+        // a device or a pipe is written to: renaming over /dev/null would put a file in its place
+        let in_place = std::fs::metadata(path).is_ok_and(|meta| !meta.is_file());
+        let mut options = OpenOptions::new();
+        let (opened, temporary) = if in_place {
+            (options.write(true).open(path), None)
+        } else {
+            (options.write(true).create_new(true).open(&temporary), Some(temporary))
+        };
+        let out = BufWriter::with_capacity(64 << 10, opened.map_err(failed)?);
         Ok(Replaced { out, path: path.to_owned(), temporary, done: false })
     }
 
@@ -85,8 +93,11 @@ impl Replaced {
     /// Everything is on the disk before the name changes.
     pub(crate) fn finish(&mut self) -> Result<()> {
         let placed = self.out.flush().and_then(|()| {
+            self.done = true;
+            let Some(temporary) = &self.temporary else { return Ok(()) };
+            self.done = false;
             self.out.get_ref().sync_all()?;
-            std::fs::rename(&self.temporary, &self.path)?;
+            std::fs::rename(temporary, &self.path)?;
             self.done = true;
             // The rename itself lasts only once the directory is synced; where that cannot be, the file is there anyway.
             let dir = self.path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -99,8 +110,10 @@ impl Replaced {
 
 impl Drop for Replaced {
     fn drop(&mut self) {
-        if !self.done {
-            let _ = std::fs::remove_file(&self.temporary);
+        if let Some(temporary) = &self.temporary
+            && !self.done
+        {
+            let _ = std::fs::remove_file(temporary);
         }
     }
 }

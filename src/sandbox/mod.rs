@@ -1,1 +1,167 @@
-//! The platforms' own rules played on loopback, faults on demand. Shares no code with the client.
+//! The platforms' own rules played on loopback, faults on demand. Shares no code with the client, so that a fault of
+//! the client shows.
+//!
+//! One address serves all platforms, told apart by their paths. Bodies are judged as they come and never kept.
+
+mod clevertap;
+mod digest;
+mod faults;
+mod http;
+mod ledger;
+mod localytics;
+mod mediarithmics;
+mod multipart;
+mod rows;
+mod s3;
+
+pub use faults::Fault;
+pub use ledger::Entry;
+
+use http::{Answer, Received};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Method, Request};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// How a sandbox behaves.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Options {
+    /// What goes wrong.
+    pub faults: Vec<Fault>,
+    /// The window of the hourly quota; default one hour.
+    pub quota_window: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { faults: Vec::new(), quota_window: Duration::from_secs(3600) }
+    }
+}
+
+/// A running sandbox; stops when dropped.
+pub struct Sandbox {
+    address: SocketAddr,
+    state: Arc<State>,
+    task: JoinHandle<()>,
+}
+
+/// What all connections share.
+pub(crate) struct State {
+    /// `http://host:port`.
+    base: String,
+    ledger: ledger::Ledger,
+    faults: faults::Faults,
+    clevertap: clevertap::CleverTap,
+    localytics: localytics::Localytics,
+    mediarithmics: mediarithmics::Mediarithmics,
+}
+
+impl Sandbox {
+    /// Listens on `listen` (port 0: any free one) within the runtime of the caller.
+    ///
+    /// # Errors
+    /// The address cannot be had.
+    pub async fn start(listen: SocketAddr, options: Options) -> io::Result<Sandbox> {
+        let listener = TcpListener::bind(listen).await?;
+        let address = listener.local_addr()?;
+        let base = format!("http://{address}");
+        let state = Arc::new(State {
+            ledger: ledger::Ledger::default(),
+            faults: faults::Faults::new(options.faults),
+            clevertap: clevertap::CleverTap::default(),
+            localytics: localytics::Localytics::new(options.quota_window),
+            mediarithmics: mediarithmics::Mediarithmics::default(),
+            base,
+        });
+        let task = tokio::spawn(accept(listener, state.clone()));
+        Ok(Sandbox { address, state, task })
+    }
+
+    /// `http://host:port`, for `base_url`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.state.base.clone()
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What it has received so far, oldest first.
+    #[must_use]
+    pub fn ledger(&self) -> Vec<Entry> {
+        self.state.ledger.all()
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn accept(listener: TcpListener, state: Arc<State>) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            continue;
+        };
+        let _ = stream.set_nodelay(true);
+        let state = state.clone();
+        tokio::spawn(async move {
+            let service = service_fn(move |request| serve(state.clone(), request));
+            // a client that hangs up is its own affair
+            let _ = hyper::server::conn::http1::Builder::new()
+                .max_buf_size(512 << 10)
+                .serve_connection(hyper_util::rt::TokioIo::new(stream), service)
+                .await;
+        });
+    }
+}
+
+async fn serve(state: Arc<State>, request: Request<Incoming>) -> io::Result<hyper::Response<http::Body>> {
+    let (head, body) = request.into_parts();
+    let path = head.uri.path().to_owned();
+    if head.method == Method::GET && path == "/_ledger" {
+        return Ok(Answer::json(200, &serde_json::json!(state.ledger.all())).into_response());
+    }
+    if head.method == Method::GET && path == "/_state" {
+        let objects = serde_json::json!({
+            "clevertap": state.clevertap.state(),
+            "localytics": state.localytics.state(),
+            "mediarithmics": state.mediarithmics.state(),
+        });
+        return Ok(Answer::json(200, &objects).into_response());
+    }
+    let platform = match path.as_str() {
+        "/get_custom_list_segment_url" | "/upload_custom_list_segment_completed" => "clevertap",
+        _ if path.starts_with("/_s3/") => "s3",
+        _ if path.starts_with("/v1/imports/") || path.starts_with("/_errors/") => "localytics",
+        _ if path.starts_with("/v1/datamarts/") || path.starts_with("/v1/data_file/") => "mediarithmics",
+        _ => "unknown",
+    };
+    let entry = state.ledger.begin(platform, head.method.as_str(), &path, http::declared(&head));
+    let mut received = Received::new(body, entry, &state.ledger);
+    let answer = match platform {
+        "clevertap" => state.clevertap.serve(&state, &head, &mut received).await,
+        "s3" => s3::serve(&state, &head, &mut received).await,
+        "localytics" => state.localytics.serve(&state, &head, &mut received).await,
+        "mediarithmics" => state.mediarithmics.serve(&state, &head, &mut received).await,
+        _ => Ok(Answer::json(404, &serde_json::json!({"error": "the sandbox knows no such path"}))),
+    };
+    let status = answer.as_ref().map_or(0, |answer| answer.status);
+    received.finish(status);
+    // an error ends the connection without an answer
+    answer.map(Answer::into_response)
+}
+
+#[cfg(test)]
+mod tests;

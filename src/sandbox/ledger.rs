@@ -1,0 +1,63 @@
+//! What was received, for whoever wants to compare: `GET /_ledger`.
+
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// One request.
+#[derive(Clone, Debug, Default, Serialize)]
+#[non_exhaustive]
+pub struct Entry {
+    /// From 0, in order of arrival.
+    pub seq: usize,
+    /// Who plays.
+    pub platform: &'static str,
+    /// The method.
+    pub method: String,
+    /// The path, without its query.
+    pub path: String,
+    /// What Content-Length said.
+    pub declared: Option<u64>,
+    /// Bytes of the body that came.
+    pub received: u64,
+    /// Of these bytes: `crc64nvme:` and 16 hex digits.
+    pub digest: String,
+    /// Whether the body came to its end.
+    pub complete: bool,
+    /// The status answered; 0: the connection was cut without one.
+    pub status: u16,
+    /// What else the platform noted: records, digest of the file part, …
+    pub notes: BTreeMap<String, serde_json::Value>,
+}
+
+/// More requests than that are not kept.
+const MOST: usize = 100_000;
+
+#[derive(Default)]
+pub(crate) struct Ledger(Mutex<Vec<Entry>>);
+
+impl Ledger {
+    pub(super) fn all(&self) -> Vec<Entry> {
+        self.lock().clone()
+    }
+
+    pub(super) fn begin(&self, platform: &'static str, method: &str, path: &str, declared: Option<u64>) -> usize {
+        let mut entries = self.lock();
+        let seq = entries.len();
+        if seq < MOST {
+            let (method, path) = (method.to_owned(), path.to_owned());
+            entries.push(Entry { seq, platform, method, path, declared, ..Entry::default() });
+        }
+        seq
+    }
+
+    pub(super) fn update(&self, seq: usize, change: impl FnOnce(&mut Entry)) {
+        if let Some(entry) = self.lock().get_mut(seq) {
+            change(entry);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,55 @@
+//! Bodies cut into lines as they come, a line at most in memory.
+
+/// The longest line that is taken.
+const MOST: usize = 64 << 20;
+
+/// Cuts a stream into lines.
+#[derive(Default)]
+pub(super) struct Lines {
+    rest: Vec<u8>,
+}
+
+impl Lines {
+    /// Calls `each` with every line that ends in or before `data`, its LF left out.
+    pub(super) fn feed(&mut self, data: &[u8], mut each: impl FnMut(&[u8])) {
+        let mut from = 0;
+        for at in memchr::memchr_iter(b'\n', data) {
+            if self.rest.is_empty() {
+                each(&data[from..at]);
+            } else {
+                self.rest.extend_from_slice(&data[from..at]);
+                each(&self.rest);
+                self.rest.clear();
+            }
+            from = at + 1;
+        }
+        if self.rest.len() < MOST {
+            self.rest.extend_from_slice(&data[from..]);
+        }
+    }
+
+    /// What stands behind the last LF: nothing, in a well-made file.
+    pub(super) fn rest(&self) -> &[u8] {
+        &self.rest
+    }
+}
+
+/// Lines judged and counted.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tally {
+    pub(super) lines: u64,
+    pub(super) bad: u64,
+    /// The first bad line: its index and what is wrong.
+    pub(super) first: Option<(u64, String)>,
+}
+
+impl Tally {
+    pub(super) fn take(&mut self, judged: Result<(), String>) {
+        if let Err(what) = judged {
+            self.bad += 1;
+            let at = self.lines;
+            self.first.get_or_insert_with(|| (at, what));
+        }
+        self.lines += 1;
+    }
+}

@@ -1,0 +1,137 @@
+use super::*;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// A raw client: sends bytes, reads to the end.
+async fn talk(address: SocketAddr, request: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request).await.unwrap();
+    let mut answer = Vec::new();
+    let _ = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut answer)).await;
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+async fn post(address: SocketAddr, path: &str, headers: &str, body: &str) -> String {
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    talk(address, head.as_bytes()).await
+}
+
+const KEYS: &str = "x-clevertap-account-id: a\r\nx-clevertap-passcode: p\r\n";
+
+async fn issue(sandbox: &Sandbox) -> String {
+    let answer = post(sandbox.address(), "/get_custom_list_segment_url", KEYS, "").await;
+    let body = answer.split("\r\n\r\n").nth(1).unwrap();
+    let value: serde_json::Value = serde_json::from_str(body).unwrap();
+    value["presignedS3URL"].as_str().unwrap().to_owned()
+}
+
+async fn put(sandbox: &Sandbox, url: &str, headers: &str, body: &str) -> String {
+    let address = sandbox.address();
+    let target = url.strip_prefix(&sandbox.url()).unwrap();
+    talk(
+        address,
+        format!("PUT {target} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{headers}\r\n{body}").as_bytes(),
+    )
+    .await
+}
+
+async fn start(faults: &[&str]) -> Sandbox {
+    let faults = faults.iter().map(|fault| Fault::parse(fault).unwrap()).collect();
+    Sandbox::start("127.0.0.1:0".parse().unwrap(), Options { faults, ..Options::default() }).await.unwrap()
+}
+
+#[tokio::test]
+async fn storage_refuses_what_s3_refuses() {
+    let sandbox = start(&[]).await;
+    let url = issue(&sandbox).await;
+    let good = "Type,Identity\ni,1\n";
+    let length = format!("content-length: {}\r\n", good.len());
+    let cases = [
+        (url.clone(), "transfer-encoding: chunked\r\n".to_owned(), "501", "NotImplemented"),
+        (url.clone(), String::new(), "411", "MissingContentLength"),
+        (url.replace("X-Amz-Expires=86400", "X-Amz-Expires=86401"), length.clone(), "403", "SignatureDoesNotMatch"),
+        (url.replace(".csv", ".cvs"), length.clone(), "403", "SignatureDoesNotMatch"),
+        (url.clone(), format!("x-amz-acl: public-read\r\n{length}"), "403", "AccessDenied"),
+        (url.clone(), "content-length: 5368709121\r\n".to_owned(), "400", "EntityTooLarge"),
+    ];
+    for (url, headers, status, code) in cases {
+        let answer = put(&sandbox, &url, &headers, "").await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")) && answer.contains(code), "{answer}");
+    }
+    let answer = put(&sandbox, &url, &length, good).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    // md5 of the object
+    assert!(answer.to_lowercase().contains("etag: \""), "{answer}");
+    let stored: Vec<_> = sandbox
+        .ledger()
+        .into_iter()
+        .filter(|entry| entry.platform == "s3" && entry.complete && entry.status == 200)
+        .collect();
+    assert_eq!(stored.len(), 1);
+    assert_eq!(stored[0].received, good.len() as u64);
+}
+
+#[tokio::test]
+async fn an_expired_url_is_refused() {
+    let sandbox = start(&["url-expired"]).await;
+    let url = issue(&sandbox).await;
+    let answer = put(&sandbox, &url, "content-length: 1\r\n", "x").await;
+    assert!(answer.starts_with("HTTP/1.1 403") && answer.contains("Request has expired"), "{answer}");
+}
+
+#[tokio::test]
+async fn completed_answers_as_the_document_says() {
+    let sandbox = start(&[]).await;
+    let address = sandbox.address();
+    let completed = |body: serde_json::Value| async move {
+        post(address, "/upload_custom_list_segment_completed", KEYS, &body.to_string()).await
+    };
+    let url = issue(&sandbox).await;
+    let wanted = |name: &str, url: &str| serde_json::json!({"name": name, "email": "a@b.example", "filename": "f.csv", "creator": "c", "url": url});
+    assert!(completed(wanted("one", &url)).await.contains("Invalid URL"));
+    put(&sandbox, &url, "content-length: 18\r\n", "Type,Identity\ni,1\n").await;
+    assert!(completed(serde_json::json!({"name": "one"})).await.contains("are mandatory"));
+    let mut bad = wanted("one", &url);
+    bad["email"] = "nobody".into();
+    assert!(completed(bad).await.contains("valid admin"));
+    assert!(completed(wanted("one", &url)).await.contains("\"Segment ID\":"));
+    assert!(completed(wanted("two", &url)).await.contains("previously used URL"));
+    let other = issue(&sandbox).await;
+    put(&sandbox, &other, "content-length: 18\r\n", "Type,Identity\ni,2\n").await;
+    assert!(completed(wanted("one", &other)).await.contains("duplicate_name"));
+    let mut again = wanted("one", &other);
+    again["replace"] = true.into();
+    assert!(completed(again).await.contains("\"status\":\"success\""));
+}
+
+#[tokio::test]
+async fn wrong_credentials_are_refused() {
+    let sandbox = start(&[]).await;
+    let answer = post(sandbox.address(), "/get_custom_list_segment_url", "", "").await;
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+}
+
+#[test]
+fn multipart_is_read_at_any_cut() {
+    let body = b"--XX\r\nContent-Disposition: form-data; name=\"org_id\"\r\n\r\n60\r\n--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f\"\r\nContent-Type: application/json\r\n\r\n{\"a\":1}\r\n\n--XX-\n\r\n--XX--\r\n";
+    for step in 1..body.len() {
+        let mut form = multipart::Multipart::new("multipart/form-data; boundary=XX").unwrap();
+        let mut file = Vec::new();
+        for piece in body.chunks(step) {
+            form.feed(piece, |bytes| file.extend_from_slice(bytes));
+        }
+        assert_eq!(form.end(), Ok(()), "in steps of {step}");
+        assert_eq!(form.field("org_id"), Some("60"));
+        assert_eq!(file, b"{\"a\":1}\r\n\n--XX-\n", "in steps of {step}");
+    }
+}
+
+#[test]
+fn a_fault_that_is_not_known_says_which_are() {
+    assert!(Fault::parse("put-504").unwrap_err().contains("put-503"));
+    assert!(Fault::parse("pending=x").is_err());
+    assert_eq!(Fault::parse("pending=3").unwrap(), Fault::parse("pending=3").unwrap());
+}
