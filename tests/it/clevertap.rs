@@ -1,135 +1,21 @@
 //! CleverTap jobs against a server that plays the vendor and its storage by a script.
 
+use crate::scripted::clevertap::{COMPLETED, GET, PUT, answer};
+use crate::scripted::{Does, Seen, Vendor};
 use listferry::job::{Env, Job, Report};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use std::sync::Arc;
 
-/// A request as the server saw it.
-#[derive(Clone, Debug)]
-struct Seen {
-    line: String,
-    head: String,
-    body: Vec<u8>,
+/// The well-behaved vendor, except where `script` has another answer (request, how manieth of its path).
+async fn vendor(script: impl Fn(&Seen, usize) -> Option<Does> + Send + Sync + 'static) -> Vendor {
+    let script =
+        move |seen: &Seen, nth: usize, base: &str| script(seen, nth).unwrap_or_else(|| answer(seen, nth, base));
+    Vendor::start(script, Arc::new(|_, _| true)).await
 }
 
-/// What the server does with a request.
-enum Does {
-    Answer(u16, String),
-    /// Closes without a word.
-    Close,
-}
-
-type Script = Arc<dyn Fn(&Seen, usize) -> Does + Send + Sync>;
-
-struct Vendor {
-    base: String,
-    seen: Arc<Mutex<Vec<Seen>>>,
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl Drop for Vendor {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-const GET: &str = "/get_custom_list_segment_url";
-const COMPLETED: &str = "/upload_custom_list_segment_completed";
-const SUCCESS: &str = r#"{"Segment ID": 1598345958, "status": "success"}"#;
-
-impl Vendor {
-    /// Plays the well-behaved vendor, except where `script` has another answer (request, how manieth of its path).
-    async fn new(script: impl Fn(&Seen, usize, &str) -> Option<Does> + Send + Sync + 'static) -> Vendor {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let base = format!("http://{}", listener.local_addr().unwrap());
-        let own = base.clone();
-        let script: Script = Arc::new(move |seen, nth| {
-            script(seen, nth, &own).unwrap_or_else(|| match seen.line.split(' ').nth(1).unwrap() {
-                GET => Does::Answer(200, url_answer(&own, nth)),
-                COMPLETED => Does::Answer(200, SUCCESS.to_owned()),
-                _ => Does::Answer(200, String::new()),
-            })
-        });
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let ledger = Arc::clone(&seen);
-        let task = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&script), Arc::clone(&ledger)));
-            }
-        });
-        Vendor { base, seen, task }
-    }
-
-    fn of(&self, path: &str) -> Vec<Seen> {
-        let all = self.seen.lock().unwrap();
-        all.iter().filter(|seen| seen.line.split(' ').nth(1).is_some_and(|at| at.starts_with(path))).cloned().collect()
-    }
-
-    /// Requests to URL, storage, completed.
-    fn counts(&self) -> (usize, usize, usize) {
-        (self.of(GET).len(), self.of("/bucket/").len(), self.of(COMPLETED).len())
-    }
-}
-
-fn url_answer(base: &str, nth: usize) -> String {
-    let url = format!("{base}/bucket/list-{nth}.csv?X-Amz-SignedHeaders=host&X-Amz-Signature=5167{nth}ec2e7");
-    format!(r#"{{"presignedS3URL": "{url}", "expiry": "7 May, 01:29 PM", "status": "success"}}"#)
-}
-
-async fn serve(mut stream: TcpStream, script: Script, ledger: Arc<Mutex<Vec<Seen>>>) {
-    let _ = stream.set_nodelay(true);
-    let mut bytes = Vec::new();
-    let mut buffer = [0; 16 * 1024];
-    loop {
-        let end = loop {
-            if let Some(at) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
-                break at + 4;
-            }
-            match stream.read(&mut buffer).await {
-                Ok(n) if n > 0 => bytes.extend_from_slice(&buffer[..n]),
-                _ => return,
-            }
-        };
-        let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
-        bytes.drain(..end);
-        let lower = head.to_ascii_lowercase();
-        let header = |name: &str| {
-            lower
-                .lines()
-                .find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(|value| value.trim().to_owned()))
-        };
-        let length: usize = header("content-length").map_or(0, |length| length.parse().unwrap());
-        if header("expect").is_some() {
-            stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.unwrap();
-        }
-        while bytes.len() < length {
-            match stream.read(&mut buffer).await {
-                Ok(n) if n > 0 => bytes.extend_from_slice(&buffer[..n]),
-                _ => return,
-            }
-        }
-        let body: Vec<u8> = bytes.drain(..length).collect();
-        let seen = Seen { line: head.lines().next().unwrap_or_default().to_owned(), head, body };
-        let path = seen.line.split(' ').nth(1).unwrap().to_owned();
-        let nth = {
-            let mut all = ledger.lock().unwrap();
-            let same = |at: &str| at == path || (path.starts_with("/bucket/") && at.starts_with("/bucket/"));
-            let nth = all.iter().filter(|one| one.line.split(' ').nth(1).is_some_and(same)).count();
-            all.push(seen.clone());
-            nth
-        };
-        match script(&seen, nth) {
-            Does::Close => return,
-            Does::Answer(status, text) => {
-                let head = format!("HTTP/1.1 {status} Whatever\r\nContent-Length: {}\r\n\r\n", text.len());
-                if stream.write_all(format!("{head}{text}").as_bytes()).await.is_err() {
-                    return;
-                }
-            }
-        }
-    }
+/// Requests to URL, storage, completed.
+fn counts(vendor: &Vendor) -> (usize, usize, usize) {
+    (vendor.of(GET).len(), vendor.of(PUT).len(), vendor.of(COMPLETED).len())
 }
 
 const LIST: &str = "id,name\n+4917,Ann\n\"a,b\",Bob\n007,Cid\n";
@@ -173,13 +59,13 @@ fn xml(code: &str, message: &str) -> String {
 
 #[tokio::test]
 async fn three_steps_and_the_segment_id() {
-    let vendor = Vendor::new(|_, _, _| None).await;
-    let report = run(&vendor, &[]).await;
+    let server = vendor(|_, _| None).await;
+    let report = run(&server, &[]).await;
     assert_eq!(report.exit_code, 0, "{}", shown(&report));
     assert_eq!(report.platform_result["segment_id"], 1_598_345_958);
     assert_eq!(report.platform_result["verdict"], "by e-mail");
-    assert_eq!(vendor.counts(), (1, 1, 1));
-    let put = &vendor.of("/bucket/")[0];
+    assert_eq!(counts(&server), (1, 1, 1));
+    let put = &server.of(PUT)[0];
     assert_eq!(String::from_utf8_lossy(&put.body), BODY);
     let head = put.head.to_ascii_lowercase();
     assert!(head.contains(&format!("\r\ncontent-length: {}\r\n", BODY.len())), "{head}");
@@ -187,7 +73,7 @@ async fn three_steps_and_the_segment_id() {
         assert!(!head.contains(never), "{never} in {head}");
     }
     assert!(put.line.contains("X-Amz-SignedHeaders=host&X-Amz-Signature=51670ec2e7 "), "{}", put.line);
-    let completed = &vendor.of(COMPLETED)[0];
+    let completed = &server.of(COMPLETED)[0];
     let said: serde_json::Value = serde_json::from_slice(&completed.body).unwrap();
     assert!(said["name"].as_str().unwrap().starts_with("VIP 20"));
     assert_eq!(
@@ -196,7 +82,7 @@ async fn three_steps_and_the_segment_id() {
     );
     assert!(said["url"].as_str().unwrap().ends_with("X-Amz-Signature=51670ec2e7"));
     assert!(said["filename"].as_str().unwrap().ends_with(".csv"));
-    for seen in [completed, &vendor.of(GET)[0]] {
+    for seen in [completed, &server.of(GET)[0]] {
         let head = seen.head.to_ascii_lowercase();
         assert!(
             head.contains("x-clevertap-account-id: acc-ount-1") && head.contains("x-clevertap-passcode: pass-code-1")
@@ -207,64 +93,64 @@ async fn three_steps_and_the_segment_id() {
 
 #[tokio::test]
 async fn come_back_later_is_asked_again() {
-    let vendor = Vendor::new(|seen, nth, _| {
+    let server = vendor(|seen, nth| {
         let first = seen.line.contains(GET) && nth == 0;
         first.then(|| Does::Answer(200, "URL not generated, Please come back later".to_owned()))
     })
     .await;
-    let report = run(&vendor, &[]).await;
+    let report = run(&server, &[]).await;
     assert_eq!(report.exit_code, 0, "{}", shown(&report));
-    assert_eq!(vendor.counts(), (2, 1, 1));
-    let never = Vendor::new(|seen, _, _| {
+    assert_eq!(counts(&server), (2, 1, 1));
+    let never = vendor(|seen, _| {
         seen.line.contains(GET).then(|| Does::Answer(200, "URL not generated, Please come back later".to_owned()))
     })
     .await;
     let report = run(&never, &["upload.attempts=2"]).await;
-    assert_eq!((report.exit_code, never.counts()), (20, (2, 0, 0)), "{}", shown(&report));
+    assert_eq!((report.exit_code, counts(&never)), (20, (2, 0, 0)), "{}", shown(&report));
 }
 
 #[tokio::test]
 async fn an_expired_url_is_replaced_once_and_forgotten() {
-    let vendor = Vendor::new(|seen, nth, _| {
+    let server = vendor(|seen, nth| {
         let first = seen.line.starts_with("PUT") && nth == 0;
         first.then(|| Does::Answer(403, xml("AccessDenied", "Request has expired")))
     })
     .await;
-    let report = run(&vendor, &[]).await;
+    let report = run(&server, &[]).await;
     assert_eq!(report.exit_code, 0, "{}", shown(&report));
-    assert_eq!(vendor.counts(), (2, 2, 1));
-    let puts = vendor.of("/bucket/");
+    assert_eq!(counts(&server), (2, 2, 1));
+    let puts = server.of(PUT);
     assert!(puts[0].line.contains("list-0.csv") && puts[1].line.contains("list-1.csv"));
     assert_eq!(String::from_utf8_lossy(&puts[1].body), BODY);
-    let told = String::from_utf8(vendor.of(COMPLETED)[0].body.clone()).unwrap();
+    let told = String::from_utf8(server.of(COMPLETED)[0].body.clone()).unwrap();
     assert!(told.contains("list-1.csv") && !told.contains("list-0.csv"), "{told}");
-    let always = Vendor::new(|seen, _, _| {
+    let always = vendor(|seen, _| {
         seen.line.starts_with("PUT").then(|| Does::Answer(403, xml("AccessDenied", "Request has expired")))
     })
     .await;
     let report = run(&always, &[]).await;
-    assert_eq!((report.exit_code, always.counts()), (20, (2, 2, 0)), "{}", shown(&report));
+    assert_eq!((report.exit_code, counts(&always)), (20, (2, 2, 0)), "{}", shown(&report));
 }
 
 #[tokio::test]
 async fn the_put_is_repeated_as_s3_asks() {
     for (status, code) in [(503, "SlowDown"), (500, "InternalError"), (400, "RequestTimeout"), (200, "InternalError")] {
-        let vendor = Vendor::new(move |seen, nth, _| {
+        let server = vendor(move |seen, nth| {
             (seen.line.starts_with("PUT") && nth == 0).then(|| Does::Answer(status, xml(code, "again")))
         })
         .await;
-        let report = run(&vendor, &[]).await;
-        assert_eq!((report.exit_code, vendor.counts()), (0, (1, 2, 1)), "{status} {code}: {}", shown(&report));
+        let report = run(&server, &[]).await;
+        assert_eq!((report.exit_code, counts(&server)), (0, (1, 2, 1)), "{status} {code}: {}", shown(&report));
         assert_eq!(report.parts[0].attempts, 2);
     }
-    let vendor = Vendor::new(|seen, _, _| {
+    let server = vendor(|seen, _| {
         seen.line
             .starts_with("PUT")
             .then(|| Does::Answer(403, xml("SignatureDoesNotMatch", "The signature 51670ec2e7")))
     })
     .await;
-    let report = run(&vendor, &[]).await;
-    assert_eq!((report.exit_code, vendor.counts()), (30, (1, 1, 0)), "{}", shown(&report));
+    let report = run(&server, &[]).await;
+    assert_eq!((report.exit_code, counts(&server)), (30, (1, 1, 0)), "{}", shown(&report));
     assert!(!shown(&report).contains("51670ec2e7"), "{}", shown(&report));
 }
 
@@ -283,11 +169,10 @@ async fn what_completed_answers_decides() {
         (504, "<html>".to_owned(), 21),
     ] {
         let text = body.clone();
-        let vendor =
-            Vendor::new(move |seen, _, _| seen.line.contains(COMPLETED).then(|| Does::Answer(status, text.clone())))
-                .await;
-        let report = run(&vendor, &[]).await;
-        assert_eq!((report.exit_code, vendor.counts()), (code, (1, 1, 1)), "{status} {body}: {}", shown(&report));
+        let server =
+            vendor(move |seen, _| seen.line.contains(COMPLETED).then(|| Does::Answer(status, text.clone()))).await;
+        let report = run(&server, &[]).await;
+        assert_eq!((report.exit_code, counts(&server)), (code, (1, 1, 1)), "{status} {body}: {}", shown(&report));
         for secret in ["PASS-CODE-1", "51670ec2e7"] {
             assert!(!shown(&report).contains(secret), "{}", shown(&report));
         }
@@ -296,32 +181,31 @@ async fn what_completed_answers_decides() {
 
 #[tokio::test]
 async fn completed_is_told_again_only_where_nothing_was_done() {
-    let vendor = Vendor::new(|seen, nth, _| {
-        (seen.line.contains(COMPLETED) && nth == 0).then(|| Does::Answer(503, "busy".to_owned()))
-    })
-    .await;
-    let report = run(&vendor, &[]).await;
-    assert_eq!((report.exit_code, vendor.counts()), (0, (1, 1, 2)), "{}", shown(&report));
-    let vendor = Vendor::new(|seen, _, _| seen.line.contains(COMPLETED).then_some(Does::Close)).await;
-    let report = run(&vendor, &[]).await;
-    assert_eq!((report.exit_code, vendor.counts()), (21, (1, 1, 1)), "{}", shown(&report));
+    let server =
+        vendor(|seen, nth| (seen.line.contains(COMPLETED) && nth == 0).then(|| Does::Answer(503, "busy".to_owned())))
+            .await;
+    let report = run(&server, &[]).await;
+    assert_eq!((report.exit_code, counts(&server)), (0, (1, 1, 2)), "{}", shown(&report));
+    let server = vendor(|seen, _| seen.line.contains(COMPLETED).then_some(Does::Close)).await;
+    let report = run(&server, &[]).await;
+    assert_eq!((report.exit_code, counts(&server)), (21, (1, 1, 1)), "{}", shown(&report));
     assert!(report.error.unwrap().hint().unwrap().contains("--assume"));
 }
 
 #[tokio::test]
 async fn a_list_over_the_limit_is_refused_or_numbered() {
-    let vendor = Vendor::new(|_, _, _| None).await;
-    let report = run(&vendor, &["destination.max_body_bytes=25"]).await;
-    assert_eq!((report.exit_code, vendor.counts()), (10, (0, 0, 0)), "{}", shown(&report));
-    let report = run(&vendor, &["destination.max_body_bytes=25", "destination.oversize=number"]).await;
+    let server = vendor(|_, _| None).await;
+    let report = run(&server, &["destination.max_body_bytes=25"]).await;
+    assert_eq!((report.exit_code, counts(&server)), (10, (0, 0, 0)), "{}", shown(&report));
+    let report = run(&server, &["destination.max_body_bytes=25", "destination.oversize=number"]).await;
     assert_eq!(report.exit_code, 0, "{}", shown(&report));
-    let puts = vendor.of("/bucket/");
+    let puts = server.of(PUT);
     assert!(puts.len() > 1 && puts.iter().all(|put| put.body.starts_with(b"Type,Identity\n") && put.body.len() <= 25));
     let count = puts.len();
-    for (at, told) in vendor.of(COMPLETED).iter().enumerate() {
+    for (at, told) in server.of(COMPLETED).iter().enumerate() {
         let said: serde_json::Value = serde_json::from_slice(&told.body).unwrap();
         assert!(said["name"].as_str().unwrap().ends_with(&format!(" ({} of {count})", at + 1)), "{said}");
         assert!(said["filename"].as_str().unwrap().ends_with(&format!("-{}-of-{count}.csv", at + 1)), "{said}");
     }
-    assert_eq!(vendor.counts(), (count, count, count));
+    assert_eq!(counts(&server), (count, count, count));
 }

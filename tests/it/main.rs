@@ -4,8 +4,12 @@
 mod apsis;
 #[cfg(feature = "jobs")]
 mod clevertap;
+#[cfg(feature = "cli")]
+mod kill;
 #[cfg(feature = "jobs")]
 mod schema;
+#[cfg(feature = "jobs")]
+mod scripted;
 #[cfg(feature = "upload")]
 mod transport_body;
 #[cfg(feature = "upload")]

@@ -1,0 +1,192 @@
+//! SIGKILL at each point of each request, then the same job again: the ledger is that of an unbroken run, or the run
+//! says that it does not know (21) and does nothing.
+
+use crate::scripted::{Does, Point, Seen, Vendor, clevertap};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+/// A job, its vendor, and which of its calls must never be made twice.
+struct Case {
+    name: &'static str,
+    destination: &'static str,
+    map: &'static str,
+    answer: fn(&Seen, usize, &str) -> Does,
+    body: &'static str,
+    creates: &'static str,
+}
+
+const CASES: &[Case] = &[
+    Case {
+        name: "clevertap",
+        destination: "platform: clevertap, base_url: BASE, account_id: { env: KEY }, passcode: { env: KEY }, segment: VIP, \
+                      creator: Jane, email: jane@example.com",
+        map: "identity: id",
+        answer: clevertap::answer,
+        body: clevertap::PUT,
+        creates: clevertap::COMPLETED,
+    },
+    Case {
+        name: "yesmail",
+        destination: "platform: yesmail, base_url: BASE, list: members, api_user: { env: KEY }, api_key: { env: KEY }, \
+                      host: { put: { url: { env: PUT_URL }, fetch_url: BASE/store/list.csv } }",
+        map: "id: id, name: name",
+        answer: yesmail,
+        body: "/store/",
+        creates: "/v2/target-lists",
+    },
+];
+
+fn yesmail(seen: &Seen, _: usize, _: &str) -> Does {
+    if seen.line.starts_with("PUT") {
+        return Does::Answer(200, String::new());
+    }
+    if seen.line.starts_with("POST") {
+        let ticket = r#"{"id": "t-1", "state": "retrying"}"#;
+        return Does::Answer(202, ticket.to_owned());
+    }
+    Does::Answer(200, r#"{"id": "t-1", "state": "completed"}"#.to_owned())
+}
+
+const ROWS: usize = 40_000;
+
+/// Large enough that half of the body is a moment of its own.
+fn write_job(dir: &Path, case: &Case, base: &str) {
+    let mut list = String::from("id,name\n");
+    for row in 0..ROWS {
+        list.push_str(&format!("user-{row:08},Name of number {row}\n"));
+    }
+    std::fs::write(dir.join("list.csv"), list).unwrap();
+    let destination = case.destination.replace("BASE", &format!("\"{base}\"")).replace("\"/store", "/store");
+    let job = format!("source: {{ path: list.csv }}\nmap: {{ {} }}\ndestination: {{ {destination} }}\n", case.map);
+    let job = job.replace(&format!("\"{base}/store/list.csv"), &format!("\"{base}/store/list.csv\""));
+    std::fs::write(dir.join("job.yaml"), job).unwrap();
+}
+
+fn listferry(dir: &Path, base: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_listferry"));
+    command.args(arguments).current_dir(dir).env_clear();
+    command.env("LISTFERRY_STATE_DIR", dir.join("state")).env("KEY", "se-cret-key").env("LISTFERRY_OUTPUT", "json");
+    command.env("PUT_URL", format!("{base}/store/list.csv?X-Amz-Signature=5167ec2e7"));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs to the end; the exit code and both outputs.
+async fn ends(mut command: Command) -> (i32, String) {
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&text).into_owned())
+}
+
+/// The paths that an unbroken run asks for.
+async fn unbroken(case: &Case) -> Vec<String> {
+    let dir = tempfile::tempdir().unwrap();
+    let vendor = Vendor::start(case.answer, Arc::new(|_, _| true)).await;
+    write_job(dir.path(), case, &vendor.base);
+    let (code, output) = ends(listferry(dir.path(), &vendor.base, &["run", "job.yaml"])).await;
+    assert_eq!(code, 0, "{}: {output}", case.name);
+    assert_eq!((vendor.of(case.body).len(), vendor.of(case.creates).len()), (1, 1), "{}", case.name);
+    vendor.seen.lock().unwrap().iter().map(|seen| seen.path().to_owned()).collect()
+}
+
+/// Kills the run where request `at` has come to `point`, runs the job again, looks at the ledger.
+async fn killed(case: &Case, path: &str, at: usize, point: Point) {
+    let here = format!("{}, request {at}, {point:?}", case.name);
+    let dir = tempfile::tempdir().unwrap();
+    let child: Arc<Mutex<Option<std::process::Child>>> = Arc::default();
+    let victim = Arc::clone(&child);
+    let watch = move |index, now| {
+        if (index, now) == (at, point) {
+            // the child is there: it has sent this request
+            if let Some(mut child) = victim.lock().unwrap().take() {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                return false;
+            }
+        }
+        true
+    };
+    let vendor = Vendor::start(case.answer, Arc::new(watch)).await;
+    write_job(dir.path(), case, &vendor.base);
+    {
+        let mut slot = child.lock().unwrap();
+        *slot = Some(listferry(dir.path(), &vendor.base, &["run", "job.yaml"]).spawn().unwrap());
+    }
+    for _ in 0..600 {
+        let over = child.lock().unwrap().as_mut().is_none_or(|child| child.try_wait().unwrap().is_some());
+        if over {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let survived = child.lock().unwrap().take();
+    if let Some(mut child) = survived {
+        // no such moment in this run: a body that came in one piece has no half
+        let _ = child.kill();
+        assert!(child.wait().unwrap().success() && point == Point::Half, "{here}: never came to that point");
+        return;
+    }
+    let before = vendor.seen.lock().unwrap().len();
+    let created = vendor.of(case.creates).len();
+    let (code, output) = ends(listferry(dir.path(), &vendor.base, &["run", "job.yaml"])).await;
+    match code {
+        0 => assert_eq!(vendor.of(case.creates).len(), 1, "{here}: {output}"),
+        21 => {
+            assert_eq!(vendor.seen.lock().unwrap().len(), before, "{here}: in doubt nothing is sent: {output}");
+            assert!(path.starts_with(case.creates), "{here}: doubt about a call that can be repeated: {output}");
+            let (again, output) = ends(listferry(dir.path(), &vendor.base, &["resume", "last"])).await;
+            assert_eq!((again, vendor.seen.lock().unwrap().len()), (21, before), "{here}: {output}");
+            let assume = ["resume", "last", "--assume", "done"];
+            let (again, output) = ends(listferry(dir.path(), &vendor.base, &assume)).await;
+            assert_eq!(vendor.of(case.creates).len(), created, "{here}: {output}");
+            assert!(matches!(again, 0 | 11 | 22), "{here}: {again} {output}");
+        }
+        other => panic!("{here}: {other} {output}"),
+    }
+    let bodies = vendor.of(case.body);
+    let whole = bodies.iter().all(|seen| seen.body == bodies[0].body);
+    assert!(whole && matches!(bodies.len(), 1 | 2), "{here}: {} bodies", bodies.len());
+    let unknown = path.starts_with(case.body);
+    assert!(bodies.len() == 1 || unknown, "{here}: sent again after it had been confirmed");
+    for secret in ["5167", "se-cret-key"] {
+        assert!(!output.contains(secret), "{here}: {output}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_killed_anywhere_repeats_no_creation() {
+    for case in CASES {
+        let paths = unbroken(case).await;
+        assert!(paths.len() >= 3, "{}", case.name);
+        for (at, path) in paths.iter().enumerate() {
+            for point in [Point::Head, Point::Half, Point::Whole, Point::Answered] {
+                killed(case, path, at, point).await;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_process_of_the_same_job_ends_with_3() {
+    let case = &CASES[0];
+    let dir = Arc::new(tempfile::tempdir().unwrap());
+    let second: Arc<Mutex<Option<(i32, String)>>> = Arc::default();
+    let (inside, result) = (Arc::clone(&dir), Arc::clone(&second));
+    let watch = move |index, point| {
+        if (index, point) == (1, Point::Whole) {
+            // the first process waits for this answer meanwhile
+            let output = listferry(inside.path(), "http://127.0.0.1:1", &["run", "job.yaml"]).output().unwrap();
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            *result.lock().unwrap() = Some((output.status.code().unwrap_or(-1), text));
+        }
+        true
+    };
+    let vendor = Vendor::start(case.answer, Arc::new(watch)).await;
+    write_job(dir.path(), case, &vendor.base);
+    let (code, output) = ends(listferry(dir.path(), &vendor.base, &["run", "job.yaml"])).await;
+    assert_eq!(code, 0, "{output}");
+    let (code, output) = second.lock().unwrap().take().unwrap();
+    assert!(code == 3 && output.contains("running already"), "{code} {output}");
+    assert_eq!(vendor.seen.lock().unwrap().len(), 3, "the second process sent nothing");
+}

@@ -1,0 +1,184 @@
+//! An HTTP server that answers by a script and remembers what came: vendors and storages in one. Shares no code with
+//! the client.
+
+use std::sync::{Arc, Mutex};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+/// A request as the server saw it, whole.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    /// `PUT /path?query HTTP/1.1`.
+    pub(crate) line: String,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Seen {
+    /// The path, with its query.
+    pub(crate) fn path(&self) -> &str {
+        self.line.split(' ').nth(1).unwrap_or_default()
+    }
+}
+
+/// What the server does with a request.
+pub(crate) enum Does {
+    Answer(u16, String),
+    /// Closes without a word.
+    Close,
+}
+
+/// How far a request has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Point {
+    /// Its head is there, no body has been asked for.
+    Head,
+    /// At least half of its body is there, not all.
+    Half,
+    /// It is there whole and not answered.
+    Whole,
+    /// It is answered.
+    Answered,
+}
+
+/// Told of each point of each request (counted from 0 over all); false: the server closes the connection there.
+pub(crate) type Watch = Arc<dyn Fn(usize, Point) -> bool + Send + Sync>;
+
+/// Answers a request; gets how many of the same path (without numbers) came before, and the server's own base URL.
+type Script = Arc<dyn Fn(&Seen, usize, &str) -> Does + Send + Sync>;
+
+pub(crate) struct Vendor {
+    pub(crate) base: String,
+    pub(crate) seen: Arc<Mutex<Vec<Seen>>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Vendor {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Vendor {
+    pub(crate) async fn start(
+        script: impl Fn(&Seen, usize, &str) -> Does + Send + Sync + 'static,
+        watch: Watch,
+    ) -> Vendor {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let begun = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let (script, own, ledger): (Script, _, _) = (Arc::new(script), base.clone(), Arc::clone(&seen));
+        let task = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let connection = Connection {
+                    script: Arc::clone(&script),
+                    watch: Arc::clone(&watch),
+                    ledger: Arc::clone(&ledger),
+                    begun: Arc::clone(&begun),
+                    base: own.clone(),
+                };
+                tokio::spawn(connection.serve(stream));
+            }
+        });
+        Vendor { base, seen, task }
+    }
+
+    /// The whole requests whose path begins so.
+    pub(crate) fn of(&self, path: &str) -> Vec<Seen> {
+        let all = self.seen.lock().unwrap();
+        all.iter().filter(|seen| seen.path().starts_with(path)).cloned().collect()
+    }
+}
+
+struct Connection {
+    script: Script,
+    watch: Watch,
+    ledger: Arc<Mutex<Vec<Seen>>>,
+    begun: Arc<std::sync::atomic::AtomicUsize>,
+    base: String,
+}
+
+impl Connection {
+    /// Request after request, until one side closes.
+    async fn serve(self, mut stream: TcpStream) {
+        let _ = stream.set_nodelay(true);
+        let mut bytes = Vec::new();
+        let mut buffer = [0; 16 * 1024];
+        loop {
+            let end = loop {
+                if let Some(at) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
+                    break at + 4;
+                }
+                match stream.read(&mut buffer).await {
+                    Ok(n) if n > 0 => bytes.extend_from_slice(&buffer[..n]),
+                    _ => return,
+                }
+            };
+            let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
+            bytes.drain(..end);
+            let index = self.begun.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            if !(self.watch)(index, Point::Head) {
+                return;
+            }
+            let lower = head.to_ascii_lowercase();
+            let header = |name: &str| {
+                let mut lines = lower.lines();
+                lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(|value| value.trim().to_owned()))
+            };
+            let length: usize = header("content-length").map_or(0, |length| length.parse().unwrap());
+            if header("expect").is_some() && stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.is_err() {
+                return;
+            }
+            while bytes.len() < length {
+                if bytes.len() >= length / 2 && !(self.watch)(index, Point::Half) {
+                    return;
+                }
+                match stream.read(&mut buffer).await {
+                    Ok(n) if n > 0 => bytes.extend_from_slice(&buffer[..n]),
+                    _ => return,
+                }
+            }
+            let body: Vec<u8> = bytes.drain(..length).collect();
+            let seen = Seen { line: head.lines().next().unwrap_or_default().to_owned(), head, body };
+            let nth = {
+                let plain = |path: &str| path.split(|c: char| c.is_ascii_digit() || c == '?').next().map(str::to_owned);
+                let mut all = self.ledger.lock().unwrap();
+                let nth = all.iter().filter(|one| plain(one.path()) == plain(seen.path())).count();
+                all.push(seen.clone());
+                nth
+            };
+            if !(self.watch)(index, Point::Whole) {
+                return;
+            }
+            let Does::Answer(status, text) = (self.script)(&seen, nth, &self.base) else { return };
+            let answer = format!("HTTP/1.1 {status} Whatever\r\nContent-Length: {}\r\n\r\n{text}", text.len());
+            if stream.write_all(answer.as_bytes()).await.is_err() || !(self.watch)(index, Point::Answered) {
+                return;
+            }
+        }
+    }
+}
+
+/// CleverTap's paths.
+pub(crate) mod clevertap {
+    use super::{Does, Seen};
+
+    pub(crate) const GET: &str = "/get_custom_list_segment_url";
+    pub(crate) const PUT: &str = "/bucket/";
+    pub(crate) const COMPLETED: &str = "/upload_custom_list_segment_completed";
+
+    /// The well-behaved vendor.
+    pub(crate) fn answer(seen: &Seen, nth: usize, base: &str) -> Does {
+        let text = match seen.path() {
+            GET => {
+                let query = format!("X-Amz-SignedHeaders=host&X-Amz-Signature=5167{nth}ec2e7");
+                let url = format!("{base}{PUT}list-{nth}.csv?{query}");
+                format!(r#"{{"presignedS3URL": "{url}", "expiry": "7 May, 01:29 PM", "status": "success"}}"#)
+            }
+            COMPLETED => r#"{"Segment ID": 1598345958, "status": "success"}"#.to_owned(),
+            _ => String::new(),
+        };
+        Does::Answer(200, text)
+    }
+}
