@@ -2,6 +2,8 @@
 
 #[cfg(feature = "upload")]
 mod apsis;
+#[cfg(feature = "cli")]
+mod cli;
 #[cfg(feature = "jobs")]
 mod clevertap;
 #[cfg(feature = "cli")]
