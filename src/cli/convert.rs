@@ -118,7 +118,8 @@ impl Drop for Replaced {
     }
 }
 
-fn private_dir(dir: &Path) -> std::io::Result<()> {
+/// Makes a directory that only its owner can enter; there must be none yet.
+pub(crate) fn private_dir(dir: &Path) -> std::io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);

@@ -1,30 +1,103 @@
 //! `listferry sandbox`, and `run --sandbox`.
 
+use super::convert::private_dir;
+use super::output::{self, To};
 use super::session::Session;
 use clap::Args;
-use listferry::{Error, Result};
-use std::path::Path;
+use listferry::sandbox::{Fault, Options, Sandbox as Server};
+use listferry::{Error, Kind, Result};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 #[derive(Args)]
 pub(crate) struct Sandbox {
-    /// Where to listen
+    /// Where to listen; port 0: any free one
     #[arg(long, env = "LISTFERRY_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:8099")]
-    listen: std::net::SocketAddr,
-    /// Inject a fault
+    listen: SocketAddr,
+    /// Inject a fault; may be given several times
     #[arg(long, env = "LISTFERRY_FAULT", value_name = "NAME[=N]", value_delimiter = ',')]
     fault: Vec<String>,
 }
 
 impl Sandbox {
     pub(crate) fn run(self, session: &Session<'_>) -> Result<ExitCode> {
-        let _ = (session, self.listen, self.fault);
-        Err(Error::usage("the sandbox is not here yet"))
+        let options = options(&self.fault)?;
+        session.runtime.block_on(async {
+            let server = start(self.listen, options).await?;
+            let url = server.url();
+            output::stdout(&if session.json() {
+                format!("{}\n", serde_json::json!({ "command": "sandbox", "url": url }))
+            } else {
+                format!("{url}\n  set destination.base_url to it; {url}/_ledger lists what it received; stop with Ctrl-C\n")
+            });
+            session.cancelled().await;
+            Ok(())
+        })?;
+        Ok(ExitCode::from(session.stopped().map_or(0, Kind::exit_code)))
     }
 }
 
-/// A job against a sandbox of its own.
-pub(crate) fn run_job(session: &Session<'_>, job: &Path, faults: &[String]) -> Result<ExitCode> {
-    let _ = (session.json(), job, faults);
-    Err(Error::usage("the sandbox is not here yet"))
+/// A job against a sandbox of its own: its own state, which is gone afterwards, and no secrets.
+pub(crate) fn run_job(session: &Session<'_>, path: &Path, faults: &[String]) -> Result<ExitCode> {
+    let options = options(faults)?;
+    let plain = session.open(path, &[])?;
+    let state = TemporaryState::new()?;
+    let report = session.runtime.block_on(async {
+        let server = start(SocketAddr::from(([127, 0, 0, 1], 0)), options).await?;
+        let mut sets = vec![format!("destination.base_url={}", server.url())];
+        if plain.reads_export() {
+            sets.push(format!("source.apsis.base_url={}", server.url()));
+        }
+        let job = session.open(path, &sets)?;
+        let mut env = session.env();
+        env.state_dir = Some(state.0.clone());
+        env.sandbox = true;
+        let mut report = job.run(&env).await;
+        if let Some(kept) = report.rejects_file.as_deref().and_then(|file| state.keep(file)) {
+            report.rejects_file = Some(kept);
+        }
+        Ok(report)
+    });
+    drop(state);
+    report.map(|report| session.report(report, To::Stdout))
+}
+
+fn options(faults: &[String]) -> Result<Options> {
+    let mut options = Options::default();
+    options.faults = faults.iter().map(|fault| Fault::parse(fault).map_err(Error::usage)).collect::<Result<_>>()?;
+    Ok(options)
+}
+
+async fn start(listen: SocketAddr, options: Options) -> Result<Server> {
+    let failed = |error| {
+        Error::io(format!("the sandbox cannot listen on {listen}"), error).with_hint("choose another address with --listen")
+    };
+    Server::start(listen, options).await.map_err(failed)
+}
+
+/// A state directory that is removed at the end.
+struct TemporaryState(PathBuf);
+
+impl TemporaryState {
+    fn new() -> Result<TemporaryState> {
+        let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
+        let dir = std::env::temp_dir().join(format!("listferry-sandbox-{}-{nanos}", std::process::id()));
+        private_dir(&dir).map_err(|error| Error::io(dir.display().to_string(), error))?;
+        Ok(TemporaryState(dir))
+    }
+
+    /// The rejected rows outlive the state, for people to look at.
+    fn keep(&self, file: &Path) -> Option<PathBuf> {
+        let name = file.strip_prefix(&self.0).ok()?.file_name()?.to_string_lossy().into_owned();
+        let kept = std::env::temp_dir().join(format!("listferry-rejects-{name}"));
+        std::fs::rename(file, &kept).ok().map(|()| kept)
+    }
+}
+
+impl Drop for TemporaryState {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }

@@ -84,6 +84,11 @@ impl<'g> Session<'g> {
         self.global.output == Output::Json
     }
 
+    /// The signal that came, if one did.
+    pub(crate) fn stopped(&self) -> Option<Kind> {
+        self.stopped.kind()
+    }
+
     /// Returns once a signal came.
     pub(crate) async fn cancelled(&self) {
         while self.stopped.kind().is_none() {

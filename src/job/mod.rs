@@ -101,6 +101,12 @@ impl Job {
         &self.config.name
     }
 
+    /// Whether its source is an APSIS One export.
+    #[must_use]
+    pub fn reads_export(&self) -> bool {
+        self.config.source.apsis.is_some()
+    }
+
     /// The destination's platform.
     #[must_use]
     pub fn platform(&self) -> Option<&'static str> {

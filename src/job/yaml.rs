@@ -46,6 +46,8 @@ pub(crate) fn set(tree: &mut Value, assignment: &str) -> Result<()> {
         .split_once('=')
         .ok_or_else(|| Error::usage("--set wants key.path=value").with_hint("for example --set wait=0"))?;
     let path = path.trim();
+    // The source's name for stdin; as YAML it would be a list of nothing.
+    let value = if value.trim() == "-" { "'-'" } else { value };
     let value = parse(value, "--set").map_err(|error| Error::usage(format!("--set {path}: {}", error.message())))?;
     let mut node = tree;
     for step in steps(path)? {
