@@ -4,7 +4,7 @@ use super::{Reject, RejectSink, Written};
 use crate::error::{Error, Kind, Result};
 use crate::reader::unquote;
 use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Read, Seek, Write};
+use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// Most rows of a reject file; more are only counted.
@@ -180,15 +180,13 @@ fn failed(path: &Path, error: std::io::Error) -> Error {
     Error::io(format!("the reject file {}", path.display()), error)
 }
 
-/// A new file that only its owner reads; its folder is made where it is missing.
+/// A new file that only its owner reads; a link that lies there is not followed.
 fn private(path: &Path) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    file.rewind()?;
-    Ok(file)
+    options.open(path)
 }
 
 fn cell(out: &mut Vec<u8>, text: &[u8]) {

@@ -129,6 +129,9 @@ impl Config {
         report.seconds.measure = began.elapsed().as_secs_f64();
         let measured = measured?;
         report.measured(&measured);
+        for warning in table.source().inputs().iter().flat_map(|input| input.warnings()) {
+            tracing::warn!("{warning}");
+        }
         self.judge(measured.counts(), last_read, report)?;
         if let Some(max) = limits.max_body_bytes.filter(|_| !limits.number_oversize) {
             if measured.body_bytes() > max {

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// The expansion is judged from here on.
 const JUDGED_AFTER: u64 = 64 << 20;
 
-/// The largest zstd window that is accepted: 128 MiB would break the memory promise, 8 MiB is what the format asks decoders
-/// to support, and `--long` archives are read up to here.
+/// The largest zstd window that is accepted, 16 MiB: 128 MiB (plain `--long`) would break the memory promise, 8 MiB is
+/// what the format asks decoders to support.
 const MAX_WINDOW_LOG: u32 = 24;
 
 /// What the first bytes say.
@@ -31,20 +31,34 @@ pub(super) fn name(compression: Compression) -> &'static str {
     }
 }
 
+/// What the streams of an input found; shared by all of them, so only for showing.
+#[derive(Default)]
+pub(super) struct Findings {
+    /// Stored bytes that the stream read last has consumed.
+    pub(super) consumed: AtomicU64,
+    /// Most gzip members that one stream has begun.
+    pub(super) members: AtomicU64,
+    /// Zeros behind the last gzip member.
+    pub(super) padding: AtomicU64,
+}
+
 /// Wraps a stream of stored bytes into one of content.
 pub(super) fn open(
     stored: Box<dyn Read + Send>,
     compression: Compression,
     name: &str,
     max_expansion: u64,
-    consumed: Arc<AtomicU64>,
+    findings: Arc<Findings>,
 ) -> Result<Box<dyn Read + Send>> {
-    let counted = Counted { inner: stored, consumed: consumed.clone() };
+    // several streams of one input may be open at once: what is judged is counted for each
+    let consumed = Arc::<AtomicU64>::default();
+    let counted =
+        Counted { inner: stored, name: name.to_owned(), consumed: consumed.clone(), findings: findings.clone() };
     let what = Damage { name: name.to_owned(), format: self::name(compression) };
     Ok(match compression {
         Compression::None | Compression::Auto => Box::new(counted),
         Compression::Gzip => {
-            let members = Gzip::new(BufReader::with_capacity(128 << 10, counted), what.clone());
+            let members = Gzip::new(BufReader::with_capacity(128 << 10, counted), what.clone(), findings);
             Box::new(Bounded::new(members, consumed, max_expansion, what))
         }
         Compression::Zstd => {
@@ -61,15 +75,27 @@ pub(super) fn open(
 /// Counts stored bytes, which tells progress and where damage lies.
 struct Counted<R> {
     inner: R,
+    name: String,
     consumed: Arc<AtomicU64>,
+    findings: Arc<Findings>,
 }
 
 impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.read(buf)?;
-        self.consumed.fetch_add(n as u64, Ordering::Relaxed);
+        let n = self.inner.read(buf).map_err(|error| match error.kind() {
+            io::ErrorKind::Interrupted => error,
+            // as ours it passes the decoders untouched and is not taken for damage
+            _ => io::Error::other(super::into_error(error, &format!("reading {}", self.name))),
+        })?;
+        let consumed = self.consumed.fetch_add(n as u64, Ordering::Relaxed) + n as u64;
+        self.findings.consumed.store(consumed, Ordering::Relaxed);
         Ok(n)
     }
+}
+
+/// True where reading failed, not decoding.
+fn is_ours(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<Error>())
 }
 
 #[derive(Clone)]
@@ -94,6 +120,8 @@ impl Damage {
 struct Gzip<R: Read> {
     state: GzipState<R>,
     what: Damage,
+    members: u64,
+    findings: Arc<Findings>,
 }
 
 enum GzipState<R: Read> {
@@ -127,32 +155,42 @@ impl<R: Read> BufRead for Tally<R> {
 }
 
 impl<R: Read> Gzip<R> {
-    fn new(input: BufReader<R>, what: Damage) -> Gzip<R> {
-        let first = flate2::bufread::GzDecoder::new(Tally { inner: input, taken: 0 });
-        Gzip { state: GzipState::Member(Box::new(first)), what }
+    fn new(input: BufReader<R>, what: Damage, findings: Arc<Findings>) -> Gzip<R> {
+        let mut gzip = Gzip { state: GzipState::Ended, what, members: 0, findings };
+        gzip.begin_member(Tally { inner: input, taken: 0 });
+        gzip
+    }
+
+    fn begin_member(&mut self, input: Tally<R>) {
+        self.members += 1;
+        self.findings.members.fetch_max(self.members, Ordering::Relaxed);
+        self.state = GzipState::Member(Box::new(flate2::bufread::GzDecoder::new(input)));
     }
 
     /// Goes on behind the end of a member.
     fn next_member(&mut self) -> io::Result<()> {
         let GzipState::Member(ended) = std::mem::replace(&mut self.state, GzipState::Ended) else { return Ok(()) };
         let mut input = ended.into_inner();
-        let mut padded = false;
+        let mut padding = 0;
         loop {
             let (zeros, rest) = {
                 let buffer = input.fill_buf()?;
                 let zeros = buffer.iter().take_while(|&&byte| byte == 0).count();
                 (zeros, buffer.get(zeros).copied())
             };
-            padded |= zeros > 0;
+            padding += zeros as u64;
             input.consume(zeros);
             match rest {
-                Some(_) if padded => return Err(self.what.at(input.taken, "something follows the zero padding")),
+                Some(_) if padding > 0 => return Err(self.what.at(input.taken, "something follows the zero padding")),
                 Some(0x1f) => {
-                    self.state = GzipState::Member(Box::new(flate2::bufread::GzDecoder::new(input)));
+                    self.begin_member(input);
                     return Ok(());
                 }
                 Some(_) => return Err(self.what.at(input.taken, "something that is no gzip member follows")),
-                None if zeros == 0 => return Ok(()),
+                None if zeros == 0 => {
+                    self.findings.padding.fetch_max(padding, Ordering::Relaxed);
+                    return Ok(());
+                }
                 None => {}
             }
         }
@@ -168,6 +206,7 @@ impl<R: Read> Read for Gzip<R> {
                 Ok(0) => self.next_member()?,
                 Ok(n) => return Ok(n),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if is_ours(&error) => return Err(error),
                 Err(error) => {
                     let offset = member.get_ref().taken;
                     let what = match error.kind() {
@@ -191,10 +230,17 @@ struct Zstd<R: Read> {
 impl<R: Read> Read for Zstd<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         self.decoder.read(buf).map_err(|error| {
+            if is_ours(&error) {
+                return error;
+            }
             let waiting = self.decoder.get_ref().buffer().len() as u64;
             let offset = self.consumed.load(Ordering::Relaxed).saturating_sub(waiting);
             match error.kind() {
                 io::ErrorKind::UnexpectedEof => self.what.at(offset, "it is cut off"),
+                io::ErrorKind::Other if error.to_string().contains("too much memory") => io::Error::other(
+                    Error::data(format!("{} needs a zstd window of more than 16 MiB", self.what.name))
+                        .with_hint("compress it again with zstd --long=24 or less, without --ultra"),
+                ),
                 io::ErrorKind::Other | io::ErrorKind::InvalidData => self.what.at(offset, &error.to_string()),
                 _ => error,
             }

@@ -13,7 +13,9 @@ pub(super) fn paths(pattern: &str) -> Result<Vec<PathBuf>> {
     if !pattern.contains(['*', '?', '[']) || literal.exists() {
         return Ok(vec![literal]);
     }
-    let entries = glob::glob(pattern)
+    // as in a shell: what starts with a dot is hidden (half-copied files of rsync and the like)
+    let options = glob::MatchOptions { require_literal_leading_dot: true, ..glob::MatchOptions::new() };
+    let entries = glob::glob_with(pattern, options)
         .map_err(|error| Error::usage(format!("source.path: {pattern} is not a valid glob: {}", error.msg)))?;
     let mut found = Vec::new();
     for entry in entries {
@@ -21,7 +23,8 @@ pub(super) fn paths(pattern: &str) -> Result<Vec<PathBuf>> {
             let path = error.path().display().to_string();
             Error::io(format!("looking for {pattern} in {path}"), error.into())
         })?;
-        if path.is_file() {
+        // anything else that is no file must not be passed over in silence: half a list would look whole
+        if !path.is_dir() {
             found.push(path);
         }
     }
@@ -87,14 +90,14 @@ fn identity_of(meta: &Metadata) -> Identity {
     Identity { size: meta.len(), device, inode, modified_ns }
 }
 
-/// Whether the path now names another file than the one that was opened, or none.
-pub(super) fn is_other_file(path: &Path, opened: &Identity) -> bool {
+/// What became of the path, where it no longer names the file that was opened.
+pub(super) fn became(path: &Path, opened: &Identity) -> Option<&'static str> {
     match std::fs::metadata(path) {
         Ok(meta) => {
             let now = identity_of(&meta);
-            (now.device, now.inode) != (opened.device, opened.inode)
+            ((now.device, now.inode) != (opened.device, opened.inode)).then_some("was replaced")
         }
-        Err(_) => true,
+        Err(_) => Some("was removed"),
     }
 }
 
@@ -116,14 +119,15 @@ impl ReadAt for Memory {
 
 /// Positioned reads as a stream, up to the size that was seen at the start.
 pub(super) struct Sequential {
+    name: String,
     data: Arc<dyn ReadAt>,
     at: u64,
     end: u64,
 }
 
 impl Sequential {
-    pub(super) fn new(data: Arc<dyn ReadAt>, end: u64) -> Sequential {
-        Sequential { data, at: 0, end }
+    pub(super) fn new(name: &str, data: Arc<dyn ReadAt>, end: u64) -> Sequential {
+        Sequential { name: name.to_owned(), data, at: 0, end }
     }
 }
 
@@ -131,6 +135,9 @@ impl io::Read for Sequential {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let left = usize::try_from(self.end - self.at).unwrap_or(usize::MAX).min(buf.len());
         let n = self.data.read_at(&mut buf[..left], self.at)?;
+        if n == 0 && left > 0 {
+            return Err(io::Error::other(super::changed(&self.name, "shrank")));
+        }
         self.at += n as u64;
         Ok(n)
     }

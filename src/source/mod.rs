@@ -14,7 +14,7 @@ use crate::error::{Error, Kind, Result};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 /// Bytes that can be read at any position, again and again.
 pub trait ReadAt: Send + Sync {
@@ -97,8 +97,7 @@ pub struct Input {
     /// Never `Auto`.
     compression: Compression,
     max_expansion: u64,
-    /// Stored bytes that a stream has consumed since it was last opened.
-    consumed: Arc<AtomicU64>,
+    findings: Arc<decompress::Findings>,
 }
 
 enum Content {
@@ -160,7 +159,7 @@ impl Source {
             content: Content::Once(once),
             compression,
             max_expansion: options.max_expansion,
-            consumed: Arc::default(),
+            findings: Arc::default(),
         };
         Ok(Source { inputs: vec![input], spool: None })
     }
@@ -240,7 +239,7 @@ impl Input {
         };
         let content = Content::Stored { data, identity, path };
         let max_expansion = options.max_expansion;
-        Ok(Input { name: name.to_owned(), content, compression, max_expansion, consumed: Arc::default() })
+        Ok(Input { name: name.to_owned(), content, compression, max_expansion, findings: Arc::default() })
     }
 
     /// As the user named it.
@@ -261,7 +260,24 @@ impl Input {
     /// Stored bytes that the stream opened last has consumed so far.
     #[must_use]
     pub fn consumed_bytes(&self) -> u64 {
-        self.consumed.load(Ordering::Relaxed)
+        self.findings.consumed.load(Ordering::Relaxed)
+    }
+
+    /// The gzip members that were found so far; 0 where it is not gzip.
+    #[must_use]
+    pub fn members(&self) -> u64 {
+        self.findings.members.load(Ordering::Relaxed)
+    }
+
+    /// What is odd about it but no error, as found so far; for people.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        match self.findings.padding.load(Ordering::Relaxed) {
+            0 => Vec::new(),
+            zeros => {
+                vec![format!("{}: {zeros} zero bytes behind the end of the gzip data were passed over", self.name)]
+            }
+        }
     }
 
     /// True where [`Input::read_at`] gives the content itself.
@@ -293,12 +309,14 @@ impl Input {
     /// # Errors
     /// `Local`: it cannot be read, or is a stream that was read already.
     pub fn open_stream(&self) -> Result<Box<dyn io::Read + Send>> {
-        self.consumed.store(0, Ordering::Relaxed);
+        self.findings.consumed.store(0, Ordering::Relaxed);
         let stored: Box<dyn io::Read + Send> = match &self.content {
-            Content::Stored { data, identity, .. } => Box::new(local::Sequential::new(data.clone(), identity.size)),
+            Content::Stored { data, identity, .. } => {
+                Box::new(local::Sequential::new(&self.name, data.clone(), identity.size))
+            }
             Content::Once(once) => Box::new(once.open()?),
         };
-        decompress::open(stored, self.compression, &self.name, self.max_expansion, self.consumed.clone())
+        decompress::open(stored, self.compression, &self.name, self.max_expansion, self.findings.clone())
     }
 
     /// See [`Source::verify_unchanged`].
@@ -314,14 +332,18 @@ impl Input {
             "shrank"
         } else if now != *identity {
             "was edited"
-        } else if path.as_ref().is_some_and(|path| local::is_other_file(path, identity)) {
-            "was replaced"
+        } else if let Some(became) = path.as_ref().and_then(|path| local::became(path, identity)) {
+            became
         } else {
             return Ok(());
         };
-        Err(Error::new(Kind::SourceChanged, format!("{} {what} while it was read", self.name))
-            .with_hint("write the source under another name, rename it when it is complete, then run again"))
+        Err(changed(&self.name, what))
     }
+}
+
+fn changed(name: &str, what: &str) -> Error {
+    Error::new(Kind::SourceChanged, format!("{name} {what} while it was read"))
+        .with_hint("write the source under another name, rename it when it is complete, then run again")
 }
 
 /// An I/O error as ours: one that carries an [`crate::Error`] gives it back.

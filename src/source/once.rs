@@ -16,8 +16,9 @@ struct State {
     seen: Vec<u8>,
     /// More was read than is remembered.
     forgotten: bool,
-    /// Whether the next reader is the last: what it reads need not be remembered.
+    /// Bytes taken from the reader.
     taken: u64,
+    /// Readers handed out: what the second one reads need not be remembered.
     opened: u32,
 }
 

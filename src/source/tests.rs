@@ -205,3 +205,135 @@ fn a_stream_once_can_be_looked_at_and_then_read() {
         assert_eq!(text, "a\n1\n");
     }
 }
+
+/// Fails at a position, and counts as long as it says.
+struct Failing {
+    bytes: Vec<u8>,
+    at: u64,
+}
+
+impl ReadAt for Failing {
+    fn read_at(&self, buf: &mut [u8], at: u64) -> std::io::Result<usize> {
+        if at >= self.at {
+            return Err(std::io::Error::other("the disk is gone"));
+        }
+        let end = self.bytes.len().min(self.at as usize).min(at as usize + buf.len());
+        let piece = &self.bytes[at as usize..end];
+        buf[..piece.len()].copy_from_slice(piece);
+        Ok(piece.len())
+    }
+
+    fn identity(&self) -> std::io::Result<Identity> {
+        Ok(Identity::of_size(self.bytes.len() as u64))
+    }
+}
+
+#[test]
+fn s22_a_read_error_inside_compressed_data_is_not_called_damage() {
+    let text: Vec<u8> =
+        (0..5000u32).flat_map(|n| format!("{n},{}\n", n.wrapping_mul(2_654_435_761)).into_bytes()).collect();
+    for bytes in [gzip(&text), zstd::encode_all(&text[..], 3).unwrap()] {
+        let at = bytes.len() as u64 / 2;
+        let source = Source::from_read_at("list", Arc::new(Failing { bytes, at }), &SourceOptions::default()).unwrap();
+        let failed = source.inputs()[0].open_stream().unwrap().read_to_end(&mut Vec::new()).unwrap_err();
+        let error = into_error(failed, "reading");
+        assert_eq!(error.kind(), Kind::Local, "{error}");
+        assert!(error.message().contains("the disk is gone"), "{error}");
+    }
+}
+
+#[test]
+fn s18_a_compressed_file_that_shrinks_under_the_reader_has_changed_and_is_not_damaged() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("list.csv.gz");
+    std::fs::write(&path, gzip(b"a\n1\n2\n")).unwrap();
+    let source = Source::open(path.to_str().unwrap(), &SourceOptions::default()).unwrap();
+    std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(12).unwrap();
+    let failed = source.inputs()[0].open_stream().unwrap().read_to_end(&mut Vec::new()).unwrap_err();
+    assert_eq!(into_error(failed, "reading").kind(), Kind::SourceChanged);
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, gzip(b"a\n1\n2\n")).unwrap();
+    let source = Source::open(path.to_str().unwrap(), &SourceOptions::default()).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert!(source.verify_unchanged().unwrap_err().message().contains("removed"));
+}
+
+/// Text that expands about as often as allowed: its ratio must be judged for each stream by itself.
+#[test]
+fn s05_a_second_stream_of_an_input_does_not_make_the_first_a_bomb() {
+    let line = b"anna.smith@example.com,Anna,Smith,GB,premium\n";
+    let text: Vec<u8> = line.iter().copied().cycle().take(80 << 20).collect();
+    let stored = zstd::encode_all(&text[..], 1).unwrap();
+    let ratio = (text.len() / stored.len()) as u64;
+    let options = SourceOptions { max_expansion: ratio + 1, ..SourceOptions::default() };
+    let source = Source::from_bytes("list", stored, &options).unwrap();
+    let input = &source.inputs()[0];
+    let mut first = input.open_stream().unwrap();
+    let mut buffer = vec![0; 1 << 20];
+    let mut total = 0;
+    while total < text.len() {
+        let n = first.read(&mut buffer).map_err(|error| into_error(error, "reading")).unwrap();
+        assert!(n > 0, "ended at {total}");
+        total += n;
+        if total > 63 << 20 {
+            drop(input.open_stream().unwrap());
+        }
+    }
+}
+
+#[test]
+fn s02_s04_members_are_counted_and_padding_is_told() {
+    let mut stored: Vec<u8> = (0..50).flat_map(|n| gzip(format!("{n},\"a\n").as_bytes())).collect();
+    stored.extend([0; 512]);
+    let source = Source::from_bytes("list", stored, &SourceOptions::default()).unwrap();
+    let input = &source.inputs()[0];
+    assert!(input.warnings().is_empty());
+    for _ in 0..2 {
+        input.open_stream().unwrap().read_to_end(&mut Vec::new()).unwrap();
+        assert_eq!(input.members(), 50);
+        assert!(input.warnings()[0].contains("512 zero bytes"), "{:?}", input.warnings());
+    }
+}
+
+#[test]
+fn a_zstd_window_beyond_the_memory_promise_is_refused_with_what_to_do() {
+    let text = vec![b'x'; 20 << 20];
+    let pack = |window| {
+        let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
+        encoder.window_log(window).unwrap();
+        // without the size in the frame the window itself counts
+        encoder.include_contentsize(false).unwrap();
+        encoder.write_all(&text).unwrap();
+        encoder.finish().unwrap()
+    };
+    assert_eq!(read_all(pack(24)).unwrap().len(), text.len());
+    let error = read_all(pack(27)).unwrap_err();
+    assert_eq!(error.kind(), Kind::Data);
+    assert!(
+        error.message().contains("window") && error.hint().is_some_and(|hint| hint.contains("--long=24")),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn a_zstd_skippable_frame_is_passed_over() {
+    let mut stored = vec![0x53, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3];
+    stored.extend(zstd::encode_all(&b"a\n1\n"[..], 3).unwrap());
+    assert_eq!(read_all(stored).unwrap(), b"a\n1\n");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_glob_leaves_hidden_files_out_and_a_dead_link_not() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("a.csv"), b"a\n").unwrap();
+    std::fs::write(dir.path().join(".b.csv"), b"a\n").unwrap();
+    std::fs::create_dir(dir.path().join("c.csv")).unwrap();
+    let pattern = dir.path().join("*.csv");
+    let open = || Source::open(pattern.to_str().unwrap(), &SourceOptions::default());
+    assert_eq!(open().unwrap().inputs().len(), 1);
+    std::os::unix::fs::symlink(dir.path().join("gone"), dir.path().join("d.csv")).unwrap();
+    let error = open().err().expect("a dead link is part of the list");
+    assert_eq!(error.kind(), Kind::Local);
+    assert!(error.message().contains("d.csv"), "{error}");
+}
