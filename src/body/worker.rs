@@ -153,6 +153,7 @@ impl Worker {
         let mut convert = Convert {
             shared,
             seq: chunk.seq,
+            longest: usize::try_from(shared.table.options().max_record_bytes).unwrap_or(usize::MAX),
             out,
             records: 0,
             bytes: 0,
@@ -290,11 +291,15 @@ impl Worker {
             )
             .with_hint("close the quote, or raise source.max_record_bytes if records are really that long")
         } else {
-            Error::new(Kind::Data, format!("the record is longer than {limit} bytes (source.max_record_bytes)"))
-                .with_hint("raise source.max_record_bytes if records are really that long")
+            longer_than(limit)
         };
         Fatal { error, record: Some(records), line: Some(line), byte: Some(chunk.offset + start as u64) }
     }
+}
+
+fn longer_than(limit: u64) -> Error {
+    Error::new(Kind::Data, format!("the record is longer than {limit} bytes (source.max_record_bytes)"))
+        .with_hint("a quote that never closes? else raise source.max_record_bytes")
 }
 
 struct Seams {
@@ -331,6 +336,8 @@ fn opening_quote(record: &[u8], quote: Option<u8>) -> Option<usize> {
 struct Convert<'w, 's, 'a, 'c> {
     shared: &'s Shared<'a, 'c>,
     seq: u64,
+    /// `max_record_bytes`.
+    longest: usize,
     out: Out,
     /// In `out`.
     records: u64,
@@ -375,6 +382,18 @@ impl Convert<'_, '_, '_, '_> {
             what,
         });
         if rows.is_large() { self.flush() } else { Ok(()) }
+    }
+
+    /// A record that lies whole in the chunk and is too long all the same: the limit knows no chunks.
+    #[cold]
+    #[inline(never)]
+    fn too_long(&mut self, text: &[u8], start: usize) -> Stop {
+        Stop::Fatal(Fatal {
+            error: longer_than(self.longest as u64),
+            record: Some(self.tally.read),
+            line: Some(self.lines + count_lines(&text[self.counted..start])),
+            byte: Some(self.origin + start as u64),
+        })
     }
 
     #[cold]
@@ -457,6 +476,11 @@ impl Visit for Convert<'_, '_, '_, '_> {
 
     #[inline(always)]
     fn record(&mut self, record: &Record<'_>) -> Result<(), Stop> {
+        let (start, _) = record.span(0);
+        let length = record.raw_record().len();
+        if length > self.longest {
+            return Err(self.too_long(record.input().bytes(), start));
+        }
         self.tally.read += 1;
         let before = self.out.len();
         match self.shared.plan.run(record, &mut self.out, &mut self.scratch) {
@@ -487,6 +511,9 @@ impl Visit for Convert<'_, '_, '_, '_> {
 
     #[cold]
     fn malformed(&mut self, text: &[u8], start: usize, end: usize, why: Malformed) -> Result<(), Stop> {
+        if end - start > self.longest {
+            return Err(self.too_long(text, start));
+        }
         self.tally.read += 1;
         let columns = self.shared.table.columns().len();
         let fault = &mut self.scratch.fault;
