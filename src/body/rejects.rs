@@ -182,6 +182,14 @@ fn failed(path: &Path, error: std::io::Error) -> Error {
 
 /// A new file that only its owner reads; a link that lies there is not followed.
 fn private(path: &Path) -> std::io::Result<File> {
+    // the first row may be one that the platform refused: no pass has made the directory then
+    if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty() && !dir.exists()) {
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(dir)?;
+    }
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]

@@ -30,7 +30,9 @@ impl Sandbox {
             output::stdout(&if session.json() {
                 format!("{}\n", serde_json::json!({ "command": "sandbox", "url": url }))
             } else {
-                format!("{url}\n  set destination.base_url to it; {url}/_ledger lists what it received; stop with Ctrl-C\n")
+                format!(
+                    "{url}\n  set destination.base_url to it; {url}/_ledger lists what it received; stop with Ctrl-C\n"
+                )
             });
             session.cancelled().await;
             Ok(())
@@ -72,7 +74,8 @@ fn options(faults: &[String]) -> Result<Options> {
 
 async fn start(listen: SocketAddr, options: Options) -> Result<Server> {
     let failed = |error| {
-        Error::io(format!("the sandbox cannot listen on {listen}"), error).with_hint("choose another address with --listen")
+        Error::io(format!("the sandbox cannot listen on {listen}"), error)
+            .with_hint("choose another address with --listen")
     };
     Server::start(listen, options).await.map_err(failed)
 }

@@ -36,7 +36,8 @@ impl Bed {
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_listferry"));
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("LISTFERRY_") || name.starts_with("CT_")) {
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("LISTFERRY_") || name.starts_with("CT_"))
+        {
             command.env_remove(name);
         }
         command.current_dir(self.dir.path()).env("LISTFERRY_STATE_DIR", self.path("state")).args(arguments);
@@ -73,7 +74,11 @@ fn stderr(output: &Output) -> String {
 }
 
 fn message(object: &Value) -> String {
-    format!("{} / {}", object["error"]["message"].as_str().unwrap_or(""), object["error"]["hint"].as_str().unwrap_or(""))
+    format!(
+        "{} / {}",
+        object["error"]["message"].as_str().unwrap_or(""),
+        object["error"]["hint"].as_str().unwrap_or("")
+    )
 }
 
 const LIST: &str = "id,email,name\n1,a@example.com,Ann\n2,B@Example.com,Bo\n3,c@example.com,\"Cy, Dee\"\n";
@@ -125,7 +130,11 @@ fn an_unknown_key_names_the_one_that_was_meant() {
     let bed = Bed::new(&CLEVERTAP.replace("segment: VIP", "segmant: VIP"), LIST);
     let output = bed.run(&["check", "job.yaml"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains("destination.segmant") && stderr(&output).contains("segment"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("destination.segmant") && stderr(&output).contains("segment"),
+        "{}",
+        stderr(&output)
+    );
     let bed = Bed::new(&format!("segment: VIP\n{CLEVERTAP}"), LIST);
     let (code, report) = bed.json(&["check", "job.yaml"]);
     assert_eq!(code, 2);
@@ -185,8 +194,7 @@ fn a_closed_stdout_is_no_panic() {
     let list: String = std::iter::once("id\n".to_owned()).chain((0..400_000).map(|i| format!("{i}\n"))).collect();
     let bed = Bed::new(CLEVERTAP, list);
     for arguments in [&["convert", "job.yaml"][..], &["preview", "job.yaml", "-n", "20000"], &["check", "job.yaml"]] {
-        let mut child =
-            bed.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = bed.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         drop(child.stdout.take());
         let output = child.wait_with_output().unwrap();
         assert!(output.status.code().is_some_and(|code| code < 3), "{arguments:?}: {:?}", output.status);
@@ -249,7 +257,8 @@ fn every_platform_converts() {
         ),
     ];
     for (job, wanted) in jobs {
-        let bed = Bed::new(&format!("source: {{ path: list.csv }}\n{job}\n"), "id,email,name,v\n1,A@Example.com ,Ann,+5\n");
+        let bed =
+            Bed::new(&format!("source: {{ path: list.csv }}\n{job}\n"), "id,email,name,v\n1,A@Example.com ,Ann,+5\n");
         let (code, bytes) = bed.convert(&[]);
         assert_eq!((code, String::from_utf8_lossy(&bytes).as_ref()), (0, wanted), "{job}");
         let (code, report) = bed.json(&["check", "job.yaml"]);
@@ -361,7 +370,11 @@ fn s14_ragged_rows_are_rejected_and_the_next_is_not() {
     for list in ["id,x\n1\n2,b\n3,c\n", "id,x\n2,b\n1,a,z\n3,c\n", "id,x\n2,b\n3,c\n1"] {
         let (code, report, _) = check(&Bed::new(CLEVERTAP, list), &["--set", "rejects.max=1"]);
         assert_eq!(code, 0);
-        assert_eq!(report["records"], serde_json::json!({"read": 3, "written": 2, "filtered": 0, "rejected": 1}), "{list:?}");
+        assert_eq!(
+            report["records"],
+            serde_json::json!({"read": 3, "written": 2, "filtered": 0, "rejected": 1}),
+            "{list:?}"
+        );
     }
 }
 
@@ -374,7 +387,8 @@ fn s15_a_name_that_is_there_twice_is_an_error_where_it_is_used() {
 #[test]
 fn s16_a_giant_record_ends_the_run() {
     let list = format!("id,x\n1,{}\n2,b\n", "y".repeat(100_000));
-    let (code, report) = Bed::new(CLEVERTAP, &list).json(&["check", "job.yaml", "--set", "source.max_record_bytes=64KiB"]);
+    let (code, report) =
+        Bed::new(CLEVERTAP, &list).json(&["check", "job.yaml", "--set", "source.max_record_bytes=64KiB"]);
     assert_eq!(code, 10, "{report}");
     assert!(message(&report).contains("max_record_bytes"), "{report}");
     assert_eq!(Bed::new(CLEVERTAP, &list).json(&["check", "job.yaml"]).0, 0);

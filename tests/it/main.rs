@@ -2,10 +2,10 @@
 
 #[cfg(feature = "upload")]
 mod apsis;
-#[cfg(feature = "cli")]
-mod cli;
 #[cfg(feature = "jobs")]
 mod clevertap;
+#[cfg(feature = "cli")]
+mod cli;
 #[cfg(feature = "cli")]
 mod kill;
 #[cfg(feature = "jobs")]
@@ -26,3 +26,5 @@ mod transport_upload;
 mod vendor;
 #[cfg(feature = "upload")]
 mod yesmail;
+#[cfg(feature = "jobs")]
+mod yesmail_job;
