@@ -28,3 +28,5 @@ mod vendor;
 mod yesmail;
 #[cfg(feature = "jobs")]
 mod yesmail_job;
+#[cfg(feature = "upload")]
+mod yesmail_pull;

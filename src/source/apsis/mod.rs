@@ -4,19 +4,22 @@
 //! Facts and their sources are in the README beside this file.
 
 mod decode;
+mod session;
+mod temporary;
 mod token;
 
 use crate::error::{Error, Kind, Result};
 use crate::secret::{Secret, printable};
 use crate::source::spool;
-use crate::transport::{Answer, Client, Failed, Reach, Request, StreamAnswer, check_foreign, same_origin};
+use crate::transport::{Client, StreamAnswer};
 use decode::Decoder;
 use serde_json::Value;
+use session::{Asked, Session, unauthorized};
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use token::Token;
+use temporary::Temporary;
 use tokio::time::Instant;
 
 /// The platform's own address (Europe).
@@ -123,35 +126,6 @@ pub struct Apsis {
     options: ApsisOptions,
 }
 
-/// Where the file can be had: the second version of the URL first, where there are both.
-struct Urls {
-    urls: Vec<String>,
-    now: usize,
-}
-
-impl Urls {
-    fn current(&self) -> &str {
-        &self.urls[self.now]
-    }
-
-    /// The other one in turn: what one does not know the other may.
-    fn turn(&mut self) {
-        self.now = (self.now + 1) % self.urls.len();
-    }
-}
-
-/// What came of one question.
-enum Asked {
-    /// The file: still to be read.
-    File(StreamAnswer),
-    /// Not yet; how long the answer asks to wait.
-    Pending(Option<Duration>),
-    /// A passing fault.
-    Passing(Error),
-    /// The token is not taken.
-    Unauthorized,
-}
-
 impl Apsis {
     /// Takes the options; contacts nobody.
     #[must_use]
@@ -188,7 +162,7 @@ impl Apsis {
 
     /// Fetches the decoded export into `file`, which is emptied before each attempt; `path` names it in messages.
     async fn fetch(&self, client: &Client, file: &mut File, path: &Path, max: u64) -> Result<Fetched> {
-        let mut session = Session { options: &self.options, client, token: None };
+        let mut session = Session::new(&self.options, client);
         let until = Instant::now() + self.options.wait;
         let mut urls = session.request_report().await?;
         let mut pause = self.options.first_pause;
@@ -218,7 +192,7 @@ impl Apsis {
                 Asked::Unauthorized if refreshed => return Err(unauthorized("the export")),
                 Asked::Unauthorized => {
                     refreshed = true;
-                    session.token = None;
+                    session.drop_token();
                     continue;
                 }
             };
@@ -297,275 +271,5 @@ fn in_file(error: Error, path: &Path) -> Error {
         Kind::Local => Error::new(Kind::Local, format!("writing {}: {}", path.display(), error.message()))
             .with_hint("is the disk full?"),
         _ => error,
-    }
-}
-
-/// One export under way: the client and its token.
-struct Session<'a> {
-    options: &'a ApsisOptions,
-    client: &'a Client,
-    token: Option<Token>,
-}
-
-impl Session<'_> {
-    /// Asks for the report; where its file will be.
-    async fn request_report(&mut self) -> Result<Urls> {
-        let name = match self.options.report {
-            Report::Duplicates => "duplicates",
-            Report::Segments => "segments",
-            Report::Consents => "consents",
-        };
-        let url = format!("{}/audience/profiles/reports/{name}", self.options.base_url);
-        let mut refreshed = false;
-        let answer = loop {
-            let token = self.token().await?;
-            let request = bearer(Request::new("POST", Secret::new(url.as_str())), &token)
-                .header("Content-Type", "application/json")
-                .header("Accept", "application/json")
-                .body(self.options.request.to_string());
-            let answer = self.call("the report request", &request).await?;
-            match answer.status {
-                401 if !refreshed => {
-                    refreshed = true;
-                    self.token = None;
-                }
-                _ => break answer,
-            }
-        };
-        match answer.status {
-            200..=299 => {}
-            401 => return Err(unauthorized("the report request")),
-            403 => {
-                return Err(Error::new(Kind::Credentials, self.said("the report request", &answer))
-                    .with_hint("the API key may not do this"));
-            }
-            413 => {
-                return Err(Error::new(Kind::Refused, self.said("the report request", &answer))
-                    .with_hint("fewer topics, attributes and tags in source.apsis.request"));
-            }
-            _ => {
-                return Err(Error::new(Kind::Refused, self.said("the report request", &answer))
-                    .with_hint("check source.apsis.request"));
-            }
-        }
-        let tree: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-        let find = |key: &str| {
-            let tree = tree.get("result").filter(|result| result.is_object()).unwrap_or(&tree);
-            let member = tree.as_object()?.iter().find(|(name, _)| name.trim() == key)?.1;
-            member.as_str().map(str::trim).filter(|url| !url.is_empty()).map(str::to_owned)
-        };
-        let urls: Vec<String> = ["file_download_url_v2", "file_download_url"]
-            .into_iter()
-            .filter_map(find)
-            .map(|url| self.own(&url))
-            .collect::<Result<_>>()?;
-        match urls.is_empty() {
-            true => Err(Error::new(Kind::Refused, "the answer to the report request names no file_download_url")),
-            false => Ok(Urls { urls, now: 0 }),
-        }
-    }
-
-    /// A URL of the platform's own public address means the configured one; another host is judged.
-    fn own(&self, given: &str) -> Result<String> {
-        let base = &self.options.base_url;
-        let url = match given.starts_with('/') {
-            true => format!("{base}{given}"),
-            false => given.to_owned(),
-        };
-        if same_origin(&url, ORIGIN) && !same_origin(base, ORIGIN) {
-            let at = url.find("://").map_or(0, |at| at + 3);
-            let path = url[at..].find('/').map_or("", |slash| &url[at + slash..]);
-            return Ok(format!("{base}{path}"));
-        }
-        if !same_origin(&url, base) {
-            check_foreign(&url, base)?;
-        }
-        Ok(url)
-    }
-
-    /// Asks once for the file.
-    async fn ask(&mut self, url: &str) -> Result<Asked> {
-        let accept = match self.options.format {
-            Format::Csv => "text/csv;charset=UTF-8;header=present",
-            Format::Xlsx => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-        };
-        let mut request = Request::new("GET", Secret::new(url)).header("Accept", accept);
-        if self.options.gzip {
-            request = request.header("Accept-Encoding", "gzip");
-        }
-        request = match same_origin(url, &self.options.base_url) {
-            true => bearer(request, &self.token().await?),
-            false => request.supplied_by(&self.options.base_url),
-        };
-        let answer = match self.client.stream(&request).await {
-            Ok(answer) => answer,
-            Err(failed) => return passing(failed).map(Asked::Passing),
-        };
-        let status = answer.status;
-        let wait = answer.retry_after();
-        let what = "the export";
-        match status {
-            200 => Ok(Asked::File(answer)),
-            202 | 204 | 404 => Ok(Asked::Pending(wait)),
-            401 => Ok(Asked::Unauthorized),
-            410 => Err(Error::new(Kind::Refused, "the export is gone (status 410)")
-                .with_hint("an export lives for a day; run again to request a new one")),
-            _ => {
-                let words = match answer.into_answer().await {
-                    Ok(answer) => self.said(what, &answer),
-                    Err(_) => format!("{what}: status {status}"),
-                };
-                match status {
-                    403 => Err(Error::new(Kind::Credentials, words)),
-                    408 | 429 | 500.. => {
-                        let error = Error::new(Kind::Transient, words);
-                        Ok(Asked::Passing(match wait {
-                            Some(wait) => error.with_retry_after(wait),
-                            None => error,
-                        }))
-                    }
-                    _ => Err(Error::new(Kind::Refused, words)),
-                }
-            }
-        }
-    }
-
-    /// The token, fetched anew where there is none or its end is near.
-    async fn token(&mut self) -> Result<Secret> {
-        if let Some(token) = self.token.as_ref().filter(|token| !token.ends_soon()) {
-            return Ok(token.value.clone());
-        }
-        let url = format!("{}/oauth/token", self.options.base_url);
-        let body = serde_json::json!({
-            "grant_type": "client_credentials",
-            "client_id": self.options.client_id.expose(),
-            "client_secret": self.options.client_secret.expose(),
-        });
-        let request = Request::new("POST", Secret::new(url))
-            .header("Content-Type", "application/json")
-            .header("Accept", "application/json")
-            .body(body.to_string());
-        let answer = self.call("the token request", &request).await?;
-        match answer.status {
-            200..=299 => {}
-            400 | 401 | 403 => {
-                return Err(Error::new(Kind::Credentials, self.said("the token request", &answer))
-                    .with_hint("check source.apsis.client_id and client_secret"));
-            }
-            _ => return Err(Error::new(Kind::Refused, self.said("the token request", &answer))),
-        }
-        let token = Token::read(&answer.body)
-            .ok_or_else(|| Error::new(Kind::Refused, "the answer to the token request holds no access_token"))?;
-        let value = token.value.clone();
-        self.token = Some(token);
-        Ok(value)
-    }
-
-    /// A small call, repeated after passing faults: all of them only read, or may leave an export nobody fetches.
-    async fn call(&self, what: &str, request: &Request) -> Result<Answer> {
-        let mut pause = Duration::from_secs(1);
-        for attempt in 1.. {
-            let error = match self.client.call(request).await {
-                Ok(answer) if !matches!(answer.status, 408 | 429 | 500..) => return Ok(answer),
-                Ok(answer) => {
-                    let error = Error::new(Kind::Transient, self.said(what, &answer));
-                    match answer.retry_after() {
-                        Some(wait) => error.with_retry_after(wait),
-                        None => error,
-                    }
-                }
-                Err(failed) => passing(failed)?,
-            };
-            let wait = pause.max(error.retry_after().unwrap_or_default());
-            if attempt >= self.options.attempts || wait > Duration::from_secs(600) {
-                return Err(error);
-            }
-            tracing::warn!(attempt, "{error}; trying again in {} s", wait.as_secs());
-            tokio::time::sleep(wait).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
-        }
-        Err(Error::new(Kind::Transient, what))
-    }
-
-    /// What an answer says, without our secrets.
-    fn said(&self, what: &str, answer: &Answer) -> String {
-        let text = String::from_utf8_lossy(&answer.body);
-        let mut line: String = text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(500).collect();
-        let token = self.token.as_ref().map(|token| &token.value);
-        for secret in [Some(&self.options.client_secret), token].into_iter().flatten() {
-            line = line.replace(secret.expose(), "***");
-        }
-        match line.is_empty() {
-            true => format!("{what}: status {}", answer.status),
-            false => format!("{what}: status {}: {}", answer.status, printable(&line)),
-        }
-    }
-}
-
-fn bearer(request: Request, token: &Secret) -> Request {
-    request.header("Authorization", &format!("Bearer {}", token.expose()))
-}
-
-fn unauthorized(what: &str) -> Error {
-    Error::new(Kind::Credentials, format!("{what}: a fresh token is not taken (status 401)"))
-        .with_hint("check source.apsis.client_id, client_secret and the rights of the API key")
-}
-
-/// A fault that will be there again is an error.
-fn passing(failed: Failed) -> Result<Error> {
-    match failed.reach {
-        Reach::Permanent => Err(failed.error),
-        _ => Ok(failed.error.into_kind(Kind::Transient)),
-    }
-}
-
-/// A file under a temporary name, removed unless it is kept.
-struct Temporary {
-    file: File,
-    path: PathBuf,
-    kept: bool,
-}
-
-impl Temporary {
-    fn beside(target: &Path) -> Result<Temporary> {
-        let nanos =
-            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_nanos());
-        let name = target.file_name().ok_or_else(|| Error::usage(format!("{} names no file", target.display())))?;
-        let mut hidden = std::ffi::OsString::from(".");
-        hidden.push(name);
-        hidden.push(format!(".{}-{nanos:x}.part", std::process::id()));
-        let path = target.with_file_name(hidden);
-        let file =
-            spool::create_private(&path).map_err(|error| Error::io(format!("creating {}", path.display()), error))?;
-        Ok(Temporary { file, path, kept: false })
-    }
-
-    fn sync(&self) -> Result<()> {
-        self.file.sync_all().map_err(|error| Error::io(format!("writing {}", self.path.display()), error))
-    }
-
-    fn keep(mut self) -> PathBuf {
-        self.kept = true;
-        self.path.clone()
-    }
-
-    fn replace(mut self, target: &Path) -> Result<()> {
-        let placed = std::fs::rename(&self.path, target);
-        placed.map_err(|error| Error::io(format!("renaming to {}", target.display()), error))?;
-        self.kept = true;
-        // the name is safe once its directory is
-        let dir = target.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        if let Ok(dir) = File::open(dir) {
-            dir.sync_all().map_err(|error| Error::io(format!("syncing {}", target.display()), error))?;
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        if !self.kept {
-            let _ = std::fs::remove_file(&self.path);
-        }
     }
 }
