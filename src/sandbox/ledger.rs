@@ -18,7 +18,8 @@ pub struct Entry {
     pub path: String,
     /// What Content-Length said.
     pub declared: Option<u64>,
-    /// Bytes of the body that came.
+    /// Bytes of the body that came; `length` in the listing.
+    #[serde(rename = "length")]
     pub received: u64,
     /// Of these bytes: `crc64nvme:` and 16 hex digits.
     pub digest: String,

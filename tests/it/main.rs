@@ -7,6 +7,8 @@ mod clevertap;
 #[cfg(feature = "cli")]
 mod cli;
 #[cfg(feature = "cli")]
+mod cli_runs;
+#[cfg(feature = "cli")]
 mod kill;
 #[cfg(feature = "jobs")]
 mod schema;

@@ -1,0 +1,266 @@
+//! Whole runs of the binary against the sandbox: exit codes, what is remembered, what is sent again.
+
+use super::cli::{Bed, CLEVERTAP};
+use listferry::sandbox::{Fault, Options, Sandbox};
+use serde_json::Value;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const LIST: &str = "id,x\n1,a\n2,b\n3,c\n";
+
+/// The sandbox of a test, with a runtime of its own.
+struct Served {
+    // dropped before the runtime that it lives in
+    sandbox: Option<Sandbox>,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Served {
+    fn new(faults: &[&str]) -> Served {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let mut options = Options::default();
+        options.faults = faults.iter().map(|fault| Fault::parse(fault).unwrap()).collect();
+        let sandbox = runtime.block_on(Sandbox::start("127.0.0.1:0".parse().unwrap(), options)).unwrap();
+        Served { sandbox: Some(sandbox), runtime }
+    }
+
+    fn url(&self) -> String {
+        self.sandbox.as_ref().unwrap().url()
+    }
+
+    /// Method and path of what it received.
+    fn received(&self) -> Vec<Value> {
+        self.sandbox.as_ref().unwrap().ledger().iter().map(|entry| serde_json::to_value(entry).unwrap()).collect()
+    }
+
+    fn count(&self, method: &str, path: &str) -> usize {
+        let fits = |entry: &&Value| {
+            entry["method"] == method && entry["path"].as_str().is_some_and(|found| found.contains(path))
+        };
+        self.received().iter().filter(fits).count()
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _in = self.runtime.enter();
+        drop(self.sandbox.take());
+    }
+}
+
+fn bed(served: &Served, list: impl AsRef<[u8]>) -> Bed {
+    Bed::new(
+        &format!("{CLEVERTAP}  base_url: {}\nupload: {{ attempts: 2, connect_timeout: 2s }}\n", served.url()),
+        list,
+    )
+}
+
+fn with_secrets(mut command: Command) -> Command {
+    command.env("CT_ACCOUNT", "acc").env("CT_PASSCODE", "pass");
+    command
+}
+
+fn run(bed: &Bed, arguments: &[&str]) -> (i32, Value) {
+    let mut arguments = arguments.to_vec();
+    arguments.extend(["--output", "json"]);
+    let output = with_secrets(bed.command(&arguments)).output().unwrap();
+    let object = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+        panic!("{error}: {:?} {}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    });
+    (output.status.code().unwrap(), object)
+}
+
+#[test]
+fn a_run_ends_done_with_what_the_platform_answered() {
+    let served = Served::new(&[]);
+    let bed = bed(&served, LIST);
+    let (code, report) = run(&bed, &["run", "job.yaml"]);
+    assert_eq!((code, report["status"].as_str()), (0, Some("done")), "{report}");
+    assert_eq!(report["platform_result"]["verdict"], "by e-mail");
+    assert_eq!(report["parts"][0]["attempts"], 1);
+    assert_eq!(report["records"]["written"], 3);
+    let (_, check) = run(&bed, &["check", "job.yaml"]);
+    assert_eq!(check["digest"], report["digest"]);
+    let put = served.received().into_iter().find(|entry| entry["method"] == "PUT").unwrap();
+    assert_eq!(
+        (put["length"].as_u64(), put["complete"].as_bool()),
+        (report["bytes"]["body"].as_u64(), Some(true)),
+        "{put}"
+    );
+    assert_eq!(put["digest"], report["digest"], "{put}");
+}
+
+#[test]
+fn past_runs_are_listed_oldest_first_and_run_anew_when_they_ended() {
+    let served = Served::new(&[]);
+    let bed = bed(&served, LIST);
+    assert_eq!(run(&bed, &["runs"]).1, serde_json::json!([]));
+    let ids: Vec<Value> = (0..2)
+        .map(|i| {
+            let segment = format!("destination.filename=f{i}.csv");
+            run(&bed, &["run", "job.yaml", "--set", &segment, "--set", "destination.replace=true"]).1["run_id"].clone()
+        })
+        .collect();
+    assert_ne!(ids[0], ids[1]);
+    let (_, runs) = run(&bed, &["runs"]);
+    assert_eq!(runs.as_array().unwrap().iter().map(|run| run["run_id"].clone()).collect::<Vec<_>>(), ids);
+    assert_eq!(run(&bed, &["runs", "last"]).1["run_id"], ids[1]);
+    assert_eq!(run(&bed, &["runs", "job.yaml"]).1["run_id"], ids[1]);
+    assert_eq!(run(&bed, &["runs", ids[0].as_str().unwrap()]).1["status"], "done");
+    assert_eq!(run(&bed, &["runs", "nothing"]).0, 2);
+    let (code, again) = run(&bed, &["resume", "last"]);
+    assert_eq!(
+        (code, &again["run_id"], again["status"].as_str()),
+        (0, &ids[1], Some("done")),
+        "an ended run is its report"
+    );
+    assert_eq!(served.count("PUT", ""), 2);
+}
+
+#[test]
+fn an_unfinished_run_goes_on_where_it_stopped() {
+    let served = Served::new(&["completed-503"]);
+    let bed = bed(&served, LIST);
+    let (code, report) = run(&bed, &["run", "job.yaml", "--set", "upload.attempts=1"]);
+    assert_eq!((code, report["status"].as_str()), (20, Some("failed")), "{report}");
+    assert_eq!(served.count("PUT", ""), 1);
+    let (_, listed) = run(&bed, &["runs", "last"]);
+    assert_eq!(listed["exit_code"], 20);
+    let (code, changed) = run(&bed, &["run", "job.yaml", "--set", "map.identity=x"]);
+    assert_eq!(code, 3, "{changed}");
+    assert!(changed["error"]["hint"].as_str().unwrap().contains("--new"), "{changed}");
+    let (code, report) = run(&bed, &["run", "job.yaml", "--set", "upload.attempts=3"]);
+    assert_eq!((code, &report["run_id"]), (0, &listed["run_id"]), "{report}");
+    assert_eq!(served.count("PUT", ""), 1, "what arrived is not sent again");
+}
+
+#[test]
+fn a_call_in_doubt_is_never_repeated_by_itself() {
+    for (assume, code, calls) in [("done", 0, 1), ("repeat", 12, 2)] {
+        let served = Served::new(&["completed-lost"]);
+        let bed = bed(&served, LIST);
+        let (first, report) = run(&bed, &["run", "job.yaml"]);
+        assert_eq!((first, report["status"].as_str()), (21, Some("unknown")), "{report}");
+        for command in [&["run", "job.yaml"][..], &["resume", "last"]] {
+            let (again, report) = run(&bed, command);
+            assert_eq!((again, report["status"].as_str()), (21, Some("unknown")), "{report}");
+        }
+        assert_eq!(served.count("POST", "completed"), 1, "nothing is sent while in doubt");
+        let (last, report) = run(&bed, &["resume", "job.yaml", "--assume", assume]);
+        assert!(last == code || last == 0, "{assume}: {report}");
+        assert_eq!(served.count("POST", "completed"), calls, "{assume}: {report}");
+    }
+}
+
+#[test]
+fn new_abandons_an_unfinished_run() {
+    let served = Served::new(&["completed-lost"]);
+    let bed = bed(&served, LIST);
+    let (_, first) = run(&bed, &["run", "job.yaml"]);
+    let (_, second) = run(&bed, &["run", "job.yaml", "--new", "--set", "destination.filename=other.csv"]);
+    assert_ne!(first["run_id"], second["run_id"]);
+}
+
+#[test]
+fn wrong_credentials_are_30_and_a_refusal_is_12() {
+    let served = Served::new(&[]);
+    let bed = bed(&served, LIST);
+    let mut command = bed.command(&["run", "job.yaml", "--output", "json"]);
+    let output = command.env("CT_ACCOUNT", "wrong").env("CT_PASSCODE", "wrong").output().unwrap();
+    assert_eq!(output.status.code(), Some(30), "{}", String::from_utf8_lossy(&output.stdout));
+    assert_eq!(run(&bed, &["run", "job.yaml"]).0, 0);
+    let (code, report) = run(&bed, &["run", "job.yaml"]);
+    assert_eq!((code, report["status"].as_str()), (12, Some("failed")), "the name is taken: {report}");
+}
+
+#[test]
+fn nothing_is_contacted_where_the_data_are_not_fit() {
+    let served = Served::new(&[]);
+    let bed = bed(&served, "id,x\n1,a\n2\n");
+    let (code, report) = run(&bed, &["run", "job.yaml"]);
+    assert_eq!((code, report["status"].as_str()), (10, Some("rejected")));
+    assert!(served.received().is_empty());
+    let output = bed.run(&["rejects", report["run_id"].as_str().unwrap()]);
+    let rows = String::from_utf8(output.stdout).unwrap();
+    assert!(rows.starts_with("id,x,_stage,_file,_record,_line,_byte,_column,_code,_reason,_raw\n,,local,"), "{rows}");
+    assert!(rows.ends_with(",2,3,9,,ragged,1 cells where the header has 2,2\n"), "{rows}");
+    let (code, report) = run(&bed, &["run", "job.yaml", "--set", "map.identity=nope"]);
+    assert_eq!((code, &report["run_id"]), (2, &Value::Null), "{report}");
+    assert_eq!(run(&bed, &["runs"]).1.as_array().unwrap().len(), 1, "2 leaves no run behind");
+}
+
+#[test]
+fn change_against_the_last_done_run_is_guarded() {
+    let served = Served::new(&[]);
+    let bed = bed(&served, LIST);
+    let arguments = ["run", "job.yaml", "--set", "destination.replace=true"];
+    assert_eq!(run(&bed, &arguments).0, 0);
+    std::fs::write(bed.path("list.csv"), "id,x\n1,a\n").unwrap();
+    let mut guarded = arguments.to_vec();
+    guarded.extend(["--set", "source.expect.max_change_percent=50"]);
+    assert_eq!(run(&bed, &guarded).0, 10);
+    std::fs::write(bed.path("list.csv"), "id,x\n1,a\n2,b\n").unwrap();
+    assert_eq!(run(&bed, &guarded).0, 0);
+}
+
+#[test]
+fn j17_signals_stop_cleanly_and_the_run_goes_on_later() {
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let served = Served::new(&["put-stall"]);
+        let list: String =
+            std::iter::once("id,x\n".to_owned()).chain((0..900_000).map(|i| format!("{i},a\n"))).collect();
+        let bed = bed(&served, &list);
+        let arguments = ["run", "job.yaml", "--output", "json"];
+        let child =
+            with_secrets(bed.command(&arguments)).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let began = Instant::now();
+        while served.count("POST", "url") == 0 {
+            assert!(began.elapsed() < Duration::from_secs(60));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        std::thread::sleep(Duration::from_millis(300));
+        let pid = child.id().to_string();
+        assert!(Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
+        let (output, took) = wait(child);
+        assert_eq!(output.status.code(), Some(code), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(took < Duration::from_secs(10), "{took:?}");
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((report["status"].as_str(), report["exit_code"].as_i64()), (Some("interrupted"), Some(code.into())));
+        let (end, report) = run(&bed, &["run", "job.yaml"]);
+        assert_eq!(end, 0, "{report}");
+    }
+}
+
+fn wait(child: Child) -> (std::process::Output, Duration) {
+    let began = Instant::now();
+    (child.wait_with_output().unwrap(), began.elapsed())
+}
+
+#[test]
+fn one_job_runs_once_at_a_time() {
+    let served = Served::new(&["put-stall"]);
+    let list: String = std::iter::once("id,x\n".to_owned()).chain((0..900_000).map(|i| format!("{i},a\n"))).collect();
+    let bed = bed(&served, &list);
+    let mut first =
+        with_secrets(bed.command(&["run", "job.yaml"])).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let began = Instant::now();
+    while served.count("POST", "url") == 0 && began.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let (code, report) = run(&bed, &["run", "job.yaml"]);
+    assert_eq!(run(&bed, &["runs", "last"]).1["status"], "running");
+    first.kill().unwrap();
+    first.wait().unwrap();
+    assert_eq!(code, 3, "{report}");
+    assert_eq!(run(&bed, &["runs", "last"]).1["status"], "interrupted");
+}
+
+#[test]
+fn run_with_the_sandbox_needs_nothing() {
+    let bed = Bed::new(CLEVERTAP, LIST);
+    let (code, report) = bed.json(&["run", "job.yaml", "--sandbox"]);
+    assert_eq!((code, report["status"].as_str()), (0, Some("done")), "{report}");
+    assert!(!bed.path("state").exists(), "its state is its own");
+    assert_eq!(bed.json(&["run", "job.yaml", "--sandbox", "--fault", "nonsense"]).0, 2);
+    assert_eq!(bed.json(&["run", "job.yaml", "--sandbox", "--fault", "completed-fail-200"]).0, 12);
+}
