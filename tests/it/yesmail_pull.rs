@@ -262,7 +262,8 @@ async fn over_tls_the_list_is_served_to_who_trusts_the_certificate() {
     std::fs::write(&cert, made.cert.pem()).unwrap();
     std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let got: Arc<Mutex<Vec<(u16, Vec<u8>)>>> = Arc::default();
+    type Pulled = Vec<(u16, Vec<u8>)>;
+    let got: Arc<Mutex<Pulled>> = Arc::default();
     let (told, ca) = (Arc::clone(&got), cert.clone());
     let vendor = pulling(move |uri| {
         let (told, ca) = (Arc::clone(&told), ca.clone());

@@ -462,6 +462,26 @@ mod tests {
     }
 
     #[test]
+    fn a_million_entries_are_not_kept() {
+        let mut results = Results::new();
+        let mut failed = 0;
+        let mut sink = |entry: &Entry<'_>| {
+            failed += u64::from(entry.list == List::Failed);
+            Ok(())
+        };
+        results.push(br#"{"failed":["#, &mut sink).unwrap();
+        for index in 0..1_000_000 {
+            let entry = format!(r#"{{"index":{index},"error":{{"message":"Invalid email address."}}}},"#);
+            results.push(entry.as_bytes(), &mut sink).unwrap();
+        }
+        let held = results.text.capacity() + results.message.capacity() + results.levels.capacity() * 64;
+        assert!(held < 8 * MAX_TEXT, "{held} bytes are held");
+        results.push(b"]}", &mut sink).unwrap();
+        assert_eq!(results.finish().unwrap().failed, 1_000_000);
+        assert_eq!(failed, 1_000_000);
+    }
+
+    #[test]
     fn no_json_is_an_error() {
         for bad in ["", "<html>", "{\"a\" 1}", "{} x", "{\"a\":}", "nul\u{1}"] {
             assert!(read(bad.as_bytes(), 3).is_err(), "{bad}");
