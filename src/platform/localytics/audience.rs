@@ -1,12 +1,14 @@
 //! `localytics-audience`: a list of customer ids, created under a name or replaced by id.
 
 use super::account::Account;
+use super::deliver::{Upload, deliver};
 use super::form::{Form, one_of_two, plain};
 use super::{AUDIENCE, customer_id};
 use crate::body::{Frame, Measured};
 use crate::error::{Error, Result};
 use crate::mapping::{Json, MapSpec, Shape};
-use crate::platform::{BoxFuture, Cx, JobSeed, Limits, NoSecrets, Platform, Settings, Verdict};
+use crate::platform::{BoxFuture, Cx, JobSeed, Limits, NoSecrets, Platform, Repeat, Settings, Verdict};
+use std::time::Duration;
 
 /// Under `destination.platform`.
 pub(super) const NAME: &str = "localytics-audience";
@@ -78,8 +80,24 @@ impl Platform for Audience {
     }
 
     fn deliver<'a>(&'a self, measured: &'a Measured, cx: &'a mut Cx<'_>) -> BoxFuture<'a, Result<Verdict>> {
-        let _ = (measured, cx, self.account.base());
-        Box::pin(async { Err(Error::new(crate::error::Kind::Local, "uploading is not there yet")) })
+        Box::pin(async move {
+            // a second creation would make a second list; a replacement ends in the same state
+            let (method, path, repeat) = match &self.target {
+                Target::Create(_) => ("POST", "/v1/imports/audiences/list/".to_owned(), Repeat::Never),
+                Target::Replace(id) => ("PUT", format!("/v1/imports/audiences/list/{id}"), Repeat::Always),
+            };
+            let form = |seed: &JobSeed| self.form(seed);
+            let upload = Upload {
+                account: &self.account,
+                method,
+                path,
+                status_path: "/v1/imports/audiences/list/status/",
+                repeat,
+                quota: Some(self.account.quota("audiences", 60, Duration::from_secs(60))),
+                form: &form,
+            };
+            deliver(&upload, measured, cx).await
+        })
     }
 }
 

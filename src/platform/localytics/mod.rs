@@ -6,13 +6,24 @@
 mod account;
 mod audience;
 mod changes;
+mod deliver;
+mod error_log;
 mod form;
+mod lists;
 mod profiles;
+mod status;
+mod tolerant;
+
+pub use lists::AudienceLists;
 
 use super::{Entry, Key, KeyKind};
 use crate::error::{Error, Result};
 use crate::mapping::{Empty, Field, Rules, Unit, ValueSpec};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use serde_json::Value;
+
+/// What is escaped in a piece of a path or a query.
+const PATH_PART: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// The line in the list: attribute changes.
 pub const PROFILES: Entry = Entry {

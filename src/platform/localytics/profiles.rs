@@ -1,12 +1,14 @@
 //! `localytics-profiles`: attribute changes of customers, one multipart upload a part.
 
 use super::account::Account;
+use super::deliver::{Upload, deliver};
 use super::form::{Form, one_of_two};
 use super::{PROFILES, changes};
 use crate::body::{Frame, Measured};
 use crate::error::{Error, Result};
 use crate::mapping::{MapSpec, Shape};
-use crate::platform::{BoxFuture, Cx, JobSeed, Limits, Platform, Settings, Verdict};
+use crate::platform::{BoxFuture, Cx, JobSeed, Limits, Platform, Repeat, Settings, Verdict};
+use std::time::Duration;
 
 /// Under `destination.platform`.
 pub(super) const NAME: &str = "localytics-profiles";
@@ -58,7 +60,20 @@ impl Platform for Profiles {
     }
 
     fn deliver<'a>(&'a self, measured: &'a Measured, cx: &'a mut Cx<'_>) -> BoxFuture<'a, Result<Verdict>> {
-        let _ = (measured, cx, self.account.base());
-        Box::pin(async { Err(Error::new(crate::error::Kind::Local, "uploading is not there yet")) })
+        let repeat = if changes::repeatable(cx.map()) { Repeat::Always } else { Repeat::Never };
+        Box::pin(async move {
+            let form = |seed: &JobSeed| self.form(seed);
+            let upload = Upload {
+                account: &self.account,
+                method: "POST",
+                path: "/v1/imports/profiles/upload".to_owned(),
+                status_path: "/v1/imports/profiles/status/",
+                repeat,
+                // each attempt is one of ten requests an hour
+                quota: Some(self.account.quota("profiles", 10, Duration::from_secs(3600))),
+                form: &form,
+            };
+            deliver(&upload, measured, cx).await
+        })
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! The facts and where they come from are in `README.md` beside this file.
 
+mod answers;
 mod commands;
+mod deliver;
 mod import;
 
 use super::{Entry, Key, KeyKind};

@@ -1,0 +1,102 @@
+//! What profiles and audiences have in common: each part is one multipart upload, then a status to wait for.
+
+use super::account::Account;
+use super::form::Form;
+use super::{error_log, status};
+use crate::body::Measured;
+use crate::error::{Error, Result};
+use crate::platform::{Cx, JobSeed, Operation, Outcome, Repeat, Step, Verdict, assumed};
+use serde_json::{Value, json};
+
+/// How the parts of one platform travel.
+pub(super) struct Upload<'a> {
+    pub(super) account: &'a Account,
+    pub(super) method: &'static str,
+    pub(super) path: String,
+    pub(super) status_path: &'static str,
+    pub(super) repeat: Repeat,
+    pub(super) quota: Option<crate::platform::Quota>,
+    pub(super) form: &'a (dyn Fn(&JobSeed) -> Form + Sync),
+}
+
+/// Sends every part, each finished before the next begins, and adds up what became of them.
+pub(super) async fn deliver(upload: &Upload<'_>, measured: &Measured, cx: &mut Cx<'_>) -> Result<Verdict> {
+    let mut imports = Vec::new();
+    let (mut failed_rows, mut failed_parts, mut accepted) = (0u64, 0usize, 0usize);
+    let many = measured.parts().len() > 1;
+    for part in measured.parts() {
+        let label = if many { format!("part {} of {}", part.index + 1, measured.parts().len()) } else { String::new() };
+        let sent = send(upload, measured, cx, part.index).await;
+        let step = match sent {
+            Ok(step) => step,
+            Err(error) if accepted > 0 => return Err(after_others(error, accepted, measured.parts().len())),
+            Err(error) => return Err(error),
+        };
+        let taken = step.done().map_err(|error| after_others(error, accepted, measured.parts().len()))?;
+        accepted += 1;
+        if assumed(&taken) {
+            cx.part_done(part, None)?;
+            cx.note("the upload was assumed to be done: its activity id is not known, so neither is its verdict")?;
+            imports.push(json!({"activity_id": null, "assumed": "done"}));
+            continue;
+        }
+        let id = taken["activity_id"].as_str().unwrap_or_default().to_owned();
+        cx.part_done(part, Some(id.clone()))?;
+        if !cx.waits() {
+            imports.push(json!({"activity_id": id, "status": "accepted"}));
+            continue;
+        }
+        let ended =
+            status::wait(upload.account, cx, &format!("status/{}", part.index), upload.status_path, &id).await?;
+        failed_rows += ended.failed_rows;
+        failed_parts += usize::from(!ended.completed);
+        if let Some(url) = ended.error_log.as_deref().filter(|_| ended.failed_rows > 0 || !ended.completed) {
+            error_log::read(cx, upload.account.base(), url, &format!("part/{}", part.index)).await?;
+        }
+        let mut shown = ended.shown.as_object().cloned().unwrap_or_default();
+        shown.insert("activity_id".to_owned(), id.into());
+        if !ended.completed && !label.is_empty() {
+            cx.note(&format!("{label}: the import failed"))?;
+        }
+        imports.push(Value::Object(shown));
+    }
+    let outcome = match (failed_parts, failed_rows) {
+        (0, 0) => Outcome::Done,
+        (n, _) if n == measured.parts().len() => Outcome::Failed,
+        _ => Outcome::Partial,
+    };
+    Ok(Verdict::new(outcome, result(imports, failed_rows)))
+}
+
+/// One import as it is, several as a list.
+fn result(mut imports: Vec<Value>, failed_rows: u64) -> Value {
+    let mut result = match imports.len() {
+        1 => imports.remove(0),
+        _ => json!({"imports": imports}),
+    };
+    if let Some(map) = result.as_object_mut() {
+        map.insert("failed_rows".to_owned(), failed_rows.into());
+    }
+    result
+}
+
+async fn send(upload: &Upload<'_>, measured: &Measured, cx: &mut Cx<'_>, index: usize) -> Result<Step> {
+    let form = (upload.form)(cx.seed());
+    let request = upload.account.request(upload.method, &upload.path).header("Content-Type", &form.content_type());
+    let frame = form.frame();
+    let mut operation = Operation::new(format!("upload/{index}"), upload.repeat);
+    if let Some(quota) = &upload.quota {
+        operation = operation.with_quota(quota.clone());
+    }
+    let judge = |answer: &crate::transport::Answer| status::judge_upload("the Localytics upload", answer);
+    cx.send(&operation, &request, measured, &measured.parts()[index], &frame, &judge).await
+}
+
+/// A fault of a later part: what was taken before cannot be taken back.
+fn after_others(error: Error, accepted: usize, parts: usize) -> Error {
+    if accepted == 0 {
+        return error;
+    }
+    let hint = error.hint().unwrap_or("resume the run: parts that arrived are not sent again").to_owned();
+    error.with_hint(format!("{accepted} of {parts} parts were accepted before; {hint}"))
+}

@@ -1,0 +1,235 @@
+//! The log of failed rows: fetched as a stream, without credentials, from wherever the status points. Never fatal.
+
+use super::tolerant;
+use crate::error::Result;
+use crate::platform::{Cx, FaultAt, RowFault};
+use crate::secret::Secret;
+use crate::transport::{Failed, Reach, Request};
+use serde_json::Value;
+use std::time::Duration;
+
+/// A longer entry is not kept, only counted.
+const MAX_ENTRY_BYTES: usize = 256 << 10;
+/// Silence of the other side.
+const SILENCE: Duration = Duration::from_secs(60);
+/// The rows are a help, not the verdict: a log that trickles is left.
+const LONGEST: Duration = Duration::from_secs(900);
+
+/// Reads the log and stores each row that it names by customer id, under `group`. What goes wrong is noted.
+pub(super) async fn read(cx: &mut Cx<'_>, base: &str, url: &str, group: &str) -> Result<()> {
+    let request = Request::new("GET", Secret::new(absolute(url, base))).supplied_by(base);
+    for attempt in 1..=3 {
+        cx.begin_faults(group)?;
+        let mut entries = Entries::default();
+        let outcome = match tokio::time::timeout(LONGEST, fetch(cx, &request, &mut entries)).await {
+            Ok(outcome) => outcome?,
+            Err(_) => Some(("it takes too long".to_owned(), false)),
+        };
+        let Some((why, again)) = outcome else {
+            if entries.unjoined > 0 {
+                cx.note(&format!(
+                    "the error log of Localytics names no customer id in {} of its entries",
+                    entries.unjoined
+                ))?;
+            }
+            return Ok(());
+        };
+        if !again || attempt == 3 {
+            return cx.note(&format!("the error log of Localytics could not be read: {why}"));
+        }
+        tokio::time::sleep(Duration::from_secs(attempt)).await;
+    }
+    Ok(())
+}
+
+/// `None`: read to its end; else why not, and whether trying again may help. An error is one of our own journal.
+async fn fetch(cx: &Cx<'_>, request: &Request, entries: &mut Entries) -> Result<Option<(String, bool)>> {
+    let failed = |failed: Failed| Some((failed.error.to_string(), failed.reach == Reach::Lost));
+    let silent = || Some(("the other side fell silent".to_owned(), true));
+    let mut answer = match tokio::time::timeout(SILENCE, cx.client().stream(request)).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(error)) => return Ok(failed(error)),
+        Err(_) => return Ok(silent()),
+    };
+    if !(200..300).contains(&answer.status) {
+        return Ok(Some((format!("status {}", answer.status), answer.status >= 500)));
+    }
+    loop {
+        match tokio::time::timeout(SILENCE, answer.chunk()).await {
+            Ok(Ok(Some(chunk))) => entries.push(&chunk, &mut |fault| cx.fault(fault))?,
+            Ok(Ok(None)) => return Ok(None),
+            Ok(Err(error)) => return Ok(failed(error)),
+            Err(_) => return Ok(silent()),
+        }
+    }
+}
+
+/// The log's address may come without a scheme. Plain http only where the log and the platform are on this machine.
+fn absolute(url: &str, base: &str) -> String {
+    if url.contains("://") {
+        return url.to_owned();
+    }
+    let on_this_machine = |url: &str| {
+        let host = url::Url::parse(url).ok();
+        match host.as_ref().and_then(url::Url::host) {
+            Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+            Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+            Some(url::Host::Domain(name)) => name == "localhost",
+            None => false,
+        }
+    };
+    let url = url.trim_start_matches('/');
+    let plain = format!("http://{url}");
+    match base.starts_with("http://") && on_this_machine(base) && on_this_machine(&plain) {
+        true => plain,
+        false => format!("https://{url}"),
+    }
+}
+
+/// Cuts a stream into JSON objects, whatever stands between them: one a line, an array, pretty-printed.
+#[derive(Default)]
+struct Entries {
+    entry: Vec<u8>,
+    depth: usize,
+    in_text: bool,
+    escaped: bool,
+    too_long: bool,
+    /// Entries without a customer id.
+    unjoined: u64,
+}
+
+impl Entries {
+    fn push(&mut self, bytes: &[u8], each: &mut dyn FnMut(RowFault) -> Result<()>) -> Result<()> {
+        for &byte in bytes {
+            if self.depth == 0 && byte != b'{' {
+                continue;
+            }
+            if self.entry.len() < MAX_ENTRY_BYTES {
+                self.entry.push(byte);
+            } else {
+                self.too_long = true;
+            }
+            if self.in_text {
+                match byte {
+                    _ if self.escaped => self.escaped = false,
+                    b'\\' => self.escaped = true,
+                    b'"' => self.in_text = false,
+                    // a text never spans lines: the entry is damaged, the next line begins anew
+                    b'\n' => self.drop_entry(),
+                    _ => {}
+                }
+                continue;
+            }
+            match byte {
+                b'"' => self.in_text = true,
+                b'{' => self.depth += 1,
+                b'}' => {
+                    self.depth -= 1;
+                    if self.depth == 0 {
+                        let fault = if self.too_long { None } else { fault(&self.entry) };
+                        match fault {
+                            Some(fault) => {
+                                self.entry.clear();
+                                each(fault)?;
+                            }
+                            None => self.drop_entry(),
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn drop_entry(&mut self) {
+        *self = Entries { unjoined: self.unjoined + 1, ..Entries::default() };
+    }
+}
+
+/// An entry of the log. Its shape is undocumented: the customer id is looked for at the top and one level down, also in
+/// a text that holds the line itself.
+fn fault(entry: &[u8]) -> Option<RowFault> {
+    let value = tolerant::read(entry)?;
+    let key = customer_id(&value).or_else(|| {
+        value.as_object()?.values().find_map(|inner| match inner {
+            Value::Object(_) => customer_id(inner),
+            Value::String(line) if line.contains("customer_id") => customer_id(&tolerant::read(line.as_bytes())?),
+            _ => None,
+        })
+    })?;
+    Some(RowFault { at: FaultAt::Key(key), message: message(&value) })
+}
+
+fn customer_id(value: &Value) -> Option<String> {
+    match &value["customer_id"] {
+        // as it stands: an id may well begin with a space
+        Value::String(id) => Some(id.clone()),
+        other => tolerant::word(other),
+    }
+}
+
+fn message(entry: &Value) -> String {
+    for key in ["error", "message", "reason", "error_message", "error_reason", "errors", "description"] {
+        match &entry[key] {
+            Value::String(text) if !text.is_empty() => return text.clone(),
+            Value::Null | Value::String(_) => {}
+            other => return other.to_string(),
+        }
+    }
+    "listed in the error log without a reason".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(log: &[u8], piece: usize) -> (Vec<(String, String)>, u64) {
+        let (mut entries, mut found) = (Entries::default(), Vec::new());
+        for bytes in log.chunks(piece) {
+            entries
+                .push(bytes, &mut |fault| {
+                    let FaultAt::Key(key) = fault.at else { panic!("a key") };
+                    found.push((key, fault.message));
+                    Ok(())
+                })
+                .unwrap();
+        }
+        (found, entries.unjoined)
+    }
+
+    #[test]
+    fn rows_are_found_in_every_shape_of_log_however_it_is_cut() {
+        let lines = "{\"customer_id\":\"a}\",\"error\":\"no \\\"x\\\"\"}\n\n{\"customer_id\":7,\"errors\":[\"p\",\"q\"]}\r\n{\"line\":{\"customer_id\":\"c\"},\"message\":\"m\"}\n{\"row\":\"{\\\"customer_id\\\":\\\"d\\\"}\"}\n{\"error\":\"nobody\"}\nplain text\n";
+        let array = "[\n  {\"customer_id\": \"a}\", \"error\": \"no \\\"x\\\"\"},\n  {\"customer_id\": \"7\", \"errors\": [\"p\",\"q\"]},\n {\"line\": {\"customer_id\": \"c\"},\n \"message\": \"m\"}, {\"row\":\"{\\\"customer_id\\\":\\\"d\\\"}\"}, {} ]";
+        let want: Vec<(String, String)> =
+            [("a}", "no \"x\""), ("7", "[\"p\",\"q\"]"), ("c", "m"), ("d", "listed in the error log without a reason")]
+                .map(|(key, message)| (key.to_owned(), message.to_owned()))
+                .to_vec();
+        for log in [lines, array] {
+            for piece in [1, 2, 7, 4096] {
+                assert_eq!(faults(log.as_bytes(), piece), (want.clone(), 1), "{piece}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_damaged_or_endless_entry_costs_only_itself() {
+        let log = b"{\"customer_id\":\"a\n{\"customer_id\":\"b\",\"error\":\"e\"}\n";
+        assert_eq!(faults(log, 3), (vec![("b".to_owned(), "e".to_owned())], 1));
+        let mut log = b"{\"customer_id\":\"".to_vec();
+        log.resize(MAX_ENTRY_BYTES + 100, b'x');
+        log.extend_from_slice(b"\"}{\"customer_id\":\"b\",\"error\":\"e\"}");
+        assert_eq!(faults(&log, 9000), (vec![("b".to_owned(), "e".to_owned())], 1));
+    }
+
+    #[test]
+    fn plain_http_only_on_this_machine() {
+        let own = "https://api.localytics.com";
+        assert_eq!(absolute("s3.example/e.json", own), "https://s3.example/e.json");
+        assert_eq!(absolute("127.0.0.1:81/e", "http://127.0.0.1:80"), "http://127.0.0.1:81/e");
+        assert_eq!(absolute("s3.example/e.json", "http://127.0.0.1:80"), "https://s3.example/e.json");
+        assert_eq!(absolute("127.0.0.1:81/e", own), "https://127.0.0.1:81/e");
+        assert_eq!(absolute("https://h/e?X=1", own), "https://h/e?X=1");
+    }
+}

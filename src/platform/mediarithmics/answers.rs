@@ -1,0 +1,111 @@
+//! What mediarithmics answers: an envelope `{"status":"ok","data":…}`, read leniently.
+
+use crate::error::{Error, Kind};
+use crate::platform::Judgement;
+use crate::secret::printable;
+use crate::transport::Answer;
+use serde_json::{Value, json};
+
+/// A text or a number as text.
+pub(super) fn word(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// A counter that may be written as text.
+pub(super) fn count(value: &Value) -> Option<u64> {
+    word(value)?.trim().parse().ok()
+}
+
+/// Judges the answer to a creating call: success is a 2xx with an id in its data.
+pub(super) fn judge_created(what: &str, answer: &Answer) -> Judgement {
+    if !(200..300).contains(&answer.status) {
+        return Judgement::by_status(what, answer);
+    }
+    let Ok(value) = serde_json::from_slice::<Value>(&answer.body) else {
+        return unclear(what, answer, "an answer that cannot be read");
+    };
+    if value["status"].as_str().is_some_and(|status| status.eq_ignore_ascii_case("error")) {
+        let says = word(&value["error"]).or_else(|| word(&value["message"])).unwrap_or_default();
+        return Judgement::Fail(Error::new(Kind::Refused, format!("{what}: refused: {}", printable(&says))));
+    }
+    match word(&value["data"]["id"]) {
+        Some(id) => Judgement::Done(json!({"id": id})),
+        None => unclear(what, answer, "an answer without an id"),
+    }
+}
+
+fn unclear(what: &str, answer: &Answer, how: &str) -> Judgement {
+    Judgement::Unclear(Error::new(Kind::Transient, format!("{what}: status {} with {how}", answer.status)))
+}
+
+/// An execution as the list shows it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Final; what is kept of it.
+    Ended(Value),
+    /// Not yet final, or with a word that nobody documents.
+    Running(String),
+    /// Not on this page; how many there are in all, where that is told.
+    NotHere(Option<u64>),
+}
+
+/// Looks for an execution on a page of the list.
+pub(super) fn find(page: &[u8], id: &str) -> Option<Found> {
+    let value: Value = serde_json::from_slice(page).ok()?;
+    let list = value["data"].as_array()?;
+    let Some(execution) = list.iter().find(|execution| word(&execution["id"]).as_deref() == Some(id)) else {
+        return Some(Found::NotHere(count(&value["total"])));
+    };
+    let status = execution["status"].as_str().unwrap_or_default().trim().to_ascii_uppercase();
+    Some(match status.as_str() {
+        "SUCCEEDED" | "SUCCESS" | "FAILED" | "CANCELED" | "CANCELLED" => Found::Ended(json!({
+            "id": id,
+            "status": status,
+            "total_success": count(&execution["result"]["total_success"]),
+            "total_failure": count(&execution["result"]["total_failure"]),
+            "error_file_uri": word(&execution["result"]["error_file_uri"]),
+            "message": word(&execution["error"]["message"]).map(|text| printable(&text)),
+        })),
+        _ => Found::Running(status),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, body: &str) -> Answer {
+        Answer { status, headers: Vec::new(), body: body.as_bytes().to_vec() }
+    }
+
+    #[test]
+    fn a_creation_needs_an_id() {
+        for body in [r#"{"status":"ok","data":{"id":"7"}}"#, r#"{"data":{"id":7,"new":1}}"#] {
+            let Judgement::Done(value) = judge_created("x", &answer(200, body)) else { panic!("{body}") };
+            assert_eq!(value["id"], "7");
+        }
+        for body in ["", "ok", "{}", r#"{"status":"ok","data":{}}"#, r#"{"data":{"id":"7"#] {
+            assert!(matches!(judge_created("x", &answer(200, body)), Judgement::Unclear(_)), "{body}");
+        }
+        let refused = judge_created("x", &answer(200, r#"{"status":"error","error":"no\u001b such"}"#));
+        let Judgement::Fail(error) = refused else { panic!() };
+        assert!(error.message().contains("no\\u{1b} such"));
+        assert!(matches!(judge_created("x", &answer(503, "")), Judgement::Retry(_)));
+        assert!(matches!(judge_created("x", &answer(500, "")), Judgement::Unclear(_)));
+        assert!(matches!(judge_created("x", &answer(400, "")), Judgement::Fail(_)));
+    }
+
+    #[test]
+    fn an_execution_is_found_by_its_id() {
+        let page = br#"{"total":2,"data":[{"id":"2","status":"RUNNING"},{"id":1,"status":"Succeeded","result":{"total_success":"9","total_failure":1,"error_file_uri":"mics://e"}}]}"#;
+        assert_eq!(find(page, "2"), Some(Found::Running("RUNNING".to_owned())));
+        let Some(Found::Ended(value)) = find(page, "1") else { panic!() };
+        assert_eq!((&value["total_success"], &value["total_failure"]), (&json!(9), &json!(1)));
+        assert_eq!(find(page, "3"), Some(Found::NotHere(Some(2))));
+        assert_eq!(find(b"<html>", "3"), None);
+    }
+}

@@ -1,0 +1,233 @@
+//! The import created or reused, then each part an execution, in order.
+
+use super::answers::{self, Found, find};
+use super::commands::{self, Format};
+use super::import::{Import, Target};
+use crate::body::{Frame, Measured, Part};
+use crate::error::{Error, Kind, Result};
+use crate::platform::{Cx, FaultAt, Judgement, Operation, Outcome, Repeat, RowFault, Step, Verdict, assumed};
+use crate::transport::{Answer, Request};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// Executions on one page of the list.
+const PAGE: u64 = 100;
+
+/// Rows told by the error file, at most.
+const MOST_ROWS: u64 = 1_000_000;
+
+impl Import {
+    /// Sends every part and waits for all of them.
+    pub(super) async fn send_all(&self, measured: &Measured, cx: &mut Cx<'_>) -> Result<Verdict> {
+        let import = self.import_id(cx).await?;
+        // UPDATE and DELETE of one user must not overtake each other
+        let in_turn = commands::mixes_operations(cx.map());
+        let parts = measured.parts();
+        let (mut executions, mut verdicts) = (Vec::new(), Vec::new());
+        for part in parts {
+            let id = match self.execute(measured, part, &import, cx).await {
+                Ok(id) => id,
+                Err(error) => return Err(after_others(error, executions.len(), parts.len())),
+            };
+            cx.part_done(part, id.clone())?;
+            executions.push(id.clone());
+            if in_turn && cx.waits() {
+                verdicts.push(self.wait(&import, part, id.as_deref(), cx).await?);
+            }
+        }
+        let result = |executions: Value| json!({"document_import_id": import, "executions": executions});
+        if !cx.waits() {
+            return Ok(Verdict::new(Outcome::Done, result(json!(executions))));
+        }
+        for (part, id) in parts.iter().zip(&executions).skip(verdicts.len()) {
+            verdicts.push(self.wait(&import, part, id.as_deref(), cx).await?);
+        }
+        let failed = |verdict: &&Value| matches!(verdict["status"].as_str(), Some("FAILED" | "CANCELED" | "CANCELLED"));
+        let failed_parts = verdicts.iter().filter(failed).count();
+        let count = |key: &str| verdicts.iter().filter_map(|verdict| verdict[key].as_u64()).sum::<u64>();
+        let (good, bad) = (count("total_success"), count("total_failure"));
+        let outcome = match (failed_parts, bad) {
+            (0, 0) => Outcome::Done,
+            (n, _) if n == parts.len() => Outcome::Failed,
+            _ => Outcome::Partial,
+        };
+        if failed_parts > 0 && outcome == Outcome::Partial {
+            let numbers: Vec<String> = verdicts
+                .iter()
+                .enumerate()
+                .filter(|(_, verdict)| failed(verdict))
+                .map(|(i, _)| (i + 1).to_string())
+                .collect();
+            cx.note(&format!(
+                "{} of {} parts were imported; part {} failed",
+                parts.len() - failed_parts,
+                parts.len(),
+                numbers.join(", ")
+            ))?;
+        }
+        let mut result = result(json!(verdicts));
+        result["total_success"] = json!(good);
+        result["total_failure"] = json!(bad);
+        Ok(Verdict::new(outcome, result))
+    }
+
+    fn request(&self, method: &'static str, path: &str) -> Request {
+        let url = format!("{}/v1/datamarts/{}/document_imports{path}", self.base, self.datamart_id);
+        Request::new(method, crate::Secret::new(url)).header("Authorization", self.token.expose())
+    }
+
+    async fn import_id(&self, cx: &mut Cx<'_>) -> Result<String> {
+        let name = match &self.target {
+            Target::Reuse(id) => return Ok(id.clone()),
+            Target::Create(name) => cx.seed().fill(name),
+        };
+        let mime_type = if self.format == Format::Csv { "TEXT_CSV" } else { "APPLICATION_X_NDJSON" };
+        let wanted =
+            json!({"document_type": "USER_SEGMENT", "mime_type": mime_type, "encoding": "utf-8", "name": name});
+        let request = self.request("POST", "").header("Content-Type", "application/json").body(wanted.to_string());
+        let judge = |answer: &Answer| answers::judge_created("the document import", answer);
+        let created = cx.call(&Operation::new("create-import", Repeat::Once), &request, &judge).await?.done()?;
+        match created["id"].as_str() {
+            Some(id) => Ok(id.to_owned()),
+            None => Err(Error::usage("the document import was assumed to be created, but its id is not known")
+                .with_hint("look it up in the console and set destination.document_import_id")),
+        }
+    }
+
+    /// Sends a part; the id of its execution, unless the user assumed that it was done.
+    async fn execute(&self, measured: &Measured, part: &Part, import: &str, cx: &mut Cx<'_>) -> Result<Option<String>> {
+        let content_type = if self.format == Format::Csv { "text/csv" } else { "application/x-ndjson" };
+        let request = self.request("POST", &format!("/{import}/executions")).header("Content-Type", content_type);
+        // commands are keyed: a second execution of the same part leaves the same membership
+        let operation = Operation::new(format!("execution/{}", part.index), Repeat::Always);
+        let what = format!("the execution of part {}", part.index + 1);
+        let judge = |answer: &Answer| answers::judge_created(&what, answer);
+        let step = cx.send(&operation, &request, measured, part, &Frame::default(), &judge).await?;
+        let taken = match step {
+            Step::Done(value) => value,
+            Step::InDoubt(error) => return Err(error),
+        };
+        if assumed(&taken) {
+            cx.note(&format!("{what} was assumed to be done: its verdict is not known"))?;
+        }
+        Ok(taken["id"].as_str().map(str::to_owned))
+    }
+
+    /// Waits until an execution is final.
+    async fn wait(&self, import: &str, part: &Part, id: Option<&str>, cx: &mut Cx<'_>) -> Result<Value> {
+        let Some(id) = id else { return Ok(json!({"id": null, "assumed": "done"})) };
+        let name = format!("verdict/{}", part.index);
+        let judge = |answer: &Answer| judge_list(answer, id);
+        let mut first = 0;
+        loop {
+            let path = format!("/{import}/executions?first_result={first}&max_results={PAGE}");
+            let verdict = cx.poll(&name, &self.request("GET", &path), &judge).await?;
+            if let Some(more) = verdict["not_among"].as_u64() {
+                // it lies on another page, or is not listed yet: begin again, a little later
+                cx.forget(&name)?;
+                first += PAGE;
+                if first >= more {
+                    first = 0;
+                    if cx.wait_left().is_zero() {
+                        return Err(Error::new(Kind::Pending, format!("execution {id} is not in the list")));
+                    }
+                    cx.sleep(Duration::from_secs(2)).await;
+                }
+                continue;
+            }
+            let verdict = verdict;
+            if let Some(uri) = verdict["error_file_uri"].as_str()
+                && verdict["total_failure"].as_u64() != Some(0)
+            {
+                self.failed_rows(uri, part, cx).await?;
+            }
+            if verdict["status"].as_str().is_some_and(|status| status != "SUCCEEDED" && status != "SUCCESS") {
+                let message = verdict["message"].as_str().unwrap_or("no reason was given");
+                cx.note(&format!("part {}: the execution ended {}: {message}", part.index + 1, verdict["status"]))?;
+            }
+            return Ok(verdict);
+        }
+    }
+
+    /// Reads the error file as a stream and stores the rows that it names. Its form is not documented, so nothing that is
+    /// wrong with it is fatal.
+    async fn failed_rows(&self, uri: &str, part: &Part, cx: &mut Cx<'_>) -> Result<()> {
+        let escaped = percent_encoding::utf8_percent_encode(uri, percent_encoding::NON_ALPHANUMERIC);
+        let url = crate::Secret::new(format!("{}/v1/data_file/data?uri={escaped}", self.base));
+        let request = Request::new("GET", url).header("Authorization", self.token.expose());
+        cx.begin_faults(&format!("part/{}", part.index))?;
+        let mut answer = match cx.client().stream(&request).await {
+            Ok(answer) if (200..300).contains(&answer.status) => answer,
+            Ok(answer) => return cx.note(&format!("the error file could not be read: status {}", answer.status)),
+            Err(failed) => return cx.note(&format!("the error file could not be read: {}", failed.error)),
+        };
+        let (mut line, mut unknown, mut told) = (Vec::new(), 0u64, 0u64);
+        loop {
+            let chunk = match answer.chunk().await {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => break,
+                Err(failed) => return cx.note(&format!("the error file could not be read on: {}", failed.error)),
+            };
+            for &byte in &chunk[..] {
+                if byte != b'\n' {
+                    if line.len() < 64 << 10 {
+                        line.push(byte);
+                    }
+                    continue;
+                }
+                match row_fault(&line, part) {
+                    Some(fault) if told < MOST_ROWS => {
+                        told += 1;
+                        cx.fault(fault)?;
+                    }
+                    Some(_) => {}
+                    None if line.is_empty() => {}
+                    None => unknown += 1,
+                }
+                line.clear();
+            }
+        }
+        if let Some(fault) = row_fault(&line, part) {
+            cx.fault(fault)?;
+        }
+        if unknown > 0 {
+            cx.note(&format!("{unknown} lines of the error file of part {} name no row", part.index + 1))?;
+        }
+        Ok(())
+    }
+}
+
+/// A line of the error file that tells a row: a JSON object with `line` or `index`, from 0 in its part.
+fn row_fault(line: &[u8], part: &Part) -> Option<RowFault> {
+    let value: Value = serde_json::from_slice(line).ok()?;
+    let at = ["line", "index", "line_number"].iter().find_map(|key| answers::count(&value[*key]))?;
+    if at >= part.records {
+        return None;
+    }
+    let message = ["error", "message", "reason"].iter().find_map(|key| answers::word(&value[*key]));
+    let message = crate::secret::printable(&message.unwrap_or_else(|| "refused by mediarithmics".to_owned()));
+    Some(RowFault { at: FaultAt::Index(part.first_record + at), message })
+}
+
+fn judge_list(answer: &Answer, id: &str) -> Judgement {
+    const WHAT: &str = "the list of executions";
+    if !(200..300).contains(&answer.status) {
+        return Judgement::by_status(WHAT, answer);
+    }
+    let not_yet = |text: String| Judgement::Retry(Error::new(Kind::Pending, text));
+    match find(&answer.body, id) {
+        Some(Found::Ended(value)) => Judgement::Done(value),
+        Some(Found::Running(word)) => not_yet(format!("{WHAT}: {word}")),
+        Some(Found::NotHere(total)) => Judgement::Done(json!({"not_among": total.unwrap_or(0)})),
+        None => not_yet(format!("{WHAT}: the answer cannot be read")),
+    }
+}
+
+/// A fault of a later part: what was taken before cannot be taken back.
+fn after_others(error: Error, accepted: usize, parts: usize) -> Error {
+    if accepted == 0 {
+        return error;
+    }
+    let hint = error.hint().unwrap_or("resume the run: parts that arrived are not sent again").to_owned();
+    error.with_hint(format!("{accepted} of {parts} parts were accepted before; {hint}"))
+}
