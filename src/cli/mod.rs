@@ -3,6 +3,7 @@
 pub(crate) mod check;
 pub(crate) mod convert;
 pub(crate) mod export;
+pub(crate) mod lists;
 pub(crate) mod log;
 pub(crate) mod output;
 pub(crate) mod preview;
@@ -95,6 +96,8 @@ pub(crate) enum Command {
     Runs(runs::Runs),
     /// The rejected rows of a run as CSV
     Rejects(rejects::Rejects),
+    /// Audience lists of Localytics: list, rename, delete
+    Lists(lists::Lists),
     /// Fetch an APSIS One export into a file
     Export(export::Export),
     /// Serve all the platforms on this machine, for trying and testing
@@ -115,6 +118,7 @@ impl Command {
             Command::Resume(_) => "resume",
             Command::Runs(_) => "runs",
             Command::Rejects(_) => "rejects",
+            Command::Lists(_) => "lists",
             Command::Export(_) => "export",
             Command::Sandbox(_) => "sandbox",
             Command::Schema => "schema",
@@ -133,6 +137,7 @@ pub(crate) fn run(command: Command, session: &session::Session<'_>) -> ExitCode 
         Command::Resume(resume) => resume.run(session),
         Command::Runs(runs) => runs.run(session),
         Command::Rejects(rejects) => rejects.run(session),
+        Command::Lists(lists) => lists.run(session),
         Command::Export(export) => export.run(session),
         Command::Sandbox(sandbox) => sandbox.run(session),
         Command::Schema => schema::run(),

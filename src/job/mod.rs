@@ -7,6 +7,7 @@ mod config;
 mod env;
 pub mod journal;
 mod keys;
+mod lists;
 mod offline;
 mod pass;
 mod report;

@@ -66,11 +66,11 @@ impl Report {
         }
         if let Value::Object(result) = &self.platform_result {
             for (key, value) in result {
-                let value = match value {
-                    Value::String(text) => printable(text),
-                    other => printable(&other.to_string()),
-                };
-                line(out, &key.replace('_', " "), &value);
+                match value {
+                    Value::Null => {}
+                    Value::Object(_) | Value::Array(_) => nested(out, &key.replace('_', " "), value),
+                    other => line(out, &key.replace('_', " "), &word(other)),
+                }
             }
         }
         let seconds = &self.seconds;
@@ -91,7 +91,35 @@ impl Report {
 }
 
 fn line(out: &mut String, name: &str, text: &str) {
-    let _ = writeln!(out, "  {name:<12} {text}");
+    let _ = writeln!(out, "  {name:<18} {text}");
+}
+
+/// A mapping in one line, a list in some.
+fn nested(out: &mut String, name: &str, value: &Value) {
+    match value {
+        Value::Array(items) => {
+            for (i, item) in items.iter().take(20).enumerate() {
+                nested(out, if i == 0 { name } else { "" }, item);
+            }
+            if items.len() > 20 {
+                line(out, "", &format!("… {} in all", items.len()));
+            }
+        }
+        Value::Object(map) => {
+            let known = map.iter().filter(|(_, value)| !value.is_null());
+            let words: Vec<_> =
+                known.map(|(key, value)| format!("{} {}", key.replace('_', " "), word(value))).collect();
+            line(out, name, &words.join(", "));
+        }
+        other => line(out, name, &word(other)),
+    }
+}
+
+fn word(value: &Value) -> String {
+    match value {
+        Value::String(text) => printable(text),
+        other => printable(&other.to_string()),
+    }
 }
 
 /// 1234567 as 1,234,567.
@@ -129,7 +157,7 @@ mod tests {
         report.platform_result = json!({"segment_id": 12345, "verdict": "by e-mail"});
         let text = report.to_text();
         assert!(text.starts_with("run clevertap: done (exit 0), run r1\n"), "{text}");
-        assert!(text.contains("  segment id   12345\n  verdict      by e-mail\n"), "{text}");
+        assert!(text.contains("  segment id         12345\n  verdict            by e-mail\n"), "{text}");
     }
 
     #[test]
@@ -137,6 +165,6 @@ mod tests {
         let mut report = Report::failed("run", Error::data("x").with_hint("do this"));
         report.platform_result = json!({"message": "a\u{1b}[31m"});
         let text = report.to_text();
-        assert!(!text.contains('\u{1b}') && text.contains("hint         do this"));
+        assert!(!text.contains('\u{1b}') && text.contains("hint               do this"));
     }
 }

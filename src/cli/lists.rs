@@ -1,0 +1,86 @@
+//! `listferry lists`.
+
+use super::output;
+use super::session::Session;
+use clap::{Args, Subcommand};
+use listferry::{Error, Kind, Result};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Args)]
+pub(crate) struct Lists {
+    /// The job file, of platform localytics-audience
+    job: PathBuf,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// List them
+    List,
+    /// Give one another name
+    Rename {
+        /// Id of the list
+        id: String,
+        /// Its new name
+        name: String,
+    },
+    /// Delete one
+    Delete {
+        /// Id of the list
+        id: String,
+        /// Really
+        #[arg(long, env = "LISTFERRY_YES", value_parser = clap::builder::FalseyValueParser::new())]
+        yes: bool,
+    },
+}
+
+impl Lists {
+    pub(crate) fn run(self, session: &Session<'_>) -> Result<ExitCode> {
+        let job = session.open(&self.job, &[])?;
+        let env = session.env();
+        let work = async {
+            match &self.action {
+                Action::List => job.lists(&env).await.map(Value::Array),
+                Action::Rename { id, name } => job
+                    .rename_list(&env, id, name)
+                    .await
+                    .map(|()| json!({ "id": id, "name": name, "status": "renamed" })),
+                Action::Delete { id, yes: false } => {
+                    Err(Error::usage(format!("list {id} would be gone for good")).with_hint("add --yes to delete it"))
+                }
+                Action::Delete { id, .. } => {
+                    job.delete_list(&env, id).await.map(|()| json!({ "id": id, "status": "deleted" }))
+                }
+            }
+        };
+        let answer = session.runtime.block_on(async {
+            tokio::select! {
+                answer = work => answer,
+                () = session.cancelled() => Err(Error::new(Kind::Interrupted, "stopped before the answer")),
+            }
+        })?;
+        let text = match (&answer, session.json()) {
+            (_, true) => format!("{answer}\n"),
+            (Value::Array(lists), false) => lists.iter().map(line).collect(),
+            (other, false) => format!("list {}: {}\n", word(other, "id"), word(other, "status")),
+        };
+        output::stdout(&text);
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn line(list: &Value) -> String {
+    format!("{:>10}  {:>12}  {}\n", word(list, "id"), word(list, "record_count"), word(list, "name"))
+}
+
+/// A text or a number of the platform's, safe for a terminal.
+fn word(value: &Value, key: &str) -> String {
+    match &value[key] {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => listferry::secret::printable(text),
+        other => other.to_string(),
+    }
+}
