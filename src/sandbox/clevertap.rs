@@ -122,16 +122,19 @@ impl CleverTap {
         }
         let path = url.strip_prefix(&state.base).and_then(|rest| rest.split('?').next()).unwrap_or_default();
         let mut inner = self.lock();
-        let Some(object) = inner.objects.get_mut(path) else { return fail("Invalid URL") };
+        let Some(object) = inner.objects.get(path) else { return fail("Invalid URL") };
         let Some((digest, bytes, csv)) = object.stored.clone() else { return fail("Invalid URL") };
         if object.used.as_ref().is_some_and(|used| used != name) {
             return fail("New file referencing a previously used URL. Please change URL");
         }
         let again = object.used.is_some();
-        object.used = Some(name.to_owned());
         let next_id = 1_598_345_958 + inner.segments.len() as u64;
         if inner.segments.contains_key(name) && !replace && !again {
             return fail("duplicate_name: a custom list with this name exists");
+        }
+        // only what is taken uses the URL up
+        if let Some(object) = inner.objects.get_mut(path) {
+            object.used = Some(name.to_owned());
         }
         let times = inner.segments.get(name).map_or(0, |segment| segment.times) + 1;
         let id = inner.segments.get(name).map_or(next_id, |segment| segment.id);
@@ -142,7 +145,11 @@ impl CleverTap {
         if state.faults.take("completed-lost") {
             return cut();
         }
-        Ok(Answer::json(200, &json!({"Segment ID": id, "status": "success"})))
+        let answer = Answer::json(200, &json!({"Segment ID": id, "status": "success"}));
+        if state.faults.take("completed-cut") {
+            return Ok(answer.cut());
+        }
+        Ok(answer)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -216,6 +223,9 @@ fn judge(line: &[u8]) -> Result<(), String> {
     }
     if value.iter().any(|&byte| byte < 0x20 || byte == 0x7f) {
         return Err("a control character".to_owned());
+    }
+    if !value.is_ascii() && std::str::from_utf8(value).is_err() {
+        return Err("the identity is not UTF-8".to_owned());
     }
     Ok(())
 }

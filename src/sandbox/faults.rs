@@ -1,7 +1,6 @@
 //! Faults on demand: `NAME` or `NAME=N`, N being how many requests are concerned or what the fault asks for.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A fault to inject.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +21,8 @@ impl Fault {
         ("put-stall", "storage: the body is not read"),
         ("put-lost", "storage: the body is taken whole and stored, then the connection is cut"),
         ("early-2xx", "storage: 200 before the body was read"),
+        ("put-307", "storage: 307 to the same address"),
+        ("completed-cut", "CleverTap: the completed call is done, its answer ends in the middle"),
         ("completed-500", "CleverTap: 500 to the completed call"),
         ("completed-503", "CleverTap: 503 to the completed call"),
         ("completed-lost", "CleverTap: the completed call is done, then the connection is cut"),
@@ -30,6 +31,9 @@ impl Fault {
         ("upload-500", "Localytics, mediarithmics: 500 to an upload"),
         ("upload-429", "Localytics, mediarithmics: 429 to an upload"),
         ("upload-reset", "Localytics, mediarithmics: the connection is cut after 64 KiB of an upload"),
+        ("upload-cut", "Localytics, mediarithmics: an upload is taken, its answer ends in the middle"),
+        ("part-fails", "mediarithmics: parts after the first fail, cut and 503 in turn, N times in all"),
+        ("auth-401", "Localytics, mediarithmics: 401 to a request"),
         ("upload-lost", "Localytics, mediarithmics: an upload is taken, then the connection is cut"),
         ("create-lost", "mediarithmics: the import is created, then the connection is cut"),
         ("pending", "any: N polls before the verdict"),
@@ -37,6 +41,7 @@ impl Fault {
         ("sloppy-json", "Localytics: the document's own invalid JSON in the status"),
         ("import-failed", "any: the verdict is a failed import"),
         ("reject-every", "any: every Nth record is refused by the platform"),
+        ("reject-row", "any: the record with index N, from 0, of each upload is refused; may be given several times"),
     ];
 
     /// Reads `NAME` or `NAME=N`.
@@ -61,27 +66,55 @@ impl Fault {
 }
 
 /// What is still to go wrong.
-pub(crate) struct Faults(Mutex<HashMap<&'static str, u64>>);
+pub(crate) struct Faults(Mutex<Vec<Fault>>);
+
+/// Which records the platform refuses on demand.
+#[derive(Clone, Debug)]
+pub(super) struct Fated {
+    every: u64,
+    rows: Vec<u64>,
+}
+
+impl Fated {
+    /// True where the record with that index is to be refused.
+    pub(super) fn refuses(&self, index: u64) -> bool {
+        (self.every > 0 && (index + 1) % self.every == 0) || self.rows.contains(&index)
+    }
+}
 
 impl Faults {
     pub(super) fn new(faults: Vec<Fault>) -> Faults {
-        Faults(Mutex::new(faults.into_iter().map(|fault| (fault.name, fault.number)).collect()))
+        Faults(Mutex::new(faults))
     }
 
     /// True as often as the fault was asked for.
     pub(super) fn take(&self, name: &str) -> bool {
-        let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match faults.get_mut(name) {
-            Some(left) if *left > 0 => {
-                *left -= 1;
-                true
+        self.left(name) > 0
+    }
+
+    /// How many times were left, this one with them.
+    pub(super) fn left(&self, name: &str) -> u64 {
+        match self.lock().iter_mut().find(|fault| fault.name == name && fault.number > 0) {
+            Some(fault) => {
+                fault.number -= 1;
+                fault.number + 1
             }
-            _ => false,
+            None => 0,
         }
     }
 
     /// The number that goes with a fault; 0 where it was not asked for.
     pub(super) fn number(&self, name: &str) -> u64 {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied().unwrap_or(0)
+        self.lock().iter().rev().find(|fault| fault.name == name).map_or(0, |fault| fault.number)
+    }
+
+    /// Which records are to be refused.
+    pub(super) fn fated(&self) -> Fated {
+        let rows = self.lock().iter().filter(|fault| fault.name == "reject-row").map(|fault| fault.number).collect();
+        Fated { every: self.number("reject-every"), rows }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Fault>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

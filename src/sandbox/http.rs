@@ -3,8 +3,9 @@
 use super::digest::Crc;
 use super::ledger::Ledger;
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use futures_util::FutureExt;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
 use hyper::{Response, StatusCode};
 use serde_json::Value;
 use std::convert::Infallible;
@@ -134,6 +135,28 @@ impl Answer {
     pub(super) fn header(mut self, name: &'static str, value: impl Into<String>) -> Answer {
         self.headers.push((name, value.into()));
         self
+    }
+
+    /// The same answer, whose second half never comes.
+    pub(super) fn cut(mut self) -> Answer {
+        // a body made from bytes is there at once
+        let whole = match self.body.collect().now_or_never() {
+            Some(Ok(whole)) => whole.to_bytes(),
+            None => Bytes::new(),
+        };
+        self.headers.push(("content-length", whole.len().to_string()));
+        let half = whole.slice(..whole.len() / 2);
+        // the pause lets the first half leave; hyper closes where less comes than was announced
+        let pieces = futures_util::stream::unfold(Some(half), |half| async move {
+            match half {
+                Some(half) => Some((Ok(Frame::data(half)), None)),
+                None => {
+                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                    None
+                }
+            }
+        });
+        Answer { body: BodyExt::boxed(StreamBody::new(pieces)), ..self }
     }
 
     pub(super) fn into_response(self) -> Response<Body> {

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -26,6 +26,8 @@ struct Inner {
     uploads: BTreeMap<String, Vec<Instant>>,
     activities: BTreeMap<String, Activity>,
     lists: BTreeMap<u64, List>,
+    /// Lists that are gone for good.
+    deleted: BTreeSet<u64>,
     created: u64,
 }
 
@@ -85,7 +87,7 @@ impl Localytics {
         let Some((key, secret)) = key.filter(|(key, secret)| !key.is_empty() && !secret.is_empty()) else {
             return Ok(Answer::json(401, &json!({"error": "Unauthorized"})));
         };
-        if secret == "wrong" {
+        if secret == "wrong" || state.faults.take("auth-401") {
             return Ok(Answer::json(401, &json!({"error": "Unauthorized"})));
         }
         let rest = path.strip_prefix("/v1/imports/").unwrap_or_default();
@@ -104,10 +106,7 @@ impl Localytics {
                 match (head.method.as_str(), tail) {
                     ("PUT", "") => self.upload(state, head, body, &key, Some(id), false).await,
                     ("PUT", "name") => Ok(self.rename(id, query(head, "name"))),
-                    ("DELETE", "") => Ok(match self.lock().lists.remove(&id) {
-                        Some(_) => Answer::json(200, &json!({})),
-                        None => Answer::json(404, &json!({"error": "Parameter not found"})),
-                    }),
+                    ("DELETE", "") => Ok(self.delete(id)),
                     _ => Ok(Answer::json(404, &json!({"error": "Not found"}))),
                 }
             }
@@ -126,7 +125,8 @@ impl Localytics {
         if profiles && !self.take_slot(key) {
             return Ok(Answer::json(429, &json!({"error": "You have met your 10 request per hour limitation"})));
         }
-        if list.is_some_and(|id| !self.lock().lists.contains_key(&id)) {
+        // any other list may have been there before the sandbox was: a job that replaces one can be tried
+        if list.is_some_and(|id| self.lock().deleted.contains(&id)) {
             return Ok(Answer::json(404, &json!({"error": "Parameter not found"})));
         }
         if let Some(answer) = upload_fault(state, body).await? {
@@ -139,14 +139,14 @@ impl Localytics {
         };
         let (mut lines, mut tally, mut crc, mut bytes) = (Lines::default(), Tally::default(), Crc::new(), 0u64);
         let mut refused = Vec::new();
-        let every = state.faults.number("reject-every");
+        let fates = state.faults.fated();
         while let Some(data) = body.next().await? {
             form.feed(&data, |piece| {
                 crc.update(piece);
                 bytes += piece.len() as u64;
                 lines.feed(piece, |line| {
                     let judged = if profiles { judge_profile(line) } else { judge_audience(line) };
-                    let fated = every > 0 && (tally.lines + 1) % every == 0;
+                    let fated = fates.refuses(tally.lines);
                     let judged = match judged {
                         Ok(id) if fated => Err((Some(id.into_owned()), "refused on demand".to_owned())),
                         Ok(_) => Ok(()),
@@ -186,13 +186,17 @@ impl Localytics {
             None
         } else {
             let app_id = form.field("app_id").unwrap_or_default().to_owned();
-            let id = list.unwrap_or(31_245 + inner.created);
+            let id = list.unwrap_or_else(|| {
+                // a list that was replaced by its id may have taken the next one
+                let next = inner.lists.keys().next_back().map_or(0, |last| last + 1);
+                next.max(31_245 + inner.created)
+            });
             let old = inner.lists.get(&id).map(|list| (list.name.clone(), list.version));
             if old.is_none() {
                 if inner.lists.len() >= MOST_LISTS {
                     return bad("there are 500 lists already");
                 }
-                inner.created += 1;
+                inner.created += u64::from(list.is_none());
             }
             let (name, version) = old.unwrap_or((form.field("audience_name").unwrap_or_default().to_owned(), 0));
             inner.lists.insert(id, List { name, app_id, version: version + 1, records: tally.lines });
@@ -206,7 +210,11 @@ impl Localytics {
         if state.faults.take("upload-lost") {
             return cut();
         }
-        Ok(Answer::json(202, &json!({"activity_id": id})))
+        let answer = Answer::json(202, &json!({"activity_id": id}));
+        if state.faults.take("upload-cut") {
+            return Ok(answer.cut());
+        }
+        Ok(answer)
     }
 
     /// One of ten in the window.
@@ -295,6 +303,15 @@ impl Localytics {
             })
             .collect();
         Answer::json(200, &json!(lists))
+    }
+
+    fn delete(&self, id: u64) -> Answer {
+        let mut inner = self.lock();
+        if inner.lists.remove(&id).is_none() {
+            return Answer::json(404, &json!({"error": "Parameter not found"}));
+        }
+        inner.deleted.insert(id);
+        Answer::json(200, &json!({}))
     }
 
     fn rename(&self, id: u64, name: Option<String>) -> Answer {

@@ -19,6 +19,7 @@ struct Inner {
 }
 
 struct Import {
+    id: String,
     datamart: String,
     name: String,
     csv: bool,
@@ -84,6 +85,7 @@ impl Mediarithmics {
             Some(token) if token.starts_with("Bearer ") || token.starts_with("Basic ") => {
                 return Ok(error(401, "the token stands alone, without a scheme"));
             }
+            Some(_) if state.faults.take("auth-401") => return Ok(error(401, "Unauthorized")),
             Some(_) => {}
         }
         let path = head.uri.path();
@@ -97,6 +99,9 @@ impl Mediarithmics {
                 self.create(state, datamart, &sent)
             }
             (method, [datamart, "document_imports", id, rest @ ..]) => {
+                if method == "POST" && rest == ["executions"] {
+                    self.adopt(datamart, id, header(head, "content-type") == Some("text/csv"));
+                }
                 let Some(index) = self.find(datamart, id) else { return Ok(error(404, "no such document import")) };
                 match (method, rest) {
                     ("POST", ["executions"]) => self.execute(state, index, head, body).await,
@@ -110,15 +115,23 @@ impl Mediarithmics {
     }
 
     fn find(&self, datamart: &str, id: &str) -> Option<usize> {
-        let index = id.parse::<usize>().ok()?.checked_sub(1000)?;
-        self.lock().imports.get(index).filter(|import| import.datamart == datamart).map(|_| index)
+        self.lock().imports.iter().position(|import| import.datamart == datamart && import.id == id)
+    }
+
+    /// An import of that number may have been there before the sandbox was: a job that reuses one can be tried.
+    fn adopt(&self, datamart: &str, id: &str, csv: bool) {
+        if self.find(datamart, id).is_none() && id.parse::<u64>().is_ok() {
+            let (datamart, id) = (datamart.to_owned(), id.to_owned());
+            let import = Import { id, datamart, name: "adopted".to_owned(), csv, executions: Vec::new() };
+            self.lock().imports.push(import);
+        }
     }
 
     fn describe(&self, index: usize) -> Value {
         let inner = self.lock();
         let import = &inner.imports[index];
         let mime = if import.csv { "TEXT_CSV" } else { "APPLICATION_X_NDJSON" };
-        json!({"id": (1000 + index).to_string(), "datafarm_key": "DF_EU_SANDBOX", "datamart_id": import.datamart,
+        json!({"id": import.id, "datafarm_key": "DF_EU_SANDBOX", "datamart_id": import.datamart,
             "document_type": "USER_SEGMENT", "mime_type": mime, "encoding": "utf-8", "name": import.name})
     }
 
@@ -138,7 +151,9 @@ impl Mediarithmics {
         let index = {
             let mut inner = self.lock();
             let (datamart, name) = (datamart.to_owned(), name.to_owned());
-            inner.imports.push(Import { datamart, name, csv, executions: Vec::new() });
+            let id = (1000..).map(|id: usize| id.to_string()).find(|id| inner.imports.iter().all(|i| i.id != *id));
+            let id = id.unwrap_or_default();
+            inner.imports.push(Import { id, datamart, name, csv, executions: Vec::new() });
             inner.imports.len() - 1
         };
         if state.faults.take("create-lost") {
@@ -151,15 +166,32 @@ impl Mediarithmics {
         if let Some(answer) = upload_fault(state, body).await? {
             return Ok(answer);
         }
-        let csv = self.lock().imports[index].csv;
+        if super::http::declared(head).is_some_and(|length| length >= MOST) {
+            return Ok(error(413, "the file is 100 MiB or larger"));
+        }
+        let (csv, first) = {
+            let inner = self.lock();
+            (inner.imports[index].csv, inner.imports[index].executions.is_empty())
+        };
+        match if first { 0 } else { state.faults.left("part-fails") } {
+            0 => {}
+            left if left % 2 == 0 => {
+                body.some(64 << 10).await?;
+                return cut();
+            }
+            _ => {
+                while body.next().await?.is_some() {}
+                return Ok(error(503, "Service Unavailable"));
+            }
+        }
         let wanted = if csv { "text/csv" } else { "application/x-ndjson" };
         if header(head, "content-type") != Some(wanted) {
             return Ok(error(415, &format!("Content-Type must be {wanted}")));
         }
-        let (mut lines, mut tally) = (Lines::default(), Tally::default());
+        let (mut lines, mut tally) = (if csv { Lines::quoted() } else { Lines::default() }, Tally::default());
         let mut columns: Option<Vec<String>> = None;
         let mut refused = Vec::new();
-        let every = state.faults.number("reject-every");
+        let fates = state.faults.fated();
         while let Some(data) = body.next().await? {
             if body.received() >= MOST {
                 return Ok(error(413, "the file is 100 MiB or larger"));
@@ -177,8 +209,8 @@ impl Mediarithmics {
                         return;
                     }
                 };
-                let fated = every > 0 && (tally.lines + 1) % every == 0;
-                let judged = if fated { judged.and(Err("refused on demand".to_owned())) } else { judged };
+                let judged =
+                    if fates.refuses(tally.lines) { judged.and(Err("refused on demand".to_owned())) } else { judged };
                 if let Err(what) = &judged
                     && refused.len() < 1000
                 {
@@ -213,7 +245,10 @@ impl Mediarithmics {
         if state.faults.take("upload-lost") {
             return cut();
         }
-        Ok(ok(described))
+        match state.faults.take("upload-cut") {
+            true => Ok(ok(described).cut()),
+            false => Ok(ok(described)),
+        }
     }
 
     fn executions(&self, state: &State, index: usize, head: &Head) -> Answer {

@@ -7,13 +7,28 @@ const MOST: usize = 64 << 20;
 #[derive(Default)]
 pub(super) struct Lines {
     rest: Vec<u8>,
+    /// An LF inside quotes belongs to its line.
+    quoted: bool,
+    /// Inside quotes.
+    open: bool,
 }
 
 impl Lines {
+    /// Lines of a delimited file, whose quoted cells may hold LF.
+    pub(super) fn quoted() -> Lines {
+        Lines { quoted: true, ..Lines::default() }
+    }
+
     /// Calls `each` with every line that ends in or before `data`, its LF left out.
     pub(super) fn feed(&mut self, data: &[u8], mut each: impl FnMut(&[u8])) {
         let mut from = 0;
+        let mut judged = 0;
         for at in memchr::memchr_iter(b'\n', data) {
+            self.open ^= self.quoted && memchr::memchr_iter(b'"', &data[judged..at]).count() % 2 == 1;
+            judged = at;
+            if self.open {
+                continue;
+            }
             if self.rest.is_empty() {
                 each(&data[from..at]);
             } else {
@@ -23,6 +38,7 @@ impl Lines {
             }
             from = at + 1;
         }
+        self.open ^= self.quoted && memchr::memchr_iter(b'"', &data[judged..]).count() % 2 == 1;
         if self.rest.len() < MOST {
             self.rest.extend_from_slice(&data[from..]);
         }
@@ -51,5 +67,27 @@ impl Tally {
             self.first.get_or_insert_with(|| (at, what));
         }
         self.lines += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_the_same_wherever_the_pieces_end() {
+        let text = b"a,b\n\"x\ny \"\"z\"\"\",2\n\nlast";
+        let plain: &[&[u8]] = &[b"a,b", b"\"x", b"y \"\"z\"\"\",2", b""];
+        let quoted: &[&[u8]] = &[b"a,b", b"\"x\ny \"\"z\"\"\",2", b""];
+        for step in 1..text.len() {
+            for (mut lines, expected) in [(Lines::default(), plain), (Lines::quoted(), quoted)] {
+                let mut got = Vec::new();
+                for piece in text.chunks(step) {
+                    lines.feed(piece, |line| got.push(line.to_vec()));
+                }
+                assert_eq!(got, expected, "in steps of {step}");
+                assert_eq!(lines.rest(), b"last");
+            }
+        }
     }
 }

@@ -8,6 +8,7 @@ use super::rows::Lines;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use hmac::{Hmac, KeyInit, Mac};
 use md5::Md5;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::io;
@@ -31,7 +32,8 @@ pub(super) fn presign(base: &str, account: &str, lifetime: Duration, issued: Dat
         "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={credential}&X-Amz-Date={date}&X-Amz-Expires={}&X-Amz-SignedHeaders=host",
         lifetime.as_secs()
     );
-    let signature = sign(&path, &query, &format!("host:{host}\n"), "host", &date, &scope);
+    let request = canonical_request("PUT", &path, &query, &format!("host:{host}\n"), "host");
+    let signature = sign(SECRET_KEY, &request, &date, &scope);
     (format!("{base}{path}?{query}&X-Amz-Signature={signature}"), path)
 }
 
@@ -42,14 +44,34 @@ fn mac(key: &[u8], text: &str) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
 
-/// The signature over path, query (signature left out), signed headers.
-fn sign(path: &str, query: &str, headers: &str, signed: &str, date: &str, scope: &str) -> String {
-    let mut pairs: Vec<&str> = query.split('&').filter(|pair| !pair.starts_with("X-Amz-Signature=")).collect();
+/// What SigV4 leaves as it is.
+const UNRESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const IN_PATH: AsciiSet = UNRESERVED.remove(b'/');
+
+/// Percent-codes undone and done again the one way that is signed.
+fn canonical(text: &str, keep: &'static AsciiSet) -> String {
+    utf8_percent_encode(&percent_decode_str(text).decode_utf8_lossy(), keep).to_string()
+}
+
+/// The request as it is signed: the query sorted, its signature left out. `headers` are lines, `signed` their names.
+fn canonical_request(method: &str, path: &str, query: &str, headers: &str, signed: &str) -> String {
+    let mut pairs: Vec<(String, String)> = query
+        .split('&')
+        .filter(|pair| !pair.starts_with("X-Amz-Signature="))
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .map(|(name, value)| (canonical(name, &UNRESERVED), canonical(value, &UNRESERVED)))
+        .collect();
     pairs.sort_unstable();
-    let canonical = format!("PUT\n{path}\n{}\n{headers}\n{signed}\nUNSIGNED-PAYLOAD", pairs.join("&"));
-    let digest = hex(&Sha256::digest(canonical.as_bytes()));
+    let query: Vec<String> = pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let path = canonical(path, &IN_PATH);
+    format!("{method}\n{path}\n{}\n{headers}\n{signed}\nUNSIGNED-PAYLOAD", query.join("&"))
+}
+
+/// The signature of a canonical request.
+fn sign(secret: &str, canonical_request: &str, date: &str, scope: &str) -> String {
+    let digest = hex(&Sha256::digest(canonical_request.as_bytes()));
     let to_sign = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{digest}");
-    let mut key = format!("AWS4{SECRET_KEY}").into_bytes();
+    let mut key = format!("AWS4{secret}").into_bytes();
     for part in scope.split('/') {
         key = mac(&key, part);
     }
@@ -81,13 +103,25 @@ fn judge(head: &Head) -> Option<Answer> {
     let (Some(issued), Ok(expires)) = (issued, expires.parse::<i64>()) else {
         return Some(refuse(400, "AuthorizationQueryParametersError", "X-Amz-Date or X-Amz-Expires is invalid"));
     };
-    let credential = credential.replace("%2F", "/");
-    let scope = credential.split_once('/').map_or("", |(_, scope)| scope);
-    let mut canonical = String::new();
-    for name in signed.replace("%3B", ";").split(';') {
-        canonical.push_str(&format!("{name}:{}\n", header(head, name).unwrap_or_default().trim()));
+    if get("X-Amz-Algorithm") != Some("AWS4-HMAC-SHA256") {
+        return Some(refuse(400, "AuthorizationQueryParametersError", "X-Amz-Algorithm is not AWS4-HMAC-SHA256"));
     }
-    if sign(head.uri.path(), query, &canonical, signed, date, scope) != signature {
+    let credential = percent_decode_str(credential).decode_utf8_lossy();
+    let (key, scope) = credential.split_once('/').unwrap_or((&*credential, ""));
+    if key != ACCESS_KEY {
+        let message = "The AWS Access Key Id you provided does not exist in our records.";
+        return Some(refuse(403, "InvalidAccessKeyId", message));
+    }
+    if scope != format!("{}/{REGION}/s3/aws4_request", date.get(..8).unwrap_or_default()) {
+        return Some(refuse(400, "AuthorizationQueryParametersError", "Error parsing the X-Amz-Credential parameter"));
+    }
+    let signed = percent_decode_str(signed).decode_utf8_lossy();
+    let mut lines = String::new();
+    for name in signed.split(';') {
+        lines.push_str(&format!("{name}:{}\n", header(head, name).unwrap_or_default().trim()));
+    }
+    let request = canonical_request(head.method.as_str(), head.uri.path(), query, &lines, &signed);
+    if sign(SECRET_KEY, &request, date, scope) != signature || !signed.split(';').any(|name| name == "host") {
         let message = "The request signature we calculated does not match the signature you provided.";
         return Some(refuse(403, "SignatureDoesNotMatch", message));
     }
@@ -125,6 +159,10 @@ pub(super) async fn serve(state: &State, head: &Head, body: &mut Received<'_>) -
     let faults = &state.faults;
     if faults.take("put-503") {
         return Ok(refuse(503, "SlowDown", "Please reduce your request rate."));
+    }
+    if faults.take("put-307") {
+        let again = format!("{}{}", state.base, head.uri);
+        return Ok(refuse(307, "TemporaryRedirect", "Please re-send this request.").header("location", again));
     }
     if faults.take("early-2xx") {
         return Ok(Answer::text(200, ""));
@@ -166,11 +204,13 @@ mod tests {
     #[test]
     fn the_signature_is_that_of_the_documented_example() {
         // the GET example of the S3 documentation, with its published key
-        let mut key = b"AWS4wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_vec();
-        for part in ["20130524", "us-east-1", "s3", "aws4_request"] {
-            key = mac(&key, part);
-        }
-        let to_sign = "AWS4-HMAC-SHA256\n20130524T000000Z\n20130524/us-east-1/s3/aws4_request\n3bfa292879f6447bbcda7001decf97f4a54dc650c8942174ae0a9121cf58ad04";
-        assert_eq!(hex(&mac(&key, to_sign)), "aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404");
+        let query = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=0\
+                     &X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request\
+                     &X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host";
+        let request = canonical_request("GET", "/test.txt", query, "host:examplebucket.s3.amazonaws.com\n", "host");
+        let scope = "20130524/us-east-1/s3/aws4_request";
+        let secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+        let signature = sign(secret, &request, "20130524T000000Z", scope);
+        assert_eq!(signature, "aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404");
     }
 }

@@ -135,3 +135,71 @@ fn a_fault_that_is_not_known_says_which_are() {
     assert!(Fault::parse("pending=x").is_err());
     assert_eq!(Fault::parse("pending=3").unwrap(), Fault::parse("pending=3").unwrap());
 }
+
+#[tokio::test]
+async fn a_signature_is_over_what_the_codes_mean() {
+    let sandbox = start(&[]).await;
+    let url = issue(&sandbox).await;
+    let stranger = url.replace("AKIASANDBOX", "AKIASTRANGE");
+    assert!(put(&sandbox, &stranger, "content-length: 1\r\n", "x").await.contains("InvalidAccessKeyId"));
+    let elsewhere = url.replace("us-east-1", "eu-west-1");
+    assert!(put(&sandbox, &elsewhere, "content-length: 1\r\n", "x").await.contains("X-Amz-Credential"));
+    let shorter = url.replace("SignedHeaders=host", "SignedHeaders=");
+    assert!(put(&sandbox, &shorter, "content-length: 1\r\n", "x").await.contains("SignatureDoesNotMatch"));
+    // S3 too takes a slash for its code in the query
+    let decoded = url.replace("%2F", "/");
+    assert!(put(&sandbox, &decoded, "content-length: 1\r\n", "x").await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn no_100_continue_before_the_head_is_judged() {
+    let sandbox = start(&["put-503"]).await;
+    let url = issue(&sandbox).await;
+    let headers = "expect: 100-continue\r\ncontent-length: 18\r\n";
+    let refused = put(&sandbox, &url, headers, "").await;
+    assert!(refused.starts_with("HTTP/1.1 503") && !refused.contains("100 Continue"), "{refused}");
+    let granted = put(&sandbox, &url, headers, "Type,Identity\ni,1\n").await;
+    assert!(granted.starts_with("HTTP/1.1 100") && granted.contains("HTTP/1.1 200"), "{granted}");
+}
+
+const COMMAND: &str =
+    "{\"operation\":\"UPDATE\",\"user_account_id\":\"a\",\"segment_id\":\"1\",\"expiration_duration\":0}\n";
+
+#[tokio::test]
+async fn a_later_part_fails_as_often_as_asked() {
+    let sandbox = start(&["part-fails=2", "reject-row=1", "reject-row=2"]).await;
+    let address = sandbox.address();
+    let headers = "authorization: t\r\ncontent-type: application/x-ndjson\r\n";
+    let path = "/v1/datamarts/7/document_imports/4711/executions";
+    let body = COMMAND.repeat(4);
+    let mut statuses = Vec::new();
+    for _ in 0..4 {
+        let answer = post(address, path, headers, &body).await;
+        statuses.push(answer.get(9..12).unwrap_or("cut").to_owned());
+    }
+    assert_eq!(statuses, ["200", "cut", "503", "200"]);
+    let state = post_get(address, "/_state").await;
+    let executions = &state["mediarithmics"]["imports"][0]["executions"];
+    assert_eq!((executions.as_array().unwrap().len(), &executions[1]["bad"]), (2, &serde_json::json!(2)));
+}
+
+async fn post_get(address: SocketAddr, path: &str) -> serde_json::Value {
+    let answer = talk(address, format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").as_bytes()).await;
+    serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn an_answer_is_cut_in_its_middle() {
+    let sandbox = start(&["upload-cut"]).await;
+    let headers = "authorization: t\r\ncontent-type: application/x-ndjson\r\n";
+    let path = "/v1/datamarts/7/document_imports/4711/executions";
+    let answer = post(sandbox.address(), path, headers, COMMAND).await;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let length: usize =
+        head.to_lowercase().split("content-length: ").nth(1).unwrap().lines().next().unwrap().parse().unwrap();
+    assert_eq!(body.len(), length / 2);
+    assert_eq!(
+        post_get(sandbox.address(), "/_state").await["mediarithmics"]["imports"][0]["executions"][0]["lines"],
+        1
+    );
+}
