@@ -16,8 +16,7 @@ mod worker;
 
 pub use convert::convert;
 pub use measure::{Measured, measure};
-pub(crate) use rejects::cells;
-pub use rejects::{MAX_REJECT_ROWS, RejectFile};
+pub use rejects::{MAX_REJECT_ROWS, RejectFile, cells};
 pub use replay::{Preview, Written, preview};
 #[cfg(feature = "upload")]
 pub use stream::{Body, BodyReader};

@@ -213,7 +213,7 @@ fn cell(out: &mut Vec<u8>, text: &[u8]) {
 }
 
 /// The raw cells of a record that is known to split: quotes open only at the start of a cell.
-pub(crate) fn cells(raw: &[u8], delimiter: u8, quote: Option<u8>) -> impl Iterator<Item = &[u8]> {
+pub fn cells(raw: &[u8], delimiter: u8, quote: Option<u8>) -> impl Iterator<Item = &[u8]> {
     Split { rest: Some(raw), delimiter, quote }
 }
 
@@ -292,7 +292,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.csv");
         std::fs::write(&path, "id\n1\n").unwrap();
-        let error = RejectFile::new(&path, &["id".to_owned()], b',', None).err().unwrap();
+        let error = RejectFile::new(&path, &["id".to_owned()], b',', None).map(drop).unwrap_err();
         assert_eq!(error.kind(), Kind::Usage);
         std::fs::write(&path, format!("id,{MARKS}\n")).unwrap();
         RejectFile::new(&path, &["id".to_owned()], b',', None).unwrap();

@@ -29,10 +29,10 @@ impl Convert {
         };
         let mut file = Replaced::create(&path)?;
         let mut report = job.convert(&env, &mut file.out);
-        if report.exit_code == 0 {
-            if let Err(error) = file.finish() {
-                report.fail(error);
-            }
+        if report.exit_code == 0
+            && let Err(error) = file.finish()
+        {
+            report.fail(error);
         }
         Ok(session.report(report, To::Stdout))
     }

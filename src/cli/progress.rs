@@ -72,7 +72,8 @@ fn line(stage: Stage, time: Duration, progress: &Progress) -> String {
         return format!("{:<8}{} sent, waiting for the platform ({} s)", "wait", size(done), time.as_secs());
     }
     let rate = done as f64 / time.as_secs_f64().max(0.001);
-    let percent = if whole > 0 { format!(" {:>3} %", (done.min(whole) * 100) / whole) } else { String::new() };
+    let percent =
+        (done.min(whole) * 100).checked_div(whole).map(|percent| format!(" {percent:>3} %")).unwrap_or_default();
     let left = if whole > done && done > 0 {
         format!(", {} s left", ((whole - done) as f64 / rate).ceil())
     } else {

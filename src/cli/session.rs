@@ -61,10 +61,10 @@ impl<'g> Session<'g> {
     /// Shows a report; a signal that came says which kind of interruption it was.
     pub(crate) fn report(&self, mut report: Report, to: To) -> ExitCode {
         progress::clear(self.global);
-        if report.exit_code == Kind::Interrupted.exit_code() {
-            if let (Some(kind), Some(error)) = (self.stopped.kind(), report.error.take()) {
-                report.fail(error.into_kind(kind));
-            }
+        if report.exit_code == Kind::Interrupted.exit_code()
+            && let (Some(kind), Some(error)) = (self.stopped.kind(), report.error.take())
+        {
+            report.fail(error.into_kind(kind));
         }
         output::report(self.global, &report, to)
     }

@@ -279,8 +279,7 @@ fn source(map: &Map<String, Value>, folder: &Path) -> Result<SourceConfig> {
         }
         csv.max_record_bytes = max;
     }
-    let mut open = SourceOptions::default();
-    open.compression = match settings.opt_text("compression")?.as_deref() {
+    let compression = match settings.opt_text("compression")?.as_deref() {
         None | Some("auto") => Compression::Auto,
         Some("none") => Compression::None,
         Some("gzip") => Compression::Gzip,
@@ -290,6 +289,7 @@ fn source(map: &Map<String, Value>, folder: &Path) -> Result<SourceConfig> {
         }
         Some(_) => return Err(Error::usage("source.compression must be auto, none, gzip or zstd")),
     };
+    let mut open = SourceOptions { compression, ..SourceOptions::default() };
     if let Some(max) = settings.opt_integer("max_expansion")? {
         open.max_expansion = max;
     }

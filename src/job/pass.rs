@@ -133,14 +133,14 @@ impl Config {
             tracing::warn!("{warning}");
         }
         self.judge(measured.counts(), last_read, report)?;
-        if let Some(max) = limits.max_body_bytes.filter(|_| !limits.number_oversize) {
-            if measured.body_bytes() > max {
-                return Err(Error::data(format!(
-                    "the output has {} bytes, over destination.max_body_bytes ({max})",
-                    measured.body_bytes()
-                ))
-                .with_hint("send fewer rows (where), or see what the platform offers for larger lists"));
-            }
+        if let Some(max) = limits.max_body_bytes.filter(|_| !limits.number_oversize)
+            && measured.body_bytes() > max
+        {
+            return Err(Error::data(format!(
+                "the output has {} bytes, over destination.max_body_bytes ({max})",
+                measured.body_bytes()
+            ))
+            .with_hint("send fewer rows (where), or see what the platform offers for larger lists"));
         }
         prepared.platform.judge(&measured)?;
         Ok(measured)
@@ -197,12 +197,12 @@ impl Expect {
             }
             _ => {}
         }
-        if let (Some(percent), Some(last)) = (self.max_change_percent, last_read) {
-            if read.abs_diff(last) as f64 * 100.0 > percent * last as f64 {
-                return fail(format!(
-                    "the source has {read} records, the last done run had {last}: source.expect.max_change_percent is {percent}"
-                ));
-            }
+        if let (Some(percent), Some(last)) = (self.max_change_percent, last_read)
+            && read.abs_diff(last) as f64 * 100.0 > percent * last as f64
+        {
+            return fail(format!(
+                "the source has {read} records, the last done run had {last}: source.expect.max_change_percent is {percent}"
+            ));
         }
         Ok(())
     }
@@ -254,6 +254,8 @@ pub(crate) struct Rejects {
     show_values: bool,
     pub(crate) file: Option<RejectFile>,
     first: Vec<String>,
+    columns: Vec<String>,
+    dialect: (u8, Option<u8>),
 }
 
 impl Rejects {
@@ -263,7 +265,15 @@ impl Rejects {
             Some(path) => (Some(path.clone()), false),
             None => (env.state_dir().ok().map(|dir| dir.join("rejects").join(format!("{}.csv", safe(name)))), true),
         };
-        Rejects { path, may_miss, show_values: env.show_values, file: None, first: Vec::new() }
+        Rejects {
+            path,
+            may_miss,
+            show_values: env.show_values,
+            file: None,
+            first: Vec::new(),
+            columns: Vec::new(),
+            dialect: (b',', None),
+        }
     }
 
     /// The file must be: a run's rejects may not be lost.
@@ -273,6 +283,8 @@ impl Rejects {
     }
 
     fn open(&mut self, columns: &[String], csv: &CsvOptions) -> Result<()> {
+        self.columns = columns.to_vec();
+        self.dialect = (csv.delimiter, csv.quote);
         let Some(path) = &self.path else { return Ok(()) };
         self.file = Some(RejectFile::new(path, columns, csv.delimiter, csv.quote)?);
         Ok(())
@@ -285,6 +297,16 @@ impl Rejects {
             report.rejects_file = file.path().map(Path::to_owned);
         }
         Ok(())
+    }
+
+    /// The cell at fault; the whole record where there is none.
+    fn value(&self, reject: &Reject<'_>) -> String {
+        let (delimiter, quote) = self.dialect;
+        let index = reject.column.and_then(|name| self.columns.iter().position(|column| column == name));
+        let cell =
+            index.filter(|_| reject.splits).and_then(|index| body::cells(reject.raw, delimiter, quote).nth(index));
+        let bytes = cell.map_or(std::borrow::Cow::Borrowed(reject.raw), |cell| crate::reader::unquote(cell, quote));
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     /// Takes the report's rejects after a pass that measured nothing.
@@ -308,25 +330,21 @@ impl RejectSink for Rejects {
                 column: reject.column.map(str::to_owned),
             };
             let value = match self.show_values {
-                true => {
-                    let row = String::from_utf8_lossy(reject.raw);
-                    format!(" (row: {})", row.chars().take(32).collect::<String>().escape_debug())
-                }
+                true => format!(" (value: {})", shown(&self.value(reject))),
                 false => String::new(),
             };
             self.first.push(format!("{place}: {} ({}){value}", reject.reason, reject.code));
         }
         let Some(file) = &mut self.file else { return Ok(()) };
-        if file.path().is_none() {
-            if let Some(dir) = self.path.as_deref().and_then(Path::parent).filter(|dir| !dir.as_os_str().is_empty()) {
-                if let Err(error) = make_private_dir(dir) {
-                    if self.may_miss {
-                        self.file = None;
-                        return Ok(());
-                    }
-                    return Err(error);
-                }
+        if file.path().is_none()
+            && let Some(dir) = self.path.as_deref().and_then(Path::parent).filter(|dir| !dir.as_os_str().is_empty())
+            && let Err(error) = make_private_dir(dir)
+        {
+            if self.may_miss {
+                self.file = None;
+                return Ok(());
             }
+            return Err(error);
         }
         match file.reject(reject) {
             Err(error) if self.may_miss && error.kind() == Kind::Local && file.path().is_none() => {
@@ -341,6 +359,11 @@ impl RejectSink for Rejects {
         self.first.clear();
         self.file.as_mut().map_or(Ok(()), RejectFile::restart)
     }
+}
+
+/// A value of a row as it may be shown on request.
+fn shown(value: &str) -> String {
+    value.chars().take(32).collect::<String>().escape_debug().to_string()
 }
 
 /// A name as part of a file's name.

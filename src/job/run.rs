@@ -149,10 +149,10 @@ impl Job {
         }
         let spool = run.load("spool").ok().flatten();
         let ended = run.finish(report.exit_code, &report.to_json());
-        if !matches!(report.exit_code, 1 | 20 | 21 | 22 | 130 | 143) {
-            if let Some(path) = spool.as_ref().and_then(Value::as_str) {
-                let _ = std::fs::remove_file(path);
-            }
+        if !matches!(report.exit_code, 1 | 20 | 21 | 22 | 130 | 143)
+            && let Some(path) = spool.as_ref().and_then(Value::as_str)
+        {
+            let _ = std::fs::remove_file(path);
         }
         ended.err()
     }
@@ -200,7 +200,11 @@ impl Job {
         }
         let source = if config.source.apsis.is_some() {
             let dir = config.spool_dir(env, false)?;
-            Arc::new(apsis::spooled(config, &parts.secrets, &parts.client, &dir).await?)
+            let spooled = apsis::spooled(config, &parts.secrets, &parts.client, &dir);
+            Arc::new(tokio::select! {
+                source = spooled => source?,
+                () = cancelled(env) => return Err(Error::new(Kind::Interrupted, "stopped before the export was whole")),
+            })
         } else {
             let (config, env) = (config.clone(), env.clone());
             aside(move || config.open(&env, false)).await??
@@ -421,10 +425,10 @@ fn find(measured: &Measured, batch: &mut Vec<RowFault>, file: &mut RejectFile) -
     measured.replay(from, &mut |row| {
         if let Some(message) = by_index.remove(&row.index) {
             file.platform(row, &message)?;
-        } else if !by_key.is_empty() {
-            if let Some(message) = customer(row.output).and_then(|key| by_key.get(&key).cloned()) {
-                file.platform(row, &message)?;
-            }
+        } else if !by_key.is_empty()
+            && let Some(message) = customer(row.output).and_then(|key| by_key.get(&key).cloned())
+        {
+            file.platform(row, &message)?;
         }
         Ok(!(by_index.is_empty() && by_key.is_empty()))
     })

@@ -4,8 +4,9 @@ use crate::error::{Error, Result};
 use crate::platform::Secrets;
 use crate::secret::Secret;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Looks a variable of the environment up.
 pub type Lookup = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -16,11 +17,13 @@ pub(crate) struct JobSecrets {
     folder: PathBuf,
     /// Stands for what is not set: the sandbox takes any credentials that look like some.
     stand_in: Option<&'static str>,
+    /// Warned about already.
+    warned: Mutex<BTreeSet<String>>,
 }
 
 impl JobSecrets {
     pub(crate) fn new(lookup: Lookup, folder: &Path) -> JobSecrets {
-        JobSecrets { lookup, folder: folder.to_owned(), stand_in: None }
+        JobSecrets { lookup, folder: folder.to_owned(), stand_in: None, warned: Mutex::default() }
     }
 
     /// Resolves everything that is not set to `stand_in`.
@@ -38,9 +41,12 @@ impl Secrets for JobSecrets {
         };
         let text = match value {
             Value::String(text) => {
-                tracing::warn!(
-                    "{at} stands in the job file as it is; {{ env: NAME }} or {{ file: PATH }} keep it secret"
-                );
+                let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+                if warned.insert(at.to_owned()) {
+                    tracing::warn!(
+                        "{at} stands in the job file as it is; {{ env: NAME }} or {{ file: PATH }} keep it secret"
+                    );
+                }
                 text.clone()
             }
             Value::Number(number) if !number.is_f64() => number.to_string(),
