@@ -64,6 +64,8 @@ pub(super) enum Code {
     LowerCell(CellRule),
     /// No control characters allowed.
     PlainCell(CellRule),
+    /// The same with A-Z as a-z.
+    LowerPlainCell(CellRule),
     /// Split at one byte, each element a JSON string.
     Split(u8),
     /// Digits that are already canonical.
@@ -274,7 +276,7 @@ impl Plan {
                     (ascii || is_utf8(&input.bytes()[at..at + len])) && no_separator(record, rule, at, len)
                 }
                 Code::LowerCell(rule) => ascii && no_separator(record, rule, at, len),
-                Code::PlainCell(rule) => {
+                Code::PlainCell(rule) | Code::LowerPlainCell(rule) => {
                     ascii && no_separator(record, rule, at, len) && !contains(&input.bytes()[at..at + len], 0x7f)
                 }
                 Code::Integer => super::cast::is_canonical_integer(&input.bytes()[at..at + len]),
@@ -287,7 +289,7 @@ impl Plan {
         out.copy(arena, joint.at as usize, joint.len as usize);
         let value = out.len();
         match op.code {
-            Code::Lower | Code::LowerCell(_) => out.copy_ascii_lower(input, at, len),
+            Code::Lower | Code::LowerCell(_) | Code::LowerPlainCell(_) => out.copy_ascii_lower(input, at, len),
             Code::Split(separator) => split(input, at, len, separator, out),
             _ => out.copy(input, at, len),
         }
@@ -430,7 +432,8 @@ pub(super) fn code_for(value: &Value) -> Code {
         (None, Cast::String, Form::Quoted, false) => Code::Text,
         (None, Cast::String, Form::Cell(rule), false) if lower => Code::LowerCell(rule),
         (None, Cast::String, Form::Cell(rule), false) => Code::Cell(rule),
-        (None, Cast::String, Form::Cell(rule), true) if !lower => Code::PlainCell(rule),
+        (None, Cast::String, Form::Cell(rule), true) if lower => Code::LowerPlainCell(rule),
+        (None, Cast::String, Form::Cell(rule), true) => Code::PlainCell(rule),
         (Some(separator), Cast::String, Form::Quoted, false) if separator.len() == 1 && !lower => {
             Code::Split(separator[0])
         }
