@@ -154,7 +154,9 @@ impl<'c> Shared<'_, 'c> {
     fn work(&self) {
         // a panic must not leave the others waiting for ever
         let guard = StopOnPanic(self);
-        let mut worker = Worker::new(Kernel::new(self.table.scanner(), self.table.columns().len()));
+        // a separator of the output that the scan has looked for need not be looked for in each cell
+        let scanner = self.table.scanner().marking(self.plan.separator().unwrap_or(b'"'));
+        let mut worker = Worker::new(Kernel::new(scanner, self.table.columns().len()));
         while !self.is_stopped() {
             let claimed = self.claim(&mut worker.buffer);
             let (chunk, failed) = match claimed {

@@ -276,9 +276,7 @@ impl Plan {
                     (ascii || is_utf8(&input.bytes()[at..at + len])) && no_separator(record, rule, at, len)
                 }
                 Code::LowerCell(rule) => ascii && no_separator(record, rule, at, len),
-                Code::PlainCell(rule) | Code::LowerPlainCell(rule) => {
-                    ascii && no_separator(record, rule, at, len) && !contains(&input.bytes()[at..at + len], 0x7f)
-                }
+                Code::PlainCell(rule) | Code::LowerPlainCell(rule) => ascii && no_separator(record, rule, at, len),
                 Code::Integer => super::cast::is_canonical_integer(&input.bytes()[at..at + len]),
                 Code::Slow | Code::Merge => false,
             };
@@ -384,7 +382,8 @@ fn is_utf8(bytes: &[u8]) -> bool {
 #[inline(always)]
 fn no_separator(record: &Record<'_>, rule: CellRule, at: usize, len: usize) -> bool {
     // an unquoted cell cannot hold the delimiter of the input; a control character would not be clean
-    rule.separator == record.delimiter
+    rule.separator == record.marked
+        || rule.separator == record.delimiter
         || rule.separator < 0x20
         || !contains(&record.input().bytes()[at..at + len], rule.separator)
 }
@@ -400,16 +399,23 @@ fn contains(bytes: &[u8], wanted: u8) -> bool {
 /// Elements of a clean cell as JSON strings, without the outer quotes.
 #[inline(always)]
 fn split(input: Padded<'_>, at: usize, len: usize, separator: u8, out: &mut Out) {
-    let text = &input.bytes()[at..at + len];
-    let mut done = 0;
-    for (i, &byte) in text.iter().enumerate() {
-        if byte == separator {
-            out.copy(input, at + done, i - done);
-            out.extend(b"\",\"");
-            done = i + 1;
+    let end = at + len;
+    let (mut done, mut i) = (at, at);
+    while i < end {
+        let mut found = input.matches_16(i, separator);
+        if end - i < 16 {
+            found &= (1 << (end - i)) - 1;
         }
+        while found != 0 {
+            let next = i + found.trailing_zeros() as usize;
+            out.copy(input, done, next - done);
+            out.extend(b"\",\"");
+            done = next + 1;
+            found &= found - 1;
+        }
+        i += 16;
     }
-    out.copy(input, at + done, len - done);
+    out.copy(input, done, end - done);
 }
 
 /// The form a fast op may stand in for.

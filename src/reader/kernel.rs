@@ -112,6 +112,7 @@ impl Kernel {
                         high: &tape.high,
                         any_high: tape.any_high,
                         delimiter: scanner.dialect().delimiter,
+                        marked: scanner.dialect().marked,
                         quote: scanner.dialect().quote,
                     })?;
                 }

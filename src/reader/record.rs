@@ -12,7 +12,7 @@ pub struct Record<'a> {
     pub(crate) start: u32,
     /// For each cell, the position of the delimiter or line end behind it.
     pub(crate) ends: &'a [u32],
-    /// A bit for each byte of `input` that is a control character, `"`, the quote of the dialect, or `\`.
+    /// A bit for each byte of `input` that is a control character, DEL, `"`, `\`, the quote of the dialect, or `marked`.
     pub(crate) dirty: &'a [u64],
     /// A bit for each byte of `input` above 0x7F; meaningful only where `any_high`.
     pub(crate) high: &'a [u64],
@@ -20,6 +20,8 @@ pub struct Record<'a> {
     pub(crate) any_high: bool,
     /// Between the cells of the source.
     pub(crate) delimiter: u8,
+    /// The byte that `dirty` has bits for beside the usual ones.
+    pub(crate) marked: u8,
     /// The quote of the dialect.
     pub(crate) quote: Option<u8>,
 }
@@ -61,7 +63,7 @@ impl<'a> Record<'a> {
         &self.input.bytes()[at..at + len]
     }
 
-    /// True where no byte of the span is a control character, a quote or a backslash: such a cell is unquoted
+    /// True where no byte of the span is a control character (DEL included), a quote or a backslash: such a cell is unquoted
     /// and goes into JSON as it is.
     #[inline(always)]
     #[must_use]

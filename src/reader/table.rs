@@ -32,7 +32,7 @@ impl CsvOptions {
     /// What separates and what quotes.
     #[must_use]
     pub fn dialect(&self) -> Dialect {
-        Dialect { delimiter: self.delimiter, quote: self.quote }
+        Dialect { delimiter: self.delimiter, quote: self.quote, marked: b'"' }
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) struct Masks {
     pub(super) delimiter: u64,
     pub(super) lf: u64,
     pub(super) cr: u64,
-    /// Control characters, `"`, `\`, the dialect's quote.
+    /// Control characters, DEL, `"`, `\`, the dialect's quote and marked byte.
     pub(super) dirty: u64,
     /// Above 0x7F.
     pub(super) high: u64,

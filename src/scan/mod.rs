@@ -21,6 +21,8 @@ pub struct Dialect {
     pub delimiter: u8,
     /// Around cells; `None`: quotes are text.
     pub quote: Option<u8>,
+    /// One more byte that makes a cell dirty: the separator of the output. `"` where there is none.
+    pub marked: u8,
 }
 
 impl Dialect {
@@ -116,6 +118,13 @@ impl Scanner {
     #[must_use]
     pub fn with(dialect: Dialect, isa: Isa) -> Option<Scanner> {
         Isa::available().contains(&isa).then_some(Scanner { dialect, isa })
+    }
+
+    /// The same, with one more byte that makes a cell dirty.
+    #[must_use]
+    pub fn marking(mut self, byte: u8) -> Scanner {
+        self.dialect.marked = byte;
+        self
     }
 
     /// The dialect.
@@ -216,9 +225,9 @@ mod tests {
         fn every_width_agrees_with_the_naive_twin(
             text in text(), inside: bool, step in 1usize..4,
             quote in prop_oneof![4 => Just(Some(b'"')), 1 => Just(Some(b'\'')), 1 => Just(None)],
-            delimiter in prop_oneof![3 => Just(b','), 1 => Just(b'|')],
+            delimiter in prop_oneof![3 => Just(b','), 1 => Just(b'|')], marked in prop_oneof![Just(b'"'), Just(b'|')],
         ) {
-            let dialect = Dialect { delimiter, quote };
+            let dialect = Dialect { delimiter, quote, marked };
             let inside = inside && quote.is_some();
             let (naive, carry, survey) = scan(Isa::Naive, dialect, &text, inside, 1);
             prop_assert_eq!(naive.lines, count_lines(&text));
@@ -239,7 +248,7 @@ mod tests {
 
         #[test]
         fn records_have_the_shape_that_the_csv_crate_gives_them(text in text()) {
-            let dialect = Dialect { delimiter: b',', quote: Some(b'"') };
+            let dialect = Dialect { delimiter: b',', quote: Some(b'"'), marked: b'"' };
             let (tape, carry, _) = scan(Isa::Naive, dialect, &text, false, 1);
             let mut ours = Vec::new();
             let (mut first, mut start) = (0usize, 0usize);
@@ -269,7 +278,7 @@ mod tests {
 
     #[test]
     fn a_stray_quote_is_text_and_junk_is_noted() {
-        let dialect = Dialect { delimiter: b',', quote: Some(b'"') };
+        let dialect = Dialect { delimiter: b',', quote: Some(b'"'), marked: b'"' };
         for isa in Isa::available() {
             let (tape, _, _) = scan(isa, dialect, b"5\" pipe,x\n\"a\"b,\"c\"\n", false, 1);
             assert_eq!(tape.cells, [7, 9, 14, 18]);

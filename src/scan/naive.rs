@@ -85,7 +85,13 @@ pub(super) fn window(input: &[u8], from: usize, to: usize, dialect: &Dialect, ca
             tape.high[at / 64] = 0;
         }
         let bit = 1u64 << (at % 64);
-        if byte < 0x20 || byte == b'"' || byte == b'\\' || Some(byte) == dialect.quote {
+        if byte < 0x20
+            || byte == 0x7f
+            || byte == dialect.marked
+            || byte == b'"'
+            || byte == b'\\'
+            || Some(byte) == dialect.quote
+        {
             tape.dirty[at / 64] |= bit;
         }
         if byte >= 0x80 {

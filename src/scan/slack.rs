@@ -46,6 +46,19 @@ impl<'a> Padded<'a> {
         self.bytes.is_empty()
     }
 
+    /// Which of the 16 bytes from `at` on are `byte`, bit i for byte i; those past the end count too.
+    ///
+    /// # Panics
+    /// If `at` is past the end.
+    #[inline(always)]
+    #[must_use]
+    pub fn matches_16(&self, at: usize, byte: u8) -> u32 {
+        assert!(at <= self.len(), "a look outside the input");
+        // SAFETY: `at` is at most the end, and SLACK bytes behind that are readable.
+        let block = unsafe { self.bytes.as_ptr().add(at).cast::<[u8; 16]>().read_unaligned() };
+        equal_16(block, byte)
+    }
+
     /// Everything from `from` on, slack kept.
     ///
     /// # Panics
@@ -178,6 +191,22 @@ impl Out {
     }
 }
 
+/// Bit i where byte i of the block is `byte`.
+#[inline(always)]
+fn equal_16(block: [u8; 16], byte: u8) -> u32 {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    // SAFETY: SSE2 is always there on x86-64; the block is 16 bytes.
+    unsafe {
+        use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_set1_epi8};
+        let block = _mm_loadu_si128(block.as_ptr().cast());
+        _mm_movemask_epi8(_mm_cmpeq_epi8(block, _mm_set1_epi8(byte as i8))) as u32
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    {
+        (0..16).fold(0, |bits, i| bits | (u32::from(block[i] == byte) << i))
+    }
+}
+
 /// Copies `len` bytes in steps of 32.
 ///
 /// # Safety
@@ -241,6 +270,8 @@ mod tests {
             want.extend(&data[from..to]);
             want.extend(data[from..to].to_ascii_lowercase());
             prop_assert_eq!(out.bytes(), &want[..]);
+            let naive = (0..16).fold(0u32, |bits, i| bits | (u32::from(padded[from + i] == 7) << i));
+            prop_assert_eq!(view.matches_16(from, 7), naive);
         }
     }
 }

@@ -7,7 +7,7 @@ pub struct Tape {
     pub cells: Vec<u32>,
     /// For each record, the index into `cells` behind its last cell.
     pub records: Vec<u32>,
-    /// A bit a byte: control character, `"`, `\`, the dialect's quote. One word more than there are.
+    /// A bit a byte: control character, DEL, `"`, `\`, the dialect's quote and marked byte. One word more than there are.
     pub dirty: Vec<u64>,
     /// A bit a byte: above 0x7F. One word more than there are.
     pub high: Vec<u64>,

@@ -24,14 +24,14 @@ impl Isa for Sse2 {
                 (0..4).fold(0, |bits, i| bits | ((_mm_movemask_epi8(f(v[i])) as u32 as u64) << (16 * i)))
             };
             let equal = |byte: u8| join(&|x| _mm_cmpeq_epi8(x, _mm_set1_epi8(byte as i8)));
-            let control = join(&|x| _mm_cmpeq_epi8(_mm_min_epu8(x, _mm_set1_epi8(0x1f)), x));
+            let control = join(&|x| _mm_cmpeq_epi8(_mm_min_epu8(x, _mm_set1_epi8(0x1f)), x)) | equal(0x7f);
             let quote = if dialect.quote.is_some() { equal(dialect.quote_or_nul()) } else { 0 };
             Masks {
                 quote,
                 delimiter: equal(dialect.delimiter),
                 lf: equal(b'\n'),
                 cr: equal(b'\r'),
-                dirty: control | equal(b'"') | equal(b'\\') | quote,
+                dirty: control | equal(b'"') | equal(b'\\') | equal(dialect.marked) | quote,
                 high: join(&|x| x),
             }
         }
@@ -89,7 +89,7 @@ impl Isa for Avx2 {
                 }};
             }
             let limit = _mm256_set1_epi8(0x1f);
-            let control = both!(x => _mm256_cmpeq_epi8(_mm256_min_epu8(x, limit), x));
+            let control = both!(x => _mm256_cmpeq_epi8(_mm256_min_epu8(x, limit), x)) | equal!(0x7f);
             let double = equal!(b'"');
             let quote = match dialect.quote {
                 Some(b'"') => double,
@@ -101,7 +101,7 @@ impl Isa for Avx2 {
                 delimiter: equal!(dialect.delimiter),
                 lf: equal!(b'\n'),
                 cr: equal!(b'\r'),
-                dirty: control | double | equal!(b'\\') | quote,
+                dirty: control | double | equal!(b'\\') | equal!(dialect.marked) | quote,
                 high: both!(x => x),
             }
         }
@@ -160,7 +160,12 @@ impl Isa for Avx512 {
                 delimiter: equal!(dialect.delimiter),
                 lf: equal!(b'\n'),
                 cr: equal!(b'\r'),
-                dirty: _mm512_cmplt_epu8_mask(v, _mm512_set1_epi8(0x20)) | double | equal!(b'\\') | quote,
+                dirty: _mm512_cmplt_epu8_mask(v, _mm512_set1_epi8(0x20))
+                    | equal!(0x7f)
+                    | double
+                    | equal!(b'\\')
+                    | equal!(dialect.marked)
+                    | quote,
                 high: _mm512_movepi8_mask(v),
             }
         }
