@@ -80,7 +80,7 @@ fn line(list: &Value) -> String {
 fn word(value: &Value, key: &str) -> String {
     match &value[key] {
         Value::Null => "-".to_owned(),
-        Value::String(text) => listferry::secret::printable(text),
+        Value::String(text) => listferry::job::printable(text),
         other => other.to_string(),
     }
 }

@@ -1,7 +1,7 @@
 //! The progress line: pass, bytes, rate, time left, rejects.
 
 use super::{Global, When};
-use listferry::body::Progress;
+use listferry::job::Progress;
 use listferry::job::Stage;
 use std::io::IsTerminal;
 use std::sync::atomic::Ordering::Relaxed;

@@ -3,8 +3,8 @@
 use super::output::To;
 use super::session::Session;
 use clap::{Args, ValueEnum};
+use listferry::job::Assume;
 use listferry::job::Job;
-use listferry::platform::Assume;
 use listferry::{Error, Result};
 use std::process::ExitCode;
 

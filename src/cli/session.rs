@@ -13,7 +13,7 @@ pub(crate) struct Session<'g> {
     pub(crate) global: &'g Global,
     pub(crate) runtime: tokio::runtime::Runtime,
     stopped: signals::Stopped,
-    progress: Arc<listferry::body::Progress>,
+    progress: Arc<listferry::job::Progress>,
 }
 
 impl<'g> Session<'g> {
@@ -25,7 +25,7 @@ impl<'g> Session<'g> {
             .enable_all()
             .build()
             .map_err(|error| Error::io("the runtime cannot start", error))?;
-        let progress = Arc::<listferry::body::Progress>::default();
+        let progress = Arc::<listferry::job::Progress>::default();
         let stopped = signals::listen(&runtime, Arc::clone(&progress));
         Ok(Session { global, runtime, stopped, progress })
     }

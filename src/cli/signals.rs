@@ -1,7 +1,7 @@
 //! SIGINT and SIGTERM: the first stops cleanly within two seconds, the second at once.
 
 use listferry::Kind;
-use listferry::body::Progress;
+use listferry::job::Progress;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;

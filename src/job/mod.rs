@@ -20,6 +20,9 @@ mod text;
 mod unknown;
 mod yaml;
 
+pub use crate::body::Progress;
+pub use crate::platform::Assume;
+pub use crate::secret::printable;
 pub use env::{Env, Stage};
 pub use offline::PreviewRow;
 pub use report::{Bytes, PartReport, Records, Report, Seconds, Status, peak_rss_bytes};

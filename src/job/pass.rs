@@ -133,6 +133,8 @@ impl Config {
             tracing::warn!("{warning}");
         }
         self.judge(measured.counts(), last_read, report)?;
+        // The platform knows best what to do about it.
+        prepared.platform.judge(&measured)?;
         if let Some(max) = limits.max_body_bytes.filter(|_| !limits.number_oversize)
             && measured.body_bytes() > max
         {
@@ -142,7 +144,6 @@ impl Config {
             ))
             .with_hint("send fewer rows (where), or see what the platform offers for larger lists"));
         }
-        prepared.platform.judge(&measured)?;
         Ok(measured)
     }
 
