@@ -276,21 +276,22 @@ impl Job {
     /// Puts what the platform made of it into the report.
     fn conclude(&self, journal: &dyn Journal, verdict: Verdict, report: &mut Report) -> Result<()> {
         report.platform_result = verdict.result;
-        let faults = journal.fault_count()?;
-        let hint = "see rejects_file, or listferry rejects with the run's id";
-        match verdict.outcome {
-            Outcome::Failed => {
-                report.fail(Error::new(Kind::ImportFailed, "the platform reports a failed import").with_hint(hint));
-            }
-            Outcome::Partial if faults == 0 || faults > self.config.rejects.max_remote => {
-                let message = match faults {
-                    0 => "the platform took only a part".to_owned(),
-                    n => format!(
-                        "the platform refused {n} rows, rejects.max_remote is {}",
-                        self.config.rejects.max_remote
-                    ),
-                };
-                report.fail(Error::new(Kind::ImportFailed, message).with_hint(hint));
+        let named = journal.fault_count()?;
+        let most = self.config.rejects.max_remote;
+        let hint = match (named, report.run_id.as_deref()) {
+            (0, _) => "the platform named no rows; see what it answered".to_owned(),
+            (_, Some(id)) => format!("listferry rejects {id} shows the rows; correct them and send them again"),
+            (_, None) => "see rejects_file".to_owned(),
+        };
+        let failed = |message: String| Error::new(Kind::ImportFailed, message).with_hint(hint);
+        match (verdict.outcome, verdict.failed_rows.map(|rows| rows.max(named))) {
+            (Outcome::Failed, _) => report.fail(failed("the platform reports a failed import".to_owned())),
+            (Outcome::Partial, Some(rows)) if rows <= most => {}
+            (Outcome::Partial, rows) => {
+                report.fail(failed(match rows {
+                    Some(rows) => format!("the platform refused {rows} rows, rejects.max_remote is {most}"),
+                    None => "the platform took only a part".to_owned(),
+                }));
                 report.status = Some(Status::Partial);
             }
             _ => {}

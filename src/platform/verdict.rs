@@ -22,13 +22,23 @@ pub struct Verdict {
     pub outcome: Outcome,
     /// What the platform answered: ids and counts, for `platform_result`.
     pub result: Value,
+    /// Rows that failed, as the platform counts them, named or not; `None`: more than rows failed (a whole part), so that
+    /// no limit of rows applies.
+    pub failed_rows: Option<u64>,
 }
 
 impl Verdict {
     /// A verdict.
     #[must_use]
     pub fn new(outcome: Outcome, result: Value) -> Verdict {
-        Verdict { outcome, result }
+        Verdict { outcome, result, failed_rows: None }
+    }
+
+    /// Nothing failed but that many rows: `rejects.max_remote` decides.
+    #[must_use]
+    pub fn with_failed_rows(mut self, rows: u64) -> Verdict {
+        self.failed_rows = Some(rows);
+        self
     }
 }
 

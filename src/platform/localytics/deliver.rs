@@ -65,7 +65,8 @@ pub(super) async fn deliver(upload: &Upload<'_>, measured: &Measured, cx: &mut C
         (n, _) if n == measured.parts().len() => Outcome::Failed,
         _ => Outcome::Partial,
     };
-    Ok(Verdict::new(outcome, result(imports, failed_rows)))
+    let verdict = Verdict::new(outcome, result(imports, failed_rows));
+    Ok(if failed_parts == 0 { verdict.with_failed_rows(failed_rows) } else { verdict })
 }
 
 /// One import as it is, several as a list.

@@ -68,7 +68,8 @@ impl Import {
         let mut result = result(json!(verdicts));
         result["total_success"] = json!(good);
         result["total_failure"] = json!(bad);
-        Ok(Verdict::new(outcome, result))
+        let verdict = Verdict::new(outcome, result);
+        Ok(if failed_parts == 0 { verdict.with_failed_rows(bad) } else { verdict })
     }
 
     fn request(&self, method: &'static str, path: &str) -> Request {

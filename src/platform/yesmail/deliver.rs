@@ -160,7 +160,7 @@ impl Options {
                 Outcome::Done
             }
         };
-        Ok(Verdict::new(outcome, result))
+        Ok(Verdict::new(outcome, result).with_failed_rows(summary.map_or(0, |summary| summary.failures())))
     }
 
     /// Reads the results by row as a stream; `None` where they are gone.
