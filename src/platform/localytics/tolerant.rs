@@ -6,11 +6,14 @@ use serde_json::Value;
 
 /// Reads an answer; `None` where no repair makes it JSON.
 pub(super) fn read(bytes: &[u8]) -> Option<Value> {
-    if let Ok(value) = serde_json::from_slice(bytes) {
-        return Some(value);
+    let strict = serde_json::from_slice::<Value>(bytes).ok();
+    // a curly quote inside a key has swallowed keys: that it is JSON all the same is an accident
+    let swallowed = |value: &Value| value.as_object().is_some_and(|map| map.keys().any(|key| key.contains(['“', '”'])));
+    if strict.as_ref().is_some_and(|value| !swallowed(value)) {
+        return strict;
     }
     let text = std::str::from_utf8(bytes).ok()?;
-    serde_json::from_str(&repaired(text)).ok()
+    serde_json::from_str(&repaired(text)).ok().or(strict)
 }
 
 fn is_quote(c: char) -> bool {
