@@ -27,15 +27,23 @@ impl Fault {
         ("completed-503", "CleverTap: 503 to the completed call"),
         ("completed-lost", "CleverTap: the completed call is done, then the connection is cut"),
         ("completed-fail-200", "CleverTap: status fail with 200 to the completed call"),
-        ("upload-503", "Localytics, mediarithmics: 503 with Retry-After 1 to an upload"),
-        ("upload-500", "Localytics, mediarithmics: 500 to an upload"),
+        ("upload-503", "Localytics, mediarithmics, Yesmail: 503 with Retry-After 1 to an upload"),
+        ("upload-500", "Localytics, mediarithmics, Yesmail: 500 to an upload"),
         ("upload-429", "Localytics, mediarithmics: 429 to an upload"),
         ("upload-reset", "Localytics, mediarithmics: the connection is cut after 64 KiB of an upload"),
-        ("upload-cut", "Localytics, mediarithmics: an upload is taken, its answer ends in the middle"),
+        ("upload-cut", "Localytics, mediarithmics, Yesmail: an upload is taken, its answer ends in the middle"),
         ("part-fails", "mediarithmics: parts after the first fail, cut and 503 in turn, N times in all"),
-        ("auth-401", "Localytics, mediarithmics: 401 to a request"),
-        ("upload-lost", "Localytics, mediarithmics: an upload is taken, then the connection is cut"),
+        ("auth-401", "Localytics, mediarithmics, Yesmail: 401 to a request"),
+        ("upload-lost", "Localytics, mediarithmics, Yesmail: an upload is taken, then the connection is cut"),
         ("create-lost", "mediarithmics: the import is created, then the connection is cut"),
+        ("ignore-row", "Yesmail: the record with index N, from 0, is ignored; may be given several times"),
+        ("ticket-retrying", "Yesmail: N polls of a ticket find it retrying"),
+        ("pull-cut", "Yesmail: the fetching of the file is cut, then tried again from the start"),
+        ("export-410", "APSIS One: the export is gone"),
+        ("export-cut", "APSIS One: the export ends in its middle"),
+        ("token-401", "APSIS One: the token has expired when the export is polled"),
+        ("no-v2", "APSIS One: the report is answered without file_download_url_v2"),
+        ("rows", "APSIS One: exports have N rows instead of 1000"),
         ("pending", "any: N polls before the verdict"),
         ("status-500", "any: 500 to a status call"),
         ("sloppy-json", "Localytics: the document's own invalid JSON in the status"),
@@ -78,7 +86,7 @@ pub(super) struct Fated {
 impl Fated {
     /// True where the record with that index is to be refused.
     pub(super) fn refuses(&self, index: u64) -> bool {
-        (self.every > 0 && (index + 1) % self.every == 0) || self.rows.contains(&index)
+        (self.every > 0 && (index + 1).is_multiple_of(self.every)) || self.rows.contains(&index)
     }
 }
 
@@ -110,8 +118,12 @@ impl Faults {
 
     /// Which records are to be refused.
     pub(super) fn fated(&self) -> Fated {
-        let rows = self.lock().iter().filter(|fault| fault.name == "reject-row").map(|fault| fault.number).collect();
-        Fated { every: self.number("reject-every"), rows }
+        Fated { every: self.number("reject-every"), rows: self.numbers("reject-row") }
+    }
+
+    /// All the numbers of a fault that was given several times.
+    pub(super) fn numbers(&self, name: &str) -> Vec<u64> {
+        self.lock().iter().filter(|fault| fault.name == name).map(|fault| fault.number).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Fault>> {

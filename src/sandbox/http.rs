@@ -10,6 +10,7 @@ use hyper::{Response, StatusCode};
 use serde_json::Value;
 use std::convert::Infallible;
 use std::io;
+use std::task::Poll;
 
 pub(super) type Head = ::http::request::Parts;
 pub(super) type Body = http_body_util::combinators::BoxBody<Bytes, Infallible>;
@@ -135,6 +136,40 @@ impl Answer {
     pub(super) fn header(mut self, name: &'static str, value: impl Into<String>) -> Answer {
         self.headers.push((name, value.into()));
         self
+    }
+
+    /// An answer that is made while it is sent: `next` gives the next block, empty at the end.
+    pub(super) fn stream<F>(status: u16, content_type: &'static str, next: F) -> Answer
+    where
+        F: FnMut() -> Vec<u8> + Send + Sync + 'static,
+    {
+        Answer::broken_stream(status, content_type, false, next)
+    }
+
+    /// The same, and where `broken` the connection closes instead of a proper end.
+    pub(super) fn broken_stream<F>(status: u16, content_type: &'static str, broken: bool, mut next: F) -> Answer
+    where
+        F: FnMut() -> Vec<u8> + Send + Sync + 'static,
+    {
+        // the pause lets what was made leave before hyper closes
+        let mut pause = broken.then(|| Box::pin(tokio::time::sleep(std::time::Duration::from_millis(50))));
+        let blocks = futures_util::stream::poll_fn(move |cx| {
+            let block = next();
+            if !block.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(Bytes::from(block)))));
+            }
+            match &mut pause {
+                Some(pause) => pause.as_mut().poll(cx).map(|()| None),
+                None => Poll::Ready(None),
+            }
+        });
+        let mut answer = Answer::new(status, content_type, Bytes::new());
+        answer.body = BodyExt::boxed(StreamBody::new(blocks));
+        if broken {
+            // less comes than is announced
+            answer.headers.push(("content-length", u32::MAX.to_string()));
+        }
+        answer
     }
 
     /// The same answer, whose second half never comes.

@@ -459,5 +459,5 @@ fn judge_scalar(text: &str) -> Result<(), String> {
         }
         return Ok(());
     }
-    text.parse::<i64>().map(drop).map_err(|_| format!("a value that is neither integer nor string"))
+    text.parse::<i64>().map(drop).map_err(|_| "a value that is neither integer nor string".to_owned())
 }

@@ -3,6 +3,7 @@
 //!
 //! One address serves all platforms, told apart by their paths. Bodies are judged as they come and never kept.
 
+mod apsis;
 mod clevertap;
 mod digest;
 mod faults;
@@ -10,9 +11,13 @@ mod http;
 mod ledger;
 mod localytics;
 mod mediarithmics;
+mod members;
 mod multipart;
+mod pull;
 mod rows;
 mod s3;
+mod xlsx;
+mod yesmail;
 
 pub use faults::Fault;
 pub use ledger::Entry;
@@ -60,6 +65,8 @@ pub(crate) struct State {
     clevertap: clevertap::CleverTap,
     localytics: localytics::Localytics,
     mediarithmics: mediarithmics::Mediarithmics,
+    yesmail: yesmail::Yesmail,
+    apsis: apsis::Apsis,
 }
 
 impl Sandbox {
@@ -77,6 +84,8 @@ impl Sandbox {
             clevertap: clevertap::CleverTap::default(),
             localytics: localytics::Localytics::new(options.quota_window),
             mediarithmics: mediarithmics::Mediarithmics::default(),
+            yesmail: yesmail::Yesmail::default(),
+            apsis: apsis::Apsis::default(),
             base,
         });
         let task = tokio::spawn(accept(listener, state.clone()));
@@ -138,6 +147,8 @@ async fn serve(state: Arc<State>, request: Request<Incoming>) -> io::Result<hype
             "clevertap": state.clevertap.state(),
             "localytics": state.localytics.state(),
             "mediarithmics": state.mediarithmics.state(),
+            "yesmail": state.yesmail.state(),
+            "apsis": state.apsis.state(),
         });
         return Ok(Answer::json(200, &objects).into_response());
     }
@@ -146,6 +157,9 @@ async fn serve(state: Arc<State>, request: Request<Incoming>) -> io::Result<hype
         _ if path.starts_with("/_s3/") => "s3",
         _ if path.starts_with("/v1/imports/") || path.starts_with("/_errors/") => "localytics",
         _ if path.starts_with("/v1/datamarts/") || path.starts_with("/v1/data_file/") => "mediarithmics",
+        "/oauth/token" => "apsis",
+        _ if path.starts_with("/audience/") || path.starts_with("/v2/audience/") => "apsis",
+        _ if path.starts_with("/v2/") => "yesmail",
         _ => "unknown",
     };
     let entry = state.ledger.begin(platform, head.method.as_str(), &path, http::declared(&head));
@@ -155,6 +169,8 @@ async fn serve(state: Arc<State>, request: Request<Incoming>) -> io::Result<hype
         "s3" => s3::serve(&state, &head, &mut received).await,
         "localytics" => state.localytics.serve(&state, &head, &mut received).await,
         "mediarithmics" => state.mediarithmics.serve(&state, &head, &mut received).await,
+        "yesmail" => yesmail::Yesmail::serve(&state, &head, &mut received).await,
+        "apsis" => state.apsis.serve(&state, &head, &mut received).await,
         _ => Ok(Answer::json(404, &serde_json::json!({"error": "the sandbox knows no such path"}))),
     };
     let status = answer.as_ref().map_or(0, |answer| answer.status);

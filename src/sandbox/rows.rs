@@ -64,7 +64,7 @@ impl Tally {
         if let Err(what) = judged {
             self.bad += 1;
             let at = self.lines;
-            self.first.get_or_insert_with(|| (at, what));
+            self.first.get_or_insert((at, what));
         }
         self.lines += 1;
     }

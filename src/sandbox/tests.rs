@@ -203,3 +203,188 @@ async fn an_answer_is_cut_in_its_middle() {
         1
     );
 }
+
+async fn ask(address: SocketAddr, line: &str, headers: &str, body: &str) -> (u16, Vec<u8>) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "{line} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut answer)).await.unwrap().unwrap();
+    let end = memchr::memmem::find(&answer, b"\r\n\r\n").unwrap();
+    let head = String::from_utf8(answer[..end].to_vec()).unwrap();
+    let body = answer.split_off(end + 4);
+    let chunked = head.to_lowercase().contains("transfer-encoding: chunked");
+    (head[9..12].parse().unwrap(), if chunked { unchunked(&body) } else { body })
+}
+
+fn unchunked(mut body: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    loop {
+        let end = memchr::memmem::find(body, b"\r\n").expect("the chunks end early");
+        let size = usize::from_str_radix(std::str::from_utf8(&body[..end]).unwrap(), 16).unwrap();
+        if size == 0 {
+            return out;
+        }
+        out.extend_from_slice(&body[end + 2..end + 2 + size]);
+        body = &body[end + 4 + size..];
+    }
+}
+
+fn value(body: &[u8]) -> serde_json::Value {
+    serde_json::from_slice(body).unwrap()
+}
+
+/// Serves one file over HTTP to whoever has the password, until dropped.
+async fn file_server(file: &'static str) -> (SocketAddr, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let task = tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = vec![0; 4096];
+            let read = stream.read(&mut head).await.unwrap();
+            let head = String::from_utf8_lossy(&head[..read]).to_lowercase();
+            // u:p w
+            let known = head.contains("authorization: basic dtpwihc=");
+            let status = if known { "200 OK" } else { "401 Unauthorized" };
+            let body = if known { file } else { "" };
+            let answer =
+                format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    (address, task)
+}
+
+const YESMAIL: &str = "api-user: a\r\napi-key: k\r\n";
+
+async fn ticket(sandbox: &Sandbox, uri: &str, threshold: serde_json::Value) -> serde_json::Value {
+    let wanted = serde_json::json!({"errorThreshold": threshold, "importType": "update",
+        "source": {"headers": true, "mappings": [{"id": "mail"}, {"n": "n"}], "separator": ";", "uri": uri}});
+    let line = "POST /v2/target-lists/my-list/members/file-import";
+    let (status, answer) = ask(sandbox.address(), line, YESMAIL, &wanted.to_string()).await;
+    assert_eq!(status, 202);
+    let id = value(&answer)["id"].as_str().unwrap().to_owned();
+    for _ in 0..200 {
+        let (_, answer) = ask(sandbox.address(), &format!("GET /v2/tickets/{id}"), YESMAIL, "").await;
+        let ticket = value(&answer);
+        if ticket["state"] == "completed" || ticket["state"] == "failed" {
+            return ticket;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the ticket never ends");
+}
+
+#[tokio::test]
+async fn yesmail_fetches_the_file_itself() {
+    let sandbox = start(&["pull-cut", "ticket-retrying=2", "ignore-row=2"]).await;
+    let (address, server) = file_server("mail;n\na@x.y;1\nB@x.y;2\nc@x.y;3\nd@x.y\n").await;
+    let done = ticket(&sandbox, &format!("http://u:p%20w@{address}/list.csv"), 0.into()).await;
+    assert_eq!(done["state"], "completed", "{done}");
+    let location = done["response"]["location"].as_str().unwrap();
+    let path = location.strip_prefix(&sandbox.url()).unwrap();
+    let (_, results) = ask(sandbox.address(), &format!("GET {path}"), YESMAIL, "").await;
+    let results = value(&results);
+    assert_eq!(
+        results["counts"],
+        serde_json::json!({"completed": 1, "failed": 2, "ignored": 1, "total": 4, "requested": 4})
+    );
+    assert_eq!(results["completed "][0]["index"], 0);
+    assert_eq!(results["failed"][0]["error"]["message"], "Invalid email address.");
+    assert_eq!(results["ignored"][0]["index"], 2);
+    let pulls: Vec<bool> =
+        sandbox.ledger().iter().filter(|e| e.platform == "yesmail-pull").map(|entry| entry.complete).collect();
+    assert_eq!(pulls, [false, true]);
+    let over = ticket(&sandbox, &format!("http://u:p%20w@{address}/list.csv"), "40%".into()).await;
+    assert_eq!(over["state"], "failed");
+    let denied = ticket(&sandbox, &format!("http://{address}/list.csv"), 0.into()).await;
+    assert_eq!(denied["state"], "failed");
+    assert!(denied["message"].as_str().unwrap().contains("401"));
+    let far = ticket(&sandbox, "http://192.0.2.1/list.csv", 0.into()).await;
+    assert!(far["message"].as_str().unwrap().contains("this machine only"));
+    server.abort();
+}
+
+#[tokio::test]
+async fn yesmail_refuses_what_the_document_forbids() {
+    let sandbox = start(&[]).await;
+    let line = "POST /v2/target-lists/my-list/members/file-import";
+    assert_eq!(ask(sandbox.address(), line, "api-user: a\r\n", "{}").await.0, 401);
+    let good = serde_json::json!({"source": {"headers": true, "mappings": [{"id": 0}], "uri": "http://127.0.0.1:1/"}});
+    let bad = [
+        ("/errorThreshold", serde_json::json!("5")),
+        ("/errorThreshold", serde_json::json!(-1)),
+        ("/importType", serde_json::json!("append")),
+        ("/source/separator", serde_json::json!(":")),
+        ("/source/uri", serde_json::json!("sftp://h/x")),
+        ("/source/mappings", serde_json::json!([{"id": 0, "b": 1}])),
+        ("/source/headers", serde_json::json!("true")),
+        ("/unknown", serde_json::json!(1)),
+    ];
+    for (at, with) in bad {
+        let mut wanted = good.clone();
+        let (parent, key) = at.rsplit_once('/').unwrap();
+        wanted.pointer_mut(parent).unwrap()[key] = with;
+        assert_eq!(ask(sandbox.address(), line, YESMAIL, &wanted.to_string()).await.0, 400, "{at}");
+    }
+    assert_eq!(ask(sandbox.address(), line, YESMAIL, &good.to_string()).await.0, 202);
+    assert_eq!(ask(sandbox.address(), "GET /v2/tickets/1", YESMAIL, "").await.0, 404);
+}
+
+async fn token(sandbox: &Sandbox) -> String {
+    let wanted = r#"{"grant_type":"client_credentials","client_id":"a","client_secret":"b"}"#;
+    let (_, answer) = ask(sandbox.address(), "POST /oauth/token", "", wanted).await;
+    format!("authorization: Bearer {}\r\n", value(&answer)["access_token"].as_str().unwrap())
+}
+
+#[tokio::test]
+async fn apsis_exports_are_polled_and_streamed() {
+    let sandbox = start(&["rows=3000", "token-401"]).await;
+    let address = sandbox.address();
+    let line = "POST /audience/profiles/reports/segments";
+    assert_eq!(ask(address, line, "", "{}").await.0, 401);
+    let first = token(&sandbox).await;
+    let (_, urls) = ask(address, line, &first, r#"{"attributes":[{"field_name":"Email"}]}"#).await;
+    let urls = value(&urls);
+    let path = |name: &str| urls[name].as_str().unwrap().strip_prefix(&sandbox.url()).unwrap().to_owned();
+    let (one, two) = (format!("GET {}", path("file_download_url")), format!("GET {}", path("file_download_url_v2")));
+    assert_eq!(ask(address, &one, &first, "").await.0, 401, "the token has expired");
+    let second = token(&sandbox).await;
+    assert_eq!(ask(address, &one, &second, "").await.0, 404);
+    let (status, plain) = ask(address, &two, &second, "").await;
+    let text = String::from_utf8(plain.clone()).unwrap();
+    assert_eq!((status, text.lines().count()), (200, 3001));
+    assert!(text.starts_with("profile_key,Email\n"));
+    let (_, packed) = ask(address, &two, &format!("{second}accept-encoding: gzip\r\n"), "").await;
+    let mut unpacked = Vec::new();
+    io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&packed[..]), &mut unpacked).unwrap();
+    assert!(unpacked == plain);
+    let sheet = "accept: application/vnd.openxmlformats-officedocument.spreadsheetml.sheet\r\n";
+    let (_, workbook) = ask(address, &two, &format!("{second}{sheet}"), "").await;
+    assert!(workbook.starts_with(b"PK\x03\x04[") || workbook.starts_with(b"PK\x03\x04"));
+    assert!(memchr::memmem::find(&workbook, b"<t>profile_key</t>").is_some());
+    assert_eq!(ask(address, "GET /audience/profiles/reports/none", &second, "").await.0, 404);
+}
+
+#[tokio::test]
+async fn an_export_that_is_cut_has_no_proper_end() {
+    let sandbox = start(&["rows=3000", "export-cut=2", "no-v2", "export-410"]).await;
+    let address = sandbox.address();
+    let token = token(&sandbox).await;
+    let (_, urls) = ask(address, "POST /audience/profiles/reports/consents", &token, "{}").await;
+    let urls = value(&urls);
+    assert!(urls.get("file_download_url_v2").is_none());
+    let path = urls["file_download_url"].as_str().unwrap().strip_prefix(&sandbox.url()).unwrap().to_owned();
+    let line = format!("GET {path}");
+    assert_eq!(ask(address, &line, &token, "").await.0, 410);
+    assert_eq!(ask(address, &line, &token, "").await.0, 404);
+    let (_, half) = ask(address, &line, &token, "").await;
+    assert_eq!(half.iter().filter(|&&byte| byte == b'\n').count(), 1501);
+    let (_, packed) = ask(address, &line, &format!("{token}accept-encoding: gzip\r\n"), "").await;
+    assert!(io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&packed[..]), &mut Vec::new()).is_err());
+    assert_eq!(ask(address, &line, &token, "").await.1.iter().filter(|&&byte| byte == b'\n').count(), 3001);
+}
