@@ -1,13 +1,11 @@
 //! Each station alone, on 64 MiB of the generator's list in memory: scan, convert (one thread, no file), crc. What each
 //! makes is checked before it is measured.
 
-use criterion::{
-    BatchSize, BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime,
-};
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime};
 use listferry::body::{self, DiscardRejects, Options, Split};
 use listferry::mapping::{Cells, Field, Json, Plan, Quoting, Rules, Separator, Shape, Unit, ValueSpec};
 use listferry::reader::{CsvOptions, Table};
-use listferry::scan::{Carry, Dialect, Isa, Padded, SLACK, Scanner, Tape, WINDOW};
+use listferry::scan::{Carry, Isa, Padded, SLACK, Scanner, Tape, WINDOW};
 use listferry::source::{Source, SourceOptions};
 use serde_json::json;
 use std::hint::black_box;
@@ -56,7 +54,7 @@ fn scans(criterion: &mut Criterion) {
     let mut padded = text();
     let len = padded.len();
     padded.resize(len + SLACK, 0);
-    let dialect = Dialect { delimiter: b',', quote: Some(b'"') };
+    let dialect = CsvOptions::default().dialect();
     let mut tape = Tape::default();
     let naive = scan(Scanner::with(dialect, Isa::Naive).expect("always there"), &padded, len, &mut tape);
     let records = csv::Reader::from_reader(&padded[..len]).byte_records().count() as u64 + 1;
