@@ -87,6 +87,9 @@ impl RejectFile {
 
     fn remove_old(&self) -> Result<()> {
         let Ok(meta) = std::fs::symlink_metadata(&self.path) else { return Ok(()) };
+        if is_device(&meta) {
+            return Ok(());
+        }
         let mut start = vec![0; 64 << 10];
         let ours = meta.is_file() && {
             let read = File::open(&self.path).and_then(|mut file| file.read(&mut start));
@@ -194,7 +197,19 @@ fn private(path: &Path) -> std::io::Result<File> {
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    match options.open(path) {
+        Err(error)
+            if error.kind() == std::io::ErrorKind::AlreadyExists && is_device(&std::fs::symlink_metadata(path)?) =>
+        {
+            OpenOptions::new().write(true).open(path)
+        }
+        file => file,
+    }
+}
+
+/// A device or a pipe: written to as it is.
+fn is_device(meta: &std::fs::Metadata) -> bool {
+    !meta.is_file() && !meta.is_dir() && !meta.is_symlink()
 }
 
 fn cell(out: &mut Vec<u8>, text: &[u8]) {

@@ -55,32 +55,36 @@ impl Write for Stdout {
 pub(crate) struct Replaced {
     pub(crate) out: BufWriter<File>,
     path: PathBuf,
-    /// None: written in place, since it is a device or a pipe.
+    /// Until it has its name; none: written in place, since it is a device or a pipe.
     temporary: Option<PathBuf>,
-    done: bool,
 }
 
 impl Replaced {
     pub(crate) fn create(path: &Path) -> Result<Replaced> {
+        let failed = |error| Error::io(format!("{} cannot be written", path.display()), error);
+        let there = std::fs::metadata(path).ok();
+        if there.as_ref().is_some_and(std::fs::Metadata::is_dir) {
+            return Err(Error::new(Kind::Local, format!("{} is a directory", path.display())));
+        }
+        if there.as_ref().is_some_and(|meta| !meta.is_file()) {
+            // A device or a pipe is written to, not replaced.
+            let file = OpenOptions::new().write(true).open(path).map_err(failed)?;
+            return Ok(Replaced {
+                out: BufWriter::with_capacity(64 << 10, file),
+                path: path.to_owned(),
+                temporary: None,
+            });
+        }
+        // Of a link the file that it leads to is replaced.
+        let path = if there.is_some() { path.canonicalize().map_err(failed)? } else { path.to_owned() };
         let name = path.file_name().ok_or_else(|| Error::usage(format!("{} is no file name", path.display())))?;
         let mut hidden = std::ffi::OsString::from(".");
         hidden.push(name);
         hidden.push(format!(".{}.part", std::process::id()));
         let temporary = path.with_file_name(hidden);
-        let failed = |error| Error::io(format!("{} cannot be written", path.display()), error);
-        if std::fs::metadata(path).is_ok_and(|meta| meta.is_dir()) {
-            return Err(Error::new(Kind::Local, format!("{} is a directory", path.display())));
-        }
-        // a device or a pipe is written to: renaming over /dev/null would put a file in its place
-        let in_place = std::fs::metadata(path).is_ok_and(|meta| !meta.is_file());
         let mut options = OpenOptions::new();
-        let (opened, temporary) = if in_place {
-            (options.write(true).open(path), None)
-        } else {
-            (options.write(true).create_new(true).open(&temporary), Some(temporary))
-        };
-        let out = BufWriter::with_capacity(64 << 10, opened.map_err(failed)?);
-        Ok(Replaced { out, path: path.to_owned(), temporary, done: false })
+        let file = options.write(true).create_new(true).open(&temporary).map_err(failed)?;
+        Ok(Replaced { out: BufWriter::with_capacity(64 << 10, file), path, temporary: Some(temporary) })
     }
 
     /// A name in the temporary directory that only this process uses.
@@ -93,12 +97,10 @@ impl Replaced {
     /// Everything is on the disk before the name changes.
     pub(crate) fn finish(&mut self) -> Result<()> {
         let placed = self.out.flush().and_then(|()| {
-            self.done = true;
             let Some(temporary) = &self.temporary else { return Ok(()) };
-            self.done = false;
             self.out.get_ref().sync_all()?;
             std::fs::rename(temporary, &self.path)?;
-            self.done = true;
+            self.temporary = None;
             // The rename itself lasts only once the directory is synced; where that cannot be, the file is there anyway.
             let dir = self.path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
             let _ = File::open(dir).and_then(|dir| dir.sync_all());
@@ -110,9 +112,7 @@ impl Replaced {
 
 impl Drop for Replaced {
     fn drop(&mut self) {
-        if let Some(temporary) = &self.temporary
-            && !self.done
-        {
+        if let Some(temporary) = &self.temporary {
             let _ = std::fs::remove_file(temporary);
         }
     }

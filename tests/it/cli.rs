@@ -530,3 +530,21 @@ fn a_reject_file_is_private_and_nothing_else_is_overwritten() {
         assert_eq!(std::fs::metadata(bed.path("rejects.csv")).unwrap().permissions().mode() & 0o777, 0o600);
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn j15_a_full_disk_is_a_local_fault_and_devices_are_not_replaced() {
+    let list: String = std::iter::once("id,x\n".to_owned()).chain((0..50_000).map(|i| format!("{i}\n"))).collect();
+    let bed = Bed::new(CLEVERTAP, list);
+    let (code, report) = bed.json(&["check", "job.yaml", "--set", "rejects.file=/dev/full"]);
+    assert_eq!(code, 1, "{report}");
+    let bed = Bed::new(CLEVERTAP, LIST);
+    assert_eq!(bed.run(&["convert", "job.yaml", "-o", "/dev/full"]).status.code(), Some(1));
+    assert_eq!(bed.run(&["convert", "job.yaml", "-o", "/dev/null"]).status.code(), Some(0));
+    assert!(!std::fs::metadata("/dev/null").unwrap().is_file());
+    std::os::unix::fs::symlink("real.csv", bed.path("link.csv")).unwrap();
+    std::fs::write(bed.path("real.csv"), "old").unwrap();
+    assert_eq!(bed.run(&["convert", "job.yaml", "-o", "link.csv"]).status.code(), Some(0));
+    assert!(std::fs::symlink_metadata(bed.path("link.csv")).unwrap().is_symlink());
+    assert!(std::fs::read(bed.path("real.csv")).unwrap().starts_with(b"Type,Identity"));
+}
