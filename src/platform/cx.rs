@@ -458,7 +458,8 @@ impl<'a> Cx<'a> {
                 }
             };
             let left = self.wait_left();
-            if left.is_zero() {
+            // a last question before the time that the platform asked for would be one too early
+            if left.is_zero() || error.retry_after().is_some_and(|asked| asked > left) {
                 return Err(pending(&error));
             }
             self.sleep(wait.min(left)).await;

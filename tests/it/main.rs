@@ -8,6 +8,8 @@ mod clevertap;
 mod cli;
 #[cfg(feature = "cli")]
 mod cli_runs;
+#[cfg(feature = "jobs")]
+mod conformance;
 #[cfg(feature = "cli")]
 mod kill;
 #[cfg(feature = "jobs")]
