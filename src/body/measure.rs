@@ -20,6 +20,7 @@ const MOST_CHECKPOINTS: usize = 4096;
 pub(crate) struct Checkpoint {
     pub(crate) start: Start,
     /// Of the output before it, header lines not counted.
+    #[cfg_attr(not(feature = "upload"), allow(dead_code, reason = "only bodies compare"))]
     pub(crate) crc: u64,
 }
 
@@ -33,6 +34,7 @@ pub struct Measured {
     pub(crate) plan: Arc<Plan>,
     pub(crate) options: Options,
     /// Output of all parts without header lines: length and CRC.
+    #[cfg_attr(not(feature = "upload"), allow(dead_code, reason = "only bodies compare"))]
     pub(crate) total: (u64, u64),
     #[cfg(feature = "upload")]
     pub(crate) parked: super::stream::Parked,
@@ -243,7 +245,7 @@ impl Consumer for Measurer<'_> {
             self.seam.0.line = base.line;
         }
         let (before, crc) = std::mem::replace(&mut self.seam, (base.clone(), self.crc));
-        if self.chunks % self.stride == 0 {
+        if self.chunks.is_multiple_of(self.stride) {
             if self.checkpoints.len() == MOST_CHECKPOINTS {
                 let mut n = 0;
                 self.checkpoints.retain(|_| {
@@ -252,7 +254,7 @@ impl Consumer for Measurer<'_> {
                 });
                 self.stride *= 2;
             }
-            if self.chunks % self.stride == 0 {
+            if self.chunks.is_multiple_of(self.stride) {
                 let mut before = before;
                 if mark.input != before.input {
                     before.input = mark.input;

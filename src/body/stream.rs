@@ -38,6 +38,9 @@ pub(crate) struct Session {
     left: Option<Bytes>,
 }
 
+/// A piece of a part, with its CRC where it is known: a piece that was cut has none.
+type Trimmed = (Bytes, Option<u64>);
+
 /// What a session needs; a body keeps it until it is first polled.
 struct Opening {
     table: Arc<Table>,
@@ -266,7 +269,7 @@ impl Body {
     }
 
     /// The next piece of the session, trimmed to this part.
-    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<(Bytes, Option<u64>)>>> {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Trimmed>>> {
         let Some(session) = &mut self.session else { return Poll::Ready(Ok(None)) };
         let (mut bytes, mut crc) = match session.left.take() {
             Some(left) => (left, None),

@@ -142,17 +142,15 @@ impl RejectSink for Positions {
     }
 }
 
+/// Output, counts, positions of the rejects, digest.
+type Converted = (Vec<u8>, Counts, Vec<(u64, u64, u64)>, u64);
+
 fn table(bytes: Vec<u8>) -> Result<Arc<Table>> {
     let source = Source::from_bytes("list.csv", bytes, &SourceOptions::default())?;
     Ok(Arc::new(Table::open(Arc::new(source), CsvOptions::default())?))
 }
 
-fn run(
-    bytes: Vec<u8>,
-    columns: &[&str],
-    threads: usize,
-    chunk: usize,
-) -> Result<(Vec<u8>, Counts, Vec<(u64, u64, u64)>, u64)> {
+fn run(bytes: Vec<u8>, columns: &[&str], threads: usize, chunk: usize) -> Result<Converted> {
     let table = table(bytes)?;
     let plan = Arc::new(Plan::compile(&copy_shape(columns), &[], table.columns())?);
     let options = Options { threads, chunk_bytes: chunk, ..Options::default() };
@@ -209,7 +207,7 @@ proptest! {
         for stored in [bytes.clone(), members, frames] {
             let ours = run(stored, columns, threads, chunk);
             let Some(records) = naive(&body, columns.len()) else {
-                let error = ours.err().expect("a quote is open at the end");
+                let error = ours.expect_err("a quote is open at the end");
                 prop_assert_eq!(error.kind(), Kind::Data);
                 continue;
             };

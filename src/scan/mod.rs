@@ -29,10 +29,7 @@ impl Dialect {
     #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     fn quote_or_nul(&self) -> u8 {
-        match self.quote {
-            Some(quote) => quote,
-            None => 0,
-        }
+        self.quote.unwrap_or_default()
     }
 }
 
@@ -139,7 +136,9 @@ impl Scanner {
     /// If `from` is not a multiple of 64, `to` is neither that nor the end, or the tape was started for less.
     #[allow(unsafe_code)]
     pub fn window(&self, input: Padded<'_>, from: usize, to: usize, carry: &mut Carry, tape: &mut Tape) {
-        assert!(from % 64 == 0 && from <= to && to <= input.len() && (to % 64 == 0 || to == input.len()));
+        assert!(
+            from.is_multiple_of(64) && from <= to && to <= input.len() && (to.is_multiple_of(64) || to == input.len())
+        );
         assert!(tape.dirty.len() > to.div_ceil(64) && tape.high.len() > to.div_ceil(64));
         assert!(u32::try_from(input.len()).is_ok(), "positions on the tape are 32 bits wide");
         tape.reserve(to - from);

@@ -1,0 +1,45 @@
+//! Every instruction set leaves the tape that the naive twin leaves.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use listferry::scan::{Carry, Dialect, Isa, Padded, SLACK, Scanner, Tape};
+
+fuzz_target!(|data: &[u8]| {
+    let [options, text @ ..] = data else { return };
+    let dialect = Dialect {
+        delimiter: if options & 1 == 0 { b',' } else { b'\t' },
+        quote: if options & 2 == 0 { Some(b'"') } else { Some(b'\'') },
+        marked: if options & 4 == 0 { b'"' } else { b'|' },
+    };
+    let inside = options & 8 != 0;
+    let step = usize::from(options >> 4) + 1;
+    let mut padded = text.to_vec();
+    padded.resize(text.len() + SLACK, b'"');
+    let view = Padded::new(&padded, 0, text.len());
+    let scan = |isa| {
+        let scanner = Scanner::with(dialect, isa).expect("available");
+        let mut tape = Tape::default();
+        tape.start(text.len());
+        let mut carry = Carry::new(inside);
+        let mut from = 0;
+        while from < text.len() {
+            let to = (from + 64 * step).min(text.len());
+            scanner.window(view, from, to, &mut carry, &mut tape);
+            from = to;
+        }
+        let words = text.len().div_ceil(64);
+        tape.dirty.truncate(words);
+        tape.high.truncate(words);
+        (tape, carry.inside(), scanner.survey(view, inside))
+    };
+    let (naive, open, survey) = scan(Isa::Naive);
+    for isa in Isa::available() {
+        let (tape, other_open, other_survey) = scan(isa);
+        assert_eq!(tape.cells, naive.cells, "{isa:?}");
+        assert_eq!(tape.records, naive.records, "{isa:?}");
+        assert_eq!(tape.junk, naive.junk, "{isa:?}");
+        assert_eq!((&tape.dirty, &tape.high), (&naive.dirty, &naive.high), "{isa:?}");
+        assert_eq!((tape.lines, tape.any_high), (naive.lines, naive.any_high), "{isa:?}");
+        assert_eq!((other_open, other_survey), (open, survey), "{isa:?}");
+    }
+});
