@@ -1,0 +1,127 @@
+//! The library alone, in an ETL job of one's own.
+//!
+//! First a reader is converted to a writer, without a runtime. Then a list is measured and its body sent to a URL of one's own,
+//! once with reqwest and once with hyper: `cargo run --example embed [URL]`. Without a URL a receiver on loopback takes it.
+
+#![allow(clippy::print_stdout, reason = "an example shows what it does")]
+
+use bytes::Bytes;
+use listferry::body::{DiscardRejects, Frame, Measured, Options, Split, convert, measure};
+use listferry::mapping::{Field, Json, Plan, Rules, Shape, Unit, ValueSpec};
+use listferry::reader::{CsvOptions, Table};
+use listferry::source::{Source, SourceOptions};
+use std::io::{Read, Write};
+use std::sync::Arc;
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// `{"id":"…","mail":"…"}`, the mail trimmed, lower-cased and left out where it is empty.
+fn shape() -> Result<Shape, listferry::Error> {
+    let unit = |name: &str, value: serde_json::Value, required| {
+        let field = Field {
+            at: format!("map.{name}"),
+            name: name.to_owned(),
+            value: ValueSpec::parse(&value, name, &[])?,
+            required,
+            rules: Rules::default(),
+        };
+        Ok::<_, listferry::Error>(Unit {
+            before: format!("\"{name}\":"),
+            field: Some(field),
+            after: String::new(),
+            when_empty: None,
+        })
+    };
+    let mail = serde_json::json!({ "column": "email", "apply": ["trim", "lower"] });
+    let units = vec![unit("id", serde_json::json!("customer_id"), true)?, unit("mail", mail, false)?];
+    Ok(Shape::Json(Json { open: "{".to_owned(), units, close: "}".to_owned(), ..Json::default() }))
+}
+
+/// From any reader to any writer: one pass, nothing spooled, no runtime.
+fn reader_to_writer(
+    reader: impl Read + Send + 'static,
+    writer: &mut (dyn Write + Send),
+) -> Result<(), listferry::Error> {
+    let source = Source::from_stream_once("my stream", Box::new(reader), &SourceOptions::default())?;
+    let table = Arc::new(Table::open(Arc::new(source), CsvOptions::default())?);
+    let plan = Arc::new(Plan::compile(&shape()?, &[], table.columns())?);
+    let counts =
+        convert(&table, &plan, &Options::default(), &mut |bytes| writer.write_all(bytes), &mut DiscardRejects)?;
+    println!("converted {} records, {} rejected", counts.written, counts.rejected);
+    Ok(())
+}
+
+/// Pass one; its result opens as many bodies as are needed.
+fn measured(path: &str) -> Result<Measured, listferry::Error> {
+    let source = Arc::new(Source::open(path, &SourceOptions::default())?);
+    let table = Arc::new(Table::open(source, CsvOptions::default())?);
+    let plan = Arc::new(Plan::compile(&shape()?, &[], table.columns())?);
+    let measured = measure(&table, &plan, &Split::default(), &Options::default(), &mut DiscardRejects)?;
+    println!("measured {} bytes, crc64nvme:{:016x}", measured.body_bytes(), measured.digest());
+    Ok(measured)
+}
+
+/// reqwest takes the length from the body's exact size hint.
+async fn send_with_reqwest(url: &str, measured: &Measured) -> Result<u16, Failure> {
+    // reqwest is built without a TLS provider of its own here; a job that sends to https installs one
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build()?;
+    let body = measured.body(&measured.parts()[0], &Frame::default());
+    let answer = client.put(url).body(reqwest::Body::wrap(body)).send().await.map_err(reqwest::Error::without_url)?;
+    Ok(answer.status().as_u16())
+}
+
+/// hyper takes the body as it is.
+async fn send_with_hyper(url: &str, measured: &Measured) -> Result<u16, Failure> {
+    let uri: hyper::Uri = url.parse()?;
+    let authority = uri.authority().ok_or("the URL has no host")?.to_string();
+    let address = if uri.port().is_some() { authority.clone() } else { format!("{authority}:80") };
+    let stream = tokio::net::TcpStream::connect(&address).await?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    let body = measured.body(&measured.parts()[0], &Frame::default());
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let request = hyper::Request::put(path).header("host", authority).body(body)?;
+    Ok(sender.send_request(request).await?.status().as_u16())
+}
+
+/// Takes whatever is put to it and tells how much that was.
+async fn receiver() -> Result<String, Failure> {
+    use http_body_util::{BodyExt, Full};
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
+    let url = format!("http://{}/list.ndjson", listener.local_addr()?);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let service = hyper::service::service_fn(|request: hyper::Request<hyper::body::Incoming>| async {
+                let length = request.headers().get("content-length").cloned();
+                let got = request.into_body().collect().await?.to_bytes().len();
+                println!("received {got} bytes, content-length {length:?}");
+                Ok::<_, hyper::Error>(hyper::Response::new(Full::new(Bytes::from_static(b"thanks"))))
+            });
+            tokio::spawn(
+                hyper::server::conn::http1::Builder::new()
+                    .serve_connection(hyper_util::rt::TokioIo::new(stream), service),
+            );
+        }
+    });
+    Ok(url)
+}
+
+fn main() -> Result<(), Failure> {
+    let list = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/customers.csv");
+    let mut out = Vec::new();
+    reader_to_writer(std::fs::File::open(list)?, &mut out)?;
+    println!("the first one: {}", String::from_utf8_lossy(out.split(|&byte| byte == b'\n').next().unwrap_or_default()));
+
+    let measured = measured(list)?;
+    // rustls asks for its provider once a process
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let url = match std::env::args().nth(1) {
+            Some(url) => url,
+            None => receiver().await?,
+        };
+        println!("reqwest: {}", send_with_reqwest(&url, &measured).await?);
+        println!("hyper: {}", send_with_hyper(&url, &measured).await?);
+        Ok(())
+    })
+}
