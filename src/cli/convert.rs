@@ -23,7 +23,6 @@ impl Convert {
         let job = session.open(&self.job, &[])?;
         let env = session.env();
         let Some(path) = self.out_file.filter(|path| path != Path::new("-")) else {
-            // Slabs are large; a line buffer would only cost.
             let mut out = Stdout(std::io::stdout());
             return Ok(session.report(job.convert(&env, &mut out), To::Stderr));
         };
@@ -38,7 +37,7 @@ impl Convert {
     }
 }
 
-/// stdout without its line buffer: whole slabs go to the descriptor at once.
+/// stdout. Slabs end with a line, so that its line buffer passes them on whole.
 struct Stdout(std::io::Stdout);
 
 impl Write for Stdout {
