@@ -264,3 +264,45 @@ fn run_with_the_sandbox_needs_nothing() {
     assert_eq!(bed.json(&["run", "job.yaml", "--sandbox", "--fault", "nonsense"]).0, 2);
     assert_eq!(bed.json(&["run", "job.yaml", "--sandbox", "--fault", "completed-fail-200"]).0, 12);
 }
+
+/// The first thing that anybody tries.
+#[test]
+fn every_example_runs_in_the_sandbox() {
+    let examples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let bed = Bed::new(CLEVERTAP, LIST);
+    let mut seen = Vec::new();
+    for entry in std::fs::read_dir(&examples).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|ending| ending == "yaml") {
+            let (code, report) = bed.json(&["run", path.to_str().unwrap(), "--sandbox"]);
+            assert_eq!((code, report["status"].as_str()), (0, Some("done")), "{}: {report}", path.display());
+            assert!(report["records"]["written"].as_u64() > Some(0), "{report}");
+            assert!(!report["platform_result"].as_object().unwrap().is_empty(), "{report}");
+            seen.push(report["platform"].as_str().unwrap().to_owned());
+        }
+    }
+    seen.sort();
+    let all = ["clevertap", "clevertap", "localytics-audience", "localytics-profiles", "mediarithmics", "yesmail"];
+    assert_eq!(seen, all);
+}
+
+/// Rows that the platform refused come back as the user's own, from the state, though the source is gone.
+#[test]
+fn rows_that_the_platform_refused_come_back() {
+    let served = Served::new(&["reject-every=3"]);
+    let job = format!(
+        "source: {{ path: list.csv }}\nmap: {{ customer_id: id }}\n\
+         destination: {{ platform: localytics-audience, app_id: a, audience_name: n, api_key: {{ env: CT_ACCOUNT }}, \
+         api_secret: {{ env: CT_PASSCODE }}, base_url: \"{}\" }}\n",
+        served.url()
+    );
+    let bed = Bed::new(&job, "id,x\n1,a\n2,b\n3,\"c, d\"\n4,e\n");
+    let (code, report) = run(&bed, &["run", "job.yaml"]);
+    assert_eq!(code, 11, "{report}");
+    let (code, report) = run(&bed, &["run", "job.yaml", "--set", "rejects.max_remote=1"]);
+    assert_eq!((code, report["status"].as_str()), (0, Some("done")), "{report}");
+    std::fs::remove_file(bed.path("list.csv")).unwrap();
+    let rows = String::from_utf8(bed.run(&["rejects", "last"]).stdout).unwrap();
+    assert!(rows.contains("\n3,\"c, d\",platform,"), "{rows}");
+    assert_eq!(rows.lines().count(), 2, "{rows}");
+}
