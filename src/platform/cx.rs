@@ -136,6 +136,12 @@ impl<'a> Cx<'a> {
         &self.policy
     }
 
+    /// Attempts of a call that the job allows, the first counted.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.policy.attempts
+    }
+
     /// What is left of the job's `wait`.
     #[must_use]
     pub fn wait_left(&self) -> Duration {

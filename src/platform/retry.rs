@@ -39,7 +39,7 @@ const SHORTEST: Duration = Duration::from_millis(100);
 /// The wait after attempt `attempt` (from 1): 1 s doubling to 60 s with full jitter, drawn from `seed`, so that the same
 /// run waits alike.
 #[must_use]
-pub(super) fn back_off(seed: &str, attempt: u32) -> Duration {
+pub(crate) fn back_off(seed: &str, attempt: u32) -> Duration {
     let most = FIRST.saturating_mul(1u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX)).min(LONGEST);
     let drawn = most.as_nanos() as u64;
     let jittered = Duration::from_nanos(draw(seed, attempt) % drawn.max(1));

@@ -51,7 +51,12 @@ pub(super) async fn deliver(upload: &Upload<'_>, measured: &Measured, cx: &mut C
         failed_rows += ended.failed_rows;
         failed_parts += usize::from(!ended.completed);
         if let Some(url) = ended.error_log.as_deref().filter(|_| ended.failed_rows > 0 || !ended.completed) {
-            error_log::read(cx, upload.account.base(), url, &format!("part/{}", part.index)).await?;
+            // read once: what was stored outlives the address, whose signature the journal does not keep
+            let (group, read) = (format!("part/{}", part.index), format!("error-log/{}", part.index));
+            if cx.load(&read)?.is_none() {
+                error_log::read(cx, upload.account.base(), url, &group).await?;
+                cx.store(&read, json!(true))?;
+            }
         }
         let mut shown = ended.shown.as_object().cloned().unwrap_or_default();
         shown.insert("activity_id".to_owned(), id.into());

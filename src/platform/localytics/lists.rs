@@ -3,9 +3,16 @@
 use super::account::Account;
 use super::{AUDIENCE, tolerant};
 use crate::error::{Error, Kind, Result};
-use crate::platform::Settings;
-use crate::transport::{Answer, Client, Request};
+use crate::platform::retry::back_off;
+use crate::platform::{Judgement, Settings};
+use crate::transport::{Answer, Client, Failed, Reach, Request};
 use serde_json::Value;
+use std::time::Duration;
+
+/// Somebody sits in front of this: few attempts, short waits.
+const ATTEMPTS: u32 = 4;
+/// A limit is counted by the minute.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// Audience lists, with the credentials of a `localytics-audience` job.
 pub struct AudienceLists {
@@ -49,19 +56,45 @@ impl AudienceLists {
     /// # Errors
     /// As [`AudienceLists::list`].
     pub async fn delete(&self, client: &Client, id: &str) -> Result<()> {
-        match self.try_once(client, "DELETE", &part(id)).await? {
-            answer if answer.status == 404 => Ok(()),
-            answer => judge("the deletion", answer).map(drop),
-        }
+        self.ask_judged(client, "DELETE", &part(id), |answer| match answer.status {
+            404 => Judgement::Done(Value::Null),
+            _ => judge("the deletion", answer),
+        })
+        .await
+        .map(drop)
     }
 
     async fn ask(&self, client: &Client, method: &'static str, path: &str) -> Result<Answer> {
-        judge("the lists", self.try_once(client, method, path).await?)
+        self.ask_judged(client, method, path, |answer| judge("the lists", answer)).await
     }
 
-    async fn try_once(&self, client: &Client, method: &'static str, path: &str) -> Result<Answer> {
+    /// All of these may be repeated: they read, or the final state is the same.
+    async fn ask_judged(
+        &self,
+        client: &Client,
+        method: &'static str,
+        path: &str,
+        judge: impl Fn(&Answer) -> Judgement,
+    ) -> Result<Answer> {
         let request: Request = self.account.request(method, &format!("/v1/imports/audiences/list/{path}"));
-        client.call(&request).await.map_err(|failed| failed.error)
+        let mut attempt = 1;
+        loop {
+            let error = match client.call(&request).await {
+                Ok(answer) => match judge(&answer) {
+                    Judgement::Done(_) => return Ok(answer),
+                    Judgement::Fail(error) => return Err(error),
+                    Judgement::Retry(error) | Judgement::Unclear(error) => error,
+                },
+                Err(Failed { reach: Reach::Permanent | Reach::Body, error }) => return Err(error),
+                Err(failed) => failed.error.into_kind(Kind::Transient),
+            };
+            let asked = error.retry_after().unwrap_or_default();
+            if attempt == ATTEMPTS || asked > LONGEST_WAIT {
+                return Err(error);
+            }
+            tokio::time::sleep(asked.max(back_off(path, attempt))).await;
+            attempt += 1;
+        }
     }
 }
 
@@ -69,13 +102,9 @@ fn part(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, super::PATH_PART).to_string()
 }
 
-fn judge(what: &str, answer: Answer) -> Result<Answer> {
-    use crate::platform::Judgement;
-    if (200..300).contains(&answer.status) {
-        return Ok(answer);
-    }
-    match Judgement::by_status(what, &answer) {
-        Judgement::Retry(error) | Judgement::Unclear(error) | Judgement::Fail(error) => Err(error),
-        Judgement::Done(_) => Ok(answer),
+fn judge(what: &str, answer: &Answer) -> Judgement {
+    match answer.status {
+        200..300 => Judgement::Done(Value::Null),
+        _ => Judgement::by_status(what, answer),
     }
 }

@@ -53,6 +53,12 @@ pub(super) enum Found {
     NotHere(Option<u64>),
 }
 
+/// The ids of the executions on a page of the list.
+pub(super) fn ids(page: &[u8]) -> Option<Vec<String>> {
+    let value: Value = serde_json::from_slice(page).ok()?;
+    Some(value["data"].as_array()?.iter().filter_map(|execution| word(&execution["id"])).collect())
+}
+
 /// Looks for an execution on a page of the list.
 pub(super) fn find(page: &[u8], id: &str) -> Option<Found> {
     let value: Value = serde_json::from_slice(page).ok()?;
@@ -107,5 +113,6 @@ mod tests {
         assert_eq!((&value["total_success"], &value["total_failure"]), (&json!(9), &json!(1)));
         assert_eq!(find(page, "3"), Some(Found::NotHere(Some(2))));
         assert_eq!(find(b"<html>", "3"), None);
+        assert_eq!((ids(page), ids(b"<html>")), (Some(vec!["2".to_owned(), "1".to_owned()]), None));
     }
 }

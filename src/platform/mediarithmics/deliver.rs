@@ -25,7 +25,7 @@ impl Import {
         let parts = measured.parts();
         let (mut executions, mut verdicts) = (Vec::new(), Vec::new());
         for part in parts {
-            let id = match self.execute(measured, part, &import, cx).await {
+            let id = match self.execute(measured, part, &import, &executions, cx).await {
                 Ok(id) => id,
                 Err(error) => return Err(after_others(error, executions.len(), parts.len())),
             };
@@ -96,22 +96,86 @@ impl Import {
     }
 
     /// Sends a part; the id of its execution, unless the user assumed that it was done.
-    async fn execute(&self, measured: &Measured, part: &Part, import: &str, cx: &mut Cx<'_>) -> Result<Option<String>> {
+    ///
+    /// Commands are keyed: a second execution leaves the same membership, only a relative expiry begins anew. Still, where
+    /// the import is this run's own, an answer that was lost is looked for in the list before the part is sent again:
+    /// an execution there that is none of `known` is this part's.
+    async fn execute(
+        &self,
+        measured: &Measured,
+        part: &Part,
+        import: &str,
+        known: &[Option<String>],
+        cx: &mut Cx<'_>,
+    ) -> Result<Option<String>> {
         let content_type = if self.format == Format::Csv { "text/csv" } else { "application/x-ndjson" };
         let request = self.request("POST", &format!("/{import}/executions")).header("Content-Type", content_type);
-        // commands are keyed: a second execution of the same part leaves the same membership
-        let operation = Operation::new(format!("execution/{}", part.index), Repeat::Always);
+        let own = matches!(self.target, Target::Create(_)) && !known.contains(&None);
+        let repeat = if own { Repeat::Never } else { Repeat::Always };
+        let operation = Operation::new(format!("execution/{}", part.index), repeat);
         let what = format!("the execution of part {}", part.index + 1);
         let judge = |answer: &Answer| answers::judge_created(&what, answer);
-        let step = cx.send(&operation, &request, measured, part, &Frame::default(), &judge).await?;
-        let taken = match step {
-            Step::Done(value) => value,
-            Step::InDoubt(error) => return Err(error),
-        };
-        if assumed(&taken) {
-            cx.note(&format!("{what} was assumed to be done: its verdict is not known"))?;
+        let mut attempt = 1;
+        loop {
+            if own && cx.in_doubt(&operation.name)? {
+                if let Some(id) = self.find_other(import, known, cx).await? {
+                    cx.record(&operation.name, &json!({"id": id}))?;
+                    return Ok(Some(id));
+                }
+                cx.forget(&operation.name)?;
+            }
+            let step = cx.send(&operation, &request, measured, part, &Frame::default(), &judge).await?;
+            let taken = match step {
+                Step::Done(value) => value,
+                Step::InDoubt(error) if !own => return Err(error),
+                Step::InDoubt(error) if attempt >= cx.attempts() => {
+                    return Err(Error::new(Kind::Transient, format!("{what}: {}", error.message()))
+                        .with_hint(format!("given up after {attempt} attempts; run the job again or resume it")));
+                }
+                Step::InDoubt(_) => {
+                    let seed = format!("{}/{}", cx.seed().random, operation.name);
+                    tokio::time::sleep(crate::platform::retry::back_off(&seed, attempt)).await;
+                    attempt += 1;
+                    continue;
+                }
+            };
+            if assumed(&taken) {
+                cx.note(&format!("{what} was assumed to be done: its verdict is not known"))?;
+            }
+            return Ok(taken["id"].as_str().map(str::to_owned));
         }
-        Ok(taken["id"].as_str().map(str::to_owned))
+    }
+
+    /// The id of an execution of this import that is none of `known`.
+    async fn find_other(&self, import: &str, known: &[Option<String>], cx: &mut Cx<'_>) -> Result<Option<String>> {
+        let operation = Operation::new("look", Repeat::Always);
+        let judge = |answer: &Answer| {
+            const WHAT: &str = "the list of executions";
+            match answers::ids(&answer.body) {
+                _ if !(200..300).contains(&answer.status) => Judgement::by_status(WHAT, answer),
+                Some(ids) => Judgement::Done(json!(ids)),
+                None => Judgement::Unclear(Error::new(Kind::Transient, format!("{WHAT}: the answer cannot be read"))),
+            }
+        };
+        let (mut first, mut before) = (0, Value::Null);
+        loop {
+            let path = format!("/{import}/executions?first_result={first}&max_results={PAGE}");
+            // a look is of its moment: what an earlier one saw must not be replayed
+            cx.forget(&operation.name)?;
+            let page = cx.call(&operation, &self.request("GET", &path), &judge).await?.done()?;
+            cx.forget(&operation.name)?;
+            let ids = page.as_array().map(Vec::as_slice).unwrap_or_default();
+            let other = ids.iter().filter_map(Value::as_str).find(|id| !known.iter().flatten().any(|one| one == id));
+            if let Some(id) = other {
+                return Ok(Some(id.to_owned()));
+            }
+            // a server that knows no pages gives the same one again
+            if (ids.len() as u64) < PAGE || page == before {
+                return Ok(None);
+            }
+            first += PAGE;
+            before = page;
+        }
     }
 
     /// Waits until an execution is final.
