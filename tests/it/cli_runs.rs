@@ -291,8 +291,8 @@ fn every_example_runs_in_the_sandbox() {
 fn rows_that_the_platform_refused_come_back() {
     let served = Served::new(&["reject-every=3"]);
     let job = format!(
-        "source: {{ path: list.csv }}\nmap: {{ customer_id: id }}\n\
-         destination: {{ platform: localytics-audience, app_id: a, audience_name: n, api_key: {{ env: CT_ACCOUNT }}, \
+        "source: {{ path: list.csv }}\nmap: {{ customer_id: id, changes: [ {{ op: delete, attr: x }} ] }}\n\
+         destination: {{ platform: localytics-profiles, org_id: 60, api_key: {{ env: CT_ACCOUNT }}, \
          api_secret: {{ env: CT_PASSCODE }}, base_url: \"{}\" }}\n",
         served.url()
     );
