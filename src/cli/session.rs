@@ -54,6 +54,7 @@ impl<'g> Session<'g> {
         }
         env.options.progress = Arc::clone(&self.progress);
         env.watch = progress::watch(self.global, &self.progress);
+        env.stopped_by = self.stopped.code();
         env.show_values = self.global.show_values;
         env
     }

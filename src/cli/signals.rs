@@ -11,6 +11,11 @@ use std::time::Duration;
 pub(crate) struct Stopped(Arc<AtomicU8>);
 
 impl Stopped {
+    /// Shared with whoever has to end.
+    pub(crate) fn code(&self) -> Arc<AtomicU8> {
+        Arc::clone(&self.0)
+    }
+
     /// How the process has to end, where a signal came.
     pub(crate) fn kind(&self) -> Option<Kind> {
         match self.0.load(Ordering::Relaxed) {

@@ -5,6 +5,7 @@ use crate::body::{Options, Progress};
 use crate::error::{Error, Result};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU8;
 
 /// The surroundings of a job.
 ///
@@ -27,6 +28,8 @@ pub struct Env {
     pub variables: Lookup,
     /// Told when a stage of a run begins; default: nobody.
     pub watch: Option<Arc<dyn Fn(Stage) + Send + Sync>>,
+    /// The exit code that a run stopped by `progress.cancelled` ends with: 143 for SIGTERM; everything else is 130.
+    pub stopped_by: Arc<AtomicU8>,
     /// Add the value at fault, escaped and cut, to messages; default false.
     pub show_values: bool,
     /// Abandon an unfinished run of the same job; default false.
@@ -62,6 +65,7 @@ impl Default for Env {
             options: Options::default(),
             variables: super::config::process_variables(),
             watch: None,
+            stopped_by: Arc::default(),
             show_values: false,
             new: false,
             sandbox: false,

@@ -45,6 +45,9 @@ pub struct Report {
     /// The first rejects, for people.
     #[serde(skip)]
     pub first_rejects: Vec<String>,
+    /// What the platform's steps noted, for people; each was logged when it was noted.
+    #[serde(skip)]
+    pub notes: Vec<String>,
 }
 
 /// How a run ended.
@@ -180,6 +183,7 @@ impl Report {
             seconds: Seconds::default(),
             peak_rss_bytes: peak_rss_bytes(),
             first_rejects: Vec::new(),
+            notes: Vec::new(),
         }
     }
 

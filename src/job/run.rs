@@ -35,6 +35,18 @@ impl Job {
     }
 
     /// [`Job::run`] for callers without a runtime; makes a small one of its own.
+    ///
+    /// ```no_run
+    /// use listferry::job::{Env, Job, Status};
+    ///
+    /// let job = Job::open("jobs/vip.yaml".as_ref(), &["wait=10m".to_owned()])?;
+    /// let report = job.run_blocking(&Env::default());
+    /// match report.status {
+    ///     Some(Status::Done) => println!("{}", report.platform_result),
+    ///     _ => eprintln!("exit {}: {:?}", report.exit_code, report.error),
+    /// }
+    /// # Ok::<(), listferry::Error>(())
+    /// ```
     #[must_use]
     pub fn run_blocking(&self, env: &Env) -> Report {
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -63,7 +75,11 @@ impl Job {
                 report.run_id = Some(run.id().to_owned());
                 let mut keep = false;
                 if let Err(error) = self.work(env, &run, &parts, assume, &mut keep, &mut report).await {
-                    report.fail(error);
+                    let terminated = env.stopped_by.load(Ordering::Relaxed) == Kind::Terminated.exit_code();
+                    report.fail(match error.kind() {
+                        Kind::Interrupted if terminated => error.into_kind(Kind::Terminated),
+                        _ => error,
+                    });
                 }
                 if let Err(error) = self.account(&run, &mut report) {
                     report.fail(error);
@@ -312,9 +328,7 @@ impl Job {
         if failed && accepted > 0 && accepted < report.parts.len() {
             report.status = Some(Status::Partial);
         }
-        for note in journal.notes()? {
-            tracing::warn!("{note}");
-        }
+        report.notes = journal.notes()?;
         Ok(())
     }
 

@@ -18,6 +18,9 @@ impl Report {
             self.counts(&mut out);
         }
         self.sent(&mut out);
+        for note in self.notes.iter().take(20) {
+            line(&mut out, "note", &printable(note));
+        }
         if let Some(error) = &self.error {
             line(&mut out, "error", &error.to_string());
             if let Some(value) = error.value() {

@@ -226,6 +226,7 @@ fn j17_signals_stop_cleanly_and_the_run_goes_on_later() {
         assert!(took < Duration::from_secs(10), "{took:?}");
         let report: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!((report["status"].as_str(), report["exit_code"].as_i64()), (Some("interrupted"), Some(code.into())));
+        assert_eq!(run(&bed, &["runs", "last"]).1["exit_code"], code);
         let (end, report) = run(&bed, &["run", "job.yaml"]);
         assert_eq!(end, 0, "{report}");
     }
