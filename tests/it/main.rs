@@ -5,6 +5,8 @@ mod apsis;
 #[cfg(feature = "jobs")]
 mod clevertap;
 #[cfg(feature = "cli")]
+mod catalogue;
+#[cfg(feature = "cli")]
 mod cli;
 #[cfg(feature = "cli")]
 mod cli_runs;
