@@ -21,7 +21,7 @@ pub(crate) struct Run {
     /// Against the sandbox, in this process: no account, no network, no secrets, its own temporary state
     #[arg(long, env = "LISTFERRY_SANDBOX", value_parser = FalseyValueParser::new())]
     sandbox: bool,
-    /// With --sandbox: inject a fault
+    /// With --sandbox: inject a fault; `help` lists them
     #[arg(long, env = "LISTFERRY_FAULT", value_name = "NAME[=N]", value_delimiter = ',')]
     fault: Vec<String>,
 }

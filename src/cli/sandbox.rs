@@ -16,13 +16,16 @@ pub(crate) struct Sandbox {
     /// Where to listen; port 0: any free one
     #[arg(long, env = "LISTFERRY_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:8099")]
     listen: SocketAddr,
-    /// Inject a fault; may be given several times
+    /// Inject a fault, several times if need be; `help` lists them
     #[arg(long, env = "LISTFERRY_FAULT", value_name = "NAME[=N]", value_delimiter = ',')]
     fault: Vec<String>,
 }
 
 impl Sandbox {
     pub(crate) fn run(self, session: &Session<'_>) -> Result<ExitCode> {
+        if wants_list(&self.fault) {
+            return Ok(list());
+        }
         let options = options(&self.fault)?;
         session.runtime.block_on(async {
             let server = start(self.listen, options).await?;
@@ -43,6 +46,9 @@ impl Sandbox {
 
 /// A job against a sandbox of its own: its own state, which is gone afterwards, and no secrets.
 pub(crate) fn run_job(session: &Session<'_>, path: &Path, faults: &[String]) -> Result<ExitCode> {
+    if wants_list(faults) {
+        return Ok(list());
+    }
     let options = options(faults)?;
     let plain = session.open(path, &[])?;
     let state = TemporaryState::new()?;
@@ -64,6 +70,17 @@ pub(crate) fn run_job(session: &Session<'_>, path: &Path, faults: &[String]) -> 
     });
     drop(state);
     report.map(|report| session.report(report, To::Stdout))
+}
+
+fn wants_list(faults: &[String]) -> bool {
+    faults.iter().any(|fault| fault == "help")
+}
+
+/// `--fault help`: what can go wrong.
+fn list() -> ExitCode {
+    let lines: String = Fault::NAMES.iter().map(|(name, what)| format!("{name:<20} {what}\n")).collect();
+    output::stdout(&lines);
+    ExitCode::SUCCESS
 }
 
 fn options(faults: &[String]) -> Result<Options> {
