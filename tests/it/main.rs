@@ -12,8 +12,14 @@ mod cli;
 mod cli_runs;
 #[cfg(feature = "jobs")]
 mod conformance;
+#[cfg(feature = "jobs")]
+mod golden;
 #[cfg(feature = "cli")]
 mod kill;
+#[cfg(feature = "jobs")]
+mod localytics;
+#[cfg(feature = "jobs")]
+mod mediarithmics;
 #[cfg(feature = "jobs")]
 mod schema;
 #[cfg(feature = "jobs")]

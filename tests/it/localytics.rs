@@ -1,0 +1,240 @@
+//! Localytics jobs against a server that plays the vendor by its documents' own samples.
+
+use crate::vendor::{Seen, Vendor, answer};
+use listferry::job::{Env, Job, Report};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+const UPLOAD: &str = "/v1/imports/profiles/upload";
+const STATUS: &str = "/v1/imports/profiles/status/";
+const LIST: &str = "id,name\nabc,Ann\n\"d,e\",Bob\n";
+const LINES: &str = "{\"customer_id\":\"abc\",\"changes\":[{\"op\":\"assign\",\"attr\":\"name\",\"value\":\"Ann\"}]}\n\
+                     {\"customer_id\":\"d,e\",\"changes\":[{\"op\":\"assign\",\"attr\":\"name\",\"value\":\"Bob\"}]}\n";
+const TAKEN: &str = r#"{"activity_id": "3b4a65e5-2beb-4011-85df-c9f594217d90"}"#;
+/// As the documents have it, trailing comma and all.
+const COMPLETED: &str = r#"{ "status": "Completed", "error_log": "LOG", "scopet": {"org_id": 1234}, "upload_statistics": { "successful_imports": 1, "parsed_imports": 2, "failed_imports": BAD, "total_number_of_imports": 2, } }"#;
+
+fn completed(log: &str, bad: u32) -> Vec<u8> {
+    answer(200, &[], COMPLETED.replace("LOG", log).replace("BAD", &bad.to_string()))
+}
+
+fn job(dir: &Path, base: &str, overrides: &[&str]) -> Job {
+    std::fs::write(dir.join("list.csv"), LIST).unwrap();
+    let yaml = format!(
+        "name: vip\nsource: {{ path: list.csv }}\n\
+         map: {{ customer_id: id, changes: [{{ op: assign, attr: name, column: name }}] }}\n\
+         destination: {{ platform: localytics-profiles, base_url: \"{base}\", org_id: 60, api_key: {{ env: KEY }}, \
+         api_secret: {{ env: SECRET }} }}\nwait: 20s\nupload: {{ attempts: 3 }}\n"
+    );
+    let overrides: Vec<String> = overrides.iter().map(|&text| text.to_owned()).collect();
+    Job::read(&yaml, dir, &overrides).unwrap()
+}
+
+fn env(dir: &Path) -> Env {
+    let mut env = Env::default();
+    env.state_dir = Some(dir.join("state"));
+    env.options.threads = 1;
+    env.variables = Arc::new(|name: &str| match name {
+        "KEY" => Some("api-key-1".to_owned()),
+        "SECRET" => Some("api-secret-1".to_owned()),
+        _ => None,
+    });
+    env
+}
+
+async fn run(vendor: &Vendor, overrides: &[&str]) -> Report {
+    let dir = tempfile::tempdir().unwrap();
+    job(dir.path(), &vendor.url(), overrides).run(&env(dir.path())).await
+}
+
+fn shown(report: &Report) -> String {
+    serde_json::to_string(report).unwrap()
+}
+
+/// Takes every upload; its status by how often it was asked.
+async fn vendor(status: impl Fn(&Seen, usize) -> Vec<u8> + Send + Sync + 'static) -> Vendor {
+    Vendor::start(move |seen, nth| match seen.method.as_str() {
+        "POST" => answer(202, &[], TAKEN),
+        _ => status(seen, nth),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn one_form_of_exact_length_with_the_keys_in_a_header() {
+    let server = vendor(|_, _| completed("", 0)).await;
+    let report = run(&server, &[]).await;
+    assert_eq!(report.exit_code, 0, "{}", shown(&report));
+    assert_eq!(report.platform_result["activity_id"], "3b4a65e5-2beb-4011-85df-c9f594217d90");
+    assert_eq!(report.bytes.body, LINES.len() as u64);
+    let upload = &server.of("POST", UPLOAD)[0];
+    // "api-key-1:api-secret-1"
+    assert_eq!(upload.header("authorization"), Some("Basic YXBpLWtleS0xOmFwaS1zZWNyZXQtMQ=="));
+    let boundary = upload.header("content-type").unwrap().strip_prefix("multipart/form-data; boundary=").unwrap();
+    let text = String::from_utf8(upload.body.clone()).unwrap();
+    let parts: Vec<&str> = text.split(&format!("--{boundary}")).collect();
+    assert_eq!(parts.len(), 5, "{text}");
+    assert_eq!(parts[1], "\r\nContent-Disposition: form-data; name=\"org_id\"\r\n\r\n60\r\n");
+    assert_eq!(parts[2], "\r\nContent-Disposition: form-data; name=\"format\"\r\n\r\njson\r\n");
+    let (head, file) = parts[3].split_once("\r\n\r\n").unwrap();
+    assert!(head.contains("name=\"file\"; filename=\""), "{head}");
+    assert_eq!(file, format!("{LINES}\r\n"));
+    assert_eq!((parts[0], parts[4]), ("", "--\r\n"));
+    assert_eq!(upload.header("content-length"), Some(text.len().to_string().as_str()));
+}
+
+#[tokio::test]
+async fn failed_rows_come_back_by_customer_id_and_the_log_gets_no_credentials() {
+    let server = vendor(|seen, nth| {
+        let host = seen.header("host").unwrap_or_default();
+        match (seen.target.starts_with(STATUS), nth) {
+            (true, 0) => answer(200, &[], r#"{"status": "Pending" ... }"#),
+            (true, 1) => answer(200, &[], r#"{"status": "Running" ... }"#),
+            // without a scheme, as the sample has it
+            (true, _) => completed(&format!("{host}/errors/errors.json"), 1),
+            _ => answer(200, &[], "{\"customer_id\":\"d,e\",\"error\":\"no such attribute\"}\n"),
+        }
+    })
+    .await;
+    let report = run(&server, &[]).await;
+    assert_eq!(report.exit_code, 11, "{}", shown(&report));
+    assert_eq!(report.platform_result["upload_statistics"]["failed_imports"], 1);
+    let log = server.of("GET", "/errors/");
+    assert_eq!((log.len(), log[0].header("authorization")), (1, None));
+    assert!(report.rejects_file.is_some(), "{}", shown(&report));
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_read_is_never_fatal() {
+    let server = vendor(|seen, _| match seen.target.starts_with(STATUS) {
+        true => completed(&format!("{}/gone.json", seen.header("host").unwrap_or_default()), 1),
+        false => answer(404, &[], "gone"),
+    })
+    .await;
+    let report = run(&server, &[]).await;
+    assert_eq!(report.exit_code, 11, "{}", shown(&report));
+    assert_eq!(report.platform_result["status"], "Completed");
+}
+
+#[tokio::test]
+async fn a_failed_import_and_a_word_that_nobody_knows() {
+    let server = vendor(|_, _| answer(200, &[], r#"{"status":"Failed","upload_statistics":null}"#)).await;
+    let report = run(&server, &[]).await;
+    assert_eq!(
+        (report.exit_code, report.platform_result["status"].as_str()),
+        (11, Some("Failed")),
+        "{}",
+        shown(&report)
+    );
+    let server = vendor(|_, _| answer(200, &[], r#"{"status":"Paused"}"#)).await;
+    let report = run(&server, &["wait=2s"]).await;
+    assert_eq!(report.exit_code, 22, "{}", shown(&report));
+    assert!(server.of("GET", STATUS).len() >= 2, "asked on");
+    let server = vendor(|_, _| answer(500, &[], "")).await;
+    let report = run(&server, &["wait=0"]).await;
+    assert_eq!((report.exit_code, server.of("GET", STATUS).len()), (0, 0), "{}", shown(&report));
+}
+
+#[tokio::test]
+async fn parts_are_uploads_one_after_another() {
+    let server = vendor(|_, nth| match nth {
+        0 => answer(200, &[], r#"{"status":"Running"}"#),
+        _ => completed("", 0),
+    })
+    .await;
+    let report = run(&server, &["destination.max_part_bytes=100"]).await;
+    assert_eq!((report.exit_code, report.parts.len()), (0, 2), "{}", shown(&report));
+    let order: Vec<String> = server.seen().iter().map(|seen| seen.method.clone()).collect();
+    assert_eq!(order, ["POST", "GET", "GET", "POST", "GET"], "the second part waits for the first");
+    let (first, second) = LINES.split_at(LINES.find('\n').unwrap() + 1);
+    let bodies: Vec<String> =
+        server.of("POST", UPLOAD).iter().map(|seen| String::from_utf8(seen.body.clone()).unwrap()).collect();
+    assert!(bodies[0].contains(first) && !bodies[0].contains(second));
+    assert!(bodies[1].contains(second) && !bodies[1].contains(first));
+}
+
+#[tokio::test]
+async fn a_later_part_that_is_refused_leaves_a_partial_run() {
+    let uploads = AtomicUsize::new(0);
+    let server = Vendor::start(move |seen, _| match seen.method.as_str() {
+        "POST" if uploads.fetch_add(1, Ordering::SeqCst) > 0 => answer(404, &[], "unknown source type"),
+        "POST" => answer(202, &[], TAKEN),
+        _ => completed("", 0),
+    })
+    .await;
+    let report = run(&server, &["destination.max_part_bytes=100"]).await;
+    let shown = shown(&report);
+    let value: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(value["status"], "partial", "{shown}");
+    assert!(shown.contains("1 of 2 parts"), "{shown}");
+}
+
+#[tokio::test]
+async fn the_eleventh_run_of_an_hour_sends_nothing_and_tells_the_next_slot() {
+    let server = vendor(|_, _| completed("", 0)).await;
+    let dir = tempfile::tempdir().unwrap();
+    for nth in 1..=10 {
+        let report = job(dir.path(), &server.url(), &[]).run(&env(dir.path())).await;
+        assert_eq!(report.exit_code, 0, "{nth}: {}", shown(&report));
+    }
+    let report = job(dir.path(), &server.url(), &[]).run(&env(dir.path())).await;
+    assert_eq!(report.exit_code, 20, "{}", shown(&report));
+    let error = format!("{:?}", report.error);
+    assert!(error.contains("next slot is free at 20"), "{error}");
+    assert_eq!(server.of("POST", UPLOAD).len(), 10);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn eleven_runs_at_once_are_ten_uploads() {
+    let server = Arc::new(vendor(|_, _| completed("", 0)).await);
+    let dir = Arc::new(tempfile::tempdir().unwrap());
+    let mut runs = tokio::task::JoinSet::new();
+    for nth in 0..11 {
+        let (url, dir) = (server.url(), Arc::clone(&dir));
+        runs.spawn(async move {
+            // a folder each for the lists, one state directory
+            let own = dir.path().join(format!("{nth}"));
+            std::fs::create_dir(&own).unwrap();
+            let name = format!("name=job-{nth}");
+            job(&own, &url, &[&name]).run(&env(dir.path())).await.exit_code
+        });
+    }
+    let mut codes: Vec<u8> = runs.join_all().await.into_iter().map(|code| code as u8).collect();
+    codes.sort_unstable();
+    assert_eq!(codes, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 20]);
+    assert_eq!(server.of("POST", UPLOAD).len(), 10);
+}
+
+#[tokio::test]
+async fn lists_are_shown_renamed_and_deleted() {
+    let server = Vendor::start(|seen, nth| match (seen.method.as_str(), nth) {
+        ("GET", 0) => answer(500, &[], "try again"),
+        ("GET", _) => answer(200, &[], r#"[{"id": 34351, "name": "audience-test-1", "record_count": 123432},]"#),
+        ("DELETE", _) => answer(404, &[], "gone"),
+        _ => answer(200, &[], ""),
+    })
+    .await;
+    let dir = tempfile::tempdir().unwrap();
+    let yaml = format!(
+        "source: {{ path: list.csv }}\nmap: {{ customer_id: id }}\ndestination: {{ platform: localytics-audience, \
+         base_url: \"{}\", app_id: \"7d2e/1\", audience_name: n, api_key: {{ env: KEY }}, api_secret: {{ env: SECRET }} }}\n",
+        server.url()
+    );
+    let (job, env) = (Job::read(&yaml, dir.path(), &[]).unwrap(), env(dir.path()));
+    let lists = job.lists(&env).await.unwrap();
+    assert_eq!((lists.len(), &lists[0]["id"]), (1, &34351.into()));
+    job.rename_list(&env, "31245", "my list & more").await.unwrap();
+    job.delete_list(&env, "31245").await.unwrap();
+    let asked: Vec<(String, String)> = server.seen().into_iter().map(|seen| (seen.method, seen.target)).collect();
+    let at = |method: &str, path: &str| (method.to_owned(), format!("/v1/imports/audiences/list/{path}"));
+    assert_eq!(
+        asked,
+        [
+            at("GET", "app/7d2e%2F1"),
+            at("GET", "app/7d2e%2F1"),
+            at("PUT", "31245/name?name=my%20list%20%26%20more"),
+            at("DELETE", "31245")
+        ]
+    );
+}
