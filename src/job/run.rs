@@ -118,10 +118,19 @@ impl Job {
         let last_read = state
             .last_done_report(intent.key.as_str())?
             .and_then(|report| report.pointer("/records/read").and_then(Value::as_u64));
+        let abandoned = match env.new {
+            true => state.last_run_of_job(intent.key.as_str())?.filter(|last| !last.closed),
+            false => None,
+        };
+        let spool = abandoned.map(|last| state.fact(&last, "spool")).transpose()?.flatten();
         let begin = match record {
             Some(record) => state.resume(record, &intent, assume)?,
             None => state.begin(&intent, env.new)?,
         };
+        // Nobody takes the abandoned run up any more.
+        if let Some(path) = spool.as_ref().and_then(Value::as_str) {
+            let _ = std::fs::remove_file(path);
+        }
         Ok(Begun { begin, parts: Parts { prepared, client, secrets, last_read } })
     }
 

@@ -307,3 +307,34 @@ fn rows_that_the_platform_refused_come_back() {
     assert!(rows.contains("\n3,\"c, d\",platform,"), "{rows}");
     assert_eq!(rows.lines().count(), 2, "{rows}");
 }
+
+/// What came through a pipe is kept for as long as the run can be taken up, and no longer.
+#[test]
+fn a_spool_lives_as_long_as_its_run() {
+    for end in
+        [&["run", "job.yaml", "--set", "source.path=-"][..], &["run", "job.yaml", "--set", "source.path=-", "--new"]]
+    {
+        let served = Served::new(&["completed-503"]);
+        let bed = bed(&served, "");
+        let spooled = || std::fs::read_dir(bed.path("state").join("spool")).unwrap().count();
+        let piped = |arguments: &[&str], list: &str| {
+            let mut child = with_secrets(bed.command(arguments))
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            // a run that is taken up reads its spool and not the pipe
+            let _ = std::io::Write::write_all(&mut child.stdin.take().unwrap(), list.as_bytes());
+            child.wait_with_output().unwrap()
+        };
+        let first = ["run", "job.yaml", "--set", "source.path=-", "--set", "upload.attempts=1"];
+        assert_eq!(piped(&first, "id\n1\n2\n").status.code(), Some(20));
+        assert_eq!(spooled(), 1);
+        let output = piped(end, "id\n7\n");
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+        assert_eq!(spooled(), 0);
+        let puts = if end.contains(&"--new") { 2 } else { 1 };
+        assert_eq!(served.count("PUT", ""), puts);
+    }
+}

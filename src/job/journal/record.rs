@@ -157,6 +157,21 @@ impl State {
         Ok(last.and_then(|record| record.report))
     }
 
+    /// A fact that a recorded run froze; none once it has ended.
+    ///
+    /// # Errors
+    /// `Busy`.
+    pub(in crate::job) fn fact(&self, record: &RunRecord, key: &str) -> Result<Option<Value>> {
+        let text: Option<String> = self
+            .db()
+            .query_row("SELECT value FROM facts WHERE run = ?1 AND key = ?2", params![record.seq, key], |row| {
+                row.get(0)
+            })
+            .optional()
+            .map_err(unreadable)?;
+        Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+    }
+
     fn one(&self, condition: &str, with: impl rusqlite::Params) -> Result<Option<RunRecord>> {
         let found = self
             .db()
