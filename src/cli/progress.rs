@@ -102,6 +102,6 @@ mod tests {
         progress.source_bytes.store(50_000_000, Relaxed);
         progress.rejected.store(3, Relaxed);
         let text = line(Stage::Measure { source_bytes: 200_000_000 }, Duration::from_secs(1), &progress);
-        assert_eq!(text, "measure  25 % 50.0 MB of 200.0 MB, 50.0 MB/s, 3 s left, 3 rejected");
+        assert_eq!(text, "measure   25 % 50.0 MB of 200.0 MB, 50.0 MB/s, 3 s left, 3 rejected");
     }
 }
