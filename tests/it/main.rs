@@ -2,10 +2,10 @@
 
 #[cfg(feature = "upload")]
 mod apsis;
-#[cfg(feature = "jobs")]
-mod clevertap;
 #[cfg(feature = "cli")]
 mod catalogue;
+#[cfg(feature = "jobs")]
+mod clevertap;
 #[cfg(feature = "cli")]
 mod cli;
 #[cfg(feature = "cli")]
