@@ -142,8 +142,9 @@ def others(args, costs, notes, lines, goals):
     small = [key for key in costs if key.startswith("small/")]
     if small:
         lines += ["", "## Starting", "", "The whole process for J1 on a list of one record.", ""]
-        lines += head("tool", "wall s", "best wall s", "CPU s", "peak MiB")
-        lines += [row(key.split("/")[1], *cost_cells(costs[key])) for key in small]
+        lines += head("tool", "wall ms", "CPU ms", "peak MiB")
+        lines += [row(key.split("/")[1], f"{costs[key].median('wall') * 1e3:.0f}", f"{costs[key].median('cpu') * 1e3:.0f}",
+                      f"{max(costs[key].peak):.0f}") for key in small]
     if "first_byte_ms" in notes:
         ms = notes["first_byte_ms"]
         lines += ["", f"listferry, from before the fork to the first byte of J2 in the pipe: {ms:.1f} ms (median of 25)."]
