@@ -13,7 +13,7 @@ use crate::mapping::Plan;
 use crate::reader::Table;
 use crate::reader::kernel::Kernel;
 use crate::scan::Out;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -70,6 +70,10 @@ pub(crate) struct Shared<'a, 'c> {
     grid: Mutex<Grid<'a>>,
     /// State at the seam of chunk seq, in slot seq % len: 0 unknown, 1 outside, 2 inside.
     states: Vec<AtomicU8>,
+    /// Held to sleep until a state is published.
+    seam: Mutex<()>,
+    seam_moved: Condvar,
+    seam_waiters: AtomicUsize,
     head: AtomicU64,
     window: u64,
     stopped: AtomicBool,
@@ -119,6 +123,9 @@ pub(crate) fn run(
         grid_cell: grid.chunk_bytes(),
         grid: Mutex::new(grid),
         states: (0..window + 2).map(|_| AtomicU8::new(0)).collect(),
+        seam: Mutex::new(()),
+        seam_moved: Condvar::new(),
+        seam_waiters: AtomicUsize::new(0),
         head: AtomicU64::new(0),
         window,
         stopped: AtomicBool::new(false),
@@ -209,20 +216,31 @@ impl<'c> Shared<'_, 'c> {
                 return None;
             }
             tries += 1;
-            if tries < 200 {
+            if tries < 300 {
                 std::hint::spin_loop();
-            } else if tries < 2000 {
-                std::thread::yield_now();
-            } else {
-                std::thread::sleep(Duration::from_micros(100));
+                continue;
             }
+            // Sleeps, since yielding hands whole time slices to other processes where the cores are taken. The store of
+            // the waiter is seen by whoever publishes, or this load sees what was published: both are SeqCst.
+            let guard = self.seam.lock().unwrap_or_else(PoisonError::into_inner);
+            self.seam_waiters.fetch_add(1, Ordering::SeqCst);
+            if slot.load(Ordering::SeqCst) == 0 {
+                // whoever stops the pass does not wake this one
+                let wait = self.seam_moved.wait_timeout(guard, Duration::from_millis(2));
+                drop(wait.unwrap_or_else(PoisonError::into_inner));
+            }
+            self.seam_waiters.fetch_sub(1, Ordering::SeqCst);
         }
     }
 
     /// Tells the state at the seam behind chunk `seq`.
     pub(crate) fn publish(&self, seq: u64, inside: bool) {
         let slot = &self.states[((seq + 1) % self.states.len() as u64) as usize];
-        slot.store(1 + u8::from(inside), Ordering::Release);
+        slot.store(1 + u8::from(inside), Ordering::SeqCst);
+        if self.seam_waiters.load(Ordering::SeqCst) != 0 {
+            drop(self.seam.lock().unwrap_or_else(PoisonError::into_inner));
+            self.seam_moved.notify_all();
+        }
     }
 
     pub(crate) fn at_head(&self, seq: u64) -> bool {
