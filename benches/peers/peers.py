@@ -119,9 +119,8 @@ class Bench:
             cases.append((f"packed/{plain[0]} -dc/{end}/4", plain, {"cores": "0-3"}))
             for threads, cores in CORES.items():
                 cases.append((f"packed/listferry J2/{end}/{threads}", self.ours("j2", packed, threads), {"cores": cores}))
-                for name in ("duckdb", "polars"):
-                    cases.append((f"packed/{name} J2/{end}/{threads}", self.engine(name, "j2", packed, "/dev/null", threads),
-                                  {"cores": cores}))
+            for name in ("duckdb", "polars"):
+                cases.append((f"packed/{name} J2/{end}/4", self.engine(name, "j2", packed, "/dev/null", 4), {"cores": "0-3"}))
         self.rounds(cases, min(2, self.args.rounds))
 
     def upload(self):
@@ -210,24 +209,33 @@ def main():
     parser.add_argument("--rounds", type=int)
     args = parser.parse_args()
     bench = Bench(args)
+    parts = args.only.split(",") if args.only else ["convert", "upload", "small", "packed", "slow", "memory"]
     try:
         bench.notes["verified"] = verify.outputs(bench)
-        for part in ("convert", "upload", "small", "packed", "slow", "memory"):
-            if not args.only or part in args.only.split(","):
-                print(part, file=sys.stderr)
-                getattr(bench, part)()
+        for part in parts:
+            print(part, file=sys.stderr)
+            getattr(bench, part)()
+            # after each, so that an interrupted comparison leaves what it has
+            keep(bench)
     finally:
         shutil.rmtree(bench.state)
-    kept = f"{args.work}/costs.json"
-    earlier = json.load(open(kept)) if args.only and os.path.exists(kept) else {"costs": {}, "notes": {}}
+    with open(args.out, encoding="utf-8") as file:
+        print(file.read())
+
+
+def keep(bench):
+    """Adds what was measured to what earlier parts were, and writes the table from all."""
+    args, kept = bench.args, f"{bench.args.work}/costs.json"
+    earlier = {"costs": {}, "notes": {}}
+    if args.only and os.path.exists(kept):
+        with open(kept, encoding="utf-8") as file:
+            earlier = json.load(file)
     earlier["costs"].update({key: vars(cost) for key, cost in bench.costs.items() if cost})
     for key, note in bench.notes.items():
         earlier["notes"][key] = {**earlier["notes"].get(key, {}), **note} if isinstance(note, dict) else note
-    with open(kept, "w") as file:
+    with open(kept, "w", encoding="utf-8") as file:
         json.dump(earlier, file)
-    costs = {key: Cost(**cost) for key, cost in earlier["costs"].items()}
-    write(args, costs, earlier["notes"])
-    print(open(args.out).read())
+    write(args, {key: Cost(**cost) for key, cost in earlier["costs"].items()}, earlier["notes"])
 
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ def machine():
             cpu.setdefault(name.strip(), value.strip())
     with open("/proc/meminfo") as file:
         kib = int(file.readline().split()[1])
-    wide = "AVX-512" if "avx512vbmi2" in cpu.get("flags", "") else "AVX2" if "avx2" in cpu.get("flags", "") else "no AVX2"
+    # by its flags, not by its model: a hypervisor may name the processor as it likes
+    wide = "AVX-512" if "avx512_vbmi2" in cpu.get("flags", "") else "AVX2" if "avx2" in cpu.get("flags", "") else "no AVX2"
     return (f"{cpu.get('model name', platform.machine())} (family {cpu.get('cpu family')}, model {cpu.get('model')}), "
             f"{os.cpu_count()} cores, {wide}, {kib >> 20} GiB, Linux {platform.release()}"
             + (", virtual" if "hypervisor" in cpu.get("flags", "") else ""))
@@ -165,8 +166,8 @@ def others(args, costs, notes, lines, goals):
 def write(args, costs, notes):
     size = os.path.getsize(args.list)
     tools = [f"{name} {version(name)}" for name in ("polars", "duckdb", "chdb", "requests")]
-    tools += [text for text in (said("mlr", "--version"), said("xan", "--version"), said("jq", "--version"),
-                                " ".join(said("curl", "--version").split()[:2]), said("java", "-version")) if text]
+    tools += [text for text in (said("mlr", "--version"), "xan " + said("xan", "--version").split()[-1] if said("xan", "--version") else "", said("jq", "--version"),
+                                " ".join(said("curl", "--version").split()[:2]), said("java", "--version")) if text]
     lines, goals = [], []
     convert(size, costs, lines, goals)
     upload(costs, notes, lines, goals)
