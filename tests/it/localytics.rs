@@ -200,7 +200,7 @@ async fn eleven_runs_at_once_are_ten_uploads() {
             job(&own, &url, &[&name]).run(&env(dir.path())).await.exit_code
         });
     }
-    let mut codes: Vec<u8> = runs.join_all().await.into_iter().map(|code| code as u8).collect();
+    let mut codes: Vec<u8> = runs.join_all().await.into_iter().collect();
     codes.sort_unstable();
     assert_eq!(codes, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 20]);
     assert_eq!(server.of("POST", UPLOAD).len(), 10);
