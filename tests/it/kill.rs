@@ -1,7 +1,7 @@
 //! SIGKILL at each point of each request, then the same job again: the ledger is that of an unbroken run, or the run
 //! says that it does not know (21) and does nothing.
 
-use crate::scripted::{Does, Point, Seen, Vendor, clevertap};
+use crate::scripted::{Does, Point, Seen, Vendor, clevertap, fits};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -12,7 +12,9 @@ struct Case {
     destination: &'static str,
     map: &'static str,
     answer: fn(&Seen, usize, &str) -> Does,
+    /// The call with the body: its path, or method and path.
     body: &'static str,
+    /// The call that must never be made twice.
     creates: &'static str,
 }
 
@@ -35,7 +37,55 @@ const CASES: &[Case] = &[
         body: "/store/",
         creates: "/v2/target-lists",
     },
+    Case {
+        name: "localytics-profiles",
+        destination: "platform: localytics-profiles, base_url: BASE, org_id: 60, api_key: { env: KEY }, \
+                      api_secret: { env: KEY }",
+        map: "customer_id: id, changes: [{ op: increment, attr: visits, value: 1 }]",
+        answer: localytics,
+        body: "/v1/imports/profiles/upload",
+        creates: "/v1/imports/profiles/upload",
+    },
+    Case {
+        name: "localytics-audience",
+        destination: "platform: localytics-audience, base_url: BASE, app_id: a, audience_name: n, api_key: { env: KEY }, \
+                      api_secret: { env: KEY }",
+        map: "customer_id: id",
+        answer: localytics,
+        body: "POST /v1/imports/audiences/list/",
+        creates: "POST /v1/imports/audiences/list/",
+    },
+    Case {
+        name: "mediarithmics",
+        destination: "platform: mediarithmics, base_url: BASE, datamart_id: 1234, token: { env: KEY }, import_name: n",
+        map: "operation: { value: UPDATE }, user_account_id: id, segment_id: { value: 42 }, \
+              expiration_duration: { value: 0 }",
+        answer: mediarithmics,
+        body: "POST /v1/datamarts/1234/document_imports/77/executions",
+        creates: "POST /v1/datamarts/1234/document_imports/77/executions",
+    },
 ];
+
+fn localytics(seen: &Seen, _: usize, _: &str) -> Does {
+    if seen.line.starts_with("POST") {
+        return Does::Answer(202, r#"{"activity_id": "a-1"}"#.to_owned());
+    }
+    let statistics = r#"{"successful_imports": 1, "failed_imports": 0, "total_number_of_imports": 1}"#;
+    Does::Answer(200, format!(r#"{{"status": "Completed", "upload_statistics": {statistics}}}"#))
+}
+
+/// The import, then its execution: the list shows it once two requests have come before.
+fn mediarithmics(seen: &Seen, before: usize, _: &str) -> Does {
+    let text = match (seen.line.starts_with("POST"), seen.path().ends_with("/executions")) {
+        (true, false) => r#"{"status": "ok", "data": {"id": "77"}}"#,
+        (true, true) => r#"{"status": "ok", "data": {"id": "5", "status": "PENDING"}}"#,
+        _ if before < 2 => r#"{"status": "ok", "total": 0, "data": []}"#,
+        _ => {
+            r#"{"status": "ok", "total": 1, "data": [{"id": "5", "status": "SUCCEEDED", "result": {"total_success": 1, "total_failure": 0}}]}"#
+        }
+    };
+    Does::Answer(200, text.to_owned())
+}
 
 fn yesmail(seen: &Seen, _: usize, _: &str) -> Does {
     if seen.line.starts_with("PUT") {
@@ -79,7 +129,7 @@ async fn ends(mut command: Command) -> (i32, String) {
     (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&text).into_owned())
 }
 
-/// The paths that an unbroken run asks for.
+/// The request lines of an unbroken run.
 async fn unbroken(case: &Case) -> Vec<String> {
     let dir = tempfile::tempdir().unwrap();
     let vendor = Vendor::start(case.answer, Arc::new(|_, _| true)).await;
@@ -87,11 +137,11 @@ async fn unbroken(case: &Case) -> Vec<String> {
     let (code, output) = ends(listferry(dir.path(), &vendor.base, &["run", "job.yaml"])).await;
     assert_eq!(code, 0, "{}: {output}", case.name);
     assert_eq!((vendor.of(case.body).len(), vendor.of(case.creates).len()), (1, 1), "{}", case.name);
-    vendor.seen.lock().unwrap().iter().map(|seen| seen.path().to_owned()).collect()
+    vendor.seen.lock().unwrap().iter().map(|seen| seen.line.clone()).collect()
 }
 
 /// Kills the run where request `at` has come to `point`, runs the job again, looks at the ledger.
-async fn killed(case: &Case, path: &str, at: usize, point: Point) {
+async fn killed(case: &Case, line: &str, at: usize, point: Point) {
     let here = format!("{}, request {at}, {point:?}", case.name);
     let dir = tempfile::tempdir().unwrap();
     let child: Arc<Mutex<Option<std::process::Child>>> = Arc::default();
@@ -134,7 +184,7 @@ async fn killed(case: &Case, path: &str, at: usize, point: Point) {
         0 => assert_eq!(vendor.of(case.creates).len(), 1, "{here}: {output}"),
         21 => {
             assert_eq!(vendor.seen.lock().unwrap().len(), before, "{here}: in doubt nothing is sent: {output}");
-            assert!(path.starts_with(case.creates), "{here}: doubt about a call that can be repeated: {output}");
+            assert!(fits(line, case.creates), "{here}: doubt about a call that can be repeated: {output}");
             let (again, output) = ends(listferry(dir.path(), &vendor.base, &["resume", "last"])).await;
             assert_eq!((again, vendor.seen.lock().unwrap().len()), (21, before), "{here}: {output}");
             let assume = ["resume", "last", "--assume", "done"];
@@ -146,8 +196,10 @@ async fn killed(case: &Case, path: &str, at: usize, point: Point) {
     }
     let bodies = vendor.of(case.body);
     let whole = bodies.iter().all(|seen| seen.body == bodies[0].body);
-    assert!(whole && matches!(bodies.len(), 1 | 2), "{here}: {} bodies", bodies.len());
-    let unknown = path.starts_with(case.body);
+    // in doubt about the call with the body itself: it may never have come whole
+    let least = usize::from(!(code == 21 && fits(line, case.body)));
+    assert!(whole && (least..=2).contains(&bodies.len()), "{here}: {} bodies", bodies.len());
+    let unknown = fits(line, case.body);
     assert!(bodies.len() == 1 || unknown, "{here}: sent again after it had been confirmed");
     for secret in ["5167", "se-cret-key"] {
         assert!(!output.contains(secret), "{here}: {output}");
@@ -157,11 +209,11 @@ async fn killed(case: &Case, path: &str, at: usize, point: Point) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_killed_anywhere_repeats_no_creation() {
     for case in CASES {
-        let paths = unbroken(case).await;
-        assert!(paths.len() >= 3, "{}", case.name);
-        for (at, path) in paths.iter().enumerate() {
+        let lines = unbroken(case).await;
+        assert!(lines.len() >= 2, "{}", case.name);
+        for (at, line) in lines.iter().enumerate() {
             for point in [Point::Head, Point::Half, Point::Whole, Point::Answered] {
-                killed(case, path, at, point).await;
+                killed(case, line, at, point).await;
             }
         }
     }

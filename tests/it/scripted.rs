@@ -84,11 +84,16 @@ impl Vendor {
         Vendor { base, seen, task }
     }
 
-    /// The whole requests whose path begins so.
+    /// The whole requests whose path, or method and path, begin so.
     pub(crate) fn of(&self, path: &str) -> Vec<Seen> {
         let all = self.seen.lock().unwrap();
-        all.iter().filter(|seen| seen.path().starts_with(path)).cloned().collect()
+        all.iter().filter(|seen| fits(&seen.line, path)).cloned().collect()
     }
+}
+
+/// True where the path of a request line begins so, or the line itself (`POST /path`).
+pub(crate) fn fits(line: &str, prefix: &str) -> bool {
+    line.starts_with(prefix) || line.split(' ').nth(1).is_some_and(|path| path.starts_with(prefix))
 }
 
 struct Connection {
