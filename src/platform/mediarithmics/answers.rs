@@ -49,8 +49,13 @@ pub(super) enum Found {
     Ended(Value),
     /// Not yet final, or with a word that nobody documents.
     Running(String),
-    /// Not on this page; how many there are in all, where that is told.
-    NotHere(Option<u64>),
+    /// Not on this page.
+    NotHere {
+        /// How many there are in all, where that is told.
+        total: Option<u64>,
+        /// How many are on this page.
+        listed: u64,
+    },
 }
 
 /// The ids of the executions on a page of the list.
@@ -64,7 +69,7 @@ pub(super) fn find(page: &[u8], id: &str) -> Option<Found> {
     let value: Value = serde_json::from_slice(page).ok()?;
     let list = value["data"].as_array()?;
     let Some(execution) = list.iter().find(|execution| word(&execution["id"]).as_deref() == Some(id)) else {
-        return Some(Found::NotHere(count(&value["total"])));
+        return Some(Found::NotHere { total: count(&value["total"]), listed: list.len() as u64 });
     };
     let status = execution["status"].as_str().unwrap_or_default().trim().to_ascii_uppercase();
     Some(match status.as_str() {
@@ -111,7 +116,7 @@ mod tests {
         assert_eq!(find(page, "2"), Some(Found::Running("RUNNING".to_owned())));
         let Some(Found::Ended(value)) = find(page, "1") else { panic!() };
         assert_eq!((&value["total_success"], &value["total_failure"]), (&json!(9), &json!(1)));
-        assert_eq!(find(page, "3"), Some(Found::NotHere(Some(2))));
+        assert_eq!(find(page, "3"), Some(Found::NotHere { total: Some(2), listed: 2 }));
         assert_eq!(find(b"<html>", "3"), None);
         assert_eq!((ids(page), ids(b"<html>")), (Some(vec!["2".to_owned(), "1".to_owned()]), None));
     }

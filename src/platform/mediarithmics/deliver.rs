@@ -13,6 +13,9 @@ use std::time::Duration;
 /// Executions on one page of the list.
 const PAGE: u64 = 100;
 
+/// Further than that the list is not searched: a server that knows no pages gives the same one for ever.
+const MOST_LISTED: u64 = 100 * PAGE;
+
 /// Rows told by the error file, at most.
 const MOST_ROWS: u64 = 1_000_000;
 
@@ -283,7 +286,11 @@ fn judge_list(answer: &Answer, id: &str) -> Judgement {
     match find(&answer.body, id) {
         Some(Found::Ended(value)) => Judgement::Done(value),
         Some(Found::Running(word)) => not_yet(format!("{WHAT}: {word}")),
-        Some(Found::NotHere(total)) => Judgement::Done(json!({"not_among": total.unwrap_or(0)})),
+        // where no total is told, a full page says that there may be another
+        Some(Found::NotHere { total, listed }) => {
+            let most = if listed < PAGE { 0 } else { MOST_LISTED };
+            Judgement::Done(json!({"not_among": total.unwrap_or(most).min(MOST_LISTED)}))
+        }
         None => not_yet(format!("{WHAT}: the answer cannot be read")),
     }
 }
