@@ -225,7 +225,7 @@ mod tests {
         assert_eq!(options.segment(&seed(), 1, 3), "VIP customers 2026-11-21 (2 of 3)");
         assert_eq!(options.filename(&seed(), 0, 1), "VIP_customers_2026-11-21.csv");
         assert_eq!(options.filename(&seed(), 1, 3), "VIP_customers_2026-11-21-2-of-3.csv");
-        let options = read(json!({"filename": "/tmp/x/vip {run}.CSV"})).expect("fits");
+        let options = read(json!({"filename": "/data/x/vip {run}.CSV"})).expect("fits");
         assert_eq!(options.filename(&seed(), 0, 1), "vip r1.csv");
         assert_eq!(safe("../ü/"), "list");
     }
