@@ -56,7 +56,7 @@ fn parse_arguments() -> Result<Arguments, String> {
             }
             "--records" => parsed.list.records = value.parse().map_err(bad)?,
             "--seed" => parsed.list.seed = value.parse().map_err(bad)?,
-            "--out" => parsed.out = Some(value),
+            "--out" => parsed.out = Some(value).filter(|out| out != "-"),
             _ => return Err(USAGE.to_owned()),
         }
     }
