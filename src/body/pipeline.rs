@@ -13,7 +13,7 @@ use crate::mapping::Plan;
 use crate::reader::Table;
 use crate::reader::kernel::Kernel;
 use crate::scan::Out;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -68,8 +68,11 @@ pub(crate) struct Shared<'a, 'c> {
     pub(crate) pool: Arc<Pool>,
     pub(crate) grid_cell: usize,
     grid: Mutex<Grid<'a>>,
-    /// State at the seam of chunk seq, in slot seq % len: 0 unknown, 1 outside, 2 inside.
-    states: Vec<AtomicU8>,
+    /// State at the seam of chunk seq, in slot seq % len: twice the seq, plus 1 where inside. The seq tells it from what an
+    /// earlier chunk, which may not have asked, left in the slot.
+    states: Vec<AtomicU64>,
+    /// One thread converts.
+    pub(crate) alone: bool,
     /// Held to sleep until a state is published.
     seam: Mutex<()>,
     seam_moved: Condvar,
@@ -122,7 +125,8 @@ pub(crate) fn run(
         pool: pool_for(threads),
         grid_cell: grid.chunk_bytes(),
         grid: Mutex::new(grid),
-        states: (0..window + 2).map(|_| AtomicU8::new(0)).collect(),
+        states: (0..window + 2).map(|_| AtomicU64::new(u64::MAX)).collect(),
+        alone: threads == 1,
         seam: Mutex::new(()),
         seam_moved: Condvar::new(),
         seam_waiters: AtomicUsize::new(0),
@@ -205,12 +209,9 @@ impl<'c> Shared<'_, 'c> {
         let slot = &self.states[(chunk.seq % self.states.len() as u64) as usize];
         let mut tries = 0u32;
         loop {
-            match slot.load(Ordering::Acquire) {
-                0 => {}
-                state => {
-                    slot.store(0, Ordering::Relaxed);
-                    return Some(state == 2);
-                }
+            let state = slot.load(Ordering::Acquire);
+            if state >> 1 == chunk.seq {
+                return Some(state & 1 == 1);
             }
             if self.is_stopped() {
                 return None;
@@ -224,7 +225,7 @@ impl<'c> Shared<'_, 'c> {
             // the waiter is seen by whoever publishes, or this load sees what was published: both are SeqCst.
             let guard = self.seam.lock().unwrap_or_else(PoisonError::into_inner);
             self.seam_waiters.fetch_add(1, Ordering::SeqCst);
-            if slot.load(Ordering::SeqCst) == 0 {
+            if slot.load(Ordering::SeqCst) >> 1 != chunk.seq {
                 // whoever stops the pass does not wake this one
                 let wait = self.seam_moved.wait_timeout(guard, Duration::from_millis(2));
                 drop(wait.unwrap_or_else(PoisonError::into_inner));
@@ -236,7 +237,7 @@ impl<'c> Shared<'_, 'c> {
     /// Tells the state at the seam behind chunk `seq`.
     pub(crate) fn publish(&self, seq: u64, inside: bool) {
         let slot = &self.states[((seq + 1) % self.states.len() as u64) as usize];
-        slot.store(1 + u8::from(inside), Ordering::SeqCst);
+        slot.store((seq + 1) << 1 | u64::from(inside), Ordering::SeqCst);
         if self.seam_waiters.load(Ordering::SeqCst) != 0 {
             drop(self.seam.lock().unwrap_or_else(PoisonError::into_inner));
             self.seam_moved.notify_all();

@@ -323,6 +323,35 @@ fn several_files_are_one_list_and_positions_restart() {
     assert_eq!(Table::open(Arc::new(source), CsvOptions::default()).err().unwrap().kind(), Kind::Data);
 }
 
+/// What a chunk was told about its seam stayed in its slot where it had not asked (the first of a file, a stream's), and a
+/// later chunk took it for its own.
+#[test]
+fn many_small_files_with_quoted_line_ends_are_read_alike_whatever_the_threads() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut want = b"a,b\n".to_vec();
+    for file in 0..40 {
+        let mut text = b"a,b\n".to_vec();
+        for row in 0..30 {
+            let record = format!("{file}-{row},\"first\n{}\nlast\"\n", "line\n".repeat(row % 7));
+            text.extend(record.as_bytes());
+            want.extend(record.as_bytes());
+        }
+        let (name, stored) = if file % 3 == 2 { ("gz", gzip(&text)) } else { ("csv", text) };
+        std::fs::write(dir.path().join(format!("{file:02}.{name}")), stored).unwrap();
+    }
+    let source = Source::open(dir.path().join("*").to_str().unwrap(), &SourceOptions::default()).unwrap();
+    let table = Arc::new(Table::open(Arc::new(source), CsvOptions::default()).unwrap());
+    let plan = Arc::new(Plan::compile(&copy_shape(&["a", "b"]), &[], table.columns()).unwrap());
+    for (threads, chunk_bytes) in [(1, 100), (1, 7), (2, 50), (4, 33), (8, 64), (4, 500)] {
+        for _ in 0..5 {
+            let options = Options { threads, chunk_bytes, ..Options::default() };
+            let measured = measure(&table, &plan, &Split::default(), &options, &mut DiscardRejects).unwrap();
+            assert_eq!((measured.counts().written, measured.counts().rejected), (1200, 0), "{threads} {chunk_bytes}");
+            assert_eq!(measured.digest(), crc::of(&want), "{threads} threads, chunks of {chunk_bytes}");
+        }
+    }
+}
+
 #[cfg(feature = "upload")]
 mod bodies {
     use super::*;

@@ -172,7 +172,12 @@ impl Worker {
             let view = self.buffer.view(from, self.buffer.filled());
             let end = self.kernel.run(view, limit, inside, self.buffer.ended, &mut convert)?;
             lines += end.lines;
-            let Some(open) = end.open else { break };
+            let Some(open) = end.open else {
+                if shared.alone {
+                    shared.publish(chunk.seq, end.crosses);
+                }
+                break;
+            };
             // the record that crosses the seam goes on behind what was read
             let held = (self.buffer.filled() - from - open) as u64;
             let most = shared.table.options().max_record_bytes;
@@ -224,6 +229,14 @@ impl Worker {
             None => self.buffer.filled(),
         };
         let to = to.max(from);
+        if shared.alone {
+            // nobody waits for the state at the next seam: converting tells it
+            let inside = shared.await_state(chunk).ok_or(Stop::Stopped)?;
+            if from == to {
+                shared.publish(chunk.seq, inside);
+            }
+            return Ok(Seams { from, to, inside });
+        }
         let scanner = shared.table.scanner();
         let outside = scanner.survey(self.buffer.view(from, to), false).inside;
         let inside = shared.await_state(chunk).ok_or(Stop::Stopped)?;

@@ -32,8 +32,8 @@ pub(crate) struct End {
     pub(crate) open: Option<usize>,
     /// Whether a quoted cell is open where the input ends (only where `open`).
     pub(crate) inside: bool,
-    /// Where the first record at or behind the limit starts; `limit` where that is not known.
-    pub(crate) next: usize,
+    /// Whether a quoted cell is open at the limit (only where not `open`).
+    pub(crate) crosses: bool,
     /// Physical lines before the limit, or before `open`.
     pub(crate) lines: u64,
 }
@@ -122,18 +122,19 @@ impl Kernel {
                 }
             }
             if done || (skip && to >= limit) {
-                let next = if done { start } else { limit };
-                return Ok(End { open: None, inside: false, next, lines: lines + lines_between(bytes, at, limit) });
+                // the limit stands behind a line end: outside quotes a record starts right there
+                let crosses = !done || start > limit;
+                return Ok(End { open: None, inside: false, crosses, lines: lines + lines_between(bytes, at, limit) });
             }
             lines += std::mem::take(&mut tape.lines);
             tape.keep_from(first);
             at = to;
         }
         if start >= limit || (ended && !carry.inside() && !skip) || (skip && bytes.len() >= limit) {
-            return Ok(End { open: None, inside: false, next: start.max(limit), lines });
+            return Ok(End { open: None, inside: false, crosses: skip || start > limit, lines });
         }
         let before = count_lines(&bytes[..start]);
-        Ok(End { open: Some(start), inside: carry.inside(), next: start, lines: before })
+        Ok(End { open: Some(start), inside: carry.inside(), crosses: false, lines: before })
     }
 }
 
