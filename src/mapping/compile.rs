@@ -42,6 +42,7 @@ pub(super) fn plan(
         ops: Vec::new(),
         values: Vec::new(),
         constant_bits: (0, 0),
+        clash: false,
         unit_names: Vec::new(),
         compiled_units: Vec::new(),
     };
@@ -74,6 +75,12 @@ pub(super) fn plan(
             head = header_line(cells, rule)?;
             for (i, field) in cells.fields.iter().enumerate() {
                 compiler.cell(field, i, rule)?;
+            }
+            if compiler.clash
+                && let Some(next) = next
+            {
+                // a constant stands in every record: no need to try
+                return plan(shape, conditions, columns, Some(next));
             }
             ("\n".to_owned(), false, &cells.checks, cells.max_record_bytes)
         }
@@ -141,6 +148,8 @@ struct Compiler<'a> {
     values: Vec<Value>,
     /// Constants that are there, and those that are not "0", by bit of their unit.
     constant_bits: (u64, u64),
+    /// The separator on trial occurs in a constant.
+    clash: bool,
     /// Names of the units by index, for the messages of checks.
     unit_names: Vec<String>,
     /// The op of a unit, where it has one.
@@ -209,7 +218,7 @@ impl Compiler<'_> {
     }
 
     /// A constant, converted and judged now.
-    fn fold(&self, field: &Field, text: &str, output: &Output) -> Result<Folded> {
+    fn fold(&mut self, field: &Field, text: &str, output: &Output) -> Result<Folded> {
         let mut scratch = Scratch { text: text.as_bytes().to_vec(), ..Scratch::default() };
         for conversion in &field.value.apply {
             super::apply::apply(conversion, &mut scratch.text, &mut scratch.spare);
@@ -233,6 +242,7 @@ impl Compiler<'_> {
                 None => error,
             }
         })?;
+        self.clash |= scratch.clash;
         Ok(Folded(Some(out.into_vec())))
     }
 

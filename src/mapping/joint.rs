@@ -87,13 +87,14 @@ impl Joiner {
         self.states.len() > MAX_STATES
     }
 
-    /// Writes what is owed now, in all states but the first: returns the literals and the one state afterwards.
+    /// Writes what is owed now in all states that have a unit behind them: returns the literals and the first state
+    /// concerned, which all of them become. Those without a unit come first and stay, so that they can be filtered.
     pub(super) fn merge(&mut self) -> Joined {
         let joints = self.table(|state| state.owed.clone());
-        let listed = self.states[1].listed;
-        self.states.truncate(1);
-        self.states.push(State { owed: Vec::new(), listed });
-        Joined { joints, own: 1, instead: None }
+        let first = self.states.iter().take_while(|state| state.listed == Listed::None).count();
+        self.states.truncate(first);
+        self.states.push(State { owed: Vec::new(), listed: Listed::Some });
+        Joined { joints, own: first as u8, instead: None }
     }
 
     /// A value with the text before and after; `instead` stands for all of it where the value is empty.

@@ -254,7 +254,7 @@ impl Plan {
             return self.slow(op, state, arena, record, out, scratch);
         }
         if op.code == Code::Merge {
-            if *state != 0 {
+            if *state >= op.own {
                 let joint = self.joints[op.joints as usize + *state as usize];
                 out.copy(arena, joint.at as usize, joint.len as usize);
                 *state = op.own;

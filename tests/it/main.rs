@@ -18,6 +18,7 @@ mod golden;
 mod kill;
 #[cfg(feature = "jobs")]
 mod localytics;
+mod mapping;
 #[cfg(feature = "jobs")]
 mod mediarithmics;
 #[cfg(feature = "jobs")]
