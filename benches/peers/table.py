@@ -134,7 +134,7 @@ def others(args, costs, notes, lines, goals):
     slow = [key for key in costs if key.startswith("slow/")]
     if slow:
         size = os.path.getsize(args.slow)
-        lines += ["", "## Slower tools", "", f"On a list of {size >> 20} MiB; listferry on one core, the others on all four.", ""]
+        lines += ["", "## Slower tools", "", f"On a list of {round(size / 2**20)} MiB; listferry on one core, the others on all four.", ""]
         lines += head("tool", *[f"{job.upper()} MB/s" for job in JOBS], "peak MiB")
         for tool in dict.fromkeys(key.split("/")[1] for key in slow):
             mine = {key.split("/")[2]: costs[key] for key in slow if key.split("/")[1] == tool}
