@@ -1,6 +1,6 @@
 //! One record as the scan left it: cell ends on a tape, masks of the bytes that need a second look.
 
-use crate::scan::Padded;
+use crate::scan::{Padded, Word};
 use std::borrow::Cow;
 
 /// A record of a delimited text, borrowed from the chunk it lies in. Structure (number of cells, quotes) has been
@@ -12,10 +12,8 @@ pub struct Record<'a> {
     pub(crate) start: u32,
     /// For each cell, the position of the delimiter or line end behind it.
     pub(crate) ends: &'a [u32],
-    /// A bit for each byte of `input` that is a control character, DEL, `"`, `\`, the quote of the dialect, or `marked`.
-    pub(crate) dirty: &'a [u64],
-    /// A bit for each byte of `input` above 0x7F; meaningful only where `any_high`.
-    pub(crate) high: &'a [u64],
+    /// Bits for each byte of `input`: control character, DEL, `"`, `\`, the quote of the dialect, or `marked`; above 0x7F.
+    pub(crate) words: &'a [Word],
     /// False: no byte above 0x7F anywhere near.
     pub(crate) any_high: bool,
     /// Between the cells of the source.
@@ -68,14 +66,14 @@ impl<'a> Record<'a> {
     #[inline(always)]
     #[must_use]
     pub fn is_clean(&self, at: usize, len: usize) -> bool {
-        !any_bit(self.dirty, at, len)
+        !any_bit(self.words, |word| word.dirty, at, len)
     }
 
     /// True where all bytes of the span are ASCII.
     #[inline(always)]
     #[must_use]
     pub fn is_ascii(&self, at: usize, len: usize) -> bool {
-        !self.any_high || !any_bit(self.high, at, len)
+        !self.any_high || !any_bit(self.words, |word| word.high, at, len)
     }
 
     /// The value of a cell: quotes removed, doubled ones made single. Borrowed where nothing had to change.
@@ -116,30 +114,29 @@ pub fn unquote(raw: &[u8], quote: Option<u8>) -> Cow<'_, [u8]> {
     Cow::Owned(value)
 }
 
-/// True where a bit of `at .. at + len` is set. `bits` must reach one word past the span.
+/// True where a bit of `at .. at + len` is set. `words` must reach one word past the span.
 #[inline(always)]
-fn any_bit(bits: &[u64], at: usize, len: usize) -> bool {
-    let word = at >> 6;
+fn any_bit(words: &[Word], of: impl Fn(&Word) -> u64, at: usize, len: usize) -> bool {
     let shift = at & 63;
     if len <= 64 {
-        let low = bits[word] >> shift;
-        let high = (bits[word + 1] << 1) << (63 - shift);
+        let pair = &words[at >> 6..(at >> 6) + 2];
+        let bits = (of(&pair[0]) >> shift) | ((of(&pair[1]) << 1) << (63 - shift));
         let mask = if len == 64 { !0 } else { (1u64 << len) - 1 };
-        return (low | high) & mask != 0;
+        return bits & mask != 0;
     }
-    any_bit_long(bits, at, len)
+    any_bit_long(words, of, at, len)
 }
 
 #[inline(never)]
-fn any_bit_long(bits: &[u64], at: usize, len: usize) -> bool {
+fn any_bit_long(words: &[Word], of: impl Fn(&Word) -> u64, at: usize, len: usize) -> bool {
     let (first, last) = (at >> 6, (at + len - 1) >> 6);
-    if bits[first] >> (at & 63) != 0 {
+    if of(&words[first]) >> (at & 63) != 0 {
         return true;
     }
-    if bits[first + 1..last].iter().any(|&word| word != 0) {
+    if words[first + 1..last].iter().any(|word| of(word) != 0) {
         return true;
     }
-    bits[last] << (63 - ((at + len - 1) & 63)) != 0
+    of(&words[last]) << (63 - ((at + len - 1) & 63)) != 0
 }
 
 #[cfg(test)]
@@ -168,7 +165,8 @@ mod tests {
         fn any_bit_is_any(words in proptest::collection::vec(prop_oneof![Just(0u64), any::<u64>(), (0u32..64).prop_map(|b| 1 << b)], 6), at in 0usize..320, len in 0usize..320) {
             let len = len.min(320 - at);
             let naive = (at..at + len).any(|i| words[i >> 6] >> (i & 63) & 1 == 1);
-            prop_assert_eq!(any_bit(&words, at, len), naive);
+            let words: Vec<Word> = words.iter().map(|&dirty| Word { dirty, high: 0 }).collect();
+            prop_assert_eq!(any_bit(&words, |word| word.dirty, at, len), naive);
         }
     }
 }

@@ -7,14 +7,16 @@
 
 #![allow(unsafe_code)]
 
-use super::tape::{Carry, Tape};
-use super::{Dialect, SLACK, Survey};
+use super::class::Classes;
+use super::tape::{Carry, Tape, Word};
+use super::{SLACK, Survey};
 
 /// Masks of 64 bytes, bit i for byte i.
 #[derive(Clone, Copy)]
 pub(super) struct Masks {
     pub(super) quote: u64,
-    pub(super) delimiter: u64,
+    /// Delimiter, LF and CR.
+    pub(super) ends: u64,
     pub(super) lf: u64,
     pub(super) cr: u64,
     /// Control characters, DEL, `"`, `\`, the dialect's quote and marked byte.
@@ -29,7 +31,7 @@ impl Masks {
     fn keep(&mut self, n: usize) {
         let keep = (1u64 << n) - 1;
         self.quote &= keep;
-        self.delimiter &= keep;
+        self.ends &= keep;
         self.lf &= keep;
         self.cr &= keep;
         self.dirty &= keep;
@@ -39,11 +41,20 @@ impl Masks {
 
 /// What an instruction set has to do.
 pub(super) trait Isa {
+    /// A dialect as the masks are made from it, kept in registers.
+    type Prepared: Copy;
+
+    /// Done once a stretch.
+    ///
+    /// # Safety
+    /// The instruction set is there.
+    unsafe fn prepare(classes: &Classes) -> Self::Prepared;
+
     /// Masks of the 64 bytes at `at`.
     ///
     /// # Safety
     /// The instruction set is there and 64 bytes are readable.
-    unsafe fn masks(at: *const u8, dialect: &Dialect) -> Masks;
+    unsafe fn masks(at: *const u8, prepared: Self::Prepared) -> Masks;
 
     /// Prefix XOR: bit i of the result is the parity of bits 0..=i.
     ///
@@ -58,16 +69,15 @@ pub(super) trait Isa {
     unsafe fn flatten(bits: u64, base: u32, to: *mut u32);
 }
 
-/// The inside of this word: bytes between an opening quote (included) and its closing one (not).
+/// The inside of this word: bytes between an opening quote (included) and its closing one (not); and its junk.
 #[inline(always)]
-fn resolve<I: Isa>(masks: &Masks, carry: &mut Carry, junk: &mut u64) -> u64 {
-    let ends = masks.delimiter | masks.lf | masks.cr;
-    if masks.quote == 0 && carry.inside == 0 {
-        *junk = carry.closed & !ends;
-        carry.may_open = ends >> 63;
-        carry.closed = 0;
-        return 0;
+fn resolve<I: Isa>(masks: &Masks, carry: &mut Carry) -> (u64, u64) {
+    let ends = masks.ends;
+    if masks.quote | carry.inside | carry.closed == 0 {
+        carry.may_open = ends;
+        return (0, 0);
     }
+    let may_open = carry.may_open >> 63;
     let mut quote = masks.quote;
     loop {
         // SAFETY: whoever called us with `I` runs on it.
@@ -75,42 +85,81 @@ fn resolve<I: Isa>(masks: &Masks, carry: &mut Carry, junk: &mut u64) -> u64 {
         let opening = quote & inside;
         let closing = quote & !inside;
         let outside_ends = ends & !inside;
-        let may_open = ((outside_ends | closing) << 1) | carry.may_open;
-        let stray = opening & !may_open;
+        let stray = opening & !(((outside_ends | closing) << 1) | may_open);
         if stray != 0 {
             quote &= !(stray & stray.wrapping_neg());
             continue;
         }
-        *junk = ((closing << 1) | carry.closed) & !(outside_ends | quote);
-        carry.may_open = (outside_ends | closing) >> 63;
+        let junk = ((closing << 1) | carry.closed) & !(outside_ends | quote);
+        carry.may_open = outside_ends | closing;
         carry.closed = closing >> 63;
         carry.inside = ((inside as i64) >> 63) as u64;
-        return inside;
+        return (inside, junk);
     }
 }
 
-/// Line ends outside quotes; the LF of a CRLF is none, its CR is.
+/// What ends cells, what ends records, and the number of physical line ends, where there are CRs: the LF of a CRLF ends
+/// nothing, its CR does.
 #[inline(always)]
-fn record_ends(masks: &Masks, inside: u64, carry: &mut Carry) -> u64 {
-    let lf = masks.lf & !inside;
-    if masks.cr | carry.cr == 0 {
-        return lf;
-    }
-    let cr = masks.cr & !inside;
-    let ends = cr | (lf & !((cr << 1) | carry.cr));
-    carry.cr = cr >> 63;
-    ends
-}
-
-/// Physical line ends, inside quotes too; CRLF is one.
-#[inline(always)]
-fn lines(masks: &Masks, carry: &mut Carry) -> u32 {
-    if masks.cr | carry.any_cr == 0 {
-        return masks.lf.count_ones();
-    }
-    let n = masks.cr.count_ones() + (masks.lf & !((masks.cr << 1) | carry.any_cr)).count_ones();
+fn with_cr(masks: &Masks, inside: u64, carry: &mut Carry) -> (u64, u64, u32) {
+    let lf = masks.lf & !((masks.cr << 1) | carry.any_cr);
+    let lines = (masks.cr | lf).count_ones();
     carry.any_cr = masks.cr >> 63;
-    n
+    let cr = masks.cr & !inside;
+    let second = masks.lf & ((cr << 1) | carry.cr);
+    carry.cr = cr >> 63;
+    let outside = !inside & !second;
+    (masks.ends & outside, (masks.cr | masks.lf) & outside, lines)
+}
+
+/// Where the next values of a tape go.
+struct Sink {
+    cells_at: *mut u32,
+    cells: usize,
+    records_at: *mut u32,
+    records: usize,
+    words_at: *mut Word,
+    any_high: u64,
+    lines: u32,
+}
+
+/// Puts one word, 64 bytes of the input from `at` on, onto the tape; `n` of them are there.
+///
+/// # Safety
+/// The instruction set `I` is there; the sink has room for 64 cells, 64 records, and the word.
+#[inline(always)]
+unsafe fn word<I: Isa>(masks: &Masks, at: usize, n: usize, state: &mut Carry, sink: &mut Sink, noted: &mut Vec<u32>) {
+    let (inside, mut junk) = resolve::<I>(masks, state);
+    if n < 64 {
+        // the byte behind the last one is not ours to judge
+        junk &= (1u64 << n) - 1;
+    }
+    if junk != 0 {
+        note_junk(noted, junk, at);
+    }
+    let (structural, ends, lines) = if masks.cr | state.any_cr == 0 {
+        (masks.ends & !inside, masks.lf & !inside, masks.lf.count_ones())
+    } else {
+        with_cr(masks, inside, state)
+    };
+    sink.lines += lines;
+    sink.any_high |= masks.high;
+    // SAFETY: room by contract.
+    unsafe {
+        sink.words_at.add(at >> 6).write(Word { dirty: masks.dirty, high: masks.high });
+        I::flatten(structural, at as u32, sink.cells_at.add(sink.cells));
+        // most words hold one end or none: the first is written whether it is there or not, so that nothing is guessed
+        let ordinal = |ends: u64| sink.cells as u32 + (structural & (ends ^ ends.wrapping_sub(1))).count_ones();
+        *sink.records_at.add(sink.records) = ordinal(ends);
+        let mut rest = ends & ends.wrapping_sub(1);
+        sink.records += usize::from(ends != 0);
+        while rest != 0 {
+            *sink.records_at.add(sink.records) = ordinal(rest);
+            sink.records += 1;
+            rest &= rest - 1;
+        }
+    }
+    sink.cells += structural.count_ones() as usize;
 }
 
 /// Scans `input[from..to]` (`from` a multiple of 64) onto the tape.
@@ -123,63 +172,48 @@ pub(super) unsafe fn window<I: Isa>(
     input: &[u8],
     from: usize,
     to: usize,
-    dialect: &Dialect,
+    classes: &Classes,
     carry: &mut Carry,
     tape: &mut Tape,
 ) {
     const { assert!(SLACK >= 64) };
     let base = input.as_ptr();
-    let mut cells = tape.cells.len();
-    let mut records = tape.records.len();
-    let cells_at = tape.cells.as_mut_ptr();
-    let records_at = tape.records.as_mut_ptr();
-    let dirty_at = tape.dirty.as_mut_ptr();
-    let high_at = tape.high.as_mut_ptr();
+    let mut sink = Sink {
+        cells_at: tape.cells.as_mut_ptr(),
+        cells: tape.cells.len(),
+        records_at: tape.records.as_mut_ptr(),
+        records: tape.records.len(),
+        words_at: tape.words.as_mut_ptr(),
+        any_high: 0,
+        lines: 0,
+    };
     let mut state = *carry;
-    let mut any_high = 0;
-    let mut line_ends = 0;
     let mut at = from;
-    while at < to {
-        // SAFETY: `at < to`, so 64 bytes from `at` end within the slack; the tape has room by contract.
+    // SAFETY: whoever called us runs on `I`.
+    let prepared = unsafe { I::prepare(classes) };
+    while at + 64 <= to {
+        // SAFETY: 64 bytes from `at` lie before `to`; the tape has room by contract.
         unsafe {
-            let mut masks = I::masks(base.add(at), dialect);
-            if to - at < 64 {
-                masks.keep(to - at);
-            }
-            let mut junk = 0;
-            let inside = resolve::<I>(&masks, &mut state, &mut junk);
-            if to - at < 64 {
-                // the byte behind the last one is not ours to judge
-                junk &= (1u64 << (to - at)) - 1;
-            }
-            if junk != 0 {
-                note_junk(&mut tape.junk, junk, at);
-            }
-            let ends = record_ends(&masks, inside, &mut state);
-            line_ends += lines(&masks, &mut state);
-            let structural = (masks.delimiter & !inside) | ends;
-            any_high |= masks.high;
-            *dirty_at.add(at >> 6) = masks.dirty;
-            *high_at.add(at >> 6) = masks.high;
-            I::flatten(structural, at as u32, cells_at.add(cells));
-            let mut rest = ends;
-            while rest != 0 {
-                let upto = rest ^ rest.wrapping_sub(1);
-                *records_at.add(records) = cells as u32 + (structural & upto).count_ones();
-                records += 1;
-                rest &= rest.wrapping_sub(1);
-            }
-            cells += structural.count_ones() as usize;
+            let masks = I::masks(base.add(at), prepared);
+            word::<I>(&masks, at, 64, &mut state, &mut sink, &mut tape.junk);
         }
         at += 64;
     }
+    if at < to {
+        // SAFETY: `at < to`, so 64 bytes from `at` end within the slack; the tape has room by contract.
+        unsafe {
+            let mut masks = I::masks(base.add(at), prepared);
+            masks.keep(to - at);
+            word::<I>(&masks, at, to - at, &mut state, &mut sink, &mut tape.junk);
+        }
+    }
     // SAFETY: that many were written, within the capacity.
     unsafe {
-        tape.cells.set_len(cells);
-        tape.records.set_len(records);
+        tape.cells.set_len(sink.cells);
+        tape.records.set_len(sink.records);
     }
-    tape.lines += u64::from(line_ends);
-    tape.any_high |= any_high != 0;
+    tape.lines += u64::from(sink.lines);
+    tape.any_high |= sink.any_high != 0;
     *carry = state;
 }
 
@@ -197,19 +231,20 @@ fn note_junk(to: &mut Vec<u32>, mut junk: u64, at: usize) {
 /// # Safety
 /// The instruction set `I` is there; SLACK bytes behind `to` are readable.
 #[inline(always)]
-pub(super) unsafe fn survey<I: Isa>(input: &[u8], to: usize, dialect: &Dialect, inside: bool) -> Survey {
+pub(super) unsafe fn survey<I: Isa>(input: &[u8], to: usize, classes: &Classes, inside: bool) -> Survey {
     let base = input.as_ptr();
     let mut state = Carry::new(inside);
     let mut last_end = None;
     let mut at = 0;
+    // SAFETY: whoever called us runs on `I`.
+    let prepared = unsafe { I::prepare(classes) };
     while at < to {
         // SAFETY: as in `window`.
-        let mut masks = unsafe { I::masks(base.add(at), dialect) };
+        let mut masks = unsafe { I::masks(base.add(at), prepared) };
         if to - at < 64 {
             masks.keep(to - at);
         }
-        let mut junk = 0;
-        let inside = resolve::<I>(&masks, &mut state, &mut junk);
+        let (inside, _) = resolve::<I>(&masks, &mut state);
         let ends = (masks.lf | masks.cr) & !inside;
         if ends != 0 {
             last_end = Some(at + 63 - ends.leading_zeros() as usize);

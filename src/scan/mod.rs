@@ -1,9 +1,10 @@
 //! Where the structure of a delimited text lies, found 64 bytes at a time. The only room with `unsafe`.
 //!
-//! [`Scanner`] is the door: it picks an instruction set once and checks what the code behind it relies on. `lex` holds
-//! the one state machine, `x86` the instruction sets, `naive` the twin that all are compared with, `slack`
+//! [`Scanner`] is the door: it picks an instruction set once and checks what the code behind it relies on. `class` says
+//! what a byte is, `lex` holds the one state machine, `x86` the instruction sets, `naive` the twin that all are compared with, `slack`
 //! the copies that may run over.
 
+mod class;
 mod lex;
 mod naive;
 pub mod slack;
@@ -12,7 +13,7 @@ mod tape;
 mod x86;
 
 pub use slack::{Out, Padded, SLACK};
-pub use tape::{Carry, Tape};
+pub use tape::{Carry, Tape, Word};
 
 /// What separates and what quotes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +22,7 @@ pub struct Dialect {
     pub delimiter: u8,
     /// Around cells; `None`: quotes are text.
     pub quote: Option<u8>,
-    /// One more byte that makes a cell dirty: the separator of the output. `"` where there is none.
+    /// One more ASCII byte that makes a cell dirty: the separator of the output. `"` where there is none.
     pub marked: u8,
 }
 
@@ -95,7 +96,7 @@ impl Isa {
 /// Finds cells and records. Chosen once, cheap to copy.
 #[derive(Clone, Copy, Debug)]
 pub struct Scanner {
-    dialect: Dialect,
+    classes: class::Classes,
     isa: Isa,
 }
 
@@ -108,26 +109,26 @@ impl Scanner {
     pub fn new(dialect: Dialect) -> Scanner {
         static BEST: std::sync::OnceLock<Isa> = std::sync::OnceLock::new();
         let isa = *BEST.get_or_init(|| Isa::available().last().copied().unwrap_or(Isa::Naive));
-        Scanner { dialect, isa }
+        Scanner { classes: class::Classes::new(dialect), isa }
     }
 
     /// With the instructions named; `None` where this machine has not got them.
     #[must_use]
     pub fn with(dialect: Dialect, isa: Isa) -> Option<Scanner> {
-        Isa::available().contains(&isa).then_some(Scanner { dialect, isa })
+        Isa::available().contains(&isa).then_some(Scanner { classes: class::Classes::new(dialect), isa })
     }
 
     /// The same, with one more byte that makes a cell dirty.
     #[must_use]
     pub fn marking(mut self, byte: u8) -> Scanner {
-        self.dialect.marked = byte;
+        self.classes = class::Classes::new(Dialect { marked: byte, ..self.classes.dialect });
         self
     }
 
     /// The dialect.
     #[must_use]
     pub fn dialect(&self) -> Dialect {
-        self.dialect
+        self.classes.dialect
     }
 
     /// Scans `input[from..to]` onto the tape, which was [`started`](Tape::start) for the whole input.
@@ -139,21 +140,21 @@ impl Scanner {
         assert!(
             from.is_multiple_of(64) && from <= to && to <= input.len() && (to.is_multiple_of(64) || to == input.len())
         );
-        assert!(tape.dirty.len() > to.div_ceil(64) && tape.high.len() > to.div_ceil(64));
+        assert!(tape.words.len() > to.div_ceil(64));
         assert!(u32::try_from(input.len()).is_ok(), "positions on the tape are 32 bits wide");
         tape.reserve(to - from);
-        let (bytes, dialect) = (input.bytes(), &self.dialect);
+        let (bytes, classes) = (input.bytes(), &self.classes);
         // SAFETY: the constructors made sure that the instructions are there; `Padded` has SLACK bytes behind `to`; the
         // tape has been made ready above.
         unsafe {
             match self.isa {
-                Isa::Naive => naive::window(bytes, from, to, dialect, carry, tape),
+                Isa::Naive => naive::window(bytes, from, to, &classes.dialect, carry, tape),
                 #[cfg(target_arch = "x86_64")]
-                Isa::Sse2 => x86::window_sse2(bytes, from, to, dialect, carry, tape),
+                Isa::Sse2 => x86::window_sse2(bytes, from, to, classes, carry, tape),
                 #[cfg(target_arch = "x86_64")]
-                Isa::Avx2 => x86::window_avx2(bytes, from, to, dialect, carry, tape),
+                Isa::Avx2 => x86::window_avx2(bytes, from, to, classes, carry, tape),
                 #[cfg(target_arch = "x86_64")]
-                Isa::Avx512 => x86::window_avx512(bytes, from, to, dialect, carry, tape),
+                Isa::Avx512 => x86::window_avx512(bytes, from, to, classes, carry, tape),
             }
         }
     }
@@ -162,17 +163,17 @@ impl Scanner {
     #[allow(unsafe_code)]
     #[must_use]
     pub fn survey(&self, input: Padded<'_>, inside: bool) -> Survey {
-        let (bytes, dialect) = (input.bytes(), &self.dialect);
+        let (bytes, classes) = (input.bytes(), &self.classes);
         // SAFETY: as in `window`.
         unsafe {
             match self.isa {
-                Isa::Naive => naive::survey(bytes, bytes.len(), dialect, inside),
+                Isa::Naive => naive::survey(bytes, bytes.len(), &classes.dialect, inside),
                 #[cfg(target_arch = "x86_64")]
-                Isa::Sse2 => x86::survey_sse2(bytes, bytes.len(), dialect, inside),
+                Isa::Sse2 => x86::survey_sse2(bytes, bytes.len(), classes, inside),
                 #[cfg(target_arch = "x86_64")]
-                Isa::Avx2 => x86::survey_avx2(bytes, bytes.len(), dialect, inside),
+                Isa::Avx2 => x86::survey_avx2(bytes, bytes.len(), classes, inside),
                 #[cfg(target_arch = "x86_64")]
-                Isa::Avx512 => x86::survey_avx512(bytes, bytes.len(), dialect, inside),
+                Isa::Avx512 => x86::survey_avx512(bytes, bytes.len(), classes, inside),
             }
         }
     }
@@ -238,8 +239,7 @@ mod tests {
                 prop_assert_eq!(tape.lines, naive.lines, "{:?}", isa);
                 prop_assert_eq!(tape.any_high, naive.any_high, "{:?}", isa);
                 let words = text.len().div_ceil(64);
-                prop_assert_eq!(&tape.dirty[..words], &naive.dirty[..words], "{:?}", isa);
-                prop_assert_eq!(&tape.high[..words], &naive.high[..words], "{:?}", isa);
+                prop_assert_eq!(&tape.words[..words], &naive.words[..words], "{:?}", isa);
                 prop_assert_eq!(other.inside(), carry.inside(), "{:?}", isa);
                 prop_assert_eq!(other_survey, survey, "{:?}", isa);
             }

@@ -1,6 +1,6 @@
 //! The naive twin: one byte at a time, no `unsafe`. The oracle of the others, and what runs where there are none.
 
-use super::tape::{Carry, Tape};
+use super::tape::{Carry, Tape, Word};
 use super::{Dialect, Survey};
 
 /// Where a text stands after some byte.
@@ -26,7 +26,7 @@ impl State {
     fn from(carry: &Carry) -> State {
         State {
             inside: carry.inside != 0,
-            may_open: carry.may_open != 0,
+            may_open: carry.may_open >> 63 != 0,
             closed: carry.closed != 0,
             cr: carry.cr != 0,
             any_cr: carry.any_cr != 0,
@@ -36,7 +36,7 @@ impl State {
     fn into_carry(self) -> Carry {
         Carry {
             inside: if self.inside { !0 } else { 0 },
-            may_open: self.may_open.into(),
+            may_open: u64::from(self.may_open) << 63,
             closed: self.closed.into(),
             cr: self.cr.into(),
             any_cr: self.any_cr.into(),
@@ -81,8 +81,7 @@ pub(super) fn window(input: &[u8], from: usize, to: usize, dialect: &Dialect, ca
     let mut state = State::from(carry);
     for (at, &byte) in input.iter().enumerate().take(to).skip(from) {
         if at % 64 == 0 {
-            tape.dirty[at / 64] = 0;
-            tape.high[at / 64] = 0;
+            tape.words[at / 64] = Word::default();
         }
         let bit = 1u64 << (at % 64);
         if byte < 0x20
@@ -92,10 +91,10 @@ pub(super) fn window(input: &[u8], from: usize, to: usize, dialect: &Dialect, ca
             || byte == b'\\'
             || Some(byte) == dialect.quote
         {
-            tape.dirty[at / 64] |= bit;
+            tape.words[at / 64].dirty |= bit;
         }
         if byte >= 0x80 {
-            tape.high[at / 64] |= bit;
+            tape.words[at / 64].high |= bit;
             tape.any_high = true;
         }
         tape.lines += u64::from(state.line_end(byte));

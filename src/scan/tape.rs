@@ -7,10 +7,8 @@ pub struct Tape {
     pub cells: Vec<u32>,
     /// For each record, the index into `cells` behind its last cell.
     pub records: Vec<u32>,
-    /// A bit a byte: control character, DEL, `"`, `\`, the dialect's quote and marked byte. One word more than there are.
-    pub dirty: Vec<u64>,
-    /// A bit a byte: above 0x7F. One word more than there are.
-    pub high: Vec<u64>,
+    /// Which bytes need a second look, 64 a word. One word more than there are.
+    pub words: Vec<Word>,
     /// Positions of bytes that follow a closing quote and are no delimiter, line end or quote.
     pub junk: Vec<u32>,
     /// Physical line ends seen, inside quotes too.
@@ -19,12 +17,21 @@ pub struct Tape {
     pub any_high: bool,
 }
 
+/// Which of 64 bytes need a second look, bit i for byte i.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Word {
+    /// Control character, DEL, `"`, `\`, the dialect's quote and marked byte.
+    pub dirty: u64,
+    /// Above 0x7F.
+    pub high: u64,
+}
+
 /// What crosses from one stretch to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Carry {
     /// All ones inside a quoted cell.
     pub(super) inside: u64,
-    /// 1 where the next byte may open a quote.
+    /// The highest bit: whether the next byte may open a quote. The others mean nothing.
     pub(super) may_open: u64,
     /// 1 where the byte before closed a quote.
     pub(super) closed: u64,
@@ -38,7 +45,7 @@ impl Carry {
     /// At the start of a line: outside quotes, or inside a quoted cell.
     #[must_use]
     pub fn new(inside: bool) -> Carry {
-        Carry { inside: if inside { !0 } else { 0 }, may_open: u64::from(!inside), closed: 0, cr: 0, any_cr: 0 }
+        Carry { inside: if inside { !0 } else { 0 }, may_open: u64::from(!inside) << 63, closed: 0, cr: 0, any_cr: 0 }
     }
 
     /// Whether a quoted cell is open.
@@ -57,13 +64,11 @@ impl Tape {
         self.lines = 0;
         self.any_high = false;
         let words = len / 64 + 3;
-        if self.dirty.len() < words {
-            self.dirty.resize(words, 0);
-            self.high.resize(words, 0);
+        if self.words.len() < words {
+            self.words.resize(words, Word::default());
         }
         // the word behind the last is read with it, its bits never count, but they must not be stale for `is_clean`
-        self.dirty[len.div_ceil(64)] = 0;
-        self.high[len.div_ceil(64)] = 0;
+        self.words[len.div_ceil(64)] = Word::default();
     }
 
     /// Makes room for a stretch of `bytes` more.

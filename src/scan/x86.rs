@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+use super::class::{self, Classes};
 use super::lex::{self, Isa, Masks};
 use super::tape::{Carry, Tape};
 use super::{Dialect, Survey};
@@ -15,8 +16,15 @@ pub(super) struct Avx2;
 pub(super) struct Avx512;
 
 impl Isa for Sse2 {
+    type Prepared = Dialect;
+
     #[inline(always)]
-    unsafe fn masks(at: *const u8, dialect: &Dialect) -> Masks {
+    unsafe fn prepare(classes: &Classes) -> Dialect {
+        classes.dialect
+    }
+
+    #[inline(always)]
+    unsafe fn masks(at: *const u8, dialect: Dialect) -> Masks {
         // SAFETY: 64 bytes at `at` are readable by contract; SSE2 is always there.
         unsafe {
             let v: [__m128i; 4] = std::array::from_fn(|i| _mm_loadu_si128(at.add(16 * i).cast()));
@@ -26,11 +34,12 @@ impl Isa for Sse2 {
             let equal = |byte: u8| join(&|x| _mm_cmpeq_epi8(x, _mm_set1_epi8(byte as i8)));
             let control = join(&|x| _mm_cmpeq_epi8(_mm_min_epu8(x, _mm_set1_epi8(0x1f)), x)) | equal(0x7f);
             let quote = if dialect.quote.is_some() { equal(dialect.quote_or_nul()) } else { 0 };
+            let (lf, cr) = (equal(b'\n'), equal(b'\r'));
             Masks {
                 quote,
-                delimiter: equal(dialect.delimiter),
-                lf: equal(b'\n'),
-                cr: equal(b'\r'),
+                ends: equal(dialect.delimiter) | lf | cr,
+                lf,
+                cr,
                 dirty: control | equal(b'"') | equal(b'\\') | equal(dialect.marked) | quote,
                 high: join(&|x| x),
             }
@@ -63,8 +72,15 @@ unsafe fn clmul_prefix_xor(bits: u64) -> u64 {
 }
 
 impl Isa for Avx2 {
+    type Prepared = Dialect;
+
     #[inline(always)]
-    unsafe fn masks(at: *const u8, dialect: &Dialect) -> Masks {
+    unsafe fn prepare(classes: &Classes) -> Dialect {
+        classes.dialect
+    }
+
+    #[inline(always)]
+    unsafe fn masks(at: *const u8, dialect: Dialect) -> Masks {
         // SAFETY: 64 bytes at `at` are readable and AVX2 is there by contract.
         unsafe {
             let a = _mm256_loadu_si256(at.cast());
@@ -96,11 +112,12 @@ impl Isa for Avx2 {
                 Some(quote) => equal!(quote),
                 None => 0,
             };
+            let (lf, cr) = (equal!(b'\n'), equal!(b'\r'));
             Masks {
                 quote,
-                delimiter: equal!(dialect.delimiter),
-                lf: equal!(b'\n'),
-                cr: equal!(b'\r'),
+                ends: equal!(dialect.delimiter) | lf | cr,
+                lf,
+                cr,
                 dirty: control | double | equal!(b'\\') | equal!(dialect.marked) | quote,
                 high: both!(x => x),
             }
@@ -139,35 +156,27 @@ const IOTA: [u8; 64] = {
 };
 
 impl Isa for Avx512 {
+    type Prepared = (__m512i, __m512i);
+
     #[inline(always)]
-    unsafe fn masks(at: *const u8, dialect: &Dialect) -> Masks {
+    unsafe fn prepare(classes: &Classes) -> Self::Prepared {
+        let table = classes.table.as_ptr();
+        // SAFETY: the table has 128 bytes; AVX-512 is there by contract.
+        unsafe { (_mm512_loadu_si512(table.cast()), _mm512_loadu_si512(table.add(64).cast())) }
+    }
+
+    #[inline(always)]
+    unsafe fn masks(at: *const u8, (low, high): Self::Prepared) -> Masks {
         // SAFETY: 64 bytes at `at` are readable and AVX-512 is there by contract.
         unsafe {
             let v = _mm512_loadu_si512(at.cast());
-            macro_rules! equal {
-                ($byte:expr) => {
-                    _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8($byte as i8))
-                };
-            }
-            let double = equal!(b'"');
-            let quote = match dialect.quote {
-                Some(b'"') => double,
-                Some(quote) => equal!(quote),
-                None => 0,
-            };
-            Masks {
-                quote,
-                delimiter: equal!(dialect.delimiter),
-                lf: equal!(b'\n'),
-                cr: equal!(b'\r'),
-                dirty: _mm512_cmplt_epu8_mask(v, _mm512_set1_epi8(0x20))
-                    | equal!(0x7f)
-                    | double
-                    | equal!(b'\\')
-                    | equal!(dialect.marked)
-                    | quote,
-                high: _mm512_movepi8_mask(v),
-            }
+            let above = _mm512_movepi8_mask(v);
+            let class = _mm512_maskz_permutex2var_epi8(!above, low, v, high);
+            let of = |classes: u8| _mm512_test_epi8_mask(class, _mm512_set1_epi8(classes as i8));
+            let (quote, lf, dirty) = (of(class::QUOTE), of(class::LF), of(class::DIRTY));
+            // CR is dirty: where nothing is but quotes and line ends, there is none
+            let cr = if dirty & !(quote | lf) == 0 { 0 } else { of(class::CR) };
+            Masks { quote, ends: of(class::DELIMITER | class::LF | class::CR), lf, cr, dirty, high: above }
         }
     }
 
@@ -213,20 +222,20 @@ macro_rules! entry_points {
             input: &[u8],
             from: usize,
             to: usize,
-            dialect: &Dialect,
+            classes: &Classes,
             carry: &mut Carry,
             tape: &mut Tape,
         ) {
             // SAFETY: passed on.
-            unsafe { lex::window::<$isa>(input, from, to, dialect, carry, tape) }
+            unsafe { lex::window::<$isa>(input, from, to, classes, carry, tape) }
         }
 
         /// # Safety
         /// As [`lex::survey`], on the features named.
         #[target_feature(enable = $features)]
-        pub(super) unsafe fn $survey(input: &[u8], to: usize, dialect: &Dialect, inside: bool) -> Survey {
+        pub(super) unsafe fn $survey(input: &[u8], to: usize, classes: &Classes, inside: bool) -> Survey {
             // SAFETY: passed on.
-            unsafe { lex::survey::<$isa>(input, to, dialect, inside) }
+            unsafe { lex::survey::<$isa>(input, to, classes, inside) }
         }
     };
 }
