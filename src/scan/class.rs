@@ -13,6 +13,7 @@ pub(super) const DIRTY: u8 = 16;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Classes {
     pub(super) dialect: Dialect,
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "AVX-512 looks bytes up, the others compare"))]
     pub(super) table: [u8; 128],
 }
 

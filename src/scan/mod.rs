@@ -1,12 +1,18 @@
 //! Where the structure of a delimited text lies, found 64 bytes at a time. The only room with `unsafe`.
 //!
 //! [`Scanner`] is the door: it picks an instruction set once and checks what the code behind it relies on. `class` says
-//! what a byte is, `lex` holds the one state machine, `x86` the instruction sets, `naive` the twin that all are compared with, `slack`
-//! the copies that may run over.
+//! what a byte is, `lex` holds the one state machine, `x86` and `neon` the instruction sets, `naive` the twin that all are
+//! compared with, `slack` the copies that may run over.
 
 mod class;
+#[cfg_attr(
+    not(any(target_arch = "x86_64", target_arch = "aarch64")),
+    allow(dead_code, reason = "naive runs alone there")
+)]
 mod lex;
 mod naive;
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+mod neon;
 pub mod slack;
 mod tape;
 #[cfg(target_arch = "x86_64")]
@@ -58,6 +64,12 @@ pub enum Isa {
     /// AVX-512 BW, VL, DQ, VBMI, VBMI2 on top.
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    /// The floor of aarch64.
+    #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+    Neon,
+    /// PMULL on top.
+    #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+    Pmull,
 }
 
 impl Isa {
@@ -87,6 +99,14 @@ impl Isa {
                 && is_x86_feature_detected!("avx512vbmi2")
             {
                 all.push(Isa::Avx512);
+            }
+        }
+        #[cfg(all(target_arch = "aarch64", target_endian = "little", not(miri)))]
+        {
+            all.push(Isa::Neon);
+            // the compiler's "aes" is both
+            if std::arch::is_aarch64_feature_detected!("aes") && std::arch::is_aarch64_feature_detected!("pmull") {
+                all.push(Isa::Pmull);
             }
         }
         all
@@ -155,6 +175,10 @@ impl Scanner {
                 Isa::Avx2 => x86::window_avx2(bytes, from, to, classes, carry, tape),
                 #[cfg(target_arch = "x86_64")]
                 Isa::Avx512 => x86::window_avx512(bytes, from, to, classes, carry, tape),
+                #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+                Isa::Neon => neon::window_neon(bytes, from, to, classes, carry, tape),
+                #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+                Isa::Pmull => neon::window_pmull(bytes, from, to, classes, carry, tape),
             }
         }
     }
@@ -174,6 +198,10 @@ impl Scanner {
                 Isa::Avx2 => x86::survey_avx2(bytes, bytes.len(), classes, inside),
                 #[cfg(target_arch = "x86_64")]
                 Isa::Avx512 => x86::survey_avx512(bytes, bytes.len(), classes, inside),
+                #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+                Isa::Neon => neon::survey_neon(bytes, bytes.len(), classes, inside),
+                #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+                Isa::Pmull => neon::survey_pmull(bytes, bytes.len(), classes, inside),
             }
         }
     }
