@@ -24,6 +24,13 @@ pub use retry::{Policy, utc};
 pub use settings::{Key, KeyKind, NoSecrets, Secrets, Settings};
 pub use verdict::{FaultAt, Outcome, RowFault, Verdict};
 
+/// An error without what `request` held secret: the door of the fuzz target.
+#[cfg(fuzzing)]
+#[must_use]
+pub fn scrubbed(request: &crate::transport::Request, error: crate::Error) -> crate::Error {
+    scrub::Scrub::of(request).error(error)
+}
+
 use crate::body::{Frame, Measured};
 use crate::error::{Error, Result};
 use crate::mapping::{MapSpec, Shape};

@@ -3,6 +3,9 @@
 use crate::error::Error;
 use crate::transport::Request;
 use base64::Engine as _;
+use percent_encoding::percent_decode_str;
+use serde_json::Value;
+use std::borrow::Cow;
 
 /// The secrets of one request.
 pub(super) struct Scrub {
@@ -32,11 +35,32 @@ impl Scrub {
                 }
             }
         }
-        if let Some((_, query)) = request.url.expose().split_once('?') {
+        let url = request.url.expose();
+        if let Some((user_info, _)) = url.split_once("://").and_then(|(_, rest)| {
+            let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+            authority.rsplit_once('@')
+        }) {
+            // what goes out is Basic, of the decoded pair
+            let pair: Vec<u8> = percent_decode_str(user_info).collect();
+            secrets.push(base64::engine::general_purpose::STANDARD.encode(pair));
+            secrets.push(user_info.to_owned());
+            secrets.extend(user_info.splitn(2, ':').map(str::to_owned));
+        }
+        if let Some((_, query)) = url.split_once('?') {
             secrets.push(query.to_owned());
             // a signature may be quoted alone
             secrets.extend(query.split('&').filter_map(|pair| pair.split_once('=')).map(|(_, value)| value.to_owned()));
         }
+        // a platform quotes what it decoded, and as JSON
+        for i in 0..secrets.len() {
+            secrets.extend(percent_decode_str(&secrets[i]).decode_utf8().map(Cow::into_owned));
+        }
+        for i in 0..secrets.len() {
+            let quoted = Value::from(secrets[i].as_str()).to_string();
+            secrets.push(quoted[1..quoted.len() - 1].to_owned());
+        }
+        secrets.sort();
+        secrets.dedup();
         secrets.retain(|secret| secret.len() >= SHORTEST_SECRET);
         // the longest first: a part must not break the whole
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
@@ -101,5 +125,16 @@ mod tests {
             assert!(!shown.contains(secret), "{secret} in {shown}");
         }
         assert!(shown.contains("https://h/y") && shown.contains("https://h/x?***"), "{shown}");
+    }
+    #[test]
+    fn a_secret_quoted_as_json_or_decoded_is_hidden() {
+        let request = Request::new("GET", Secret::new("https://api%20user:hunt%22er@h/x?sig=ab%2Fcdef"))
+            .header("X-CleverTap-Passcode", "pass\"code");
+        let text = r#"{"seen": "pass\"code", "user": "api user", "word": "hunt\"er", "sig": "ab/cdef"}"#;
+        let error = Scrub::of(&request).error(Error::new(Kind::Refused, text));
+        assert_eq!(error.message(), r#"{"seen": "***", "user": "***", "word": "***", "sig": "***"}"#);
+        let basic = base64::engine::general_purpose::STANDARD.encode("api user:hunt\"er");
+        let error = Scrub::of(&request).error(Error::new(Kind::Refused, basic));
+        assert_eq!(error.message(), "***");
     }
 }
