@@ -2,8 +2,9 @@
 
 use super::cast::Cast;
 use super::filter::Filter;
-use super::joint::{Joined, Joiner};
-use super::plan::{Code, OnEmpty, Op, Plan, Rule, Scratch, code_for};
+use super::joint::{Joiner, Table};
+use super::op::Op;
+use super::plan::{Plan, Rule, Scratch};
 use super::shape::{Cells, Check, Field, Quoting, Separator, Shape, Unit};
 use super::spec::{Condition, Empty, From, TemplatePart, Type};
 use super::value::{CellRule, Form, Origin, Output, Piece, Value};
@@ -86,15 +87,19 @@ pub(super) fn plan(
         }
     };
     let checks = compiler.checks(checks)?;
-    let (end, arena, joints) = compiler.joiner.finish(close.as_bytes(), filter_without_units);
+    let (end, steps, pieces) = compiler.joiner.finish(close.as_bytes(), filter_without_units);
+    let short = |table: Table| table.steps(&steps).iter().all(|step| pieces.length(step.piece as usize) <= 16);
+    compiler.ops.iter_mut().for_each(|op| op.short = short(op.steps));
+    let short_end = short(end);
     Ok(Plan {
         head,
         filters,
         ops: compiler.ops,
         values: compiler.values,
-        joints,
-        arena,
-        end,
+        pieces,
+        short_end,
+        end: end.first,
+        steps,
         checks,
         constant_bits: compiler.constant_bits,
         max_record_bytes: max_record_bytes.map_or(usize::MAX, |max| usize::try_from(max).unwrap_or(usize::MAX)),
@@ -327,18 +332,12 @@ impl Compiler<'_> {
             return Ok(());
         };
         if self.joiner.is_full() {
-            let Joined { joints, own, .. } = self.joiner.merge();
-            self.push(Code::Merge, OnEmpty::Omit, own, 0, 0, joints, 0);
+            let steps = self.joiner.merge();
+            self.ops.push(Op::merge(steps));
         }
         let reject = instead.is_none() && Compiler::empty(field) == Empty::Reject;
         let left_out = instead.is_none() && !reject;
-        let Joined { joints, own, instead } =
-            self.joiner.value(before.as_bytes(), after.as_bytes(), instead.map(str::as_bytes), left_out);
-        let empty = match instead {
-            Some((joints, state)) => OnEmpty::Instead(joints, state),
-            None if reject => OnEmpty::Reject,
-            None => OnEmpty::Omit,
-        };
+        let steps = self.joiner.value(before.as_bytes(), after.as_bytes(), instead.map(str::as_bytes), left_out);
         let value = Value {
             origin,
             apply: field.value.apply.clone(),
@@ -346,25 +345,13 @@ impl Compiler<'_> {
             output,
             name: field.name.clone(),
         };
-        let code = if value.default.is_some() { Code::Slow } else { code_for(&value) };
-        let column = match value.origin {
-            Origin::Column(column) => column as u32,
-            Origin::Template(_) => 0,
-        };
-        let most = value.output.max_code_points.unwrap_or(usize::MAX);
-        let most = if code == Code::Integer { most.min(18) } else { most };
-        let index_of_value = self.values.len() as u32;
+        let op = Op::new(&value, self.values.len() as u32, steps, left_out);
         self.values.push(value);
         if let Some(index) = index {
             self.compiled_units[index] = Some(self.ops.len());
         }
-        self.push(code, empty, own, column, index_of_value, joints, u32::try_from(most).unwrap_or(u32::MAX));
+        self.ops.push(op);
         Ok(())
-    }
-
-    #[allow(clippy::too_many_arguments, reason = "an op is just that")]
-    fn push(&mut self, code: Code, empty: OnEmpty, own: u8, column: u32, value: u32, joints: u32, fast_len: u32) {
-        self.ops.push(Op { code, empty, own, bit: 0, column, joints, value, fast_len });
     }
 
     /// The rules over several units, as far as they can be broken at run time.
@@ -384,9 +371,9 @@ impl Compiler<'_> {
                     (1, 0) => continue,
                     (0, 0) => return Err(Error::usage(format!("map: exactly one of {names} is required"))),
                     (2.., _) => return Err(Error::usage(format!("map: only one of {names} may have a value"))),
-                    (0, 1) if self.ops[ops[0]].empty == OnEmpty::Omit => {
+                    (0, 1) if self.ops[ops[0]].left_out => {
                         // its absence is all that can go wrong
-                        self.ops[ops[0]].empty = OnEmpty::Reject;
+                        self.joiner.reject_empty(self.ops[ops[0]].steps);
                         continue;
                     }
                     _ => {}
@@ -400,6 +387,7 @@ impl Compiler<'_> {
             }
             for (&unit, op) in members.iter().filter_map(|i| self.compiled_units[*i].map(|op| (i, op))) {
                 self.ops[op].bit = 1 << unit;
+                self.ops[op].simple = false;
             }
             rules.push(if exactly_one { Rule::ExactlyOne { bits, names } } else { Rule::NotBoth { bits, names } });
         }

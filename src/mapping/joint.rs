@@ -3,21 +3,25 @@
 //! What stands between two values depends on which units before were left out: whether there has to be a comma, and
 //! what the last one that is there ends with. So after each value the record is in one of a few *states*, each with
 //! the text it still owes; before each value there is one literal a state: what is owed, the comma, what comes before
-//! the value. At run time the state is a small number that indexes these literals; a unit that is left out leaves it as
-//! it is. Nothing is written that has to be taken back, and each value costs two copies.
+//! the value. At run time the state is a small number that, with whether the value is empty, picks a [`Step`]: the literal
+//! to write and the next state. Nothing is written that has to be taken back, each value costs two copies, and none of it
+//! is a branch: which values are empty cannot be guessed.
 
-use crate::scan::SLACK;
+use crate::scan::Pieces;
 
-/// A piece of the arena. [`Joint::FILTER`]: the record is to be filtered.
+/// What stands before a value, and the state after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Joint {
-    pub(super) at: u32,
-    pub(super) len: u32,
+pub(super) struct Step {
+    /// Of the literals.
+    pub(super) piece: u32,
+    /// Or [`REJECT`] or [`FILTER`].
+    pub(super) next: u32,
 }
 
-impl Joint {
-    pub(super) const FILTER: Joint = Joint { at: 0, len: u32::MAX };
-}
+/// In place of a state: an empty value is not allowed here.
+pub(super) const REJECT: u32 = u32::MAX;
+/// In place of a state: the record is to be filtered.
+pub(super) const FILTER: u32 = u32::MAX - 1;
 
 /// Whether the next unit needs a comma.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,21 +39,25 @@ struct State {
     listed: Listed,
 }
 
-/// What a unit leaves behind.
-pub(super) struct Joined {
-    /// First of its literals, one a state.
-    pub(super) joints: u32,
-    /// The state after its value.
-    pub(super) own: u8,
-    /// First of the literals that replace it where its value is empty, and the state after them.
-    pub(super) instead: Option<(u32, u8)>,
+/// The first of a table of steps, two a state: where there is a value, where it is empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Table {
+    pub(super) first: u32,
+    pub(super) states: u32,
+}
+
+impl Table {
+    /// Its steps among all of them.
+    pub(super) fn steps(self, all: &[Step]) -> &[Step] {
+        &all[self.first as usize..(self.first + 2 * self.states) as usize]
+    }
 }
 
 /// Collects literals while a plan is compiled, front to back.
 pub(super) struct Joiner {
     states: Vec<State>,
-    joints: Vec<Joint>,
-    arena: Vec<u8>,
+    steps: Vec<Step>,
+    pieces: Vec<Vec<u8>>,
 }
 
 /// More states than that are merged by an op of their own.
@@ -59,8 +67,8 @@ impl Joiner {
     pub(super) fn new() -> Joiner {
         Joiner {
             states: vec![State { owed: Vec::new(), listed: Listed::Outside }],
-            joints: Vec::new(),
-            arena: Vec::new(),
+            steps: Vec::new(),
+            pieces: Vec::new(),
         }
     }
 
@@ -87,78 +95,97 @@ impl Joiner {
         self.states.len() > MAX_STATES
     }
 
-    /// Writes what is owed now in all states that have a unit behind them: returns the literals and the first state
-    /// concerned, which all of them become. Those without a unit come first and stay, so that they can be filtered.
-    pub(super) fn merge(&mut self) -> Joined {
-        let joints = self.table(|state| state.owed.clone());
-        let first = self.states.iter().take_while(|state| state.listed == Listed::None).count();
-        self.states.truncate(first);
+    /// Writes what is owed now in all states that have a unit behind them, which become one. Those without a unit come
+    /// first and stay, so that they can be filtered.
+    pub(super) fn merge(&mut self) -> Table {
+        let without = self.states.iter().take_while(|state| state.listed == Listed::None).count();
+        let merge = |at: usize, state: &State| {
+            if at < without { (Vec::new(), at as u32) } else { (state.owed.clone(), without as u32) }
+        };
+        let table = self.table(merge, merge);
+        self.states.truncate(without);
         self.states.push(State { owed: Vec::new(), listed: Listed::Some });
-        Joined { joints, own: first as u8, instead: None }
+        table
     }
 
-    /// A value with the text before and after; `instead` stands for all of it where the value is empty.
+    /// A value with the text before and after; `instead` stands for all of it where the value is empty, else it is left out
+    /// or, where it cannot be, rejected.
     pub(super) fn value(
         &mut self,
         before: &[u8],
         after: &[u8],
         instead: Option<&[u8]>,
         can_be_left_out: bool,
-    ) -> Joined {
-        let joints = self.table(|state| {
-            let mut state = state.clone();
-            state.glue();
-            state.owed.extend_from_slice(before);
-            state.owed
-        });
-        let instead = instead.map(|text| {
-            self.table(|state| {
-                let mut state = state.clone();
-                state.glue();
-                state.owed.extend_from_slice(text);
-                state.owed
-            })
-        });
+    ) -> Table {
+        let states = self.states.clone();
         let listed = if self.states[0].listed == Listed::Outside { Listed::Outside } else { Listed::Some };
         if !can_be_left_out {
             self.states.clear();
         }
         let own = self.state(State { owed: after.to_vec(), listed });
-        let instead = instead.map(|joints| (joints, self.state(State { owed: Vec::new(), listed })));
-        Joined { joints, own, instead }
+        let other = instead.map(|_| self.state(State { owed: Vec::new(), listed }));
+        let with = |state: &State, text: &[u8]| {
+            let mut state = state.clone();
+            state.glue();
+            state.owed.extend_from_slice(text);
+            state.owed
+        };
+        let after = std::mem::replace(&mut self.states, states);
+        let table = self.table(
+            |_, state| (with(state, before), own),
+            |at, state| match (instead, other) {
+                (Some(text), Some(other)) => (with(state, text), other),
+                _ if can_be_left_out => (Vec::new(), at as u32),
+                _ => (Vec::new(), REJECT),
+            },
+        );
+        self.states = after;
+        table
     }
 
-    /// The end of the record; returns its literals, the arena with slack, and all literals.
-    pub(super) fn finish(mut self, close: &[u8], filter_without_units: bool) -> (u32, Vec<u8>, Vec<Joint>) {
-        let end = self.table(|state| [&state.owed[..], close].concat());
-        if filter_without_units {
-            for (i, state) in self.states.iter().enumerate() {
-                if state.listed == Listed::None {
-                    self.joints[end as usize + i] = Joint::FILTER;
-                }
-            }
+    /// An empty value is rejected after all.
+    pub(super) fn reject_empty(&mut self, table: Table) {
+        for state in 0..table.states {
+            self.steps[(table.first + 2 * state + 1) as usize].next = REJECT;
         }
-        self.arena.resize(self.arena.len() + SLACK, 0);
-        (end, self.arena, self.joints)
+    }
+
+    /// The end of the record; returns its steps, all steps and the literals.
+    pub(super) fn finish(mut self, close: &[u8], filter_without_units: bool) -> (Table, Vec<Step>, Pieces) {
+        let end = |at: usize, state: &State| {
+            let filter = filter_without_units && state.listed == Listed::None;
+            ([&state.owed[..], close].concat(), if filter { FILTER } else { at as u32 })
+        };
+        let end = self.table(end, end);
+        (end, self.steps, Pieces::new(&self.pieces))
     }
 
     /// The number of a state, made where it is new.
-    fn state(&mut self, state: State) -> u8 {
+    fn state(&mut self, state: State) -> u32 {
         let at = self.states.iter().position(|known| *known == state).unwrap_or_else(|| {
             self.states.push(state);
             self.states.len() - 1
         });
-        at as u8
+        at as u32
     }
 
-    fn table(&mut self, text: impl Fn(&State) -> Vec<u8>) -> u32 {
-        let first = self.joints.len() as u32;
-        for state in &self.states {
-            let text = text(state);
-            self.joints.push(Joint { at: self.arena.len() as u32, len: text.len() as u32 });
-            self.arena.extend_from_slice(&text);
+    /// For each state: the step where there is a value, and where it is empty.
+    fn table(
+        &mut self,
+        there: impl Fn(usize, &State) -> (Vec<u8>, u32),
+        empty: impl Fn(usize, &State) -> (Vec<u8>, u32),
+    ) -> Table {
+        let table = Table { first: self.steps.len() as u32, states: self.states.len() as u32 };
+        for (at, state) in self.states.iter().enumerate() {
+            for (text, next) in [there(at, state), empty(at, state)] {
+                let piece = self.pieces.iter().position(|known| *known == text).unwrap_or_else(|| {
+                    self.pieces.push(text);
+                    self.pieces.len() - 1
+                });
+                self.steps.push(Step { piece: piece as u32, next });
+            }
         }
-        first
+        table
     }
 }
 

@@ -6,6 +6,7 @@ mod cast;
 mod compile;
 mod filter;
 mod joint;
+mod op;
 mod parse;
 pub mod plan;
 pub mod shape;

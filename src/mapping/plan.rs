@@ -1,16 +1,17 @@
 //! A [`Shape`] and conditions compiled against a header: a flat list of small ops, run once a record.
 //!
 //! Each op copies the literal that stands before its value (see `joint`) and the value itself. Cells that are clean and
-//! need no conversion are one copy; everything else goes the general way of `value`.
+//! need no conversion are one copy (see `op`); everything else goes the general way of `value`.
 
 use super::compile;
 use super::filter::Filter;
-use super::joint::Joint;
-use super::value::{CellRule, Form, Value, Wrong};
+use super::joint::{FILTER, REJECT, Step};
+use super::op::{Code, Op};
+use super::value::{Value, Wrong};
 use super::{Condition, Shape};
 use crate::error::Result;
 use crate::reader::Record;
-use crate::scan::{Out, Padded, SLACK};
+use crate::scan::{Out, Pieces};
 
 /// `map` and `where`, compiled. Immutable; shared by all workers.
 pub struct Plan {
@@ -18,11 +19,12 @@ pub struct Plan {
     pub(super) filters: Vec<Filter>,
     pub(super) ops: Vec<Op>,
     pub(super) values: Vec<Value>,
-    pub(super) joints: Vec<Joint>,
-    /// Literals, with slack behind.
-    pub(super) arena: Vec<u8>,
-    /// First of the literals that end a record.
+    pub(super) steps: Vec<Step>,
+    pub(super) pieces: Pieces,
+    /// First of the steps that end a record.
     pub(super) end: u32,
+    /// The literals that end a record are short.
+    pub(super) short_end: bool,
     pub(super) checks: Vec<Rule>,
     /// Bits of units that are constants and there; those of them that are not "0".
     pub(super) constant_bits: (u64, u64),
@@ -32,56 +34,6 @@ pub struct Plan {
     pub(super) separator: Option<u8>,
     /// What is needed to try the next separator.
     pub(super) trial: Option<compile::Trial>,
-}
-
-/// One value of the row, or a place where states merge.
-pub(super) struct Op {
-    pub(super) code: Code,
-    /// What becomes of an empty value.
-    pub(super) empty: OnEmpty,
-    /// The state after the value.
-    pub(super) own: u8,
-    /// Bit of the unit in the checks; 0: none looks at it.
-    pub(super) bit: u64,
-    pub(super) column: u32,
-    /// First of the literals before the value, one a state.
-    pub(super) joints: u32,
-    /// The general way.
-    pub(super) value: u32,
-    /// A longer cell goes the general way.
-    pub(super) fast_len: u32,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Code {
-    /// Text as it is, into a JSON string.
-    Text,
-    /// The same with A-Z as a-z.
-    Lower,
-    /// Text as it is, into a cell.
-    Cell(CellRule),
-    /// The same with A-Z as a-z.
-    LowerCell(CellRule),
-    /// No control characters allowed.
-    PlainCell(CellRule),
-    /// The same with A-Z as a-z.
-    LowerPlainCell(CellRule),
-    /// Split at one byte, each element a JSON string.
-    Split(u8),
-    /// Digits that are already canonical.
-    Integer,
-    /// The general way.
-    Slow,
-    /// States merge: not a value.
-    Merge,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum OnEmpty {
-    Omit,
-    Reject,
-    /// First of the literals instead, and the state after them.
-    Instead(u32, u8),
 }
 
 /// A rule over several units.
@@ -125,16 +77,12 @@ pub struct Fault {
     pub reason: String,
 }
 
-/// Why an op did not write.
-enum Stop {
-    Wrong(Wrong),
-    Empty,
-}
-
-impl From<Wrong> for Stop {
-    fn from(wrong: Wrong) -> Stop {
-        Stop::Wrong(wrong)
-    }
+/// What the general way left behind.
+struct Slow {
+    /// The next state.
+    state: usize,
+    /// Where the value starts in the output; `None`: it is empty.
+    value: Option<usize>,
 }
 
 impl Plan {
@@ -178,121 +126,104 @@ impl Plan {
     }
 
     /// Runs the plan on a record and appends the output record, LF included, to `out`.
-    #[inline]
+    #[inline(always)]
     pub fn run(&self, record: &Record<'_>, out: &mut Out, scratch: &mut Scratch) -> Outcome {
-        for filter in &self.filters {
-            match filter.holds(record, scratch) {
-                Ok(true) => {}
-                Ok(false) => return Outcome::Filtered,
-                Err(wrong) => return self.reject(out, out.len(), wrong, Some(filter.column), None, scratch),
-            }
+        if !self.filters.is_empty()
+            && let Some(outcome) = self.filter(record, out, scratch)
+        {
+            return outcome;
         }
         let begin = out.len();
-        let arena = Padded::new(&self.arena, 0, self.arena.len() - SLACK);
-        let mut state = 0u8;
+        let input = record.input();
+        let mut pen = out.pen();
+        let mut state = 0usize;
         let (mut there, mut non_zero) = self.constant_bits;
-        scratch.clash = false;
+        // what the scan marked need not be looked for
+        let marked = self.separator.is_none_or(|separator| separator == record.region.dialect.marked);
         for op in &self.ops {
-            match self.op(op, &mut state, arena, record, out, scratch) {
-                Ok(value) => {
-                    if op.bit != 0 {
-                        there |= op.bit;
-                        if &out.bytes()[value..] != b"0" {
-                            non_zero |= op.bit;
-                        }
-                    }
+            let (mut at, mut len) = record.span(op.column as usize);
+            if op.simple & marked && record.is_short_and_plain(at, len, op.needs) && len <= op.fast_len as usize {
+                let step = self.steps[op.steps.first as usize + 2 * state + usize::from(len == 0)];
+                if step.next == REJECT {
+                    return self.reject(out, begin, Wrong::EMPTY, None, Some(op), scratch);
                 }
-                Err(Stop::Empty) => match op.empty {
-                    OnEmpty::Omit => {}
-                    OnEmpty::Instead(joints, next) => {
-                        let joint = self.joints[joints as usize + state as usize];
-                        out.copy(arena, joint.at as usize, joint.len as usize);
-                        state = next;
+                state = step.next as usize;
+                pen.piece(&self.pieces, step.piece as usize, op.short);
+                pen.copy(input, at, len, op.lower);
+                continue;
+            }
+            if op.code == Code::Merge {
+                let step = self.steps[op.steps.first as usize + 2 * state];
+                pen.piece(&self.pieces, step.piece as usize, op.short);
+                state = step.next as usize;
+                continue;
+            }
+            if !op.copies(record, &mut at, &mut len) {
+                match pen.lend(|out| self.slow(op, state, record, out, scratch)) {
+                    Ok(done) => {
+                        state = done.state;
+                        if op.bit != 0
+                            && let Some(value) = done.value
+                        {
+                            there |= op.bit;
+                            non_zero |= pen.lend(|out| if &out.bytes()[value..] == b"0" { 0 } else { op.bit });
+                        }
+                        continue;
                     }
-                    OnEmpty::Reject => {
-                        let wrong = Wrong { code: "empty", what: "an empty value where one is required", cell: None };
-                        return self.reject(out, begin, wrong, None, Some(op), scratch);
-                    }
-                },
-                Err(Stop::Wrong(wrong)) => return self.reject(out, begin, wrong, None, Some(op), scratch),
+                    Err(wrong) => return self.reject(out, begin, wrong, None, Some(op), scratch),
+                }
+            }
+            let step = self.steps[op.steps.first as usize + 2 * state + usize::from(len == 0)];
+            if step.next == REJECT {
+                return self.reject(out, begin, Wrong::EMPTY, None, Some(op), scratch);
+            }
+            state = step.next as usize;
+            pen.piece(&self.pieces, step.piece as usize, op.short);
+            if op.bit != 0 && len != 0 {
+                there |= op.bit;
+                non_zero |= if input.bytes()[at..at + len] == *b"0" { 0 } else { op.bit };
+            }
+            match op.code {
+                Code::Split(separator) => super::op::split(input, at, len, separator, &mut pen),
+                _ => pen.copy(input, at, len, op.lower),
             }
         }
-        let joint = self.joints[self.end as usize + state as usize];
-        if joint == Joint::FILTER {
+        let step = self.steps[self.end as usize + 2 * state];
+        if step.next == FILTER {
             out.truncate(begin);
             return Outcome::Filtered;
         }
-        out.copy(arena, joint.at as usize, joint.len as usize);
+        pen.piece(&self.pieces, step.piece as usize, self.short_end);
+        let length = pen.len() - begin;
+        pen.finish();
         if !self.checks.is_empty()
             && let Some(outcome) = self.check(there, non_zero, out, begin, scratch)
         {
             return outcome;
         }
-        if out.len() - begin > self.max_record_bytes {
+        if length > self.max_record_bytes {
             let wrong = Wrong { code: "record_too_long", what: "a record longer than the platform takes", cell: None };
             return self.reject(out, begin, wrong, None, None, scratch);
         }
         if scratch.clash {
+            scratch.clash = false;
             out.truncate(begin);
             return Outcome::Clash;
         }
         Outcome::Written
     }
 
-    /// Writes one value; returns where it starts in `out`, the literal before it left aside.
-    #[inline(always)]
-    fn op(
-        &self,
-        op: &Op,
-        state: &mut u8,
-        arena: Padded<'_>,
-        record: &Record<'_>,
-        out: &mut Out,
-        scratch: &mut Scratch,
-    ) -> Result<usize, Stop> {
-        if op.code == Code::Slow {
-            return self.slow(op, state, arena, record, out, scratch);
-        }
-        if op.code == Code::Merge {
-            if *state >= op.own {
-                let joint = self.joints[op.joints as usize + *state as usize];
-                out.copy(arena, joint.at as usize, joint.len as usize);
-                *state = op.own;
+    /// What `where` makes of a record; `None`: it stays.
+    #[inline(never)]
+    fn filter(&self, record: &Record<'_>, out: &mut Out, scratch: &mut Scratch) -> Option<Outcome> {
+        for filter in &self.filters {
+            match filter.holds(record, scratch) {
+                Ok(true) => {}
+                Ok(false) => return Some(Outcome::Filtered),
+                Err(wrong) => return Some(self.reject(out, out.len(), wrong, Some(filter.column), None, scratch)),
             }
-            return Ok(out.len());
         }
-        let (at, len) = record.span(op.column as usize);
-        if len == 0 {
-            return Err(Stop::Empty);
-        }
-        let input = record.input();
-        let ascii = record.is_ascii(at, len);
-        let fast = len <= op.fast_len as usize
-            && record.is_clean(at, len)
-            && match op.code {
-                Code::Text | Code::Split(_) => ascii || is_utf8(&input.bytes()[at..at + len]),
-                Code::Lower => ascii,
-                Code::Cell(rule) => {
-                    (ascii || is_utf8(&input.bytes()[at..at + len])) && no_separator(record, rule, at, len)
-                }
-                Code::LowerCell(rule) => ascii && no_separator(record, rule, at, len),
-                Code::PlainCell(rule) | Code::LowerPlainCell(rule) => ascii && no_separator(record, rule, at, len),
-                Code::Integer => super::cast::is_canonical_integer(&input.bytes()[at..at + len]),
-                Code::Slow | Code::Merge => false,
-            };
-        if !fast {
-            return self.slow(op, state, arena, record, out, scratch);
-        }
-        let joint = self.joints[op.joints as usize + *state as usize];
-        out.copy(arena, joint.at as usize, joint.len as usize);
-        let value = out.len();
-        match op.code {
-            Code::Lower | Code::LowerCell(_) | Code::LowerPlainCell(_) => out.copy_ascii_lower(input, at, len),
-            Code::Split(separator) => split(input, at, len, separator, out),
-            _ => out.copy(input, at, len),
-        }
-        *state = op.own;
-        Ok(value)
+        None
     }
 
     #[cold]
@@ -300,12 +231,11 @@ impl Plan {
     fn slow(
         &self,
         op: &Op,
-        state: &mut u8,
-        arena: Padded<'_>,
+        state: usize,
         record: &Record<'_>,
         out: &mut Out,
         scratch: &mut Scratch,
-    ) -> Result<usize, Stop> {
+    ) -> std::result::Result<Slow, Wrong> {
         let value = &self.values[op.value as usize];
         value.read(record, scratch)?;
         if scratch.text.is_empty()
@@ -313,15 +243,19 @@ impl Plan {
         {
             scratch.text.extend_from_slice(default);
         }
-        if scratch.text.is_empty() {
-            return Err(Stop::Empty);
+        let empty = scratch.text.is_empty();
+        let step = self.steps[op.steps.first as usize + 2 * state + usize::from(empty)];
+        if step.next == REJECT {
+            return Err(Wrong::EMPTY);
         }
-        let joint = self.joints[op.joints as usize + *state as usize];
-        out.copy(arena, joint.at as usize, joint.len as usize);
-        let begin = out.len();
-        value.output.write(scratch, out)?;
-        *state = op.own;
-        Ok(begin)
+        let mut pen = out.pen();
+        pen.piece(&self.pieces, step.piece as usize, op.short);
+        pen.finish();
+        let value_at = out.len();
+        if !empty {
+            value.output.write(scratch, out)?;
+        }
+        Ok(Slow { state: step.next as usize, value: (!empty).then_some(value_at) })
     }
 
     #[cold]
@@ -370,80 +304,5 @@ impl Plan {
         }
         scratch.fault = Fault { code: wrong.code, column, reason };
         Outcome::Rejected
-    }
-}
-
-#[inline(never)]
-fn is_utf8(bytes: &[u8]) -> bool {
-    simdutf8::basic::from_utf8(bytes).is_ok()
-}
-
-/// True where a clean cell does not hold the separator of the output.
-#[inline(always)]
-fn no_separator(record: &Record<'_>, rule: CellRule, at: usize, len: usize) -> bool {
-    // an unquoted cell cannot hold the delimiter of the input; a control character would not be clean
-    rule.separator == record.marked
-        || rule.separator == record.delimiter
-        || rule.separator < 0x20
-        || !contains(&record.input().bytes()[at..at + len], rule.separator)
-}
-
-#[inline(always)]
-fn contains(bytes: &[u8], wanted: u8) -> bool {
-    let blocks = bytes.chunks_exact(16);
-    let rest = blocks.remainder();
-    blocks.into_iter().any(|block| block.iter().fold(false, |any, &byte| any | (byte == wanted)))
-        || rest.contains(&wanted)
-}
-
-/// Elements of a clean cell as JSON strings, without the outer quotes.
-#[inline(always)]
-fn split(input: Padded<'_>, at: usize, len: usize, separator: u8, out: &mut Out) {
-    let end = at + len;
-    let (mut done, mut i) = (at, at);
-    while i < end {
-        let mut found = input.matches_16(i, separator);
-        if end - i < 16 {
-            found &= (1 << (end - i)) - 1;
-        }
-        while found != 0 {
-            let next = i + found.trailing_zeros() as usize;
-            out.copy(input, done, next - done);
-            out.extend(b"\",\"");
-            done = next + 1;
-            found &= found - 1;
-        }
-        i += 16;
-    }
-    out.copy(input, done, end - done);
-}
-
-/// The form a fast op may stand in for.
-pub(super) fn code_for(value: &Value) -> Code {
-    use super::cast::Cast;
-    use super::spec::Apply;
-    use super::value::Origin;
-    let output = &value.output;
-    let simple = matches!(value.origin, Origin::Column(_)) && output.one_of.is_none();
-    let lower = match &value.apply[..] {
-        [] => false,
-        [Apply::Lower] => true,
-        _ => return Code::Slow,
-    };
-    if !simple {
-        return Code::Slow;
-    }
-    match (&output.split, &output.cast, output.form, output.no_control) {
-        (None, Cast::String, Form::Quoted, false) if lower => Code::Lower,
-        (None, Cast::String, Form::Quoted, false) => Code::Text,
-        (None, Cast::String, Form::Cell(rule), false) if lower => Code::LowerCell(rule),
-        (None, Cast::String, Form::Cell(rule), false) => Code::Cell(rule),
-        (None, Cast::String, Form::Cell(rule), true) if lower => Code::LowerPlainCell(rule),
-        (None, Cast::String, Form::Cell(rule), true) => Code::PlainCell(rule),
-        (Some(separator), Cast::String, Form::Quoted, false) if separator.len() == 1 && !lower => {
-            Code::Split(separator[0])
-        }
-        (None, Cast::Integer, Form::Raw, _) if !lower => Code::Integer,
-        _ => Code::Slow,
     }
 }

@@ -69,6 +69,8 @@ pub(super) struct Wrong {
 }
 
 impl Wrong {
+    pub(super) const EMPTY: Wrong = Wrong { code: "empty", what: "an empty value where one is required", cell: None };
+
     #[cold]
     fn new(code: &'static str, what: &'static str) -> Wrong {
         Wrong { code, what, cell: None }
@@ -122,7 +124,7 @@ pub(super) fn append_cell(record: &Record<'_>, column: usize, text: &mut Vec<u8>
     if memchr::memchr(0, raw).is_some() {
         return Err(Wrong { code: "nul", what: "a NUL byte", cell: Some(column) });
     }
-    let quote = match record.quote {
+    let quote = match record.region.dialect.quote {
         Some(quote) if raw.first() == Some(&quote) => quote,
         _ => {
             text.extend_from_slice(raw);

@@ -1,8 +1,8 @@
 //! Records of a region: the scan a window at a time, each record judged for its structure and handed on while its
 //! window is in the first-level cache.
 
-use super::record::Record;
-use crate::scan::{Carry, Padded, Scanner, Tape, WINDOW, count_lines};
+use super::record::{Record, Region};
+use crate::scan::{Boosted, Carry, Padded, Scanner, Tape, WINDOW, count_lines};
 
 /// Takes what a region holds, in order.
 pub(crate) trait Visit {
@@ -81,45 +81,12 @@ impl Kernel {
                     tape.records.push(tape.cells.len() as u32);
                 }
             }
-            let mut first = 0usize;
-            let mut done = false;
-            for &cells in &tape.records {
-                let cells = cells as usize;
-                let ends = &tape.cells[first..cells];
-                first = cells;
-                let end = ends[ends.len() - 1] as usize;
-                let from = std::mem::replace(&mut start, record_start(bytes, end));
-                if skip {
-                    skip = false;
-                    while tape.junk.len() > next_junk && (tape.junk[next_junk] as usize) < end {
-                        next_junk += 1;
-                    }
-                } else if ends.len() == 1 && end == from && columns != 1 {
-                    visit.blank();
-                } else if tape.junk.len() > next_junk && (tape.junk[next_junk] as usize) < end {
-                    while tape.junk.len() > next_junk && (tape.junk[next_junk] as usize) < end {
-                        next_junk += 1;
-                    }
-                    visit.malformed(bytes, from, end, Malformed::AfterQuote)?;
-                } else if ends.len() != columns {
-                    visit.malformed(bytes, from, end, Malformed::Ragged(ends.len()))?;
-                } else {
-                    visit.record(&Record {
-                        input,
-                        start: from as u32,
-                        ends,
-                        words: &tape.words,
-                        any_high: tape.any_high,
-                        delimiter: scanner.dialect().delimiter,
-                        marked: scanner.dialect().marked,
-                        quote: scanner.dialect().quote,
-                    })?;
-                }
-                if start >= limit {
-                    done = true;
-                    break;
-                }
-            }
+            let last = tape.records.last().map_or(start, |&cells| tape.cells[cells as usize - 1] as usize);
+            let region = Region::new(input, &tape.words, scanner.dialect(), (start, last));
+            let walk = Walk { region: &region, tape, columns, limit, start, skip, next_junk, visit };
+            let walked = scanner.boost(walk)?;
+            let (first, done) = (walked.cells, walked.done);
+            (start, skip, next_junk) = (walked.start, walked.skip, walked.next_junk);
             if done || (skip && to >= limit) {
                 // the limit stands behind a line end: outside quotes a record starts right there
                 let crosses = !done || start > limit;
@@ -134,6 +101,68 @@ impl Kernel {
         }
         let before = count_lines(&bytes[..start]);
         Ok(End { open: Some(start), inside: carry.inside(), crosses: false, lines: before })
+    }
+}
+
+/// The records of a window.
+struct Walk<'w, V> {
+    region: &'w Region<'w>,
+    tape: &'w Tape,
+    columns: usize,
+    limit: usize,
+    start: usize,
+    skip: bool,
+    next_junk: usize,
+    visit: &'w mut V,
+}
+
+/// Where a walk ended.
+struct Walked {
+    /// Cells of the tape that it is done with.
+    cells: usize,
+    /// Of the next record.
+    start: usize,
+    skip: bool,
+    next_junk: usize,
+    /// At the limit.
+    done: bool,
+}
+
+impl<V: Visit> Boosted for Walk<'_, V> {
+    type Output = Result<Walked, V::Stop>;
+
+    #[inline(always)]
+    fn run(self) -> Self::Output {
+        let Walk { region, tape, columns, limit, mut start, mut skip, mut next_junk, visit } = self;
+        let bytes = region.input.bytes();
+        let junk_at = |next: usize| tape.junk.get(next).map_or(usize::MAX, |&at| at as usize);
+        let mut junk = junk_at(next_junk);
+        let mut first = 0usize;
+        let mut done = false;
+        for &cells in &tape.records {
+            let ends = &tape.cells[first..cells as usize];
+            first = cells as usize;
+            let end = ends[ends.len() - 1] as usize;
+            let from = std::mem::replace(&mut start, record_start(bytes, end));
+            if ends.len() == columns && junk >= end && !skip {
+                visit.record(&Record { region, start: from as u32, ends })?;
+            } else if std::mem::take(&mut skip) {
+            } else if ends.len() == 1 && end == from && columns != 1 {
+                visit.blank();
+            } else {
+                let why = if junk < end { Malformed::AfterQuote } else { Malformed::Ragged(ends.len()) };
+                visit.malformed(bytes, from, end, why)?;
+            }
+            while junk < end {
+                next_junk += 1;
+                junk = junk_at(next_junk);
+            }
+            if start >= limit {
+                done = true;
+                break;
+            }
+        }
+        Ok(Walked { cells: first, start, skip, next_junk, done })
     }
 }
 

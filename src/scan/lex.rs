@@ -119,7 +119,6 @@ struct Sink {
     records_at: *mut u32,
     records: usize,
     words_at: *mut Word,
-    any_high: u64,
     lines: u32,
 }
 
@@ -143,7 +142,6 @@ unsafe fn word<I: Isa>(masks: &Masks, at: usize, n: usize, state: &mut Carry, si
         with_cr(masks, inside, state)
     };
     sink.lines += lines;
-    sink.any_high |= masks.high;
     // SAFETY: room by contract.
     unsafe {
         sink.words_at.add(at >> 6).write(Word { dirty: masks.dirty, high: masks.high });
@@ -184,7 +182,6 @@ pub(super) unsafe fn window<I: Isa>(
         records_at: tape.records.as_mut_ptr(),
         records: tape.records.len(),
         words_at: tape.words.as_mut_ptr(),
-        any_high: 0,
         lines: 0,
     };
     let mut state = *carry;
@@ -213,7 +210,6 @@ pub(super) unsafe fn window<I: Isa>(
         tape.records.set_len(sink.records);
     }
     tape.lines += u64::from(sink.lines);
-    tape.any_high |= sink.any_high != 0;
     *carry = state;
 }
 

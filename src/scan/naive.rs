@@ -95,7 +95,6 @@ pub(super) fn window(input: &[u8], from: usize, to: usize, dialect: &Dialect, ca
         }
         if byte >= 0x80 {
             tape.words[at / 64].high |= bit;
-            tape.any_high = true;
         }
         tape.lines += u64::from(state.line_end(byte));
         match state.step(byte, dialect) {

@@ -114,35 +114,23 @@ impl Out {
         self.buffer.truncate(len);
     }
 
-    /// Appends `len` bytes of `from` that start at `at`.
-    ///
-    /// # Panics
-    /// If they do not lie within `from`.
+    /// A cursor at the end; what it writes counts once it is [put down](Pen::finish).
     #[inline(always)]
-    pub fn copy(&mut self, from: Padded<'_>, at: usize, len: usize) {
-        assert!(at <= from.len() && len <= from.len() - at, "a copy from outside the input");
-        let used = self.buffer.len();
-        if self.buffer.capacity() - used < len + SLACK {
-            self.grow(len);
-        }
-        // SAFETY: `from` has `at + len` bytes and SLACK readable ones behind them; the buffer has `len + SLACK`
-        // spare bytes; both are written in steps of 32 that end at most 31 bytes past `len`.
-        unsafe {
-            copy_32(self.buffer.as_mut_ptr().add(used), from.bytes.as_ptr().add(at), len);
-            self.buffer.set_len(used + len);
-        }
+    #[must_use]
+    pub fn pen(&mut self) -> Pen<'_> {
+        let (at, limit) = self.bounds();
+        Pen { out: self, at, limit }
     }
 
-    /// Like [`Out::copy`], with A-Z as a-z.
-    ///
-    /// # Panics
-    /// If the bytes do not lie within `from`.
+    /// The end of what is written, and SLACK before the end of the capacity, which is no less.
     #[inline(always)]
-    pub fn copy_ascii_lower(&mut self, from: Padded<'_>, at: usize, len: usize) {
-        let used = self.buffer.len();
-        self.copy(from, at, len);
-        // SAFETY: `copy` left `len` bytes at `used` and at least SLACK spare ones behind.
-        unsafe { lower_16(self.buffer.as_mut_ptr().add(used), len) }
+    fn bounds(&mut self) -> (*mut u8, *mut u8) {
+        if self.buffer.capacity() - self.buffer.len() < SLACK {
+            self.grow(0);
+        }
+        let start = self.buffer.as_mut_ptr();
+        // SAFETY: both lie within the allocation.
+        unsafe { (start.add(self.buffer.len()), start.add(self.buffer.capacity() - SLACK)) }
     }
 
     /// Appends a slice that has no slack.
@@ -191,6 +179,156 @@ impl Out {
     }
 }
 
+/// Writes to an [`Out`] with its cursor in registers.
+pub struct Pen<'a> {
+    out: &'a mut Out,
+    /// Where the next byte goes: within the buffer's capacity, everything before it initialised.
+    at: *mut u8,
+    /// SLACK before the end of the capacity; `at` is never behind it.
+    limit: *mut u8,
+}
+
+impl Pen<'_> {
+    /// Appends `len` bytes of `from` that start at `at`, A-Z as a-z where `lower`.
+    ///
+    /// # Panics
+    /// If they do not lie within `from`.
+    #[inline(always)]
+    pub fn copy(&mut self, from: Padded<'_>, at: usize, len: usize, lower: bool) {
+        assert!(at <= from.len() && len <= from.len() - at, "a copy from outside the input");
+        self.reserve(len);
+        // SAFETY: `from` has `at + len` bytes and SLACK readable ones behind them; `reserve` left `len + SLACK` writable
+        // ones; both are touched in steps of 64 that end at most 64 bytes past `len`.
+        unsafe {
+            let from = from.bytes.as_ptr().add(at);
+            if lower {
+                copy_lower(self.at, from, len)
+            } else {
+                copy::<16>(self.at, from, len)
+            }
+            self.at = self.at.add(len);
+        }
+    }
+
+    /// Appends a piece; `short`: it is likely to be.
+    ///
+    /// # Panics
+    /// If there are not that many.
+    #[inline(always)]
+    pub fn piece(&mut self, pieces: &Pieces, index: usize, short: bool) {
+        let (at, len) = pieces.spans[index];
+        self.reserve(len as usize);
+        // SAFETY: pieces lie within their arena, which has SLACK bytes behind the last; else as in `copy`.
+        unsafe {
+            let from = pieces.arena.as_ptr().add(at as usize);
+            // a store that stays within a line of the cache costs half of one that does not
+            if short {
+                copy::<16>(self.at, from, len as usize)
+            } else {
+                copy::<64>(self.at, from, len as usize)
+            }
+            self.at = self.at.add(len as usize);
+        }
+    }
+
+    /// Appends up to eight bytes.
+    #[inline(always)]
+    pub fn short<const N: usize>(&mut self, bytes: [u8; N], len: usize) {
+        const { assert!(N <= 8) };
+        assert!(len <= N);
+        self.reserve(len);
+        // SAFETY: `reserve` left SLACK writable bytes, of which N are written.
+        unsafe {
+            self.at.cast::<[u8; N]>().write_unaligned(bytes);
+            self.at = self.at.add(len);
+        }
+    }
+
+    /// The length of the output, with what was written by this pen.
+    #[inline(always)]
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.at.addr() - self.out.buffer.as_ptr().addr()
+    }
+
+    /// True where the output is empty.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Lends the output itself.
+    #[inline(always)]
+    pub fn lend<R>(&mut self, to: impl FnOnce(&mut Out) -> R) -> R {
+        self.put_down();
+        let result = to(self.out);
+        (self.at, self.limit) = self.out.bounds();
+        result
+    }
+
+    /// What was written counts.
+    #[inline(always)]
+    pub fn finish(mut self) {
+        self.put_down();
+    }
+
+    #[inline(always)]
+    fn put_down(&mut self) {
+        let len = self.len();
+        // SAFETY: everything before `at` was written, within the capacity.
+        unsafe { self.out.buffer.set_len(len) }
+    }
+
+    /// Room for `len` bytes and SLACK.
+    #[inline(always)]
+    fn reserve(&mut self, len: usize) {
+        if len > self.limit.addr() - self.at.addr() {
+            (self.at, self.limit) = Pen::grow(self.out, self.at, len);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow(out: &mut Out, at: *mut u8, len: usize) -> (*mut u8, *mut u8) {
+        let used = at.addr() - out.buffer.as_ptr().addr();
+        // SAFETY: everything before `at` was written, within the capacity.
+        unsafe { out.buffer.set_len(used) };
+        out.grow(len);
+        out.bounds()
+    }
+}
+
+/// Short texts that are copied often, in one arena with SLACK behind.
+pub struct Pieces {
+    /// Position and length: within the arena, SLACK before its end.
+    spans: Vec<(u32, u32)>,
+    arena: Vec<u8>,
+}
+
+impl Pieces {
+    /// The given ones, in order.
+    #[must_use]
+    pub fn new(texts: &[Vec<u8>]) -> Pieces {
+        let mut pieces = Pieces { spans: Vec::with_capacity(texts.len()), arena: Vec::new() };
+        for text in texts {
+            pieces.spans.push((pieces.arena.len() as u32, text.len() as u32));
+            pieces.arena.extend_from_slice(text);
+        }
+        assert!(u32::try_from(pieces.arena.len()).is_ok(), "positions are 32 bits wide");
+        pieces.arena.resize(pieces.arena.len() + SLACK, 0);
+        pieces
+    }
+
+    /// The length of one.
+    ///
+    /// # Panics
+    /// If there are not that many.
+    #[must_use]
+    pub fn length(&self, index: usize) -> usize {
+        self.spans[index].1 as usize
+    }
+}
+
 /// Bit i where byte i of the block is `byte`.
 #[inline(always)]
 fn equal_16(block: [u8; 16], byte: u8) -> u32 {
@@ -207,45 +345,48 @@ fn equal_16(block: [u8; 16], byte: u8) -> u32 {
     }
 }
 
-/// Copies `len` bytes in steps of 32.
+/// Copies `len` bytes in steps of `N`, up to 64.
 ///
 /// # Safety
-/// `from` readable and `to` writable for `len` rounded up to 32 bytes, not overlapping.
+/// `from` readable and `to` writable for `len` rounded up to `N` bytes, and at least `N`; not overlapping.
 #[inline(always)]
-unsafe fn copy_32(to: *mut u8, from: *const u8, len: usize) {
+unsafe fn copy<const N: usize>(to: *mut u8, from: *const u8, len: usize) {
+    const { assert!(N <= SLACK) };
     let mut done = 0;
     loop {
         // SAFETY: `done < len` or `done == 0`, so this stays within the rounded-up length.
         unsafe {
-            let block = from.add(done).cast::<[u8; 32]>().read_unaligned();
-            to.add(done).cast::<[u8; 32]>().write_unaligned(block);
+            let block = from.add(done).cast::<[u8; N]>().read_unaligned();
+            to.add(done).cast::<[u8; N]>().write_unaligned(block);
         }
-        done += 32;
+        done += N;
         if done >= len {
             return;
         }
     }
 }
 
-/// A-Z to a-z in steps of 16.
+/// The same in steps of 64, with A-Z as a-z.
 ///
 /// # Safety
-/// `at` readable and writable for `len` rounded up to 16 bytes; the bytes need not be initialised past `len`
-/// other than by the copy that went before.
+/// As [`copy`].
 #[inline(always)]
-unsafe fn lower_16(at: *mut u8, len: usize) {
+unsafe fn copy_lower(to: *mut u8, from: *const u8, len: usize) {
     let mut done = 0;
-    while done < len {
-        // SAFETY: within the rounded-up length by the loop's bound.
+    loop {
+        // SAFETY: as in `copy`.
         unsafe {
-            let mut block = at.add(done).cast::<[u8; 16]>().read_unaligned();
+            let mut block = from.add(done).cast::<[u8; 64]>().read_unaligned();
             for byte in &mut block {
                 let upper = byte.wrapping_sub(b'A') < 26;
                 *byte |= u8::from(upper) << 5;
             }
-            at.add(done).cast::<[u8; 16]>().write_unaligned(block);
+            to.add(done).cast::<[u8; 64]>().write_unaligned(block);
         }
-        done += 16;
+        done += 64;
+        if done >= len {
+            return;
+        }
     }
 }
 
@@ -262,13 +403,21 @@ mod tests {
             let mut padded = data.clone();
             padded.resize(data.len() + SLACK, 0xEE);
             let view = Padded::new(&padded, 0, data.len());
+            let pieces = Pieces::new(&[b"p".to_vec(), data[from..to].to_vec()]);
             let mut out = Out::with_capacity(1);
             out.extend(b"x");
-            out.copy(view, from, to - from);
-            out.copy_ascii_lower(view, from, to - from);
-            let mut want = b"x".to_vec();
-            want.extend(&data[from..to]);
-            want.extend(data[from..to].to_ascii_lowercase());
+            let mut pen = out.pen();
+            pen.copy(view, from, to - from, false);
+            pen.copy(view, from, to - from, true);
+            pen.lend(|out| out.extend(b"y"));
+            pen.piece(&pieces, 1, true);
+            pen.piece(&pieces, 1, false);
+            pen.short(*b"123", 2);
+            pen.piece(&pieces, 0, true);
+            prop_assert_eq!(pen.len(), 4 * (to - from) + 5);
+            pen.finish();
+            let part = &data[from..to];
+            let want = [b"x", part, &part.to_ascii_lowercase(), b"y", part, part, b"12p"].concat();
             prop_assert_eq!(out.bytes(), &want[..]);
             let naive = (0..16).fold(0u32, |bits, i| bits | (u32::from(padded[from + i] == 7) << i));
             prop_assert_eq!(view.matches_16(from, 7), naive);

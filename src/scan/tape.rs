@@ -13,8 +13,6 @@ pub struct Tape {
     pub junk: Vec<u32>,
     /// Physical line ends seen, inside quotes too.
     pub lines: u64,
-    /// Whether any byte above 0x7F was seen.
-    pub any_high: bool,
 }
 
 /// Which of 64 bytes need a second look, bit i for byte i.
@@ -62,7 +60,6 @@ impl Tape {
         self.records.clear();
         self.junk.clear();
         self.lines = 0;
-        self.any_high = false;
         let words = len / 64 + 3;
         if self.words.len() < words {
             self.words.resize(words, Word::default());

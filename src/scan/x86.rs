@@ -5,7 +5,7 @@
 use super::class::{self, Classes};
 use super::lex::{self, Isa, Masks};
 use super::tape::{Carry, Tape};
-use super::{Dialect, Survey};
+use super::{Boosted, Dialect, Survey};
 use std::arch::x86_64::*;
 
 /// The floor of x86-64.
@@ -214,7 +214,16 @@ impl Isa for Avx512 {
 }
 
 macro_rules! entry_points {
-    ($window:ident, $survey:ident, $isa:ident, $features:literal) => {
+    ($window:ident, $survey:ident, [$($boost:ident)?], $isa:ident, $features:literal) => {
+        $(
+            /// # Safety
+            /// The features named are there.
+            #[target_feature(enable = $features)]
+            pub(super) unsafe fn $boost<W: Boosted>(work: W) -> W::Output {
+                work.run()
+            }
+        )?
+
         /// # Safety
         /// As [`lex::window`], on the features named.
         #[target_feature(enable = $features)]
@@ -240,11 +249,12 @@ macro_rules! entry_points {
     };
 }
 
-entry_points!(window_sse2, survey_sse2, Sse2, "sse2");
-entry_points!(window_avx2, survey_avx2, Avx2, "avx2,pclmulqdq,bmi1,bmi2,lzcnt,popcnt");
+entry_points!(window_sse2, survey_sse2, [], Sse2, "sse2");
+entry_points!(window_avx2, survey_avx2, [boost_avx2], Avx2, "avx2,pclmulqdq,bmi1,bmi2,lzcnt,popcnt");
 entry_points!(
     window_avx512,
     survey_avx512,
+    [boost_avx512],
     Avx512,
     "avx2,pclmulqdq,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vbmi2"
 );

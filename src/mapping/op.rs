@@ -1,0 +1,355 @@
+//! One value of the row as the plan runs it: which cells may be copied as they stand, and how.
+
+use super::cast::{Cast, is_canonical_integer, is_decimal};
+use super::joint::Table;
+use super::spec::Apply;
+use super::value::{CellRule, Form, Origin, Value};
+use crate::reader::Record;
+use crate::reader::record::Needs;
+use crate::scan::{Padded, Pen};
+
+/// One value of the row, or a place where states merge.
+pub(super) struct Op {
+    pub(super) code: Code,
+    /// Nothing but text that is copied: no white space to take away, no checks that look at it, and no separator to look
+    /// for that the scan has not looked for.
+    pub(super) simple: bool,
+    /// The literals before it are short.
+    pub(super) short: bool,
+    /// A-Z as a-z.
+    pub(super) lower: bool,
+    /// White space at the ends of the value goes.
+    trim: bool,
+    pub(super) needs: Needs,
+    /// Between the cells of the output, where it has any.
+    separator: Option<u8>,
+    /// An empty value is left out.
+    pub(super) left_out: bool,
+    /// Bit of the unit in the checks; 0: none looks at it.
+    pub(super) bit: u64,
+    pub(super) column: u32,
+    /// The literals before the value.
+    pub(super) steps: Table,
+    /// The general way.
+    pub(super) value: u32,
+    /// A longer cell goes the general way.
+    pub(super) fast_len: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Code {
+    /// Text as it is, or in lower case.
+    Text,
+    /// Split at one byte, each element a JSON string.
+    Split(u8),
+    /// Digits that are already canonical.
+    Integer,
+    /// A number as JSON writes it.
+    Decimal,
+    /// The general way.
+    Slow,
+    /// States merge: not a value.
+    Merge,
+}
+
+impl Op {
+    /// The op for a value whose general way is number `index`.
+    pub(super) fn new(value: &Value, index: u32, steps: Table, left_out: bool) -> Op {
+        let output = &value.output;
+        let (trim, lower) = match &value.apply[..] {
+            [] => (false, false),
+            [Apply::Trim] => (true, false),
+            [Apply::Lower] => (false, true),
+            [Apply::Trim, Apply::Lower] | [Apply::Lower, Apply::Trim] => (true, true),
+            _ => return Op::slow(value, index, steps, left_out),
+        };
+        if value.default.is_some() || output.one_of.is_some() {
+            return Op::slow(value, index, steps, left_out);
+        }
+        let (code, separator) = match (&output.split, &output.cast, output.form) {
+            (None, Cast::String, Form::Quoted) => (Code::Text, None),
+            (None, Cast::String, Form::Cell(CellRule { separator, .. })) => (Code::Text, Some(separator)),
+            (Some(at), Cast::String, Form::Quoted) if at.len() == 1 && !trim && !lower && !output.no_control => {
+                (Code::Split(at[0]), None)
+            }
+            (None, Cast::Integer, Form::Raw) if !lower => (Code::Integer, None),
+            (None, Cast::Decimal, Form::Raw) if !lower => (Code::Decimal, None),
+            _ => return Op::slow(value, index, steps, left_out),
+        };
+        let needs = match (lower || trim, output.no_control) {
+            // other letters have a lower case too, and there is other white space
+            (true, _) => Needs::Ascii,
+            (false, true) => Needs::NoControls,
+            (false, false) => Needs::Utf8,
+        };
+        let most = output.max_code_points.unwrap_or(usize::MAX).min(u32::MAX as usize);
+        let fast_len = if code == Code::Integer { most.min(18) } else { most } as u32;
+        let Op { bit, column, value, .. } = Op::slow(value, index, steps, left_out);
+        let simple = code == Code::Text && !trim;
+        Op { code, simple, short: false, lower, trim, needs, separator, left_out, bit, column, steps, value, fast_len }
+    }
+
+    fn slow(value: &Value, index: u32, steps: Table, left_out: bool) -> Op {
+        let column = match value.origin {
+            Origin::Column(column) => column as u32,
+            Origin::Template(_) => 0,
+        };
+        Op {
+            code: Code::Slow,
+            simple: false,
+            short: false,
+            lower: false,
+            trim: false,
+            needs: Needs::Ascii,
+            separator: None,
+            left_out,
+            bit: 0,
+            column,
+            steps,
+            value: index,
+            fast_len: 0,
+        }
+    }
+
+    pub(super) fn merge(steps: Table) -> Op {
+        let (needs, separator) = (Needs::Ascii, None);
+        let (simple, lower, trim, left_out) = (false, false, false, false);
+        let (bit, column, value, fast_len) = (0, 0, 0, 0);
+        Op {
+            code: Code::Merge,
+            simple,
+            short: false,
+            lower,
+            trim,
+            needs,
+            separator,
+            left_out,
+            bit,
+            column,
+            steps,
+            value,
+            fast_len,
+        }
+    }
+
+    /// True where the value is what stands at `at`, `len` bytes long, but for its letters' case; moves both where quotes
+    /// stand around it. False: the general way.
+    #[inline(always)]
+    pub(super) fn copies(&self, record: &Record<'_>, at: &mut usize, len: &mut usize) -> bool {
+        if self.code == Code::Slow {
+            return false;
+        }
+        if !record.is_plain(*at, *len, self.needs) {
+            match record.second_look(*at, *len, self.needs) {
+                Some(span) => (*at, *len) = span,
+                None => return false,
+            }
+        }
+        if *len > self.fast_len as usize {
+            return false;
+        }
+        let text = || &record.input().bytes()[*at..*at + *len];
+        match self.code {
+            Code::Integer if *len != 0 && !is_canonical_integer(text()) => return false,
+            Code::Decimal if *len != 0 && !is_decimal(text()) => return false,
+            _ => {}
+        }
+        if self.trim && *len != 0 {
+            // the cell is ASCII without control characters: a blank is all the white space that there is
+            let text = text();
+            if text[0] == b' ' || text[text.len() - 1] == b' ' {
+                return false;
+            }
+        }
+        match self.separator {
+            // a control character would not be clean
+            Some(separator) => {
+                separator == record.region.dialect.marked || separator < 0x20 || !contains(text(), separator)
+            }
+            None => true,
+        }
+    }
+}
+
+#[inline(always)]
+fn contains(bytes: &[u8], wanted: u8) -> bool {
+    let blocks = bytes.chunks_exact(16);
+    let rest = blocks.remainder();
+    blocks.into_iter().any(|block| block.iter().fold(false, |any, &byte| any | (byte == wanted)))
+        || rest.contains(&wanted)
+}
+
+/// Elements of a clean cell as JSON strings, without the outer quotes.
+#[inline(always)]
+pub(super) fn split(input: Padded<'_>, at: usize, len: usize, separator: u8, pen: &mut Pen<'_>) {
+    let end = at + len;
+    let mut done = at;
+    if len <= 16 {
+        // how many there are cannot be guessed: up to two separators are written whether they are there or not
+        let mut found = input.matches_16(at, separator) & ((1 << len) - 1);
+        for _ in 0..2 {
+            let there = found != 0;
+            let next = if there { at + found.trailing_zeros() as usize } else { end };
+            pen.copy(input, done, next - done, false);
+            pen.short(*b"\",\"\0", 3 * usize::from(there));
+            done = next + usize::from(there);
+            found &= found.wrapping_sub(1);
+        }
+        while found != 0 {
+            let next = at + found.trailing_zeros() as usize;
+            pen.copy(input, done, next - done, false);
+            pen.short(*b"\",\"\0", 3);
+            done = next + 1;
+            found &= found - 1;
+        }
+    } else {
+        let text = &input.bytes()[at..end];
+        for next in memchr::memchr_iter(separator, text) {
+            pen.copy(input, done, at + next - done, false);
+            pen.short(*b"\",\"\0", 3);
+            done = at + next + 1;
+        }
+    }
+    pen.copy(input, done, end - done, false);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mapping::{
+        Cells, Field, Json, Outcome, Plan, Quoting, Rules, Scratch, Separator, Shape, Unit, ValueSpec,
+    };
+    use crate::reader::Record;
+    use crate::reader::kernel::{Kernel, Malformed, Visit};
+    use crate::scan::{Dialect, Out, SLACK, Scanner};
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    struct Run<'a> {
+        plan: &'a Plan,
+        out: Out,
+        scratch: Scratch,
+        outcomes: Vec<(Outcome, &'static str)>,
+    }
+
+    impl Visit for Run<'_> {
+        type Stop = ();
+        #[inline(always)]
+        fn record(&mut self, record: &Record<'_>) -> Result<(), ()> {
+            let outcome = self.plan.run(record, &mut self.out, &mut self.scratch);
+            let code = if outcome == Outcome::Rejected { self.scratch.fault.code } else { "" };
+            self.outcomes.push((outcome, code));
+            Ok(())
+        }
+        fn malformed(&mut self, _: &[u8], _: usize, _: usize, _: Malformed) -> Result<(), ()> {
+            Ok(())
+        }
+        fn blank(&mut self) {}
+    }
+
+    fn run(plan: &Plan, scanner: Scanner, text: &[u8]) -> (Vec<u8>, Vec<(Outcome, &'static str)>) {
+        let mut padded = text.to_vec();
+        padded.resize(text.len() + SLACK, b'"');
+        let mut run = Run { plan, out: Out::default(), scratch: Scratch::default(), outcomes: Vec::new() };
+        let view = Padded::new(&padded, 0, text.len());
+        Kernel::new(scanner, 3).run(view, text.len(), false, true, &mut run).unwrap();
+        (run.out.bytes().to_vec(), run.outcomes)
+    }
+
+    fn field(name: &str, value: &serde_json::Value, rules: &Rules) -> Field {
+        let at = format!("map.{name}");
+        let value = ValueSpec::parse(value, &at, &[]).unwrap();
+        Field { at, name: name.to_owned(), value, required: false, rules: rules.clone() }
+    }
+
+    fn cell() -> impl Strategy<Value = String> {
+        prop_oneof![
+            3 => "[a-zA-Z0-9@. ]{0,20}",
+            1 => "[a-z]{30,80}",
+            2 => "-?[0-9]{1,20}(\\.[0-9]{1,3})?",
+            2 => "[aB|,\"\\\\\t \u{e4}\u{c4}\u{85}\u{a3}\u{1}\u{7f}]{0,6}",
+            1 => "[a-c|]{0,24}",
+        ]
+    }
+
+    /// As a cell of the source, in quotes where it must be or for the fun of it; perhaps not UTF-8.
+    fn written(text: &str, quoted: bool, spoil: bool) -> Vec<u8> {
+        let mut cell = text.as_bytes().to_vec();
+        if spoil && !cell.is_empty() {
+            cell[0] = 0xe4;
+        }
+        if quoted || text.contains([',', '"', '\n']) {
+            cell = [b"\"", &*String::from_utf8_lossy(&cell).replace('"', "\"\"").into_bytes(), b"\""].concat();
+        }
+        cell
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1500))]
+        #[test]
+        fn what_is_copied_is_what_the_general_way_writes(
+            rows in proptest::collection::vec((cell(), cell(), cell(), 0u8..16), 1..12),
+            apply in prop_oneof![
+                2 => Just(json!([])), 1 => Just(json!(["lower"])), 1 => Just(json!(["trim"])),
+                1 => Just(json!(["trim", "lower"])), 1 => Just(json!(["upper"])),
+            ],
+            kind in 0..6, empty in prop_oneof![Just(None), Just(Some("keep")), Just(Some("reject")), Just(Some("omit"))],
+            no_control: bool, limit in prop_oneof![Just(None), Just(Some(5usize))], separator in prop_oneof![Just(b','), Just(b'|'), Just(b'\t')],
+            never: bool, marking: bool,
+        ) {
+            let mut text = Vec::new();
+            for (a, b, c, how) in &rows {
+                text.extend(written(a, how & 1 != 0, how & 8 != 0));
+                text.push(b',');
+                text.extend(written(b, how & 2 != 0, false));
+                text.push(b',');
+                text.extend(written(c, how & 4 != 0, how == &9));
+                text.push(b'\n');
+            }
+            let rules = Rules { no_control, max_code_points: limit, ..Rules::default() };
+            let value = |column: &str| {
+                let mut value = json!({ "column": column, "apply": apply });
+                if let Some(empty) = empty {
+                    value["empty"] = json!(empty);
+                }
+                match kind {
+                    0 => value["type"] = json!("integer"),
+                    1 => value["type"] = json!("decimal"),
+                    2 => value["split"] = json!("|"),
+                    _ => {}
+                }
+                value
+            };
+            let shape = if kind < 4 {
+                let unit = |name: &str| Unit {
+                    before: format!("\"{name}\":"),
+                    field: Some(field(name, &value(name), &rules)),
+                    after: String::new(),
+                    when_empty: None,
+                };
+                let units = ["a", "b", "c"].map(unit).into();
+                Shape::Json(Json { open: "{".into(), units, close: "}".into(), filter_without_units: no_control, ..Json::default() })
+            } else {
+                Shape::Delimited(Cells {
+                    fields: ["a", "b", "c"].map(|name| field(name, &value(name), &rules)).into(),
+                    header: false,
+                    separator: Separator::Byte(separator),
+                    quoting: if never { Quoting::Never } else { Quoting::Rfc4180 },
+                    checks: Vec::new(),
+                    max_record_bytes: None,
+                })
+            };
+            let columns = ["a", "b", "c"].map(String::from);
+            let fast = Plan::compile(&shape, &[], &columns).unwrap();
+            let mut general = Plan::compile(&shape, &[], &columns).unwrap();
+            for op in general.ops.iter_mut().filter(|op| op.code != Code::Merge) {
+                (op.code, op.simple) = (Code::Slow, false);
+            }
+            let mut scanner = Scanner::new(Dialect { delimiter: b',', quote: Some(b'"'), marked: b'"' });
+            if marking && let Some(separator) = fast.separator() {
+                scanner = scanner.marking(separator);
+            }
+            prop_assert_eq!(run(&fast, scanner, &text), run(&general, scanner, &text));
+        }
+    }
+}
