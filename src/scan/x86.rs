@@ -173,10 +173,14 @@ impl Isa for Avx512 {
             let above = _mm512_movepi8_mask(v);
             let class = _mm512_maskz_permutex2var_epi8(!above, low, v, high);
             let of = |classes: u8| _mm512_test_epi8_mask(class, _mm512_set1_epi8(classes as i8));
-            let (quote, lf, dirty) = (of(class::QUOTE), of(class::LF), of(class::DIRTY));
-            // CR is dirty: where nothing is but quotes and line ends, there is none
-            let cr = if dirty & !(quote | lf) == 0 { 0 } else { of(class::CR) };
-            Masks { quote, ends: of(class::DELIMITER | class::LF | class::CR), lf, cr, dirty, high: above }
+            Masks {
+                quote: of(class::QUOTE),
+                ends: of(class::DELIMITER | class::LF | class::CR),
+                lf: of(class::LF),
+                cr: of(class::CR),
+                dirty: of(class::DIRTY),
+                high: above,
+            }
         }
     }
 
