@@ -2,7 +2,7 @@
 
 use super::cast::Cast;
 use super::filter::Filter;
-use super::joint::{Joiner, Table};
+use super::joint::Joiner;
 use super::op::Op;
 use super::plan::{Plan, Rule, Scratch};
 use super::shape::{Cells, Check, Field, Quoting, Separator, Shape, Unit};
@@ -87,18 +87,15 @@ pub(super) fn plan(
         }
     };
     let checks = compiler.checks(checks)?;
-    let (end, steps, pieces) = compiler.joiner.finish(close.as_bytes(), filter_without_units);
-    let short = |table: Table| table.steps(&steps).iter().all(|step| pieces.length(step.piece as usize) <= 16);
-    compiler.ops.iter_mut().for_each(|op| op.short = short(op.steps));
-    let short_end = short(end);
+    let (end, steps) = compiler.joiner.finish(close.as_bytes(), filter_without_units);
+    compiler.ops.iter_mut().for_each(|op| op.short = op.steps.is_short(&steps));
     Ok(Plan {
         head,
         filters,
         ops: compiler.ops,
         values: compiler.values,
-        pieces,
-        short_end,
-        end: end.first,
+        short_end: end.is_short(&steps),
+        end,
         steps,
         checks,
         constant_bits: compiler.constant_bits,

@@ -43,7 +43,7 @@ impl Filter {
     /// True where the record stays.
     pub(super) fn holds(&self, record: &Record<'_>, scratch: &mut Scratch) -> Result<bool, Wrong> {
         let (at, len) = record.span(self.column);
-        if record.is_clean(at, len) && record.is_ascii(at, len) {
+        if record.is_clean_ascii(at, len) {
             return Ok(self.test(&record.input().bytes()[at..at + len]));
         }
         scratch.text.clear();

@@ -3,20 +3,11 @@
 //! What stands between two values depends on which units before were left out: whether there has to be a comma, and
 //! what the last one that is there ends with. So after each value the record is in one of a few *states*, each with
 //! the text it still owes; before each value there is one literal a state: what is owed, the comma, what comes before
-//! the value. At run time the state is a small number that, with whether the value is empty, picks a [`Step`]: the literal
-//! to write and the next state. Nothing is written that has to be taken back, each value costs two copies, and none of it
+//! the value. At run time the state is a small number that, with whether the value is empty, picks a step: the literal to
+//! write, and as its tag the next state. Nothing is written that has to be taken back, each value costs two copies, and none of it
 //! is a branch: which values are empty cannot be guessed.
 
 use crate::scan::Pieces;
-
-/// What stands before a value, and the state after it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Step {
-    /// Of the literals.
-    pub(super) piece: u32,
-    /// Or [`REJECT`] or [`FILTER`].
-    pub(super) next: u32,
-}
 
 /// In place of a state: an empty value is not allowed here.
 pub(super) const REJECT: u32 = u32::MAX;
@@ -39,25 +30,30 @@ struct State {
     listed: Listed,
 }
 
-/// The first of a table of steps, two a state: where there is a value, where it is empty.
+/// A table of steps, two a state: where there is a value, where it is empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Table {
-    pub(super) first: u32,
-    pub(super) states: u32,
+    first: u32,
+    states: u32,
 }
 
 impl Table {
-    /// Its steps among all of them.
-    pub(super) fn steps(self, all: &[Step]) -> &[Step] {
-        &all[self.first as usize..(self.first + 2 * self.states) as usize]
+    /// The step from a state, by whether the value is empty.
+    #[inline(always)]
+    pub(super) fn step(self, state: u32, empty: bool) -> usize {
+        (self.first + 2 * state + u32::from(empty)) as usize
+    }
+
+    /// Whether all its literals are short ones.
+    pub(super) fn is_short(self, steps: &Pieces) -> bool {
+        (self.first..self.first + 2 * self.states).all(|step| steps.length(step as usize) <= 16)
     }
 }
 
 /// Collects literals while a plan is compiled, front to back.
 pub(super) struct Joiner {
     states: Vec<State>,
-    steps: Vec<Step>,
-    pieces: Vec<Vec<u8>>,
+    steps: Vec<(Vec<u8>, u32)>,
 }
 
 /// More states than that are merged by an op of their own.
@@ -65,11 +61,7 @@ const MAX_STATES: usize = 8;
 
 impl Joiner {
     pub(super) fn new() -> Joiner {
-        Joiner {
-            states: vec![State { owed: Vec::new(), listed: Listed::Outside }],
-            steps: Vec::new(),
-            pieces: Vec::new(),
-        }
+        Joiner { states: vec![State { owed: Vec::new(), listed: Listed::Outside }], steps: Vec::new() }
     }
 
     /// Text that is there in every state.
@@ -146,18 +138,18 @@ impl Joiner {
     /// An empty value is rejected after all.
     pub(super) fn reject_empty(&mut self, table: Table) {
         for state in 0..table.states {
-            self.steps[(table.first + 2 * state + 1) as usize].next = REJECT;
+            self.steps[table.step(state, true)].1 = REJECT;
         }
     }
 
-    /// The end of the record; returns its steps, all steps and the literals.
-    pub(super) fn finish(mut self, close: &[u8], filter_without_units: bool) -> (Table, Vec<Step>, Pieces) {
+    /// The end of the record; returns its steps and all of them.
+    pub(super) fn finish(mut self, close: &[u8], filter_without_units: bool) -> (Table, Pieces) {
         let end = |at: usize, state: &State| {
             let filter = filter_without_units && state.listed == Listed::None;
             ([&state.owed[..], close].concat(), if filter { FILTER } else { at as u32 })
         };
         let end = self.table(end, end);
-        (end, self.steps, Pieces::new(&self.pieces))
+        (end, Pieces::new(&self.steps))
     }
 
     /// The number of a state, made where it is new.
@@ -177,13 +169,7 @@ impl Joiner {
     ) -> Table {
         let table = Table { first: self.steps.len() as u32, states: self.states.len() as u32 };
         for (at, state) in self.states.iter().enumerate() {
-            for (text, next) in [there(at, state), empty(at, state)] {
-                let piece = self.pieces.iter().position(|known| *known == text).unwrap_or_else(|| {
-                    self.pieces.push(text);
-                    self.pieces.len() - 1
-                });
-                self.steps.push(Step { piece: piece as u32, next });
-            }
+            self.steps.extend([there(at, state), empty(at, state)]);
         }
         table
     }

@@ -5,7 +5,7 @@
 
 use super::compile;
 use super::filter::Filter;
-use super::joint::{FILTER, REJECT, Step};
+use super::joint::{FILTER, REJECT, Table};
 use super::op::{Code, Op};
 use super::value::{Value, Wrong};
 use super::{Condition, Shape};
@@ -19,10 +19,10 @@ pub struct Plan {
     pub(super) filters: Vec<Filter>,
     pub(super) ops: Vec<Op>,
     pub(super) values: Vec<Value>,
-    pub(super) steps: Vec<Step>,
-    pub(super) pieces: Pieces,
-    /// First of the steps that end a record.
-    pub(super) end: u32,
+    /// Literals, each with the state after it; see `joint`.
+    pub(super) steps: Pieces,
+    /// The steps that end a record.
+    pub(super) end: Table,
     /// The literals that end a record are short.
     pub(super) short_end: bool,
     pub(super) checks: Vec<Rule>,
@@ -80,7 +80,7 @@ pub struct Fault {
 /// What the general way left behind.
 struct Slow {
     /// The next state.
-    state: usize,
+    state: u32,
     /// Where the value starts in the output; `None`: it is empty.
     value: Option<usize>,
 }
@@ -136,26 +136,22 @@ impl Plan {
         let begin = out.len();
         let input = record.input();
         let mut pen = out.pen();
-        let mut state = 0usize;
+        let mut state = 0u32;
         let (mut there, mut non_zero) = self.constant_bits;
         // what the scan marked need not be looked for
         let marked = self.separator.is_none_or(|separator| separator == record.region.dialect.marked);
         for op in &self.ops {
             let (mut at, mut len) = record.span(op.column as usize);
             if op.simple & marked && record.is_short_and_plain(at, len, op.needs) && len <= op.fast_len as usize {
-                let step = self.steps[op.steps.first as usize + 2 * state + usize::from(len == 0)];
-                if step.next == REJECT {
+                let step = op.steps.step(state, len == 0);
+                state = pen.piece_and_copy(&self.steps, step, op.short, input, at, len, op.lower);
+                if state == REJECT {
                     return self.reject(out, begin, Wrong::EMPTY, None, Some(op), scratch);
                 }
-                state = step.next as usize;
-                pen.piece(&self.pieces, step.piece as usize, op.short);
-                pen.copy(input, at, len, op.lower);
                 continue;
             }
             if op.code == Code::Merge {
-                let step = self.steps[op.steps.first as usize + 2 * state];
-                pen.piece(&self.pieces, step.piece as usize, op.short);
-                state = step.next as usize;
+                state = pen.piece(&self.steps, op.steps.step(state, false), op.short);
                 continue;
             }
             if !op.copies(record, &mut at, &mut len) {
@@ -173,12 +169,10 @@ impl Plan {
                     Err(wrong) => return self.reject(out, begin, wrong, None, Some(op), scratch),
                 }
             }
-            let step = self.steps[op.steps.first as usize + 2 * state + usize::from(len == 0)];
-            if step.next == REJECT {
+            state = pen.piece(&self.steps, op.steps.step(state, len == 0), op.short);
+            if state == REJECT {
                 return self.reject(out, begin, Wrong::EMPTY, None, Some(op), scratch);
             }
-            state = step.next as usize;
-            pen.piece(&self.pieces, step.piece as usize, op.short);
             if op.bit != 0 && len != 0 {
                 there |= op.bit;
                 non_zero |= if input.bytes()[at..at + len] == *b"0" { 0 } else { op.bit };
@@ -188,12 +182,11 @@ impl Plan {
                 _ => pen.copy(input, at, len, op.lower),
             }
         }
-        let step = self.steps[self.end as usize + 2 * state];
-        if step.next == FILTER {
+        let end = pen.piece(&self.steps, self.end.step(state, false), self.short_end);
+        if end == FILTER {
             out.truncate(begin);
             return Outcome::Filtered;
         }
-        pen.piece(&self.pieces, step.piece as usize, self.short_end);
         let length = pen.len() - begin;
         pen.finish();
         if !self.checks.is_empty()
@@ -231,7 +224,7 @@ impl Plan {
     fn slow(
         &self,
         op: &Op,
-        state: usize,
+        state: u32,
         record: &Record<'_>,
         out: &mut Out,
         scratch: &mut Scratch,
@@ -244,18 +237,17 @@ impl Plan {
             scratch.text.extend_from_slice(default);
         }
         let empty = scratch.text.is_empty();
-        let step = self.steps[op.steps.first as usize + 2 * state + usize::from(empty)];
-        if step.next == REJECT {
+        let mut pen = out.pen();
+        let state = pen.piece(&self.steps, op.steps.step(state, empty), op.short);
+        pen.finish();
+        if state == REJECT {
             return Err(Wrong::EMPTY);
         }
-        let mut pen = out.pen();
-        pen.piece(&self.pieces, step.piece as usize, op.short);
-        pen.finish();
         let value_at = out.len();
         if !empty {
             value.output.write(scratch, out)?;
         }
-        Ok(Slow { state: step.next as usize, value: (!empty).then_some(value_at) })
+        Ok(Slow { state, value: (!empty).then_some(value_at) })
     }
 
     #[cold]

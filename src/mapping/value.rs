@@ -114,7 +114,7 @@ impl Value {
 pub(super) fn append_cell(record: &Record<'_>, column: usize, text: &mut Vec<u8>) -> Result<(), Wrong> {
     let (at, len) = record.span(column);
     let raw = &record.input().bytes()[at..at + len];
-    if !record.is_ascii(at, len) && simdutf8::basic::from_utf8(raw).is_err() {
+    if !record.is_clean_ascii(at, len) && simdutf8::basic::from_utf8(raw).is_err() {
         return Err(Wrong { code: "invalid_utf8", what: "invalid UTF-8", cell: Some(column) });
     }
     if record.is_clean(at, len) {

@@ -82,7 +82,7 @@ impl Kernel {
                 }
             }
             let last = tape.records.last().map_or(start, |&cells| tape.cells[cells as usize - 1] as usize);
-            let region = Region::new(input, &tape.words, scanner.dialect(), (start, last));
+            let region = Region::new(input, tape, scanner.dialect(), (start, last));
             let walk = Walk { region: &region, tape, columns, limit, start, skip, next_junk, visit };
             let walked = scanner.boost(walk)?;
             let (first, done) = (walked.cells, walked.done);

@@ -1,20 +1,22 @@
 //! One record as the scan left it: cell ends on a tape, masks of the bytes that need a second look.
 
-use crate::scan::{Dialect, Padded, Word};
+use crate::scan::{Dialect, Padded, Tape, any_bit, bits_from};
 use std::borrow::Cow;
 use std::cell::Cell;
 
 /// A stretch of text with the records that the scan found in it.
 pub(crate) struct Region<'a> {
     pub(crate) input: Padded<'a>,
-    /// Bits for each byte of `input`: control character, DEL, `"`, `\`, the quote of the dialect, or `marked`; above 0x7F.
-    pub(crate) words: &'a [Word],
+    /// A bit for each byte of `input`: control character, DEL, `"`, `\`, the quote of the dialect, or `marked`.
+    dirty: &'a [u8],
+    /// The same, and for what is above 0x7F.
+    odd: &'a [u8],
     pub(crate) dialect: Dialect,
     /// From the start of its first record to the end of its last one.
-    pub(crate) text: (usize, usize),
+    text: (usize, usize),
     encoding: Cell<Encoding>,
-    /// For each [`Needs`]: the bits of `high` that count.
-    counts: [Cell<u64>; 4],
+    /// For each [`Needs`]: `dirty` or `odd`, whichever tells that a cell may be copied.
+    plain: [Cell<&'a [u8]>; 4],
 }
 
 /// What is known of the bytes above 0x7F in a region.
@@ -37,15 +39,10 @@ pub(crate) enum Needs {
 }
 
 impl<'a> Region<'a> {
-    pub(crate) fn new(input: Padded<'a>, words: &'a [Word], dialect: Dialect, text: (usize, usize)) -> Region<'a> {
-        Region {
-            input,
-            words,
-            dialect,
-            text,
-            encoding: Cell::new(Encoding::Unknown),
-            counts: [const { Cell::new(!0) }; 4],
-        }
+    pub(crate) fn new(input: Padded<'a>, tape: &'a Tape, dialect: Dialect, text: (usize, usize)) -> Region<'a> {
+        let (dirty, odd) = (tape.dirty.bytes(), tape.odd.bytes());
+        let plain = [odd; 4].map(Cell::new);
+        Region { input, dirty, odd, dialect, text, encoding: Cell::new(Encoding::Unknown), plain }
     }
 
     /// Whether the region is valid UTF-8: judged once, as a whole, when the first cell wants to know. False says nothing of
@@ -54,11 +51,12 @@ impl<'a> Region<'a> {
         if self.encoding.get() == Encoding::Unknown {
             let text = &self.input.bytes()[self.text.0..self.text.1];
             if simdutf8::basic::from_utf8(text).is_ok() {
-                // U+0080 to U+009F all start with this byte
-                let controls = if memchr::memchr(0xc2, text).is_some() { !0 } else { 0 };
                 self.encoding.set(Encoding::Valid);
-                self.counts[Needs::Utf8 as usize].set(0);
-                self.counts[Needs::NoControls as usize].set(controls);
+                self.plain[Needs::Utf8 as usize].set(self.dirty);
+                // U+0080 to U+009F all start with this byte
+                if memchr::memchr(0xc2, text).is_none() {
+                    self.plain[Needs::NoControls as usize].set(self.dirty);
+                }
             } else {
                 self.encoding.set(Encoding::Invalid);
             }
@@ -120,31 +118,26 @@ impl<'a> Record<'a> {
     #[inline(always)]
     #[must_use]
     pub fn is_clean(&self, at: usize, len: usize) -> bool {
-        !any_bit(self.region.words, |word| word.dirty, at, len)
+        !any_bit(self.region.dirty, at, len)
     }
 
-    /// True where all bytes of the span are ASCII.
+    /// True where a span is clean and ASCII.
     #[inline(always)]
     #[must_use]
-    pub fn is_ascii(&self, at: usize, len: usize) -> bool {
-        !any_bit(self.region.words, |word| word.high, at, len)
+    pub fn is_clean_ascii(&self, at: usize, len: usize) -> bool {
+        !any_bit(self.region.odd, at, len)
     }
 
     /// True where a cell may be copied as it stands: clean, and nothing above 0x7F that counts. False: look again.
     #[inline(always)]
     pub(crate) fn is_plain(&self, at: usize, len: usize, needs: Needs) -> bool {
-        let counts = self.region.counts[needs as usize & 3].get();
-        !any_bit(self.region.words, |word| word.dirty | (word.high & counts), at, len)
+        !any_bit(self.region.plain[needs as usize & 3].get(), at, len)
     }
 
-    /// The same for a cell shorter than 64 bytes, which costs less.
+    /// The same for a short cell; false for one of more than 57 bytes.
     #[inline(always)]
     pub(crate) fn is_short_and_plain(&self, at: usize, len: usize, needs: Needs) -> bool {
-        let counts = self.region.counts[needs as usize & 3].get();
-        let of = |word: &Word| word.dirty | (word.high & counts);
-        let pair = &self.region.words[at >> 6..(at >> 6) + 2];
-        let bits = (of(&pair[0]) >> (at & 63)) | ((of(&pair[1]) << 1) << (63 - (at & 63)));
-        len < 64 && bits & ((1u64 << (len & 63)) - 1) == 0
+        len <= 57 && bits_from(self.region.plain[needs as usize & 3].get(), at) & ((1 << len) - 1) == 0
     }
 
     /// The span that may be copied where [`Record::is_plain`] said no: quotes around a clean value are left out, bytes above
@@ -162,7 +155,7 @@ impl<'a> Record<'a> {
         if !self.is_clean(at, len) {
             return None;
         }
-        let fit = self.is_ascii(at, len)
+        let fit = self.is_clean_ascii(at, len)
             || match needs {
                 Needs::Utf8 => self.region.is_utf8() || simdutf8::basic::from_utf8(&bytes[at..at + len]).is_ok(),
                 Needs::NoControls => self.region.is_utf8() && memchr::memchr(0xc2, &bytes[at..at + len]).is_none(),
@@ -209,35 +202,9 @@ pub fn unquote(raw: &[u8], quote: Option<u8>) -> Cow<'_, [u8]> {
     Cow::Owned(value)
 }
 
-/// True where a bit of `at .. at + len` is set. `words` must reach one word past the span.
-#[inline(always)]
-fn any_bit(words: &[Word], of: impl Fn(&Word) -> u64, at: usize, len: usize) -> bool {
-    let shift = at & 63;
-    if len <= 64 {
-        let pair = &words[at >> 6..(at >> 6) + 2];
-        let bits = (of(&pair[0]) >> shift) | ((of(&pair[1]) << 1) << (63 - shift));
-        let mask = if len == 64 { !0 } else { (1u64 << len) - 1 };
-        return bits & mask != 0;
-    }
-    any_bit_long(words, of, at, len)
-}
-
-#[inline(never)]
-fn any_bit_long(words: &[Word], of: impl Fn(&Word) -> u64, at: usize, len: usize) -> bool {
-    let (first, last) = (at >> 6, (at + len - 1) >> 6);
-    if of(&words[first]) >> (at & 63) != 0 {
-        return true;
-    }
-    if words[first + 1..last].iter().any(|word| of(word) != 0) {
-        return true;
-    }
-    of(&words[last]) << (63 - ((at + len - 1) & 63)) != 0
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     #[test]
     fn quotes_are_removed() {
@@ -252,16 +219,6 @@ mod tests {
             (b"a\"b", b"a\"b"),
         ] {
             assert_eq!(&*unquote(raw, Some(b'"')), value);
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn any_bit_is_any(words in proptest::collection::vec(prop_oneof![Just(0u64), any::<u64>(), (0u32..64).prop_map(|b| 1 << b)], 6), at in 0usize..320, len in 0usize..320) {
-            let len = len.min(320 - at);
-            let naive = (at..at + len).any(|i| words[i >> 6] >> (i & 63) & 1 == 1);
-            let words: Vec<Word> = words.iter().map(|&dirty| Word { dirty, high: 0 }).collect();
-            prop_assert_eq!(any_bit(&words, |word| word.dirty, at, len), naive);
         }
     }
 }

@@ -8,7 +8,7 @@
 #![allow(unsafe_code)]
 
 use super::class::Classes;
-use super::tape::{Carry, Tape, Word};
+use super::tape::{Carry, Tape};
 use super::{SLACK, Survey};
 
 /// Masks of 64 bytes, bit i for byte i.
@@ -118,7 +118,8 @@ struct Sink {
     cells: usize,
     records_at: *mut u32,
     records: usize,
-    words_at: *mut Word,
+    dirty_at: *mut u8,
+    odd_at: *mut u8,
     lines: u32,
 }
 
@@ -144,7 +145,8 @@ unsafe fn word<I: Isa>(masks: &Masks, at: usize, n: usize, state: &mut Carry, si
     sink.lines += lines;
     // SAFETY: room by contract.
     unsafe {
-        sink.words_at.add(at >> 6).write(Word { dirty: masks.dirty, high: masks.high });
+        sink.dirty_at.add(at >> 3).cast::<u64>().write_unaligned(masks.dirty.to_le());
+        sink.odd_at.add(at >> 3).cast::<u64>().write_unaligned((masks.dirty | masks.high).to_le());
         I::flatten(structural, at as u32, sink.cells_at.add(sink.cells));
         // most words hold one end or none: the first is written whether it is there or not, so that nothing is guessed
         let ordinal = |ends: u64| sink.cells as u32 + (structural & (ends ^ ends.wrapping_sub(1))).count_ones();
@@ -181,7 +183,8 @@ pub(super) unsafe fn window<I: Isa>(
         cells: tape.cells.len(),
         records_at: tape.records.as_mut_ptr(),
         records: tape.records.len(),
-        words_at: tape.words.as_mut_ptr(),
+        dirty_at: tape.dirty.as_mut_ptr(),
+        odd_at: tape.odd.as_mut_ptr(),
         lines: 0,
     };
     let mut state = *carry;

@@ -19,7 +19,7 @@ mod tape;
 mod x86;
 
 pub use slack::{Out, Padded, Pen, Pieces, SLACK};
-pub use tape::{Carry, Tape, Word};
+pub use tape::{Bits, Carry, Tape, any_bit, bits_from};
 
 /// What separates and what quotes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,7 +168,7 @@ impl Scanner {
         assert!(
             from.is_multiple_of(64) && from <= to && to <= input.len() && (to.is_multiple_of(64) || to == input.len())
         );
-        assert!(tape.words.len() > to.div_ceil(64));
+        assert!(tape.dirty.reaches(to) && tape.odd.reaches(to));
         assert!(u32::try_from(input.len()).is_ok(), "positions on the tape are 32 bits wide");
         tape.reserve(to - from);
         let (bytes, classes) = (input.bytes(), &self.classes);
@@ -288,8 +288,8 @@ mod tests {
                 prop_assert_eq!(&tape.records, &naive.records, "{:?}", isa);
                 prop_assert_eq!(&tape.junk, &naive.junk, "{:?}", isa);
                 prop_assert_eq!(tape.lines, naive.lines, "{:?}", isa);
-                let words = text.len().div_ceil(64);
-                prop_assert_eq!(&tape.words[..words], &naive.words[..words], "{:?}", isa);
+                prop_assert_eq!(tape.dirty.of(text.len()), naive.dirty.of(text.len()), "{:?}", isa);
+                prop_assert_eq!(tape.odd.of(text.len()), naive.odd.of(text.len()), "{:?}", isa);
                 prop_assert_eq!(other.inside(), carry.inside(), "{:?}", isa);
                 prop_assert_eq!(other_survey, survey, "{:?}", isa);
             }

@@ -1,6 +1,6 @@
 //! The naive twin: one byte at a time, no `unsafe`. The oracle of the others, and what runs where there are none.
 
-use super::tape::{Carry, Tape, Word};
+use super::tape::{Carry, Tape};
 use super::{Dialect, Survey};
 
 /// Where a text stands after some byte.
@@ -81,9 +81,9 @@ pub(super) fn window(input: &[u8], from: usize, to: usize, dialect: &Dialect, ca
     let mut state = State::from(carry);
     for (at, &byte) in input.iter().enumerate().take(to).skip(from) {
         if at % 64 == 0 {
-            tape.words[at / 64] = Word::default();
+            tape.dirty.clear_word(at);
+            tape.odd.clear_word(at);
         }
-        let bit = 1u64 << (at % 64);
         if byte < 0x20
             || byte == 0x7f
             || byte == dialect.marked
@@ -91,10 +91,11 @@ pub(super) fn window(input: &[u8], from: usize, to: usize, dialect: &Dialect, ca
             || byte == b'\\'
             || Some(byte) == dialect.quote
         {
-            tape.words[at / 64].dirty |= bit;
+            tape.dirty.set(at);
+            tape.odd.set(at);
         }
         if byte >= 0x80 {
-            tape.words[at / 64].high |= bit;
+            tape.odd.set(at);
         }
         tape.lines += u64::from(state.line_end(byte));
         match state.step(byte, dialect) {

@@ -210,24 +210,66 @@ impl Pen<'_> {
         }
     }
 
-    /// Appends a piece; `short`: it is likely to be.
+    /// Appends a piece and returns its tag; `short`: it is likely to be.
     ///
     /// # Panics
     /// If there are not that many.
     #[inline(always)]
-    pub fn piece(&mut self, pieces: &Pieces, index: usize, short: bool) {
-        let (at, len) = pieces.spans[index];
-        self.reserve(len as usize);
-        // SAFETY: pieces lie within their arena, which has SLACK bytes behind the last; else as in `copy`.
+    pub fn piece(&mut self, pieces: &Pieces, index: usize, short: bool) -> u32 {
+        let piece = pieces.pieces[index];
+        self.reserve(piece.len as usize);
+        // SAFETY: `reserve` left that much room.
+        unsafe { self.put(pieces, piece, short) };
+        piece.tag
+    }
+
+    /// Appends a piece, then what [`Pen::copy`] appends; returns the piece's tag.
+    ///
+    /// # Panics
+    /// If there are not that many pieces, or the bytes do not lie within `from`.
+    #[inline(always)]
+    #[allow(clippy::too_many_arguments, reason = "a piece, a cell, and how to copy each")]
+    pub fn piece_and_copy(
+        &mut self,
+        pieces: &Pieces,
+        index: usize,
+        short: bool,
+        from: Padded<'_>,
+        at: usize,
+        len: usize,
+        lower: bool,
+    ) -> u32 {
+        assert!(at <= from.len() && len <= from.len() - at, "a copy from outside the input");
+        let piece = pieces.pieces[index];
+        self.reserve(piece.len as usize + len);
+        // SAFETY: `reserve` left room for both; else as in `copy`.
         unsafe {
-            let from = pieces.arena.as_ptr().add(at as usize);
+            self.put(pieces, piece, short);
+            let from = from.bytes.as_ptr().add(at);
+            if lower {
+                copy_lower(self.at, from, len)
+            } else {
+                copy::<16>(self.at, from, len)
+            }
+            self.at = self.at.add(len);
+        }
+        piece.tag
+    }
+
+    /// # Safety
+    /// Room for the piece and SLACK bytes.
+    #[inline(always)]
+    unsafe fn put(&mut self, pieces: &Pieces, piece: Piece, short: bool) {
+        // SAFETY: pieces lie within their arena, which has SLACK bytes behind the last; room by contract.
+        unsafe {
+            let (from, len) = (pieces.arena.as_ptr().add(piece.at as usize), piece.len as usize);
             // a store that stays within a line of the cache costs half of one that does not
             if short {
-                copy::<16>(self.at, from, len as usize)
+                copy::<16>(self.at, from, len)
             } else {
-                copy::<64>(self.at, from, len as usize)
+                copy::<64>(self.at, from, len)
             }
-            self.at = self.at.add(len as usize);
+            self.at = self.at.add(len);
         }
     }
 
@@ -298,25 +340,37 @@ impl Pen<'_> {
     }
 }
 
-/// Short texts that are copied often, in one arena with SLACK behind.
+/// Short texts that are copied often, in one arena with SLACK behind; each with a number that is its owner's affair.
 pub struct Pieces {
-    /// Position and length: within the arena, SLACK before its end.
-    spans: Vec<(u32, u32)>,
+    pieces: Vec<Piece>,
     arena: Vec<u8>,
 }
 
+/// Lies within the arena, SLACK before its end.
+#[derive(Clone, Copy)]
+struct Piece {
+    at: u32,
+    len: u32,
+    tag: u32,
+}
+
 impl Pieces {
-    /// The given ones, in order.
+    /// The given texts with their tags, in order.
+    ///
+    /// # Panics
+    /// If they make more than 4 GiB.
     #[must_use]
-    pub fn new(texts: &[Vec<u8>]) -> Pieces {
-        let mut pieces = Pieces { spans: Vec::with_capacity(texts.len()), arena: Vec::new() };
-        for text in texts {
-            pieces.spans.push((pieces.arena.len() as u32, text.len() as u32));
-            pieces.arena.extend_from_slice(text);
-        }
-        assert!(u32::try_from(pieces.arena.len()).is_ok(), "positions are 32 bits wide");
-        pieces.arena.resize(pieces.arena.len() + SLACK, 0);
-        pieces
+    pub fn new(texts: &[(Vec<u8>, u32)]) -> Pieces {
+        let mut arena: Vec<u8> = Vec::new();
+        let pieces = texts.iter().map(|(text, tag)| {
+            let at = arena.len() as u32;
+            arena.extend_from_slice(text);
+            Piece { at, len: text.len() as u32, tag: *tag }
+        });
+        let pieces = pieces.collect();
+        assert!(u32::try_from(arena.len()).is_ok(), "positions are 32 bits wide");
+        arena.resize(arena.len() + SLACK, 0);
+        Pieces { pieces, arena }
     }
 
     /// The length of one.
@@ -325,7 +379,17 @@ impl Pieces {
     /// If there are not that many.
     #[must_use]
     pub fn length(&self, index: usize) -> usize {
-        self.spans[index].1 as usize
+        self.pieces[index].len as usize
+    }
+
+    /// The tag of one.
+    ///
+    /// # Panics
+    /// If there are not that many.
+    #[inline(always)]
+    #[must_use]
+    pub fn tag(&self, index: usize) -> u32 {
+        self.pieces[index].tag
     }
 }
 
@@ -403,21 +467,23 @@ mod tests {
             let mut padded = data.clone();
             padded.resize(data.len() + SLACK, 0xEE);
             let view = Padded::new(&padded, 0, data.len());
-            let pieces = Pieces::new(&[b"p".to_vec(), data[from..to].to_vec()]);
+            let pieces = Pieces::new(&[(b"p".to_vec(), 7), (data[from..to].to_vec(), 8)]);
             let mut out = Out::with_capacity(1);
             out.extend(b"x");
             let mut pen = out.pen();
             pen.copy(view, from, to - from, false);
             pen.copy(view, from, to - from, true);
             pen.lend(|out| out.extend(b"y"));
-            pen.piece(&pieces, 1, true);
-            pen.piece(&pieces, 1, false);
+            prop_assert_eq!(pen.piece(&pieces, 1, true), 8);
+            prop_assert_eq!(pen.piece(&pieces, 1, false), 8);
+            prop_assert_eq!(pen.piece_and_copy(&pieces, 1, false, view, from, to - from, true), 8);
+            prop_assert_eq!(pen.piece_and_copy(&pieces, 0, true, view, from, to - from, false), 7);
             pen.short(*b"123", 2);
             pen.piece(&pieces, 0, true);
-            prop_assert_eq!(pen.len(), 4 * (to - from) + 5);
+            prop_assert_eq!(pen.len(), 7 * (to - from) + 6);
             pen.finish();
             let part = &data[from..to];
-            let want = [b"x", part, &part.to_ascii_lowercase(), b"y", part, part, b"12p"].concat();
+            let want = [b"x", part, &part.to_ascii_lowercase(), b"y", part, part, part, &part.to_ascii_lowercase(), b"p", part, b"12p"].concat();
             prop_assert_eq!(out.bytes(), &want[..]);
             let naive = (0..16).fold(0u32, |bits, i| bits | (u32::from(padded[from + i] == 7) << i));
             prop_assert_eq!(view.matches_16(from, 7), naive);

@@ -7,21 +7,88 @@ pub struct Tape {
     pub cells: Vec<u32>,
     /// For each record, the index into `cells` behind its last cell.
     pub records: Vec<u32>,
-    /// Which bytes need a second look, 64 a word. One word more than there are.
-    pub words: Vec<Word>,
+    /// Control characters, DEL, `"`, `\`, the dialect's quote and marked byte.
+    pub dirty: Bits,
+    /// Those and what is above 0x7F.
+    pub odd: Bits,
     /// Positions of bytes that follow a closing quote and are no delimiter, line end or quote.
     pub junk: Vec<u32>,
     /// Physical line ends seen, inside quotes too.
     pub lines: u64,
 }
 
-/// Which of 64 bytes need a second look, bit i for byte i.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Word {
-    /// Control character, DEL, `"`, `\`, the dialect's quote and marked byte.
-    pub dirty: u64,
-    /// Above 0x7F.
-    pub high: u64,
+/// A bit for each byte of a text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bits {
+    /// Bit i of byte n for position 8 n + i; two words more than there are.
+    bytes: Vec<u8>,
+}
+
+impl Bits {
+    /// All of them; those past the end of the text mean nothing.
+    #[inline(always)]
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(super) fn as_mut_ptr(&mut self) -> *mut u8 {
+        self.bytes.as_mut_ptr()
+    }
+
+    /// Whether there is room for a text of `len` bytes.
+    pub(super) fn reaches(&self, len: usize) -> bool {
+        self.bytes.len() / 8 > len.div_ceil(64)
+    }
+
+    fn start(&mut self, len: usize) {
+        let bytes = (len / 64 + 3) * 8;
+        if self.bytes.len() < bytes {
+            self.bytes.resize(bytes, 0);
+        }
+    }
+
+    pub(super) fn clear_word(&mut self, at: usize) {
+        self.bytes[at / 64 * 8..][..8].fill(0);
+    }
+
+    pub(super) fn set(&mut self, at: usize) {
+        self.bytes[at / 8] |= 1 << (at % 8);
+    }
+
+    /// The bits that belong to a text of `len` bytes, to be compared.
+    #[must_use]
+    pub fn of(&self, len: usize) -> &[u8] {
+        &self.bytes[..len.div_ceil(64) * 8]
+    }
+}
+
+/// The bits from position `at` on, at least 57 of them.
+///
+/// # Panics
+/// If `bits` does not go on for eight bytes from there.
+#[inline(always)]
+#[must_use]
+pub fn bits_from(bits: &[u8], at: usize) -> u64 {
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&bits[at >> 3..(at >> 3) + 8]);
+    u64::from_le_bytes(bytes) >> (at & 7)
+}
+
+/// True where a bit of `at .. at + len` is set.
+///
+/// # Panics
+/// If `bits` does not go on for eight bytes from any of them.
+#[inline(always)]
+#[must_use]
+pub fn any_bit(bits: &[u8], mut at: usize, mut len: usize) -> bool {
+    while len > 57 {
+        if bits_from(bits, at) << 7 != 0 {
+            return true;
+        }
+        (at, len) = (at + 57, len - 57);
+    }
+    bits_from(bits, at) & ((1 << len) - 1) != 0
 }
 
 /// What crosses from one stretch to the next.
@@ -60,12 +127,8 @@ impl Tape {
         self.records.clear();
         self.junk.clear();
         self.lines = 0;
-        let words = len / 64 + 3;
-        if self.words.len() < words {
-            self.words.resize(words, Word::default());
-        }
-        // the word behind the last is read with it, its bits never count, but they must not be stale for `is_clean`
-        self.words[len.div_ceil(64)] = Word::default();
+        self.dirty.start(len);
+        self.odd.start(len);
     }
 
     /// Makes room for a stretch of `bytes` more.
@@ -81,5 +144,21 @@ impl Tape {
         self.cells.copy_within(cell.., 0);
         self.cells.truncate(left);
         self.records.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_bit_is_any(words in proptest::collection::vec(prop_oneof![3 => Just(0u64), 1 => any::<u64>(), 1 => (0u32..64).prop_map(|b| 1 << b)], 8), at in 0usize..320, len in 0usize..320) {
+            let len = len.min(320 - at);
+            let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+            let naive = (at..at + len).any(|i| words[i >> 6] >> (i & 63) & 1 == 1);
+            prop_assert_eq!(any_bit(&bytes, at, len), naive);
+        }
     }
 }
