@@ -101,8 +101,9 @@ impl<'a> Record<'a> {
     #[inline(always)]
     #[must_use]
     pub fn span(&self, cell: usize) -> (usize, usize) {
+        let end = self.ends[cell];
         let from = if cell == 0 { self.start } else { self.ends[cell - 1] + 1 };
-        (from as usize, (self.ends[cell] - from) as usize)
+        (from as usize, (end - from) as usize)
     }
 
     /// A cell as it stands in the source, quotes included.
@@ -171,6 +172,7 @@ impl<'a> Record<'a> {
     }
 
     /// The whole record as it stands in the source, without its line end.
+    #[inline(always)]
     #[must_use]
     pub fn raw_record(&self) -> &'a [u8] {
         let end = self.ends.last().copied().unwrap_or(self.start);
