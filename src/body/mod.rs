@@ -5,6 +5,8 @@ mod crc;
 mod grid;
 mod measure;
 mod pipeline;
+#[cfg(feature = "upload")]
+mod queue;
 mod rejects;
 mod replay;
 mod slab;

@@ -91,6 +91,8 @@ struct Order {
     /// Finished chunks that wait for their turn, in slot seq % window.
     done: Vec<Option<Done>>,
     outcome: Option<Result<Ended>>,
+    /// Threads that wait: to notify nobody is a system call too.
+    waiting: usize,
 }
 
 struct Done {
@@ -122,7 +124,7 @@ pub(crate) fn run(
         plan,
         options,
         want,
-        pool: pool_for(threads),
+        pool: pool_for(threads, want),
         grid_cell: grid.chunk_bytes(),
         grid: Mutex::new(grid),
         states: (0..window + 2).map(|_| AtomicU64::new(u64::MAX)).collect(),
@@ -133,7 +135,7 @@ pub(crate) fn run(
         head: AtomicU64::new(0),
         window,
         stopped: AtomicBool::new(false),
-        order: Mutex::new(Order { done: (0..window).map(|_| None).collect(), outcome: None }),
+        order: Mutex::new(Order { done: (0..window).map(|_| None).collect(), outcome: None, waiting: 0 }),
         moved: Condvar::new(),
         sink: Mutex::new(Sink { consumer, base: start.base.clone(), input_now: start.mark.input }),
         start_inside: start.mark.inside,
@@ -269,7 +271,9 @@ impl<'c> Shared<'_, 'c> {
             if ready(self.head.load(Ordering::Acquire)) {
                 return Ok(());
             }
+            order.waiting += 1;
             order = self.moved.wait(order).unwrap_or_else(PoisonError::into_inner);
+            order.waiting -= 1;
         }
     }
 
@@ -328,8 +332,11 @@ impl<'c> Shared<'_, 'c> {
             let mut order = self.lock_order();
             self.head.store(seq + 1, Ordering::Release);
             next = order.done[((seq + 1) % self.window) as usize].take();
+            let wake = order.waiting > 0;
             drop(order);
-            self.moved.notify_all();
+            if wake {
+                self.moved.notify_all();
+            }
             self.pool.wake();
         }
     }

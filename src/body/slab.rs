@@ -7,6 +7,9 @@ use std::time::Duration;
 /// A slab is sealed at this size; one large record may make it larger.
 pub(crate) const SLAB_BYTES: usize = 256 << 10;
 
+/// How many slabs may wait between a pass and the socket, for each converting thread.
+pub(crate) const QUEUED_SLABS: usize = 4;
+
 /// Room behind the seal, so that the record that crosses it needs no new memory.
 const ROOM: usize = 16 << 10;
 
@@ -48,6 +51,8 @@ pub(crate) struct Pool {
 struct State {
     free: Vec<Vec<u8>>,
     lent: usize,
+    /// Threads that wait: to notify nobody is a system call too.
+    waiting: usize,
 }
 
 impl Pool {
@@ -73,8 +78,10 @@ impl Pool {
                 return Some(Out::with_capacity(SLAB_BYTES + ROOM));
             }
             // the head moves on without our lock: look again now and then
+            state.waiting += 1;
             state =
                 self.changed.wait_timeout(state, Duration::from_millis(5)).unwrap_or_else(PoisonError::into_inner).0;
+            state.waiting -= 1;
         }
     }
 
@@ -100,7 +107,9 @@ impl Pool {
 
     /// Wakes those who wait, because the head has moved.
     pub(crate) fn wake(&self) {
-        self.changed.notify_all();
+        if self.lock().waiting > 0 {
+            self.changed.notify_all();
+        }
     }
 
     pub(crate) fn give_back(&self, buffer: Vec<u8>) {
@@ -110,8 +119,11 @@ impl Pool {
         if buffer.capacity() <= 2 * SLAB_BYTES && state.free.len() + state.lent < self.most {
             state.free.push(buffer);
         }
+        let wake = state.waiting > 0;
         drop(state);
-        self.changed.notify_all();
+        if wake {
+            self.changed.notify_all();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

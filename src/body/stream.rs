@@ -3,7 +3,8 @@
 use super::grid::Mark;
 use super::measure::Checkpoint;
 use super::pipeline::{self, Base, Consumer, Ended};
-use super::slab::Slab;
+use super::queue::{Receiver, Sender, Weight, queue};
+use super::slab::{QUEUED_SLABS, SLAB_BYTES, Slab};
 use super::worker::{Rows, Want};
 use super::{Frame, Measured, Options, Part, crc};
 use crate::error::{Error, Kind, Result};
@@ -15,10 +16,6 @@ use std::ops::Range;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker, ready};
-use tokio::sync::mpsc;
-
-/// How many slabs wait between the pass and the socket.
-const QUEUED_SLABS: usize = 3;
 
 /// A session that has ended one part and stands at the start of the next, so that a compressed source is read once.
 pub(crate) type Parked = Arc<Mutex<Option<Session>>>;
@@ -29,9 +26,18 @@ enum Piece {
     End { bytes: u64, crc: u64 },
 }
 
+impl Weight for Result<Piece> {
+    fn weight(&self) -> usize {
+        match self {
+            Ok(Piece::Data { bytes, .. }) => bytes.len(),
+            Ok(Piece::End { .. }) | Err(_) => 0,
+        }
+    }
+}
+
 /// A second pass under way in a thread of its own.
 pub(crate) struct Session {
-    pieces: mpsc::Receiver<Result<Piece>>,
+    pieces: Receiver<Result<Piece>>,
     /// Output position (header lines not counted) of the next byte.
     at: u64,
     /// Of the piece that the part before ended in.
@@ -52,7 +58,8 @@ struct Opening {
 
 impl Session {
     fn open(opening: Opening) -> Result<Session> {
-        let (tx, pieces) = mpsc::channel(QUEUED_SLABS);
+        let (tx, pieces) = queue(QUEUED_SLABS * opening.options.threads.max(1) * SLAB_BYTES);
+        let tx = Arc::new(tx);
         let at = opening.checkpoints[opening.from].start.base.out_bytes;
         std::thread::Builder::new()
             .name("listferry-send".to_owned())
@@ -83,7 +90,7 @@ impl Session {
                     Err(error) => Err(error),
                 };
                 // nobody listens any more: the body was dropped
-                let _ = tx.blocking_send(last);
+                let _ = tx.send(last);
             })
             .map_err(|error| Error::io("starting a thread", error))?;
         Ok(Session { pieces, at, left: None })
@@ -92,7 +99,7 @@ impl Session {
 
 /// The consumer of pass two: compares with the checkpoints and passes on.
 struct Streamer {
-    tx: mpsc::Sender<Result<Piece>>,
+    tx: Arc<Sender<Result<Piece>>>,
     checkpoints: Arc<[Checkpoint]>,
     next: usize,
     bytes: u64,
@@ -107,7 +114,7 @@ impl Consumer for Streamer {
         self.crc = crc::combine(self.crc, slab.crc, slab.bytes);
         let Some(data) = slab.data else { return Ok(true) };
         let piece = Piece::Data { bytes: Bytes::from_owner(data), crc: slab.crc };
-        Ok(self.tx.blocking_send(Ok(piece)).is_ok())
+        Ok(self.tx.send(Ok(piece)))
     }
 
     fn rows(&mut self, _: &Rows, _: &Base, _: &Table) -> Result<bool> {

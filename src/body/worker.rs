@@ -1,7 +1,7 @@
 //! One chunk: read, seam, scan, map, encode. What comes out is relative to the chunk; the ordered stage adds the bases.
 
 use super::grid::{Buffer, Chunk, ChunkKind, first_read};
-use super::slab::{Pool, SLAB_BYTES, Slab};
+use super::slab::{Pool, QUEUED_SLABS, SLAB_BYTES, Slab};
 use super::{crc, pipeline::Shared};
 use crate::error::{Error, Kind, Result};
 use crate::mapping::{Outcome, Scratch};
@@ -555,6 +555,7 @@ pub(crate) fn cancelled(shared: &Shared<'_, '_>) -> bool {
 }
 
 /// A pool of the size that a pass with that many threads needs.
-pub(crate) fn pool_for(threads: usize) -> Arc<Pool> {
-    Pool::new(4 * threads + 4)
+pub(crate) fn pool_for(threads: usize, want: Want) -> Arc<Pool> {
+    // where the output leaves, as much again waits for the socket
+    Pool::new(4 * threads + 4 + if want.data { 2 * QUEUED_SLABS * threads } else { 0 })
 }
