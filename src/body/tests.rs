@@ -282,6 +282,20 @@ fn s12_a_quote_that_never_closes_is_found_within_the_bound_and_named() {
 }
 
 #[test]
+fn s12_the_line_named_is_that_of_the_quote_that_opens_not_of_a_stray_one() {
+    for (record, line) in [
+        ("1,\"two\nlines\", \"stray,\"never closed\n", 3),
+        ("1,5\" pipe,\"never closed\n", 2),
+        ("1,\"two\nlines \"\"doubled\"\"\",\"never closed\n", 3),
+        ("1,\"two\nlines, and never closed\n", 2),
+    ] {
+        let bytes = format!("a,b,c\n{record}{}", "more,text,too\n".repeat(3)).into_bytes();
+        let error = run(bytes, &["a", "b", "c"], 1, 4096).err().unwrap();
+        assert_eq!((error.place().record, error.place().line), (Some(1), Some(line)), "{record:?}: {error}");
+    }
+}
+
+#[test]
 fn a_record_larger_than_many_chunks_is_one_record() {
     let long = "y".repeat(3 << 20);
     let bytes = format!("a,b\n1,2\n\"{long}\n{long}\",3\n4,5\n").into_bytes();

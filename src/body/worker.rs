@@ -291,9 +291,10 @@ impl Worker {
         records: u64,
     ) -> Fatal {
         let record = &self.buffer.bytes()[start..];
-        let opened = end.inside.then(|| opening_quote(record, shared.table.options().quote)).flatten();
+        let options = shared.table.options();
+        let opened = end.inside.then(|| opening_quote(record, options.quote, options.delimiter)).flatten();
         let line = lines + opened.map_or(0, |at| count_lines(&record[..at]));
-        let limit = shared.table.options().max_record_bytes;
+        let limit = options.max_record_bytes;
         let error = if end.inside && self.buffer.ended {
             Error::new(Kind::Data, "the quote that opens here is never closed: the source ends inside it")
                 .with_hint("close the quote, or double it where it is part of the value")
@@ -322,24 +323,20 @@ struct Seams {
 }
 
 /// The position of the quote that is open at the end of `record`, which starts outside quotes.
-fn opening_quote(record: &[u8], quote: Option<u8>) -> Option<usize> {
+fn opening_quote(record: &[u8], quote: Option<u8>, delimiter: u8) -> Option<usize> {
     let quote = quote?;
-    let (mut open, mut start_of_cell, mut after_close) = (None, true, false);
+    // a quote opens where a cell starts, or right behind one that closed
+    let (mut open, mut may_open) = (None, true);
     for (at, &byte) in record.iter().enumerate() {
         if open.is_some() {
-            if byte == quote {
-                after_close = open.take().is_some();
+            may_open = byte == quote;
+            if may_open {
+                open = None;
             }
-            continue;
-        }
-        if byte == quote && (start_of_cell || after_close) {
+        } else if byte == quote && may_open {
             open = Some(at);
-        }
-        after_close = false;
-        start_of_cell = false;
-        // which byte delimits does not matter here: only a quote behind one can have been left open
-        if !byte.is_ascii_alphanumeric() && byte != quote {
-            start_of_cell = true;
+        } else {
+            may_open = byte == delimiter;
         }
     }
     open
