@@ -152,13 +152,19 @@ fn one_member<'a>(file: &'a [u8], all: &mut Vec<u8>) -> Option<&'a [u8]> {
     Some(&file[at + 8..])
 }
 
-fn unzstd(file: &[u8]) -> Option<Vec<u8>> {
+/// All frames, read `step` bytes at a time, or `None` where the file is damaged. A frame whose last block is empty may have
+/// less content than it declares; zstd notices that only where it is given room for all of it at once.
+fn unzstd(file: &[u8], step: usize) -> Option<Vec<u8>> {
     let mut decoder = zstd::stream::read::Decoder::with_buffer(file).ok()?;
     decoder.window_log_max(24).ok()?;
-    let mut all = Vec::new();
-    // what expands beyond 64 MiB is refused by ours, and not looked at here
-    decoder.take(64 << 20).read_to_end(&mut all).ok()?;
-    Some(all)
+    let (mut all, mut window) = (Vec::new(), vec![0; step]);
+    loop {
+        match decoder.read(&mut window).ok()? {
+            // what expands beyond 64 MiB is refused by ours, and not looked at here
+            n if n == 0 || all.len() > 64 << 20 => return Some(all),
+            n => all.extend_from_slice(&window[..n]),
+        }
+    }
 }
 
 /// What ours yields, and whether it got to the end.
@@ -221,8 +227,11 @@ fuzz_target!(|data: &[u8]| {
         3 if gzip => file.resize(file.len() + spoil % 300, 0),
         _ => {}
     }
-    let expected = if gzip { gunzip(&file) } else { unzstd(&file) };
+    let expected = if gzip { gunzip(&file) } else { unzstd(&file, 1 << 20) };
     let (found, whole) = ours(&file, packing, step);
+    if !gzip && expected.is_none() && whole && unzstd(&file, 1) == Some(found.clone()) {
+        return;
+    }
     if file.is_empty() {
         // no member, no frame: nothing was asked for that could be missing
         assert!(found.is_empty());

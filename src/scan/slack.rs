@@ -12,7 +12,8 @@ pub const SLACK: usize = 64;
 /// Borrowed bytes with at least [`SLACK`] readable (initialised) bytes behind them.
 #[derive(Clone, Copy)]
 pub struct Padded<'a> {
-    bytes: &'a [u8],
+    /// The bytes and SLACK more: what is read through a pointer has to lie within the slice that it came from.
+    whole: &'a [u8],
 }
 
 impl<'a> Padded<'a> {
@@ -23,27 +24,34 @@ impl<'a> Padded<'a> {
     #[must_use]
     pub fn new(buffer: &'a [u8], from: usize, to: usize) -> Padded<'a> {
         assert!(from <= to && to + SLACK <= buffer.len(), "a padded view needs slack behind it");
-        Padded { bytes: &buffer[from..to] }
+        Padded { whole: &buffer[from..to + SLACK] }
     }
 
     /// The bytes, without the slack.
     #[inline(always)]
     #[must_use]
     pub fn bytes(&self) -> &'a [u8] {
-        self.bytes
+        // SAFETY: the constructors leave SLACK bytes behind the end.
+        unsafe { self.whole.get_unchecked(..self.len()) }
+    }
+
+    /// The bytes with the slack.
+    #[inline(always)]
+    pub(super) fn with_slack(&self) -> &'a [u8] {
+        self.whole
     }
 
     /// Their number, without the slack.
     #[inline(always)]
     #[must_use]
     pub fn len(&self) -> usize {
-        self.bytes.len()
+        self.whole.len() - SLACK
     }
 
     /// True where there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.len() == 0
     }
 
     /// Which of the 16 bytes from `at` on are `byte`, bit i for byte i; those past the end count too.
@@ -55,7 +63,7 @@ impl<'a> Padded<'a> {
     pub fn matches_16(&self, at: usize, byte: u8) -> u32 {
         assert!(at <= self.len(), "a look outside the input");
         // SAFETY: `at` is at most the end, and SLACK bytes behind that are readable.
-        let block = unsafe { self.bytes.as_ptr().add(at).cast::<[u8; 16]>().read_unaligned() };
+        let block = unsafe { self.whole.as_ptr().add(at).cast::<[u8; 16]>().read_unaligned() };
         equal_16(block, byte)
     }
 
@@ -65,7 +73,8 @@ impl<'a> Padded<'a> {
     /// If `from` is past the end.
     #[must_use]
     pub fn from(&self, from: usize) -> Padded<'a> {
-        Padded { bytes: &self.bytes[from..] }
+        assert!(from <= self.len(), "a view from outside the input");
+        Padded { whole: &self.whole[from..] }
     }
 }
 
@@ -200,7 +209,7 @@ impl Pen<'_> {
         // SAFETY: `from` has `at + len` bytes and SLACK readable ones behind them; `reserve` left `len + SLACK` writable
         // ones; both are touched in steps of 64 that end at most 64 bytes past `len`.
         unsafe {
-            let from = from.bytes.as_ptr().add(at);
+            let from = from.whole.as_ptr().add(at);
             if lower {
                 copy_lower(self.at, from, len)
             } else {
@@ -245,7 +254,7 @@ impl Pen<'_> {
         // SAFETY: `reserve` left room for both; else as in `copy`.
         unsafe {
             self.put(pieces, piece, short);
-            let from = from.bytes.as_ptr().add(at);
+            let from = from.whole.as_ptr().add(at);
             if lower {
                 copy_lower(self.at, from, len)
             } else {
@@ -396,14 +405,14 @@ impl Pieces {
 /// Bit i where byte i of the block is `byte`.
 #[inline(always)]
 fn equal_16(block: [u8; 16], byte: u8) -> u32 {
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    #[cfg(target_arch = "x86_64")]
     // SAFETY: SSE2 is always there on x86-64; the block is 16 bytes.
     unsafe {
         use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_set1_epi8};
         let block = _mm_loadu_si128(block.as_ptr().cast());
         _mm_movemask_epi8(_mm_cmpeq_epi8(block, _mm_set1_epi8(byte as i8))) as u32
     }
-    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    #[cfg(not(target_arch = "x86_64"))]
     {
         (0..16).fold(0, |bits, i| bits | (u32::from(block[i] == byte) << i))
     }
