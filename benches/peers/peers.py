@@ -1,5 +1,6 @@
 """Measures everything in interleaved rounds, checks the outputs, writes the table. Started by `run`."""
 import argparse
+import contextlib
 import json
 import os
 import shutil
@@ -17,6 +18,17 @@ JOBS = ["j1", "j2", "j3", "j4"]
 ENGINES = ["polars", "duckdb", "chdb"]
 CORES = {1: "0", 4: "0-3"}
 SECRETS = {"A": "bench", "P": "bench"}
+
+
+@contextlib.contextmanager
+def sink(*arguments):
+    """The URL of a server that drops bodies."""
+    server = subprocess.Popen([sys.executable, f"{HERE}/sink.py", *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        yield f"http{'s' if arguments else ''}://127.0.0.1:{int(server.stdout.readline())}"
+    finally:
+        server.stdin.close()
+        server.wait(10)
 
 
 class Bench:
@@ -124,36 +136,53 @@ class Bench:
         self.rounds(cases, min(2, self.args.rounds))
 
     def upload(self):
-        sink = subprocess.Popen([sys.executable, f"{HERE}/sink.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        try:
-            url = f"http://127.0.0.1:{int(sink.stdout.readline())}"
-            self.upload_to(url)
-        finally:
-            sink.stdin.close()
-            sink.wait(10)
-
-    def upload_to(self, url):
         work, path = self.args.work, self.args.list
         body = f"{work}/j3.ndjson"
         with open(body, "wb") as out:
             subprocess.run(self.ours("j3", path, 4), stdout=out, check=True)
+        with sink() as url:
+            self.upload_to(url, body)
+        if shutil.which("openssl"):
+            pem = f"{work}/loopback.pem"
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", pem,
+                            "-out", f"{pem}.crt", "-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
+                            "-addext", "basicConstraints=critical,CA:FALSE"], check=True, stderr=subprocess.DEVNULL)
+            with open(pem, "a", encoding="ascii") as both, open(f"{pem}.crt", encoding="ascii") as certificate:
+                both.write(certificate.read())
+            with sink(pem) as url:
+                self.upload_by_tls(url, body, f"{pem}.crt")
+        self.notes["body_bytes"] = os.path.getsize(body)
+        os.remove(body)
+
+    def deliver(self, url, job, threads, *more):
+        return [self.args.listferry, "-q", "--threads", str(threads), "--state-dir", self.state,
+                "--set", f"source.path={self.args.list}", "--set", "wait=0", "--set", f"destination.base_url={url}",
+                *more, "run", "--new", f"{HERE}/jobs/{job}.yaml"]
+
+    def upload_by_tls(self, url, body, certificate):
+        env = {"cores": "0-3", "env": SECRETS}
+        one = ["--set", "destination.max_part_bytes=1TB", "--set", f"network.ca_file={certificate}"]
+        cases = [
+            ("tls/curl -T of the finished file/-/4", f"curl -sS -f --cacert {certificate} -T {body} {url}/bucket/x", {"cores": "0-3"}),
+            ("tls/listferry run (measure and upload, one body)/-/4", self.deliver(url, "j3", 4, *one), env),
+            ("tls/listferry run (measure and upload, one body)/-/1", self.deliver(url, "j3", 1, *one), env),
+        ]
+        self.rounds(cases, self.args.rounds)
+
+    def upload_to(self, url, body):
+        work, path = self.args.work, self.args.list
         temporary = f"{work}/converted"
         how = {"cores": "0-3"}
         put = f"curl -sS -f -T {{}} {url}/bucket/x"
-
-        def deliver(job, threads, *more):
-            return [self.args.listferry, "-q", "--threads", str(threads), "--state-dir", self.state,
-                    "--set", f"source.path={path}", "--set", "wait=0", "--set", f"destination.base_url={url}",
-                    *more, "run", "--new", f"{HERE}/jobs/{job}.yaml"]
 
         one = ["--set", "destination.max_part_bytes=1TB"]
         env = {**how, "env": SECRETS}
         cases = [
             ("upload/curl -T of the finished file/-/4", put.format(body), how),
             ("upload/Python requests of the finished file/-/4", [sys.executable, f"{HERE}/put.py", body, f"{url}/bucket/x"], how),
-            ("upload/listferry run (measure and upload, one body)/-/4", deliver("j3", 4, *one), env),
-            ("upload/listferry run (measure and upload, parts of 95 MB)/-/4", deliver("j3", 4), env),
-            ("upload/listferry run (measure and upload, one body)/-/1", deliver("j3", 1, *one), {**env, "cores": "0"}),
+            ("upload/listferry run (measure and upload, one body)/-/4", self.deliver(url, "j3", 4, *one), env),
+            ("upload/listferry run (measure and upload, parts of 95 MB)/-/4", self.deliver(url, "j3", 4), env),
+            ("upload/listferry run (measure and upload, one body)/-/1", self.deliver(url, "j3", 1, *one), {**env, "cores": "0"}),
             ("upload/listferry convert, then curl -T/-/4",
              " ".join(self.ours("j3", path, 4)) + f" > {temporary} && {put.format(temporary)}; rm {temporary}", how),
         ]
@@ -165,8 +194,6 @@ class Bench:
             command = " ".join(self.engine(name, "j3", path, temporary, 4))
             cases.append((f"upload/{name}, then curl -T/-/4", f"{command} && {put.format(temporary)}; rm {temporary}", how))
         self.rounds(cases, self.args.rounds)
-        self.notes["body_bytes"] = os.path.getsize(body)
-        os.remove(body)
 
     def small(self):
         """What starting costs: a list of one record. For listferry also the time to the first byte."""

@@ -1,8 +1,10 @@
 """A loopback server that drops bodies in the kernel, so that the sender is the limit; it answers as CleverTap, its
-storage and mediarithmics do. Prints its port, then serves until its standard input closes."""
+storage and mediarithmics do. Prints its port, then serves until its standard input closes. With a PEM file of
+certificate and key it speaks TLS; then it has to decrypt what it drops."""
 import json
 import re
 import socket
+import ssl
 import sys
 import threading
 
@@ -37,19 +39,20 @@ def drop(conn, fields, rest):
     taken, rest = rest[:left], rest[left:]
     left -= len(taken)
     scratch = bytearray(DROP)
+    # MSG_TRUNC: the kernel forgets the bytes, nothing is copied
+    how = () if isinstance(conn, ssl.SSLSocket) else (socket.MSG_TRUNC,)
     while left:
-        # MSG_TRUNC: the kernel forgets the bytes, nothing is copied
-        n = conn.recv_into(scratch, min(left, DROP), socket.MSG_TRUNC)
+        n = conn.recv_into(scratch, min(left, DROP), *how)
         if n == 0:
             return b""
         left -= n
     return rest
 
 
-def answer(first, port):
+def answer(first, scheme, port):
     method, target, _ = first.split(" ", 2)
     if target.endswith("/get_custom_list_segment_url"):
-        url = (f"http://127.0.0.1:{port}/bucket/list.csv?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Expires=86400"
+        url = (f"{scheme}://127.0.0.1:{port}/bucket/list.csv?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Expires=86400"
                "&X-Amz-SignedHeaders=host&X-Amz-Signature=00")
         return {"presignedS3URL": url, "expiry": "1 Jan, 12:00 AM", "status": "success"}
     if method == "POST" and target.endswith("/document_imports"):
@@ -73,7 +76,7 @@ def serve(conn, port):
             if "100-continue" in fields.get("expect", "").lower():
                 conn.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
             rest = drop(conn, fields, rest)
-            said = answer(first, port)
+            said = answer(first, "https" if isinstance(conn, ssl.SSLSocket) else "http", port)
             body = json.dumps(said).encode() if said else b""
             kind = b"Content-Type: application/json\r\n" if said else b""
             conn.sendall(b"HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\n\r\n%s" % (kind, len(body), body))
@@ -82,6 +85,10 @@ def serve(conn, port):
 def main():
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
+    tls = None
+    if len(sys.argv) > 1:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(sys.argv[1])
     print(port, flush=True)
 
     def accept():
@@ -90,7 +97,10 @@ def main():
                 conn, _ = listener.accept()
             except OSError:
                 return
-            threading.Thread(target=serve, args=(conn, port), daemon=True).start()
+            threading.Thread(target=handle, args=(conn,), daemon=True).start()
+
+    def handle(conn):
+        serve(tls.wrap_socket(conn, server_side=True) if tls else conn, port)
 
     threading.Thread(target=accept, daemon=True).start()
     sys.stdin.read()

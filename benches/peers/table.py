@@ -123,6 +123,23 @@ def upload(costs, notes, lines, goals):
                           f"{ratio:.1f} times ({name})"))
 
 
+def upload_by_tls(costs, goals, lines):
+    names = [key for key in costs if key.startswith("tls/")]
+    if not names:
+        return
+    lines += ["", "### By TLS", "", "TLS 1.3 to the same sink, which decrypts in one thread of Python's `ssl`.", ""]
+    lines += head("what", "threads", "wall s", "best wall s", "CPU s", "peak MiB")
+    for key in names:
+        _, what, _, threads = key.split("/")
+        lines.append(row(what, threads, *cost_cells(costs[key])))
+    for threads, most in ((1, 32), (4, 64)):
+        peaks = [max(cost.peak) for key, cost in costs.items()
+                 if key.startswith(("tls/listferry run", "upload/listferry run")) and key.endswith(f"/{threads}")]
+        if peaks:
+            goals.append(goal(f"memory of a run with its upload, plain and TLS, {threads} thread(s): at most {most} MiB",
+                              max(peaks) <= most, f"{max(peaks):.0f} MiB"))
+
+
 def others(args, costs, notes, lines, goals):
     packed = [key for key in costs if key.startswith("packed/")]
     if packed:
@@ -171,6 +188,7 @@ def write(args, costs, notes):
     lines, goals = [], []
     convert(size, costs, lines, goals)
     upload(costs, notes, lines, goals)
+    upload_by_tls(costs, goals, lines)
     others(args, costs, notes, lines, goals)
     rounds = max((len(cost.wall) for key, cost in costs.items() if key.startswith("convert/")), default=0)
     top = [
