@@ -27,7 +27,9 @@ fuzz_target!(|data: &[u8]| {
             scanner.window(view, from, to, &mut carry, &mut tape);
             from = to;
         }
-        (tape, carry.inside(), scanner.survey(view, inside))
+        let survey = scanner.survey(view, inside);
+        assert_eq!(scanner.inside_after(view, inside), survey.inside, "{isa:?}");
+        (tape, carry.inside(), survey)
     };
     let (naive, open, survey) = scan(Isa::Naive);
     for isa in Isa::available() {

@@ -238,9 +238,9 @@ impl Worker {
             return Ok(Seams { from, to, inside });
         }
         let scanner = shared.table.scanner();
-        let outside = scanner.survey(self.buffer.view(from, to), false).inside;
+        let outside = scanner.inside_after(self.buffer.view(from, to), false);
         let inside = shared.await_state(chunk).ok_or(Stop::Stopped)?;
-        let after = if inside { scanner.survey(self.buffer.view(from, to), true).inside } else { outside };
+        let after = if inside { scanner.inside_after(self.buffer.view(from, to), true) } else { outside };
         shared.publish(chunk.seq, after);
         Ok(Seams { from, to, inside })
     }

@@ -56,6 +56,16 @@ pub(super) trait Isa {
     /// The instruction set is there and 64 bytes are readable.
     unsafe fn masks(at: *const u8, prepared: Self::Prepared) -> Masks;
 
+    /// Only the quotes of the 64 bytes at `at`.
+    ///
+    /// # Safety
+    /// As `masks`.
+    #[inline(always)]
+    unsafe fn quotes(at: *const u8, prepared: Self::Prepared) -> u64 {
+        // SAFETY: passed on.
+        unsafe { Self::masks(at, prepared).quote }
+    }
+
     /// Prefix XOR: bit i of the result is the parity of bits 0..=i.
     ///
     /// # Safety
@@ -253,4 +263,42 @@ pub(super) unsafe fn survey<I: Isa>(input: &[u8], to: usize, classes: &Classes, 
     // in the last, partial word the state ran on over bytes that were masked away: inside is right all the same, since
     // no quote lies there
     Survey { inside: state.inside != 0, last_end }
+}
+
+/// Whether a quoted cell is open behind `input[..to]`. Looks closely only at words with quotes in them.
+///
+/// # Safety
+/// The instruction set `I` is there; SLACK bytes behind `to` are readable.
+#[inline(always)]
+pub(super) unsafe fn inside_after<I: Isa>(input: &[u8], to: usize, classes: &Classes, inside: bool) -> bool {
+    let base = input.as_ptr();
+    let dialect = &classes.dialect;
+    let mut state = Carry::new(inside);
+    // SAFETY: whoever called us runs on `I`.
+    let prepared = unsafe { I::prepare(classes) };
+    let mut skipped = false;
+    let mut at = 0;
+    while at < to {
+        // SAFETY: as in `window`.
+        if unsafe { I::quotes(base.add(at), prepared) } == 0 {
+            skipped = true;
+            at += 64;
+            continue;
+        }
+        if std::mem::take(&mut skipped) {
+            // no quote stands in the word before: its last byte closed nothing, and opens the way if it ends a cell
+            let before = input[at - 1];
+            let ends = before == dialect.delimiter || before == b'\n' || before == b'\r';
+            state.may_open = u64::from(ends && state.inside == 0) << 63;
+            state.closed = 0;
+        }
+        // SAFETY: as in `window`.
+        let mut masks = unsafe { I::masks(base.add(at), prepared) };
+        if to - at < 64 {
+            masks.keep(to - at);
+        }
+        resolve::<I>(&masks, &mut state);
+        at += 64;
+    }
+    state.inside != 0
 }

@@ -229,6 +229,25 @@ impl Scanner {
             }
         }
     }
+
+    /// Whether a quoted cell is open behind `input`, which starts behind a line end, `inside` a quoted cell or not: what
+    /// [`Scanner::survey`] says of it, sooner.
+    #[allow(unsafe_code)]
+    #[must_use]
+    pub fn inside_after(&self, input: Padded<'_>, inside: bool) -> bool {
+        match self.isa {
+            // SAFETY: as in `window`.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Sse2 => unsafe { x86::inside_after_sse2(input.with_slack(), input.len(), &self.classes, inside) },
+            // SAFETY: as in `window`.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => unsafe { x86::inside_after_avx2(input.with_slack(), input.len(), &self.classes, inside) },
+            // SAFETY: as in `window`.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => unsafe { x86::inside_after_avx512(input.with_slack(), input.len(), &self.classes, inside) },
+            _ => self.survey(input, inside).inside,
+        }
+    }
 }
 
 /// Physical line ends in `bytes` (LF, CRLF, CR), which do not start inside a CRLF.
@@ -268,7 +287,10 @@ mod tests {
             4 => Just(b'a'), 4 => Just(b'"'), 4 => Just(b','), 2 => Just(b'\n'), 1 => Just(b'\r'), 1 => Just(b'\''),
             1 => Just(b'\\'), 1 => Just(b'|'), 1 => any::<u8>()
         ];
-        proptest::collection::vec(byte, 0..400)
+        // seldom a quote: whole words without one
+        let seldom =
+            prop_oneof![60 => Just(b'a'), 8 => Just(b','), 4 => Just(b'\n'), 1 => Just(b'\r'), 2 => Just(b'"')];
+        prop_oneof![3 => proptest::collection::vec(byte, 0..400), 1 => proptest::collection::vec(seldom, 0..1500)]
     }
 
     /// Every instruction set leaves what the naive twin leaves.
@@ -285,6 +307,10 @@ mod tests {
             assert_eq!(tape.odd.of(text.len()), naive.odd.of(text.len()), "{isa:?}");
             assert_eq!(other.inside(), carry.inside(), "{isa:?}");
             assert_eq!(other_survey, survey, "{isa:?}");
+            let scanner = Scanner::with(dialect, isa).expect("available");
+            let mut padded = text.to_vec();
+            padded.resize(text.len() + SLACK, b'"');
+            assert_eq!(scanner.inside_after(Padded::new(&padded, 0, text.len()), inside), survey.inside, "{isa:?}");
         }
     }
 

@@ -125,6 +125,17 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn quotes(at: *const u8, dialect: Dialect) -> u64 {
+        // SAFETY: as in `masks`.
+        unsafe {
+            let quote = _mm256_set1_epi8(dialect.quote_or_nul() as i8);
+            let of =
+                |at: *const u8| _mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_loadu_si256(at.cast()), quote)) as u32;
+            u64::from(of(at)) | (u64::from(of(at.add(32))) << 32)
+        }
+    }
+
+    #[inline(always)]
     unsafe fn prefix_xor(bits: u64) -> u64 {
         // SAFETY: PCLMULQDQ is part of this set.
         unsafe { clmul_prefix_xor(bits) }
@@ -156,17 +167,21 @@ const IOTA: [u8; 64] = {
 };
 
 impl Isa for Avx512 {
-    type Prepared = (__m512i, __m512i);
+    type Prepared = (__m512i, __m512i, __m512i);
 
     #[inline(always)]
     unsafe fn prepare(classes: &Classes) -> Self::Prepared {
         let table = classes.table.as_ptr();
         // SAFETY: the table has 128 bytes; AVX-512 is there by contract.
-        unsafe { (_mm512_loadu_si512(table.cast()), _mm512_loadu_si512(table.add(64).cast())) }
+        unsafe {
+            // where nothing quotes, a NUL is taken for a word that needs a closer look
+            let quote = _mm512_set1_epi8(classes.dialect.quote_or_nul() as i8);
+            (_mm512_loadu_si512(table.cast()), _mm512_loadu_si512(table.add(64).cast()), quote)
+        }
     }
 
     #[inline(always)]
-    unsafe fn masks(at: *const u8, (low, high): Self::Prepared) -> Masks {
+    unsafe fn masks(at: *const u8, (low, high, _): Self::Prepared) -> Masks {
         // SAFETY: 64 bytes at `at` are readable and AVX-512 is there by contract.
         unsafe {
             let v = _mm512_loadu_si512(at.cast());
@@ -182,6 +197,12 @@ impl Isa for Avx512 {
                 high: above,
             }
         }
+    }
+
+    #[inline(always)]
+    unsafe fn quotes(at: *const u8, (_, _, quote): Self::Prepared) -> u64 {
+        // SAFETY: as in `masks`.
+        unsafe { _mm512_cmpeq_epi8_mask(_mm512_loadu_si512(at.cast()), quote) }
     }
 
     #[inline(always)]
@@ -218,7 +239,7 @@ impl Isa for Avx512 {
 }
 
 macro_rules! entry_points {
-    ($window:ident, $survey:ident, [$($boost:ident)?], $isa:ident, $features:literal) => {
+    ($window:ident, $survey:ident, $inside_after:ident, [$($boost:ident)?], $isa:ident, $features:literal) => {
         $(
             /// # Safety
             /// The features named are there.
@@ -250,14 +271,23 @@ macro_rules! entry_points {
             // SAFETY: passed on.
             unsafe { lex::survey::<$isa>(input, to, classes, inside) }
         }
+
+        /// # Safety
+        /// As [`lex::inside_after`], on the features named.
+        #[target_feature(enable = $features)]
+        pub(super) unsafe fn $inside_after(input: &[u8], to: usize, classes: &Classes, inside: bool) -> bool {
+            // SAFETY: passed on.
+            unsafe { lex::inside_after::<$isa>(input, to, classes, inside) }
+        }
     };
 }
 
-entry_points!(window_sse2, survey_sse2, [], Sse2, "sse2");
-entry_points!(window_avx2, survey_avx2, [boost_avx2], Avx2, "avx2,pclmulqdq,bmi1,bmi2,lzcnt,popcnt");
+entry_points!(window_sse2, survey_sse2, inside_after_sse2, [], Sse2, "sse2");
+entry_points!(window_avx2, survey_avx2, inside_after_avx2, [boost_avx2], Avx2, "avx2,pclmulqdq,bmi1,bmi2,lzcnt,popcnt");
 entry_points!(
     window_avx512,
     survey_avx512,
+    inside_after_avx512,
     [boost_avx512],
     Avx512,
     "avx2,pclmulqdq,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vbmi2"
