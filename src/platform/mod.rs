@@ -22,6 +22,7 @@ pub use judgement::{Judgement, quoted};
 pub use operation::{Assume, Operation, Quota, Repeat, Step, assumed};
 pub use retry::{Policy, utc};
 pub use settings::{Key, KeyKind, NoSecrets, Secrets, Settings};
+pub(crate) use verdict::parts_accepted;
 pub use verdict::{FaultAt, Outcome, RowFault, Verdict};
 
 /// An error without what `request` held secret: the door of the fuzz target.

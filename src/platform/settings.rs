@@ -21,6 +21,20 @@ pub struct Key {
     pub doc: &'static str,
 }
 
+impl Key {
+    /// A line of a table of keys.
+    #[must_use]
+    pub const fn new(
+        name: &'static str,
+        kind: KeyKind,
+        required: bool,
+        default: Option<&'static str>,
+        doc: &'static str,
+    ) -> Key {
+        Key { name, kind, required, default, doc }
+    }
+}
+
 /// What a [`Key`] holds.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]

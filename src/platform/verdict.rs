@@ -1,6 +1,16 @@
 //! What a platform made of a delivery.
 
+use crate::error::Error;
 use serde_json::Value;
+
+/// A fault of a later part: what was taken before cannot be taken back.
+pub(crate) fn parts_accepted(error: Error, accepted: usize, parts: usize) -> Error {
+    if accepted == 0 {
+        return error;
+    }
+    let hint = error.hint().unwrap_or("resume the run: parts that arrived are not sent again").to_owned();
+    error.with_hint(format!("{accepted} of {parts} parts were accepted before; {hint}"))
+}
 
 /// How a delivery ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,16 +6,28 @@ use crate::secret::Secret;
 
 /// The keys of `destination`.
 pub(super) const KEYS: &[Key] = &[
-    key("region", KeyKind::OneOf(&REGION_NAMES), false, None, "Of the account; required unless base_url is given."),
-    key("account_id", KeyKind::Secret, true, None, "The X-CleverTap-Account-Id header."),
-    key("passcode", KeyKind::Secret, true, None, "The X-CleverTap-Passcode header."),
-    key("segment", KeyKind::Text, true, None, "Name of the list; {date} and {run} are filled in."),
-    key("creator", KeyKind::Text, true, None, "Who makes the list."),
-    key("email", KeyKind::Text, true, None, "Of an admin of the account; CleverTap sends its verdict there."),
-    key("filename", KeyKind::Text, false, None, "Shown in the dashboard; default: the segment, made safe, with .csv."),
-    key("replace", KeyKind::Bool, false, Some("false"), "Replace the members of an existing list of that name."),
-    key("max_body_bytes", KeyKind::Size, false, Some("5GB"), "Largest file; at most 5,368,709,120 bytes."),
-    key(
+    Key::new(
+        "region",
+        KeyKind::OneOf(&REGION_NAMES),
+        false,
+        None,
+        "Of the account; required unless base_url is given.",
+    ),
+    Key::new("account_id", KeyKind::Secret, true, None, "The X-CleverTap-Account-Id header."),
+    Key::new("passcode", KeyKind::Secret, true, None, "The X-CleverTap-Passcode header."),
+    Key::new("segment", KeyKind::Text, true, None, "Name of the list; {date} and {run} are filled in."),
+    Key::new("creator", KeyKind::Text, true, None, "Who makes the list."),
+    Key::new("email", KeyKind::Text, true, None, "Of an admin of the account; CleverTap sends its verdict there."),
+    Key::new(
+        "filename",
+        KeyKind::Text,
+        false,
+        None,
+        "Shown in the dashboard; default: the segment, made safe, with .csv.",
+    ),
+    Key::new("replace", KeyKind::Bool, false, Some("false"), "Replace the members of an existing list of that name."),
+    Key::new("max_body_bytes", KeyKind::Size, false, Some("5GB"), "Largest file; at most 5,368,709,120 bytes."),
+    Key::new(
         "oversize",
         KeyKind::OneOf(&["refuse", "number"]),
         false,
@@ -29,16 +41,6 @@ const REGION_NAMES: [&str; 7] = ["in1", "sg1", "us1", "aps3", "mec1", "eu1", "eu
 /// What one PUT to S3 can hold.
 const MOST_BODY_BYTES: u64 = 5 << 30;
 const DEFAULT_BODY_BYTES: u64 = 5_000_000_000;
-
-const fn key(
-    name: &'static str,
-    kind: KeyKind,
-    required: bool,
-    default: Option<&'static str>,
-    doc: &'static str,
-) -> Key {
-    Key { name, kind, required, default, doc }
-}
 
 /// What a job's `destination` says.
 #[derive(Debug)]

@@ -4,8 +4,8 @@ use super::account::Account;
 use super::form::Form;
 use super::{error_log, status};
 use crate::body::Measured;
-use crate::error::{Error, Result};
-use crate::platform::{Cx, JobSeed, Operation, Outcome, Repeat, Step, Verdict, assumed};
+use crate::error::Result;
+use crate::platform::{Cx, JobSeed, Operation, Outcome, Repeat, Step, Verdict, assumed, parts_accepted};
 use serde_json::{Value, json};
 
 /// How the parts of one platform travel.
@@ -29,10 +29,9 @@ pub(super) async fn deliver(upload: &Upload<'_>, measured: &Measured, cx: &mut C
         let sent = send(upload, measured, cx, part.index).await;
         let step = match sent {
             Ok(step) => step,
-            Err(error) if accepted > 0 => return Err(after_others(error, accepted, measured.parts().len())),
-            Err(error) => return Err(error),
+            Err(error) => return Err(parts_accepted(error, accepted, measured.parts().len())),
         };
-        let taken = step.done().map_err(|error| after_others(error, accepted, measured.parts().len()))?;
+        let taken = step.done().map_err(|error| parts_accepted(error, accepted, measured.parts().len()))?;
         accepted += 1;
         if assumed(&taken) {
             cx.part_done(part, None)?;
@@ -96,13 +95,4 @@ async fn send(upload: &Upload<'_>, measured: &Measured, cx: &mut Cx<'_>, index: 
     }
     let judge = |answer: &crate::transport::Answer| status::judge_upload("the Localytics upload", answer);
     cx.send(&operation, &request, measured, &measured.parts()[index], &frame, &judge).await
-}
-
-/// A fault of a later part: what was taken before cannot be taken back.
-fn after_others(error: Error, accepted: usize, parts: usize) -> Error {
-    if accepted == 0 {
-        return error;
-    }
-    let hint = error.hint().unwrap_or("resume the run: parts that arrived are not sent again").to_owned();
-    error.with_hint(format!("{accepted} of {parts} parts were accepted before; {hint}"))
 }

@@ -5,7 +5,9 @@ use super::commands::{self, Format};
 use super::import::{Import, Target};
 use crate::body::{Frame, Measured, Part};
 use crate::error::{Error, Kind, Result};
-use crate::platform::{Cx, FaultAt, Judgement, Operation, Outcome, Repeat, RowFault, Step, Verdict, assumed};
+use crate::platform::{
+    Cx, FaultAt, Judgement, Operation, Outcome, Repeat, RowFault, Step, Verdict, assumed, parts_accepted,
+};
 use crate::transport::{Answer, Request};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -30,7 +32,7 @@ impl Import {
         for part in parts {
             let id = match self.execute(measured, part, &import, &executions, cx).await {
                 Ok(id) => id,
-                Err(error) => return Err(after_others(error, executions.len(), parts.len())),
+                Err(error) => return Err(parts_accepted(error, executions.len(), parts.len())),
             };
             cx.part_done(part, id.clone())?;
             executions.push(id.clone());
@@ -293,13 +295,4 @@ fn judge_list(answer: &Answer, id: &str) -> Judgement {
         }
         None => not_yet(format!("{WHAT}: the answer cannot be read")),
     }
-}
-
-/// A fault of a later part: what was taken before cannot be taken back.
-fn after_others(error: Error, accepted: usize, parts: usize) -> Error {
-    if accepted == 0 {
-        return error;
-    }
-    let hint = error.hint().unwrap_or("resume the run: parts that arrived are not sent again").to_owned();
-    error.with_hint(format!("{accepted} of {parts} parts were accepted before; {hint}"))
 }

@@ -14,12 +14,18 @@ pub const ENTRY: Entry = Entry {
     name: import::NAME,
     identity: &["datamart_id", "import_name", "document_import_id"],
     keys: &[
-        key("datamart_id", KeyKind::Id, true, None, "The datamart."),
-        key("token", KeyKind::Secret, true, None, "The API token, sent as it is."),
-        key("import_name", KeyKind::Text, false, None, "Creates a document import; this or document_import_id."),
-        key("document_import_id", KeyKind::Id, false, None, "Reuses a document import; this or import_name."),
-        key("mime_type", KeyKind::OneOf(&["ndjson", "csv"]), false, Some("ndjson"), "The format of the commands."),
-        key("max_part_bytes", KeyKind::Size, false, Some("95MB"), "A part, header line included; one execution each."),
+        Key::new("datamart_id", KeyKind::Id, true, None, "The datamart."),
+        Key::new("token", KeyKind::Secret, true, None, "The API token, sent as it is."),
+        Key::new("import_name", KeyKind::Text, false, None, "Creates a document import; this or document_import_id."),
+        Key::new("document_import_id", KeyKind::Id, false, None, "Reuses a document import; this or import_name."),
+        Key::new("mime_type", KeyKind::OneOf(&["ndjson", "csv"]), false, Some("ndjson"), "The format of the commands."),
+        Key::new(
+            "max_part_bytes",
+            KeyKind::Size,
+            false,
+            Some("95MB"),
+            "A part, header line included; one execution each.",
+        ),
     ],
     map_keys: &[
         value("operation", true, "UPDATE adds the user to the segment, DELETE removes."),
@@ -35,16 +41,6 @@ pub const ENTRY: Entry = Entry {
     ],
     build: import::build,
 };
-
-const fn key(
-    name: &'static str,
-    kind: KeyKind,
-    required: bool,
-    default: Option<&'static str>,
-    doc: &'static str,
-) -> Key {
-    Key { name, kind, required, default, doc }
-}
 
 const fn value(name: &'static str, required: bool, doc: &'static str) -> Key {
     Key { name, kind: KeyKind::Value, required, default: None, doc }

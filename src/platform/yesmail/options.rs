@@ -15,82 +15,78 @@ pub(super) const ORIGIN: &str = "https://api.yesmail.com";
 
 /// The keys of `destination`.
 pub(super) const KEYS: &[Key] = &[
-    key("list", KeyKind::Id, true, None, "The target list."),
-    key("api_user", KeyKind::Secret, true, None, "The Api-User header."),
-    key("api_key", KeyKind::Secret, true, None, "The Api-Key header."),
-    key(
+    Key::new("list", KeyKind::Id, true, None, "The target list."),
+    Key::new("api_user", KeyKind::Secret, true, None, "The Api-User header."),
+    Key::new("api_key", KeyKind::Secret, true, None, "The Api-Key header."),
+    Key::new(
         "import_type",
         KeyKind::OneOf(&["update", "ignore", "replace"]),
         false,
         Some("update"),
         "What happens to members that exist: merged, left alone or overwritten.",
     ),
-    key(
+    Key::new(
         "error_threshold",
         KeyKind::Any,
         false,
         Some("0"),
         "Failed rows at which the import stops: a whole number (0: never) or a share like \"5%\".",
     ),
-    key("headers", KeyKind::Bool, false, Some("true"), "Whether the file has a header line."),
-    key(
+    Key::new("headers", KeyKind::Bool, false, Some("true"), "Whether the file has a header line."),
+    Key::new(
         "separator",
         KeyKind::OneOf(&["auto", ",", "\t", "|", ";"]),
         false,
         Some("auto"),
         "Between cells; auto: the first of tab, pipe, semicolon, comma that occurs in no value.",
     ),
-    key(
+    Key::new(
         "quoting",
         KeyKind::OneOf(&["rfc4180", "never"]),
         false,
         Some("rfc4180"),
         "never: a value that would need quotes rejects the row.",
     ),
-    key("response_uri", KeyKind::Text, false, None, "Passed on: where Yesmail posts the final status."),
-    key("response_ref", KeyKind::Id, false, None, "Passed on: your own reference of the ticket."),
-    key("host", KeyKind::Object(HOST_KEYS), true, None, "Where Yesmail fetches the file from: exactly one of."),
+    Key::new("response_uri", KeyKind::Text, false, None, "Passed on: where Yesmail posts the final status."),
+    Key::new("response_ref", KeyKind::Id, false, None, "Passed on: your own reference of the ticket."),
+    Key::new("host", KeyKind::Object(HOST_KEYS), true, None, "Where Yesmail fetches the file from: exactly one of."),
 ];
 
 const HOST_KEYS: &[Key] = &[
-    key("uri", KeyKind::Any, false, None, "It lies there already: nothing is converted or sent, only imported."),
-    key("put", KeyKind::Object(PUT_KEYS), false, None, "Sent with HTTP PUT first."),
-    key("ftp", KeyKind::Object(FTP_KEYS), false, None, "Sent by FTP first: a temporary name, SIZE compared, renamed."),
-    key("serve", KeyKind::Object(SERVE_KEYS), false, None, "Served by this process until the ticket is final."),
+    Key::new("uri", KeyKind::Any, false, None, "It lies there already: nothing is converted or sent, only imported."),
+    Key::new("put", KeyKind::Object(PUT_KEYS), false, None, "Sent with HTTP PUT first."),
+    Key::new(
+        "ftp",
+        KeyKind::Object(FTP_KEYS),
+        false,
+        None,
+        "Sent by FTP first: a temporary name, SIZE compared, renamed.",
+    ),
+    Key::new("serve", KeyKind::Object(SERVE_KEYS), false, None, "Served by this process until the ticket is final."),
 ];
 
 const PUT_KEYS: &[Key] = &[
-    key("url", KeyKind::Secret, true, None, "Where the file is put; a presigned URL does."),
-    key("fetch_url", KeyKind::Any, true, None, "Where Yesmail fetches it; may hold user:password."),
+    Key::new("url", KeyKind::Secret, true, None, "Where the file is put; a presigned URL does."),
+    Key::new("fetch_url", KeyKind::Any, true, None, "Where Yesmail fetches it; may hold user:password."),
 ];
 
 const FTP_KEYS: &[Key] = &[
-    key("url", KeyKind::Secret, true, None, "ftp://user@host/dir/list.csv; no user: anonymous."),
-    key("password", KeyKind::Secret, false, None, "The user's password."),
+    Key::new("url", KeyKind::Secret, true, None, "ftp://user@host/dir/list.csv; no user: anonymous."),
+    Key::new("password", KeyKind::Secret, false, None, "The user's password."),
 ];
 
 const SERVE_KEYS: &[Key] = &[
-    key("listen", KeyKind::Text, true, None, "Address and port to listen on."),
-    key(
+    Key::new("listen", KeyKind::Text, true, None, "Address and port to listen on."),
+    Key::new(
         "public_url",
         KeyKind::Text,
         false,
         Some("auto"),
         "Scheme, host and port as Yesmail sees them; auto: the address listened on.",
     ),
-    key("tls_cert", KeyKind::Text, false, None, "PEM file of the certificate chain."),
-    key("tls_key", KeyKind::Text, false, None, "PEM file of its private key."),
+    Key::new("tls_cert", KeyKind::Text, false, None, "PEM file of the certificate chain."),
+    Key::new("tls_key", KeyKind::Text, false, None, "PEM file of its private key."),
 ];
-
-const fn key(
-    name: &'static str,
-    kind: KeyKind,
-    required: bool,
-    default: Option<&'static str>,
-    doc: &'static str,
-) -> Key {
-    Key { name, kind, required, default, doc }
-}
 
 /// What a job's `destination` says.
 #[derive(Debug)]
