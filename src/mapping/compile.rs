@@ -39,6 +39,7 @@ pub(super) fn plan(
 ) -> Result<Plan> {
     let mut compiler = Compiler {
         columns,
+        judges_defaults: candidate.is_none(),
         joiner: Joiner::new(),
         ops: Vec::new(),
         values: Vec::new(),
@@ -143,8 +144,23 @@ fn header_line(cells: &Cells, rule: CellRule) -> Result<Vec<u8>> {
     Ok(out.into_vec())
 }
 
+/// A text of the job file (`what`: constant, default) as it stands in the output.
+fn written(field: &Field, what: &str, scratch: &mut Scratch, output: &Output) -> Result<Vec<u8>> {
+    let mut out = Out::default();
+    output.write(scratch, &mut out).map_err(|wrong| {
+        let error = Error::usage(format!("{}: the {what} is {}", field.at, wrong.what));
+        match field.rules.one_of {
+            Some(allowed) => error.with_hint(format!("one of: {}", allowed.join(", "))),
+            None => error,
+        }
+    })?;
+    Ok(out.into_vec())
+}
+
 struct Compiler<'a> {
     columns: &'a [String],
+    /// On the first compilation; with a later separator they are only written differently.
+    judges_defaults: bool,
     joiner: Joiner,
     ops: Vec<Op>,
     values: Vec<Value>,
@@ -236,16 +252,20 @@ impl Compiler<'_> {
             }
             return Ok(Folded(None));
         }
-        let mut out = Out::default();
-        output.write(&mut scratch, &mut out).map_err(|wrong| {
-            let error = Error::usage(format!("{}: the constant is {}", field.at, wrong.what));
-            match field.rules.one_of {
-                Some(allowed) => error.with_hint(format!("one of: {}", allowed.join(", "))),
-                None => error,
-            }
-        })?;
+        let value = written(field, "constant", &mut scratch, output)?;
         self.clash |= scratch.clash;
-        Ok(Folded(Some(out.into_vec())))
+        Ok(Folded(Some(value)))
+    }
+
+    /// A default that can never be written is a mistake in the job file, not in the rows that would need it.
+    fn judge_default(&self, field: &Field, output: &Output) -> Result<()> {
+        match &field.value.default {
+            Some(default) if self.judges_defaults && !default.is_empty() => {
+                let mut scratch = Scratch { text: default.as_bytes().to_vec(), ..Scratch::default() };
+                written(field, "default", &mut scratch, output).map(drop)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A unit of a JSON row; `index` counts in the checks.
@@ -328,6 +348,7 @@ impl Compiler<'_> {
             self.joiner.constant(&text);
             return Ok(());
         };
+        self.judge_default(field, &output)?;
         if self.joiner.is_full() {
             let steps = self.joiner.merge();
             self.ops.push(Op::merge(steps));

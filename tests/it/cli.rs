@@ -548,3 +548,34 @@ fn j15_a_full_disk_is_a_local_fault_and_devices_are_not_replaced() {
     assert!(std::fs::symlink_metadata(bed.path("link.csv")).unwrap().is_symlink());
     assert!(std::fs::read(bed.path("real.csv")).unwrap().starts_with(b"Type,Identity"));
 }
+
+#[test]
+fn a_default_that_can_never_be_written_is_a_mistake_in_the_job_file() {
+    let job = "\
+source: { path: list.csv }
+map: { customer_id: id, changes: [{ op: assign, attr: visits, column: name, type: integer, default: DEFAULT }] }
+destination: { platform: localytics-profiles, org_id: 60, api_key: { env: CT_K }, api_secret: { env: CT_S } }
+";
+    // no row needs the default here: it is judged all the same
+    for (default, want) in [("none", 2), ("99999999999999999999", 2), ("0", 0), ("\"\"", 0)] {
+        let bed = Bed::new(&job.replace("DEFAULT", default), "id,name\n1,7\n");
+        let (code, report) = bed.json(&["check", "job.yaml"]);
+        assert_eq!(code, want, "{default}: {report}");
+        let said = message(&report);
+        assert!(want == 0 || (said.contains("map.changes[0]") && said.contains("default")), "{said}");
+    }
+    // of a list of words, which are named
+    let job = CLEVERTAP.replace("identity: id", "identity: id, type: { column: name, default: x }");
+    let (code, report) = Bed::new(&job, "id,name\n1,g\n").json(&["check", "job.yaml"]);
+    assert!(code == 2 && message(&report).contains("map.type: the default") && message(&report).contains("i, g"));
+    // a separator on trial is no reason: the next one is tried
+    let job = "\
+source: { path: list.csv }
+map: { id: id, name: { column: name, default: \"a\\tb|c;d,e\" } }
+destination: { platform: yesmail, list: l, api_user: { env: CT_U }, api_key: { env: CT_K }, host: { uri: \"https://h/l\" } }
+";
+    let bed = Bed::new(job, "id,name\n1,x\n2,\n");
+    assert_eq!(bed.convert(&[]), (0, b"id,name\n1,x\n2,\"a\tb|c;d,e\"\n".to_vec()));
+    let never = ["--set", "destination.quoting=never", "--set", "destination.separator=,"];
+    assert_eq!(bed.convert(&never).0, 2);
+}
