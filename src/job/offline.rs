@@ -2,7 +2,7 @@
 
 use super::Job;
 use super::env::{Env, Stage};
-use super::pass::{Rejects, options};
+use super::pass::{Rejects, options, warn};
 use super::report::{Report, digest, peak_rss_bytes};
 use crate::body;
 use crate::error::{Error, Result};
@@ -107,6 +107,7 @@ impl Job {
         report.seconds.measure = began.elapsed().as_secs_f64();
         rejects.finish(report)?;
         let counts = counts?;
+        warn(table.source());
         report.count(&counts);
         report.bytes.source =
             table.source().inputs().iter().map(|input| input.stored_bytes().max(input.consumed_bytes())).sum();

@@ -129,9 +129,7 @@ impl Config {
         report.seconds.measure = began.elapsed().as_secs_f64();
         let measured = measured?;
         report.measured(&measured);
-        for warning in table.source().inputs().iter().flat_map(|input| input.warnings()) {
-            tracing::warn!("{warning}");
-        }
+        warn(table.source());
         self.judge(measured.counts(), last_read, report)?;
         // The platform knows best what to do about it.
         prepared.platform.judge(&measured)?;
@@ -232,6 +230,13 @@ impl Expect {
                 .with_hint("the file is not the one that was announced"));
         }
         Ok(())
+    }
+}
+
+/// Says what is odd about a source that was read to its end.
+pub(crate) fn warn(source: &Source) {
+    for warning in source.inputs().iter().flat_map(|input| input.warnings()) {
+        tracing::warn!("{warning}");
     }
 }
 

@@ -20,6 +20,28 @@ fn gzip(text: &str) -> Vec<u8> {
     out.finish().unwrap()
 }
 
+/// Padding is passed over and told, wherever the list comes from.
+#[test]
+fn s04_zeros_behind_the_gzip_data_are_told_by_every_command_that_reads_to_the_end() {
+    let mut list = gzip("id,x\n1,a\n");
+    list.extend([0; 512]);
+    let bed = Bed::new(CLEVERTAP, &list);
+    let from_stdin = |arguments: &[&str]| {
+        let mut command = bed.command(arguments);
+        command.stdin(std::fs::File::open(bed.path("list.csv")).unwrap()).output().unwrap()
+    };
+    let stdin = ["--set", "source.path=-"];
+    for output in [
+        bed.run(&["check", "job.yaml"]),
+        bed.run(&["convert", "job.yaml"]),
+        from_stdin(&["check", "job.yaml", stdin[0], stdin[1]]),
+        from_stdin(&["convert", "job.yaml", stdin[0], stdin[1]]),
+    ] {
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.contains("512 zero bytes"), "{said}");
+    }
+}
+
 /// gzip cannot tell that a member is missing; the expectations can.
 #[test]
 fn s03_a_cut_between_members_is_seen_by_the_expectations() {
