@@ -1,8 +1,8 @@
 //! The chunk grid: which piece of which input comes next, and its bytes.
 //!
 //! Plain inputs are cut every `chunk_bytes` after the header; the seam of a chunk is the first line end at or behind its
-//! start, so cuts depend on the input alone. Streams are read by whoever claims the next chunk and cut behind the last record
-//! end, so theirs always start outside quotes.
+//! start, so cuts depend on the input alone. Streams are taken by whoever claims the next chunk (with several threads they are
+//! decompressed beside) and cut behind the last record end, so theirs always start outside quotes.
 
 use crate::error::{Error, Result};
 use crate::reader::Table;
@@ -108,6 +108,8 @@ fn shrunk(input: &Input) -> Error {
 pub(crate) struct Grid<'a> {
     table: &'a Table,
     chunk_bytes: usize,
+    /// Of those that convert; as many may decompress.
+    threads: usize,
     next_seq: u64,
     input: usize,
     index: u64,
@@ -124,9 +126,9 @@ struct Stream {
 }
 
 impl<'a> Grid<'a> {
-    pub(crate) fn new(table: &'a Table, chunk_bytes: usize, mark: Mark) -> Grid<'a> {
+    pub(crate) fn new(table: &'a Table, chunk_bytes: usize, threads: usize, mark: Mark) -> Grid<'a> {
         let chunk_bytes = chunk_bytes.max(1);
-        Grid { table, chunk_bytes, next_seq: 0, input: mark.input, index: mark.chunk, stream: None }
+        Grid { table, chunk_bytes, threads, next_seq: 0, input: mark.input, index: mark.chunk, stream: None }
     }
 
     /// The size of an input's grid cell.
@@ -151,7 +153,7 @@ impl<'a> Grid<'a> {
             } else {
                 let skip = if self.stream.is_none() { std::mem::take(&mut self.index) } else { 0 };
                 if self.stream.is_none() {
-                    self.stream = Some(Stream::open(input, start)?);
+                    self.stream = Some(Stream::open(input, start, self.threads)?);
                 }
                 let mut skipped = 0;
                 while let Some(stream) = &mut self.stream {
@@ -186,8 +188,8 @@ impl<'a> Grid<'a> {
 }
 
 impl Stream {
-    fn open(input: &Input, start: u64) -> Result<Stream> {
-        let mut reader = input.open_stream()?;
+    fn open(input: &Input, start: u64, threads: usize) -> Result<Stream> {
+        let mut reader = input.open_stream_beside(threads)?;
         let mut skip = start;
         let mut scratch = vec![0; 8 << 10];
         while skip > 0 {

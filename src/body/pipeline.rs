@@ -118,7 +118,7 @@ pub(crate) fn run(
 ) -> Result<(Ended, Base)> {
     let threads = options.threads.max(1);
     let window = if threads == 1 { 1 } else { 3 * threads as u64 };
-    let grid = Grid::new(table, options.chunk_bytes, start.mark);
+    let grid = Grid::new(table, options.chunk_bytes, threads, start.mark);
     let shared = Shared {
         table,
         plan,

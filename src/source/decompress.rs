@@ -13,6 +13,12 @@ const JUDGED_AFTER: u64 = 64 << 20;
 /// what the format asks decoders to support.
 const MAX_WINDOW_LOG: u32 = 24;
 
+/// Stored bytes are read in pieces of this size.
+const BUFFER_BYTES: usize = 128 << 10;
+
+/// The expansion is judged whenever so much more has come out, so that it does not depend on how a reader reads.
+const JUDGED_EVERY: u64 = 256 << 10;
+
 /// What the first bytes say.
 pub(super) fn by_magic(first: &[u8]) -> Compression {
     match first {
@@ -42,34 +48,110 @@ pub(super) struct Findings {
     pub(super) padding: AtomicU64,
 }
 
-/// Wraps a stream of stored bytes into one of content.
-pub(super) fn open(
-    stored: Box<dyn Read + Send>,
-    compression: Compression,
-    name: &str,
-    max_expansion: u64,
+/// Where a stream starts that does not start at the first byte: behind the end of a member or frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Resume {
+    /// Stored bytes before it.
+    pub(super) at: u64,
+    /// Content bytes before it.
+    pub(super) produced: u64,
+    /// Gzip members before it.
+    pub(super) members: u64,
+}
+
+impl Resume {
+    /// Where the stored bytes must begin: what was read ahead counts as consumed, so buffers have to lie where they
+    /// would lie had it begun at the first byte.
+    pub(super) fn stored_from(&self) -> u64 {
+        self.at - self.at % BUFFER_BYTES as u64
+    }
+}
+
+/// How to turn the stored bytes of an input into its content.
+#[derive(Clone)]
+pub(super) struct Unpacking {
+    pub(super) name: String,
+    pub(super) compression: Compression,
+    pub(super) max_expansion: u64,
+    pub(super) findings: Arc<Findings>,
+}
+
+impl Unpacking {
+    /// Wraps a stream of stored bytes, which begins at `from.stored_from()`, into one of content.
+    pub(super) fn open(&self, stored: Box<dyn Read + Send>, from: Resume) -> Result<Box<dyn Read + Send>> {
+        // several streams of one input may be open at once: what is judged is counted for each
+        let consumed = Arc::new(AtomicU64::new(from.stored_from()));
+        let (name, findings) = (self.name.clone(), self.findings.clone());
+        let counted = Counted { inner: stored, name, consumed: consumed.clone(), findings };
+        let what = Damage { name: self.name.clone(), format: self::name(self.compression) };
+        let failed = |error| super::into_error(error, &format!("reading {}", self.name));
+        let buffered = |counted| -> io::Result<_> {
+            let mut input = BufReader::with_capacity(BUFFER_BYTES, counted);
+            let skip = from.at - from.stored_from();
+            io::copy(&mut (&mut input).take(skip), &mut io::sink())?;
+            Ok(input)
+        };
+        let most = self.max_expansion;
+        Ok(match self.compression {
+            Compression::None | Compression::Auto => Box::new(counted),
+            Compression::Gzip => {
+                let input = buffered(counted).map_err(failed)?;
+                let members = Gzip::new(input, what.clone(), self.findings.clone(), from).map_err(failed)?;
+                Box::new(Bounded { inner: members, consumed, produced: from.produced, most, what })
+            }
+            Compression::Zstd => {
+                let decoder = zstd_decoder(buffered(counted).map_err(failed)?).map_err(failed)?;
+                let frames = Zstd { decoder, consumed: consumed.clone(), what: what.clone() };
+                Box::new(Bounded { inner: frames, consumed, produced: from.produced, most, what })
+            }
+        })
+    }
+
+    /// The content of some members or frames, `stored` being all of them and nothing else. Any error means no more than that
+    /// this was not so; in what words is for [`Unpacking::open`] to say.
+    pub(super) fn open_piece(&self, stored: Box<dyn Read + Send>) -> io::Result<Piece> {
+        let input = BufReader::with_capacity(BUFFER_BYTES, stored);
+        let findings = Arc::<Findings>::default();
+        let reader: Box<dyn Read> = match self.compression {
+            Compression::Zstd => Box::new(zstd_decoder(input)?),
+            _ => {
+                let what = Damage { name: String::new(), format: "" };
+                Box::new(Gzip::new(input, what, findings.clone(), Resume::default())?)
+            }
+        };
+        Ok(Piece { reader, findings })
+    }
+}
+
+/// See [`Unpacking::open_piece`].
+pub(super) struct Piece {
+    reader: Box<dyn Read>,
     findings: Arc<Findings>,
-) -> Result<Box<dyn Read + Send>> {
-    // several streams of one input may be open at once: what is judged is counted for each
-    let consumed = Arc::<AtomicU64>::default();
-    let counted =
-        Counted { inner: stored, name: name.to_owned(), consumed: consumed.clone(), findings: findings.clone() };
-    let what = Damage { name: name.to_owned(), format: self::name(compression) };
-    Ok(match compression {
-        Compression::None | Compression::Auto => Box::new(counted),
-        Compression::Gzip => {
-            let members = Gzip::new(BufReader::with_capacity(128 << 10, counted), what.clone(), findings);
-            Box::new(Bounded::new(members, consumed, max_expansion, what))
-        }
-        Compression::Zstd => {
-            let input = BufReader::with_capacity(128 << 10, counted);
-            let mut decoder = zstd::stream::read::Decoder::with_buffer(input)
-                .map_err(|error| Error::io(format!("reading {name}"), error))?;
-            decoder.window_log_max(MAX_WINDOW_LOG).map_err(|error| Error::io(format!("reading {name}"), error))?;
-            let frames = Zstd { decoder, consumed: consumed.clone(), what: what.clone() };
-            Box::new(Bounded::new(frames, consumed, max_expansion, what))
-        }
-    })
+}
+
+impl Piece {
+    /// Gzip members in it, once it was read to its end; `None` where there is more to it than members.
+    pub(super) fn members(&self) -> Option<u64> {
+        let padding = self.findings.padding.load(Ordering::Relaxed);
+        (padding == 0).then(|| self.findings.members.load(Ordering::Relaxed))
+    }
+}
+
+impl Read for Piece {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.reader.read(buf)
+    }
+}
+
+fn zstd_decoder<R: BufRead>(input: R) -> io::Result<zstd::stream::read::Decoder<'static, R>> {
+    let mut decoder = zstd::stream::read::Decoder::with_buffer(input)?;
+    decoder.window_log_max(MAX_WINDOW_LOG)?;
+    Ok(decoder)
+}
+
+/// True where more expands out of `consumed` stored bytes than allowed.
+pub(super) fn expands_too_much(produced: u64, consumed: u64, most: u64) -> bool {
+    produced > JUDGED_AFTER && produced / consumed.max(1) > most
 }
 
 /// Counts stored bytes, which tells progress and where damage lies.
@@ -155,10 +237,15 @@ impl<R: Read> BufRead for Tally<R> {
 }
 
 impl<R: Read> Gzip<R> {
-    fn new(input: BufReader<R>, what: Damage, findings: Arc<Findings>) -> Gzip<R> {
-        let mut gzip = Gzip { state: GzipState::Ended, what, members: 0, findings };
-        gzip.begin_member(Tally { inner: input, taken: 0 });
-        gzip
+    fn new(input: BufReader<R>, what: Damage, findings: Arc<Findings>, from: Resume) -> io::Result<Gzip<R>> {
+        let mut gzip = Gzip { state: GzipState::Ended, what, members: from.members, findings };
+        let input = Tally { inner: input, taken: from.at };
+        if from.at == 0 {
+            gzip.begin_member(input);
+        } else {
+            gzip.next_member(input)?;
+        }
+        Ok(gzip)
     }
 
     fn begin_member(&mut self, input: Tally<R>) {
@@ -168,9 +255,7 @@ impl<R: Read> Gzip<R> {
     }
 
     /// Goes on behind the end of a member.
-    fn next_member(&mut self) -> io::Result<()> {
-        let GzipState::Member(ended) = std::mem::replace(&mut self.state, GzipState::Ended) else { return Ok(()) };
-        let mut input = ended.into_inner();
+    fn next_member(&mut self, mut input: Tally<R>) -> io::Result<()> {
         let mut padding = 0;
         loop {
             let (zeros, rest) = {
@@ -203,7 +288,11 @@ impl<R: Read> Read for Gzip<R> {
             let GzipState::Member(member) = &mut self.state else { return Ok(0) };
             match member.read(buf) {
                 Ok(0) if buf.is_empty() => return Ok(0),
-                Ok(0) => self.next_member()?,
+                Ok(0) => {
+                    if let GzipState::Member(ended) = std::mem::replace(&mut self.state, GzipState::Ended) {
+                        self.next_member(ended.into_inner())?;
+                    }
+                }
                 Ok(n) => return Ok(n),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if is_ours(&error) => return Err(error),
@@ -257,19 +346,14 @@ struct Bounded<R> {
     what: Damage,
 }
 
-impl<R> Bounded<R> {
-    fn new(inner: R, consumed: Arc<AtomicU64>, most: u64, what: Damage) -> Bounded<R> {
-        Bounded { inner, consumed, produced: 0, most, what }
-    }
-}
-
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.read(buf)?;
+        let room = usize::try_from(JUDGED_EVERY - self.produced % JUDGED_EVERY).unwrap_or(usize::MAX).min(buf.len());
+        let n = self.inner.read(&mut buf[..room])?;
         self.produced += n as u64;
-        if self.produced > JUDGED_AFTER {
+        if n > 0 && self.produced.is_multiple_of(JUDGED_EVERY) {
             let consumed = self.consumed.load(Ordering::Relaxed).max(1);
-            if self.produced / consumed > self.most {
+            if expands_too_much(self.produced, consumed, self.most) {
                 return Err(io::Error::other(
                     Error::new(
                         Kind::Data,

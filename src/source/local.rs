@@ -117,7 +117,7 @@ impl ReadAt for Memory {
     }
 }
 
-/// Positioned reads as a stream, up to the size that was seen at the start.
+/// Positioned reads as a stream, from one byte up to another that was there at the start.
 pub(super) struct Sequential {
     name: String,
     data: Arc<dyn ReadAt>,
@@ -126,14 +126,14 @@ pub(super) struct Sequential {
 }
 
 impl Sequential {
-    pub(super) fn new(name: &str, data: Arc<dyn ReadAt>, end: u64) -> Sequential {
-        Sequential { name: name.to_owned(), data, at: 0, end }
+    pub(super) fn new(name: &str, data: Arc<dyn ReadAt>, at: u64, end: u64) -> Sequential {
+        Sequential { name: name.to_owned(), data, at, end }
     }
 }
 
 impl io::Read for Sequential {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let left = usize::try_from(self.end - self.at).unwrap_or(usize::MAX).min(buf.len());
+        let left = usize::try_from(self.end.saturating_sub(self.at)).unwrap_or(usize::MAX).min(buf.len());
         let n = self.data.read_at(&mut buf[..left], self.at)?;
         if n == 0 && left > 0 {
             return Err(io::Error::other(super::changed(&self.name, "shrank")));

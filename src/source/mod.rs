@@ -1,13 +1,16 @@
 //! Where the bytes come from: files, globs, streams that were spooled, compressed or not.
 //!
 //! A source stays open across both passes. Plain files are read by position from several threads; compressed ones
-//! are decompressed from their start, once a pass, by one thread.
+//! are decompressed from their start, once a pass: by whoever reads them, by a thread of its own, or by several where the
+//! file can be taken apart.
 
 #[cfg(feature = "upload")]
 pub mod apsis;
+mod beside;
 mod decompress;
 mod local;
 mod once;
+mod pieces;
 mod spool;
 
 use crate::error::{Error, Kind, Result};
@@ -309,14 +312,47 @@ impl Input {
     /// # Errors
     /// `Local`: it cannot be read, or is a stream that was read already.
     pub fn open_stream(&self) -> Result<Box<dyn io::Read + Send>> {
+        self.unpacking().open(self.stored_stream()?, decompress::Resume::default())
+    }
+
+    /// As [`Input::open_stream`], but decompressed (or read, where it is a stream) by threads of its own: up to `threads`
+    /// where it consists of several zstd frames or bgzip members, else one. With one thread it is the same as that.
+    ///
+    /// Bytes and errors are the same. At most 16 MiB of content are held ready, and windows of at most 16 MiB.
+    ///
+    /// # Errors
+    /// As [`Input::open_stream`], or `Local`: no thread can be started.
+    pub fn open_stream_beside(&self, threads: usize) -> Result<Box<dyn io::Read + Send>> {
+        if threads <= 1 {
+            return self.open_stream();
+        }
+        Ok(match &self.content {
+            Content::Stored { data, identity, .. } if self.compression != Compression::None => {
+                self.findings.consumed.store(0, Ordering::Relaxed);
+                let stored = beside::Stored { data: data.clone(), identity: identity.clone() };
+                Box::new(beside::Beside::pieces(stored, self.unpacking(), threads)?)
+            }
+            _ => Box::new(beside::Beside::serial(self.open_stream()?, self.unpacking())?),
+        })
+    }
+
+    fn stored_stream(&self) -> Result<Box<dyn io::Read + Send>> {
         self.findings.consumed.store(0, Ordering::Relaxed);
-        let stored: Box<dyn io::Read + Send> = match &self.content {
+        Ok(match &self.content {
             Content::Stored { data, identity, .. } => {
-                Box::new(local::Sequential::new(&self.name, data.clone(), identity.size))
+                Box::new(local::Sequential::new(&self.name, data.clone(), 0, identity.size))
             }
             Content::Once(once) => Box::new(once.open()?),
-        };
-        decompress::open(stored, self.compression, &self.name, self.max_expansion, self.findings.clone())
+        })
+    }
+
+    fn unpacking(&self) -> decompress::Unpacking {
+        decompress::Unpacking {
+            name: self.name.clone(),
+            compression: self.compression,
+            max_expansion: self.max_expansion,
+            findings: self.findings.clone(),
+        }
     }
 
     /// See [`Source::verify_unchanged`].
@@ -361,3 +397,5 @@ pub fn into_error(error: io::Error, what: &str) -> Error {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_beside;
