@@ -1,5 +1,5 @@
-//! Each station alone, on 64 MiB of the generator's list in memory: scan, convert (one thread, no file), crc. What each
-//! makes is checked before it is measured.
+//! Each station alone, on 64 MiB of the generator's list in memory: scan, convert (one thread, no file), hash, unpack, crc.
+//! What each makes is checked before it is measured.
 
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime};
 use listferry::body::{self, DiscardRejects, Options, Split};
@@ -169,6 +169,88 @@ fn converts(criterion: &mut Criterion) {
     }
 }
 
+/// Addresses hashed as the platforms want them: white space gone, in lower case.
+fn hashes(criterion: &mut Criterion) {
+    use sha2::{Digest, Sha256};
+    let text = text();
+    let hashed = json!({ "column": "email", "apply": ["trim", "lower", "sha256"] });
+    let shape = Shape::Delimited(Cells {
+        fields: vec![field("email", &hashed)],
+        header: false,
+        separator: Separator::Byte(b','),
+        quoting: Quoting::Never,
+        checks: Vec::new(),
+        max_record_bytes: None,
+    });
+    let mut wanted = String::new();
+    for record in csv::Reader::from_reader(&text[..]).records() {
+        let record = record.expect("UTF-8");
+        for byte in Sha256::digest(record[1].trim().to_lowercase()) {
+            wanted.push_str(&format!("{byte:02x}"));
+        }
+        wanted.push('\n');
+    }
+    let len = text.len();
+    let source = Source::from_bytes("list.csv", text, &SourceOptions::default()).expect("a list");
+    same_bytes(criterion, "one thread, from memory", "convert to hashes", source, &shape, wanted.as_bytes(), len, 1);
+}
+
+/// The rows of a CleverTap list from a compressed list, unpacked beside the conversion where there is a second thread.
+fn packed(criterion: &mut Criterion) {
+    let text = text();
+    let wanted = expected(&text, false);
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    std::io::Write::write_all(&mut gzip, &text).expect("memory takes it");
+    let lists = [
+        ("gzip", gzip.finish().expect("memory takes it")),
+        ("zstd", zstd::bulk::compress(&text, 3).expect("memory takes it")),
+    ];
+    for (name, bytes) in lists {
+        for threads in [1, 4] {
+            let source = Source::from_bytes("list.csv", bytes.clone(), &SourceOptions::default()).expect("a list");
+            let what = format!("from {name}, {threads} thread(s)");
+            same_bytes(criterion, "unpack and convert", &what, source, &cells(), &wanted, text.len(), threads);
+        }
+    }
+}
+
+#[allow(clippy::too_many_arguments, reason = "what is measured, and what it is compared with")]
+fn same_bytes(
+    criterion: &mut Criterion,
+    group_name: &str,
+    name: &str,
+    source: Source,
+    shape: &Shape,
+    wanted: &[u8],
+    len: usize,
+    threads: usize,
+) {
+    let table = Arc::new(Table::open(Arc::new(source), CsvOptions::default()).expect("a header"));
+    let plan = Arc::new(Plan::compile(shape, &[], table.columns()).expect("a plan"));
+    let mut options = Options::default();
+    options.threads = threads;
+    let mut out = Vec::with_capacity(wanted.len());
+    let mut write = |slab: &[u8]| {
+        out.extend_from_slice(slab);
+        Ok(())
+    };
+    body::convert(&table, &plan, &options, &mut write, &mut DiscardRejects).expect("converts");
+    assert!(out == wanted, "{name}: other bytes");
+    let mut group = group(criterion, group_name, len);
+    group.bench_function(name, |b| {
+        b.iter(|| {
+            let mut n = 0;
+            let mut count = |slab: &[u8]| {
+                n += black_box(slab).len();
+                Ok(())
+            };
+            body::convert(&table, &plan, &options, &mut count, &mut DiscardRejects).expect("converts");
+            assert_eq!(n, wanted.len());
+        });
+    });
+    group.finish();
+}
+
 /// CRC-64/NVME a bit at a time.
 fn naive_crc(bytes: &[u8]) -> u64 {
     !bytes.iter().fold(!0u64, |crc, &byte| {
@@ -188,5 +270,5 @@ fn crc(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(stations, scans, converts, crc);
+criterion_group!(stations, scans, converts, hashes, packed, crc);
 criterion_main!(stations);
