@@ -47,6 +47,10 @@ pub(super) fn as_str(text: &[u8]) -> &str {
 }
 
 fn trim(text: &mut Vec<u8>) {
+    // most values have no white space at their ends, and these bytes are none in any alphabet
+    if let (Some(b'!'..=b'~'), Some(b'!'..=b'~')) = (text.first(), text.last()) {
+        return;
+    }
     let trimmed = as_str(text).trim();
     if trimmed.len() < text.len() {
         let len = trimmed.len();
@@ -60,10 +64,21 @@ fn replace_with(text: &mut Vec<u8>, convert: impl Fn(&str) -> String) {
     *text = convert(as_str(text)).into_bytes();
 }
 
+/// In registers, since bytes that are written one by one and read as words at once stall the processor.
 fn hex(digest: &[u8], text: &mut Vec<u8>) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
+    const MOST: usize = 32;
+    let mut bytes = [0u8; MOST];
+    bytes[..digest.len()].copy_from_slice(digest);
+    let mut digits = [0u8; 2 * MOST];
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+        pair[0] = byte >> 4;
+        pair[1] = byte & 15;
+    }
+    for digit in &mut digits {
+        *digit += b'0' + if *digit > 9 { b'a' - b'9' - 1 } else { 0 };
+    }
     text.clear();
-    text.extend(digest.iter().flat_map(|byte| [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]));
+    text.extend_from_slice(&digits[..2 * digest.len()]);
 }
 
 fn replace(text: &mut Vec<u8>, spare: &mut Vec<u8>, from: &[u8], to: &[u8]) {
