@@ -1,5 +1,7 @@
 //! Pass one: counts, digest, parts, checkpoints, rejects.
 
+#[cfg(feature = "jobs")]
+use super::DiscardRejects;
 use super::grid::Mark;
 use super::pipeline::{self, Base, Consumer, Ended, Start};
 use super::slab::Slab;
@@ -8,7 +10,13 @@ use super::{Counts, Options, Part, Reject, RejectSink, Split, crc};
 use crate::encode;
 use crate::error::{Error, Result};
 use crate::mapping::Plan;
+#[cfg(feature = "jobs")]
+use crate::mapping::{Json, Shape};
+#[cfg(feature = "jobs")]
+use crate::reader::CsvOptions;
 use crate::reader::Table;
+#[cfg(feature = "jobs")]
+use crate::source::{Source, SourceOptions};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -87,6 +95,30 @@ impl Measured {
     #[must_use]
     pub fn table(&self) -> &Arc<Table> {
         &self.table
+    }
+
+    /// What an earlier process measured, without the source: for a delivery that has nothing left to send. `parts` are
+    /// bytes, records and CRC of each. A body of it is refused as one of a source that has changed, since nothing is
+    /// in it.
+    #[cfg(feature = "jobs")]
+    pub(crate) fn recorded(counts: Counts, parts: &[(u64, u64, u64)]) -> Result<Measured> {
+        let source = Source::from_bytes("the source", b"-\n".to_vec(), &SourceOptions::default())?;
+        let table = Arc::new(Table::open(Arc::new(source), CsvOptions::default())?);
+        let plan = Arc::new(Plan::compile(&Shape::Json(Json::default()), &[], table.columns())?);
+        let options = Options { threads: 1, ..Options::default() };
+        let mut discarded = DiscardRejects;
+        let measurer = Measurer::new(&plan, &Split::default(), &mut discarded);
+        let mut measured = measurer.finish(Base::default(), &table, plan.clone(), &options);
+        measured.counts = counts;
+        measured.digest = parts.iter().fold(0, |digest, (bytes, _, crc)| crc::combine(digest, *crc, *bytes));
+        let (mut first_record, mut at) = (0, 0);
+        measured.parts.clear();
+        for (index, &(bytes, records, crc)) in parts.iter().enumerate() {
+            measured.parts.push(Part { index, bytes, records, first_record, crc, at });
+            first_record += records;
+            at += bytes;
+        }
+        Ok(measured)
     }
 
     /// The last checkpoint at or before a position that `key` reads off a start.

@@ -4,6 +4,7 @@
 
 mod apsis;
 mod config;
+mod delivered;
 mod env;
 pub mod journal;
 mod keys;

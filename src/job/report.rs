@@ -231,18 +231,12 @@ impl Report {
 
     /// What a recorded run reported when it ended.
     pub(crate) fn restore(&mut self, record: &super::journal::RunRecord) {
-        fn read<T: serde::de::DeserializeOwned + Default>(report: &Value, key: &str) -> T {
-            report.get(key).and_then(|value| T::deserialize(value).ok()).unwrap_or_default()
-        }
         self.run_id = Some(record.id.clone());
         self.platform = Some(record.platform.clone());
         self.rejects_file.clone_from(&record.rejects_file);
         let Some(report) = &record.report else { return };
-        self.records = read(report, "records");
-        self.reject_reasons = read(report, "reject_reasons");
-        self.bytes = read(report, "bytes");
-        self.digest = read(report, "digest");
-        self.parts = read(report, "parts");
+        self.restore_pass_one(report);
+        self.rejects_file.clone_from(&record.rejects_file);
         self.platform_result = report.get("platform_result").cloned().unwrap_or(json!({}));
         self.seconds = read(report, "seconds");
         let kind = record.exit_code.and_then(Kind::of_exit_code);
@@ -258,11 +252,26 @@ impl Report {
         self.status = Status::ALL.into_iter().find(|known| Some(known.name()) == status).or(self.status);
     }
 
+    /// What pass one found, from the report of another process of the run.
+    pub(crate) fn restore_pass_one(&mut self, report: &Value) {
+        self.records = read(report, "records");
+        self.reject_reasons = read(report, "reject_reasons");
+        self.bytes = read(report, "bytes");
+        self.digest = read(report, "digest");
+        self.parts = read(report, "parts");
+        self.rejects_file = read(report, "rejects_file");
+    }
+
     /// The one object of the contract.
     #[must_use]
     pub fn to_json(&self) -> Value {
         serde_json::to_value(self).unwrap_or(Value::Null)
     }
+}
+
+/// A key of a report; where it is missing or something else, nothing.
+fn read<T: serde::de::DeserializeOwned + Default>(report: &Value, key: &str) -> T {
+    report.get(key).and_then(|value| T::deserialize(value).ok()).unwrap_or_default()
 }
 
 /// A digest as reports show it.

@@ -2,6 +2,7 @@
 
 use super::Job;
 use super::apsis;
+use super::delivered;
 use super::env::{Env, Stage};
 use super::journal::{Run, RunRecord, State};
 use super::pass::{Prepared, Rejects};
@@ -199,9 +200,13 @@ impl Job {
             let verdict = self.deliver(env, prepared, None, cx, report).await?;
             return self.conclude(run, verdict, report);
         }
+        if let Some(done) = self.verdict_alone(env, run, parts, assume, report).await? {
+            return self.conclude(run, done, report);
+        }
         let source = self.source(env, run, parts).await?;
         let (measured, mut rejects) = self.pass_one_aside(env, parts, source, run.id(), report).await?;
         run.measured(&facts(&measured)).inspect_err(|_| *keep = !run.is_fresh())?;
+        delivered::store(run, &measured, report)?;
         env.stage(Stage::Send { body_bytes: measured.body_bytes(), parts: measured.parts().len() });
         let verdict = self.deliver(env, prepared, Some(&measured), cx, report).await;
         // Rows that the platform named are looked up while the source is there, whatever the verdict.
@@ -210,6 +215,32 @@ impl Job {
         report.platform_result = verdict.result.clone();
         looked_up?;
         self.conclude(run, verdict, report)
+    }
+
+    /// The verdict of a run whose parts were all taken before it was taken up: the source is read again only where the
+    /// platform names rows of it, or where the list is still to be served.
+    async fn verdict_alone(
+        &self,
+        env: &Env,
+        run: &Run,
+        parts: &Parts,
+        assume: Option<Assume>,
+        report: &mut Report,
+    ) -> Result<Option<Verdict>> {
+        let platform = &parts.prepared.platform;
+        if run.is_fresh() || platform.needs_wait().is_some() {
+            return Ok(None);
+        }
+        let Some(measured) = delivered::load(run, report)? else { return Ok(None) };
+        env.stage(Stage::Send { body_bytes: 0, parts: 0 });
+        let cx = Cx::new(run.seed(), &self.config.map, run, &parts.client, self.policy()).assuming(assume);
+        let verdict = self.deliver(env, &parts.prepared, Some(&measured), cx, report).await?;
+        if run.fault_count()? > 0 {
+            // should the source be gone, the report still tells what the platform made of the list
+            report.platform_result = verdict.result;
+            return Ok(None);
+        }
+        Ok(Some(verdict))
     }
 
     /// The source: as it lies, or spooled; a run that is taken up reads the spool that it left.

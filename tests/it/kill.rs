@@ -219,6 +219,49 @@ async fn a_run_killed_anywhere_repeats_no_creation() {
     }
 }
 
+/// Once a platform has taken everything, its verdict needs no source: one that was overwritten meanwhile is no reason to
+/// end without it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_killed_while_it_waits_for_the_verdict_gets_it_without_the_source() {
+    for case in CASES.iter().filter(|case| case.name != "clevertap") {
+        let at = unbroken(case).await.len() - 1;
+        for gone in [false, true] {
+            let dir = tempfile::tempdir().unwrap();
+            let child: Arc<Mutex<Option<std::process::Child>>> = Arc::default();
+            let victim = Arc::clone(&child);
+            let watch = move |index, point| {
+                if (index, point) != (at, Point::Whole) {
+                    return true;
+                }
+                let mut child = victim.lock().unwrap().take().unwrap();
+                child.kill().unwrap();
+                child.wait().unwrap();
+                false
+            };
+            let vendor = Vendor::start(case.answer, Arc::new(watch)).await;
+            write_job(dir.path(), case, &vendor.base);
+            *child.lock().unwrap() = Some(listferry(dir.path(), &vendor.base, &["run", "job.yaml"]).spawn().unwrap());
+            for _ in 0..600 {
+                if child.lock().unwrap().is_none() {
+                    break;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+            let list = dir.path().join("list.csv");
+            match gone {
+                true => std::fs::remove_file(&list).unwrap(),
+                false => std::fs::write(&list, "id,name\nanother,list\n").unwrap(),
+            }
+            let (code, output) = ends(listferry(dir.path(), &vendor.base, &["resume", "last", "-q"])).await;
+            assert_eq!(code, 0, "{}: {output}", case.name);
+            let report: serde_json::Value = serde_json::from_str(&output).unwrap();
+            assert_eq!(report["records"]["written"], ROWS, "{}: {report}", case.name);
+            assert_eq!(report["parts"][0]["records"], ROWS, "{}: {report}", case.name);
+            assert_eq!((vendor.of(case.body).len(), vendor.of(case.creates).len()), (1, 1), "{}", case.name);
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_process_of_the_same_job_ends_with_3() {
     let case = &CASES[0];

@@ -1,0 +1,42 @@
+//! A run taken up whose parts the platform has all taken: what is left is the verdict, which needs no source.
+
+use super::report::Report;
+use crate::body::{Counts, Measured};
+use crate::error::Result;
+use crate::platform::Journal;
+use serde_json::{Value, json};
+
+/// The fact that holds what pass one found.
+const FACT: &str = "pass-one";
+
+/// Keeps what the report says after pass one, for [`load`].
+pub(super) fn store(journal: &dyn Journal, measured: &Measured, report: &Report) -> Result<()> {
+    let parts: Vec<_> = measured.parts().iter().map(|part| (part.bytes, part.records, part.crc)).collect();
+    let mut report = report.to_json();
+    // a warning or an error of this moment is none of a later one
+    report["error"] = Value::Null;
+    journal.store(FACT, &json!({ "report": report, "parts": parts }))
+}
+
+/// What pass one of an earlier process found, and its report, where every part was taken and no row was named so far
+/// (rows are looked up in the source).
+pub(super) fn load(journal: &dyn Journal, report: &mut Report) -> Result<Option<Measured>> {
+    let Some(known) = journal.load(FACT)? else { return Ok(None) };
+    let Ok(parts) = serde_json::from_value::<Vec<(u64, u64, u64)>>(known["parts"].clone()) else { return Ok(None) };
+    let states = journal.parts()?;
+    let taken = (0..parts.len()).all(|index| states.iter().any(|state| state.index == index && state.accepted));
+    if !taken || journal.fault_count()? > 0 {
+        return Ok(None);
+    }
+    report.restore_pass_one(&known["report"]);
+    let records = report.records;
+    let counts = Counts {
+        read: records.read,
+        written: records.written,
+        filtered: records.filtered,
+        rejected: records.rejected,
+        reject_reasons: report.reject_reasons.clone(),
+        ..Counts::default()
+    };
+    Measured::recorded(counts, &parts).map(Some)
+}
