@@ -98,7 +98,7 @@ fn yesmail(seen: &Seen, _: usize, _: &str) -> Does {
     Does::Answer(200, r#"{"id": "t-1", "state": "completed"}"#.to_owned())
 }
 
-const ROWS: usize = 40_000;
+pub(crate) const ROWS: usize = 40_000;
 
 /// Large enough that half of the body is a moment of its own.
 fn write_job(dir: &Path, case: &Case, base: &str) {
@@ -113,7 +113,7 @@ fn write_job(dir: &Path, case: &Case, base: &str) {
     std::fs::write(dir.join("job.yaml"), job).unwrap();
 }
 
-fn listferry(dir: &Path, base: &str, arguments: &[&str]) -> Command {
+pub(crate) fn listferry(dir: &Path, base: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_listferry"));
     command.args(arguments).current_dir(dir).env_clear();
     command.env("LISTFERRY_STATE_DIR", dir.join("state")).env("KEY", "se-cret-key").env("LISTFERRY_OUTPUT", "json");
@@ -123,7 +123,7 @@ fn listferry(dir: &Path, base: &str, arguments: &[&str]) -> Command {
 }
 
 /// Runs to the end; the exit code and both outputs.
-async fn ends(mut command: Command) -> (i32, String) {
+pub(crate) async fn ends(mut command: Command) -> (i32, String) {
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let text = [output.stdout, output.stderr].concat();
     (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&text).into_owned())

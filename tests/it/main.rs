@@ -12,10 +12,14 @@ mod cli;
 mod cli_runs;
 #[cfg(feature = "jobs")]
 mod conformance;
+#[cfg(feature = "cli")]
+mod ftp;
 #[cfg(feature = "jobs")]
 mod golden;
 #[cfg(feature = "cli")]
 mod kill;
+#[cfg(feature = "cli")]
+mod kill_yesmail;
 #[cfg(feature = "jobs")]
 mod localytics;
 mod mapping;

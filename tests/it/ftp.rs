@@ -1,0 +1,122 @@
+//! An FTP server in memory that tells each moment of a session. Shares no code with the client.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+
+/// Told of each moment; false: the server closes the session there.
+pub(crate) type Moments = Arc<dyn Fn(String) -> bool + Send + Sync>;
+
+pub(crate) struct Ftp {
+    pub(crate) address: String,
+    /// What is stored, by path. A file is there as soon as its first byte has come, as with real servers.
+    pub(crate) files: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Ftp {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Ftp {
+    pub(crate) async fn start(moments: Moments) -> Ftp {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let files: Arc<Mutex<BTreeMap<String, Vec<u8>>>> = Arc::default();
+        let stored = Arc::clone(&files);
+        let task = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (files, moments) = (Arc::clone(&stored), Arc::clone(&moments));
+                // a client that is gone ends its session
+                tokio::spawn(async move { session(stream, files, moments).await.ok() });
+            }
+        });
+        Ftp { address, files, task }
+    }
+}
+
+async fn session(
+    stream: TcpStream,
+    files: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
+    moments: Moments,
+) -> std::io::Result<()> {
+    let mut control = BufReader::new(stream);
+    control.write_all(b"220 ready\r\n").await?;
+    let (mut passive, mut from) = (None, String::new());
+    loop {
+        let mut line = String::new();
+        if control.read_line(&mut line).await? == 0 {
+            return Ok(());
+        }
+        let (verb, rest) = line.trim_end().split_once(' ').unwrap_or((line.trim_end(), ""));
+        if !moments(format!("ftp {verb}")) {
+            return Ok(());
+        }
+        let path = rest.trim_start_matches('/').to_owned();
+        let reply = match verb {
+            "USER" => "331 password please".to_owned(),
+            "PASS" => "230 come in".to_owned(),
+            "TYPE" | "NOOP" => "200 fine".to_owned(),
+            "PASV" => {
+                let listener = TcpListener::bind("127.0.0.1:0").await?;
+                let port = listener.local_addr()?.port();
+                passive = Some(listener);
+                format!("227 Entering Passive Mode (127,0,0,1,{},{})", port / 256, port % 256)
+            }
+            "STOR" => {
+                control.write_all(b"150 send it\r\n").await?;
+                let Some(listener) = passive.take() else { return Ok(()) };
+                let (mut data, _) = listener.accept().await?;
+                files.lock().unwrap().insert(path.clone(), Vec::new());
+                let (mut piece, mut told) = (vec![0; 64 << 10], false);
+                loop {
+                    let n = data.read(&mut piece).await?;
+                    if n == 0 {
+                        break;
+                    }
+                    files.lock().unwrap().get_mut(&path).unwrap().extend_from_slice(&piece[..n]);
+                    if !told && !moments("ftp data".to_owned()) {
+                        return Ok(());
+                    }
+                    told = true;
+                }
+                if !moments("ftp data whole".to_owned()) {
+                    return Ok(());
+                }
+                "226 stored".to_owned()
+            }
+            "SIZE" => match files.lock().unwrap().get(&path) {
+                Some(file) => format!("213 {}", file.len()),
+                None => "550 no such file".to_owned(),
+            },
+            "RNFR" => {
+                from = path;
+                "350 and to what".to_owned()
+            }
+            "RNTO" => {
+                let mut files = files.lock().unwrap();
+                match files.remove(&from) {
+                    Some(file) => {
+                        files.insert(path, file);
+                        "250 renamed".to_owned()
+                    }
+                    None => "550 no such file".to_owned(),
+                }
+            }
+            "DELE" => match files.lock().unwrap().remove(&path) {
+                Some(_) => "250 gone".to_owned(),
+                None => "550 no such file".to_owned(),
+            },
+            "QUIT" => "221 bye".to_owned(),
+            _ => "502 what".to_owned(),
+        };
+        control.write_all(format!("{reply}\r\n").as_bytes()).await?;
+        // done, but the client does not know it yet
+        if verb == "RNTO" && !moments("ftp renamed".to_owned()) {
+            return Ok(());
+        }
+    }
+}
