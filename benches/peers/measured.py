@@ -21,8 +21,19 @@ class Cost:
         return bool(self.wall)
 
 
-def run(command, cost, work, cores=None, stdout=None, stdin=None, env=None):
-    """One run. The output goes to /dev/null unless `stdout` names an open file."""
+def drop(path):
+    """Has the kernel drop a file from the page cache; says how many bytes of it stayed."""
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    seen = subprocess.run(["fincore", "-nbo", "RES", path], capture_output=True, text=True)
+    return int(seen.stdout.split()[0]) if seen.stdout.split() else 0
+
+
+def run(command, cost, work, cores=None, stdout=None, stdin=None, env=None, forget=None):
+    """One run. The output goes to /dev/null unless `stdout` names an open file; `forget` names one to be read cold."""
+    if forget and (stayed := drop(forget)):
+        raise RuntimeError(f"{stayed} bytes of the list stayed in the page cache")
     note = os.path.join(work, "time.txt")
     # GNU time, since it is small: the peak of a process is never less than that of the one that forked it
     timed = ["time", "-q", "-f", "%M", "-o", note]

@@ -143,11 +143,19 @@ def upload_by_tls(costs, goals, lines):
 def others(args, costs, notes, lines, goals):
     packed = [key for key in costs if key.startswith("packed/")]
     if packed:
-        lines += ["", "## Compressed lists", "", "J2 from the same list, `gzip -6` and `zstd -3`.", ""]
+        lines += ["", "## Compressed lists", "", "J2 from the same list, packed with `gzip -6`, `zstd -3` (one frame), `bgzip` (members "
+                  "that tell their size) and `pzstd -3` (frames of 8 MiB); the unpackers' output goes to `/dev/null`.", ""]
         lines += head("what", "list", "threads", "wall s", "best wall s", "CPU s", "peak MiB")
         for key in sorted(packed, key=lambda key: key.split("/")[2]):
             _, what, kind, threads = key.split("/")
             lines.append(row(what, kind, threads, *cost_cells(costs[key])))
+    cold = [key for key in costs if key.startswith("cold/")]
+    if cold:
+        lines += ["", "## Cold lists", "", "J2 from a list that is not in the page cache (`POSIX_FADV_DONTNEED` before each run).", ""]
+        lines += head("what", "threads", "wall s", "best wall s", "CPU s", "peak MiB")
+        for key in cold:
+            _, what, _, threads = key.split("/")
+            lines.append(row(what, threads, *cost_cells(costs[key])))
     slow = [key for key in costs if key.startswith("slow/")]
     if slow:
         size = os.path.getsize(args.slow)
