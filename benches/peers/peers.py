@@ -53,7 +53,9 @@ class Bench:
                 try:
                     self.measure(key, command, **how)
                 except RuntimeError as error:
-                    self.notes["failed"][key] = str(error).replace(self.args.work, "")[:200]
+                    # some quote what they read
+                    said = "".join(letter for letter in str(error).replace(self.args.work, "") if " " <= letter <= "~")
+                    self.notes["failed"][key] = said[:120]
                     self.costs.pop(key, None)
             print(f"round {number + 1} of {rounds}", file=sys.stderr)
 

@@ -2,13 +2,18 @@
 
 use crate::error::{Error, Kind, Result};
 use std::io::{self, Read};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// So much of the beginning is remembered.
 const MOST_REMEMBERED: usize = 16 << 20;
 
 /// A stream; reading it again works as long as what was read so far is remembered.
-pub(super) struct Once(Arc<Mutex<State>>);
+pub(super) struct Once {
+    state: Arc<Mutex<State>>,
+    /// Bytes taken from the reader; beside the lock, which is held while a read waits.
+    taken: Arc<AtomicU64>,
+}
 
 struct State {
     reader: Box<dyn Read + Send>,
@@ -16,27 +21,26 @@ struct State {
     seen: Vec<u8>,
     /// More was read than is remembered.
     forgotten: bool,
-    /// Bytes taken from the reader.
-    taken: u64,
     /// Readers handed out: what the second one reads need not be remembered.
     opened: u32,
 }
 
 impl Once {
     pub(super) fn new(reader: Box<dyn Read + Send>) -> Once {
-        Once(Arc::new(Mutex::new(State { reader, seen: Vec::new(), forgotten: false, taken: 0, opened: 0 })))
+        let state = State { reader, seen: Vec::new(), forgotten: false, opened: 0 };
+        Once { state: Arc::new(Mutex::new(state)), taken: Arc::default() }
     }
 
     /// The first bytes; fewer where there are no more.
     pub(super) fn peek(&self, n: usize) -> io::Result<Vec<u8>> {
-        let mut state = lock(&self.0);
+        let mut state = lock(&self.state);
         while state.seen.len() < n {
             let mut byte = [0];
             match state.reader.read(&mut byte) {
                 Ok(0) => break,
                 Ok(_) => {
                     state.seen.push(byte[0]);
-                    state.taken += 1;
+                    self.taken.fetch_add(1, Ordering::Relaxed);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
@@ -47,17 +51,17 @@ impl Once {
 
     /// From the beginning. The first reader looks at the header and is remembered, the second one is the pass.
     pub(super) fn open(&self) -> Result<OnceReader> {
-        let mut state = lock(&self.0);
+        let mut state = lock(&self.state);
         if state.forgotten {
             return Err(Error::new(Kind::Local, "the stream can be read only once"));
         }
         state.opened += 1;
-        Ok(OnceReader { state: self.0.clone(), at: 0, remember: state.opened == 1 })
+        Ok(OnceReader { state: self.state.clone(), taken: self.taken.clone(), at: 0, remember: state.opened == 1 })
     }
 
     /// Bytes taken from the stream so far.
     pub(super) fn taken(&self) -> u64 {
-        lock(&self.0).taken
+        self.taken.load(Ordering::Relaxed)
     }
 }
 
@@ -67,6 +71,7 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 
 pub(super) struct OnceReader {
     state: Arc<Mutex<State>>,
+    taken: Arc<AtomicU64>,
     at: usize,
     remember: bool,
 }
@@ -81,7 +86,7 @@ impl Read for OnceReader {
             return Ok(n);
         }
         let n = state.reader.read(buf)?;
-        state.taken += n as u64;
+        self.taken.fetch_add(n as u64, Ordering::Relaxed);
         if self.remember && state.seen.len() + n <= MOST_REMEMBERED {
             state.seen.extend_from_slice(&buf[..n]);
             self.at += n;
