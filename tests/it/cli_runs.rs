@@ -338,3 +338,24 @@ fn a_spool_lives_as_long_as_its_run() {
         assert_eq!(served.count("PUT", ""), puts);
     }
 }
+
+#[test]
+fn the_sandbox_fetches_by_ftp_what_was_sent_by_ftp() {
+    let served = Served::new(&["pull-cut"]);
+    let ftp = served.runtime.block_on(crate::ftp::Ftp::start(std::sync::Arc::new(|_| true)));
+    let job = format!(
+        "source: {{ path: list.csv }}\nmap: {{ id: id, note: x }}\ndestination: {{ platform: yesmail, base_url: \"{}\", list: \
+         members, api_user: {{ env: CT_ACCOUNT }}, api_key: {{ env: CT_PASSCODE }}, host: {{ ftp: {{ url: \
+         \"ftp://ann:pw@{}/dir/list.csv\" }} }} }}\n",
+        served.url(),
+        ftp.address
+    );
+    let (code, report) = run(&Bed::new(&job, LIST), &["run", "job.yaml"]);
+    assert_eq!((code, report["status"].as_str()), (0, Some("done")), "{report}");
+    assert_eq!(ftp.files.lock().unwrap()["dir/list.csv"], b"id\tnote\n1\ta\n2\tb\n3\tc\n");
+    let pulls: Vec<Value> = served.received().into_iter().filter(|entry| entry["platform"] == "yesmail-pull").collect();
+    // the first was cut on demand, the second came whole
+    let whole: Vec<_> = pulls.iter().map(|pull| pull["complete"].as_bool()).collect();
+    assert_eq!(whole, [Some(false), Some(true)], "{pulls:?}");
+    assert_eq!(pulls[1]["digest"], report["digest"], "{pulls:?}");
+}

@@ -88,6 +88,15 @@ async fn session(
                 }
                 "226 stored".to_owned()
             }
+            "RETR" => {
+                let Some(file) = files.lock().unwrap().get(&path).cloned() else { return Ok(()) };
+                let Some(listener) = passive.take() else { return Ok(()) };
+                control.write_all(b"150 here it comes\r\n").await?;
+                let (mut data, _) = listener.accept().await?;
+                data.write_all(&file).await?;
+                data.shutdown().await?;
+                "226 sent".to_owned()
+            }
             "SIZE" => match files.lock().unwrap().get(&path) {
                 Some(file) => format!("213 {}", file.len()),
                 None => "550 no such file".to_owned(),
