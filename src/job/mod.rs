@@ -17,6 +17,7 @@ mod run;
 mod runs;
 mod schema;
 mod secrets;
+mod sweep;
 mod text;
 mod unknown;
 mod yaml;

@@ -116,6 +116,7 @@ impl Job {
         let client = Client::with_env(&network, &config.upload.timers, &*env.variables)?;
         let intent = self.intent(&secrets)?;
         let state = State::open(&env.state_dir()?)?;
+        super::sweep::sweep(&state);
         let last_read = state
             .last_done_report(intent.key.as_str())?
             .and_then(|report| report.pointer("/records/read").and_then(Value::as_u64));

@@ -359,3 +359,34 @@ fn the_sandbox_fetches_by_ftp_what_was_sent_by_ftp() {
     assert_eq!(whole, [Some(false), Some(true)], "{pulls:?}");
     assert_eq!(pulls[1]["digest"], report["digest"], "{pulls:?}");
 }
+
+#[test]
+fn what_a_killed_run_left_half_spooled_is_swept_and_what_may_be_in_use_is_not() {
+    let served = Served::new(&[]);
+    let bed = bed(&served, LIST);
+    // a run that cannot reach its platform: unfinished, it keeps its spool
+    let unreachable = ["run", "job.yaml", "--set", "source.path=-", "--set", "destination.base_url=http://127.0.0.1:1"];
+    let mut command = with_secrets(bed.command(&unreachable));
+    let output = command.stdin(std::fs::File::open(bed.path("list.csv")).unwrap()).output().unwrap();
+    assert_eq!(output.status.code(), Some(20), "{}", String::from_utf8_lossy(&output.stderr));
+    let dir = bed.path("state").join("spool");
+    let names = || {
+        let entries = std::fs::read_dir(&dir).unwrap();
+        entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect::<std::collections::BTreeSet<_>>()
+    };
+    let in_use = names();
+    assert_eq!(in_use.len(), 1);
+    for name in ["spool-1-5167-0", ".apsis.1-5167.part", "notes.txt", "spool-1-5168-0"] {
+        std::fs::write(dir.join(name), "half").unwrap();
+    }
+    let long_ago = std::time::SystemTime::now() - Duration::from_secs(8 * 86_400);
+    for name in names().iter().filter(|name| *name != "spool-1-5168-0") {
+        std::fs::File::options().write(true).open(dir.join(name)).unwrap().set_modified(long_ago).unwrap();
+    }
+    assert_eq!(run(&bed, &["run", "job.yaml"]).0, 0);
+    let mut want = in_use;
+    want.extend(["notes.txt", "spool-1-5168-0"].map(str::to_owned));
+    assert_eq!(names(), want);
+}

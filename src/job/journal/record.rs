@@ -172,6 +172,18 @@ impl State {
         Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
     }
 
+    /// The values of a fact in all recorded runs.
+    ///
+    /// # Errors
+    /// `Busy`.
+    pub(in crate::job) fn facts(&self, key: &str) -> Result<Vec<Value>> {
+        let db = self.db();
+        let mut select = db.prepare("SELECT value FROM facts WHERE key = ?1").map_err(unreadable)?;
+        let rows = select.query_map([key], |row| row.get::<_, String>(0)).map_err(unreadable)?;
+        let texts = rows.collect::<rusqlite::Result<Vec<_>>>().map_err(unreadable)?;
+        Ok(texts.iter().filter_map(|text| serde_json::from_str(text).ok()).collect())
+    }
+
     fn one(&self, condition: &str, with: impl rusqlite::Params) -> Result<Option<RunRecord>> {
         let found = self
             .db()
