@@ -9,7 +9,7 @@ use super::{Compression, ReadAt};
 use std::sync::Arc;
 
 /// Small frames and members go together until they are so large.
-const PIECE_BYTES: u64 = 256 << 10;
+const PIECE_BYTES: u64 = if cfg!(fuzzing) { 64 } else { 256 << 10 };
 
 /// No frame that is larger is looked for to its end.
 const MOST_FRAME_BYTES: u64 = 16 << 20;
