@@ -21,8 +21,8 @@ const BLOCK_BYTES: usize = 256 << 10;
 /// So many blocks of the piece that is being read may wait, whatever the others hold.
 const HEAD_BLOCKS: usize = 4;
 
-/// Blocks of all pieces together: 16 MiB.
-const MOST_BLOCKS: usize = 64;
+/// Blocks of all pieces together: 8 MiB.
+const MOST_BLOCKS: usize = 32;
 
 /// Pieces under way or waiting; a bound for those that hold hardly anything.
 const MOST_PIECES: usize = 64;

@@ -318,7 +318,7 @@ impl Input {
     /// As [`Input::open_stream`], but decompressed (or read, where it is a stream) by threads of its own: up to `threads`
     /// where it consists of several zstd frames or bgzip members, else one. With one thread it is the same as that.
     ///
-    /// Bytes and errors are the same. At most 16 MiB of content are held ready, and windows of at most 16 MiB.
+    /// Bytes and errors are the same. At most 9 MiB of content are held ready, and windows of at most 16 MiB.
     ///
     /// # Errors
     /// As [`Input::open_stream`], or `Local`: no thread can be started.
