@@ -27,8 +27,8 @@ const MOST_BLOCKS: usize = 32;
 /// Pieces under way or waiting; a bound for those that hold hardly anything.
 const MOST_PIECES: usize = 64;
 
-/// The windows of all decoders together, 16 MiB: what the serial way allows to one.
-const WINDOW_BYTES: u64 = 16 << 20;
+/// The windows of all decoders together: 2 MiB each for six of them, which is what pzstd asks for by default.
+const WINDOW_BYTES: u64 = 12 << 20;
 
 /// Stored bytes that can be opened anywhere.
 pub(super) struct Stored {
@@ -114,7 +114,7 @@ impl Beside {
 
     /// Decodes stored bytes, several pieces at once where there are some.
     pub(super) fn pieces(stored: Stored, unpacking: Unpacking, threads: usize) -> Result<Beside> {
-        let threads = threads.clamp(1, 8);
+        let threads = threads.clamp(1, 6);
         let (data, size) = (stored.data.clone(), stored.identity.size);
         let mut pieces = Pieces::new(data, unpacking.compression, size, WINDOW_BYTES / threads as u64);
         let first = pieces.next();

@@ -315,10 +315,10 @@ impl Input {
         self.unpacking().open(self.stored_stream()?, decompress::Resume::default())
     }
 
-    /// As [`Input::open_stream`], but decompressed (or read, where it is a stream) by threads of its own: up to `threads`
+    /// As [`Input::open_stream`], but decompressed (or read, where it is a stream) by threads of its own: up to `threads` (six)
     /// where it consists of several zstd frames or bgzip members, else one. With one thread it is the same as that.
     ///
-    /// Bytes and errors are the same. At most 9 MiB of content are held ready, and windows of at most 16 MiB.
+    /// Bytes and errors are the same. At most 9 MiB of content are held ready, and windows of at most 12 MiB (16 MiB where it is one).
     ///
     /// # Errors
     /// As [`Input::open_stream`], or `Local`: no thread can be started.
