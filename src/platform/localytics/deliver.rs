@@ -19,7 +19,9 @@ pub(super) struct Upload<'a> {
     pub(super) form: &'a (dyn Fn(&JobSeed) -> Form + Sync),
 }
 
-/// Sends every part, each finished before the next begins, and adds up what became of them.
+/// Sends every part, each finished before the next begins, and adds up what became of them. An import that Localytics
+/// reports as failed does not stop the later ones: their rows are others, so the list is as whole as it can be, and the
+/// run ends as partial (11). A part that is refused or in doubt ends the run there.
 pub(super) async fn deliver(upload: &Upload<'_>, measured: &Measured, cx: &mut Cx<'_>) -> Result<Verdict> {
     let mut imports = Vec::new();
     let (mut failed_rows, mut failed_parts, mut accepted) = (0u64, 0usize, 0usize);

@@ -22,7 +22,9 @@ const MOST_LISTED: u64 = 100 * PAGE;
 const MOST_ROWS: u64 = 1_000_000;
 
 impl Import {
-    /// Sends every part and waits for all of them.
+    /// Sends every part and waits for all of them. An execution that failed does not stop the later ones: what they say
+    /// of a user stands later in the list and holds either way; the run ends as partial (11). A part that is refused
+    /// ends the run there.
     pub(super) async fn send_all(&self, measured: &Measured, cx: &mut Cx<'_>) -> Result<Verdict> {
         let import = self.import_id(cx).await?;
         // UPDATE and DELETE of one user must not overtake each other
