@@ -235,8 +235,9 @@ fuzz_target!(|data: &[u8]| {
     // what zstd notices first, and where, depends on how much room it is given
     let what = |error: &Option<String>| error.as_ref().map(|text| text.split(" data: ").next().map(str::to_owned));
     assert_eq!(what(&error), what(&beside.1));
-    // what stands in one block with the damage may be held back
-    assert!(found == beside.0 || error.is_some() && found.starts_with(&beside.0));
+    // how much comes out before the damage depends on the room that the decoder is given, in both
+    let agree = found.starts_with(&beside.0) || beside.0.starts_with(&found);
+    assert!(found == beside.0 || error.is_some() && agree, "{} and {} bytes", found.len(), beside.0.len());
     let whole = error.is_none();
     if !gzip && expected.is_none() && whole && unzstd(&file, 1) == Some(found.clone()) {
         return;

@@ -1,9 +1,10 @@
 //! Decompression beside conversion: threads of their own fill recycled blocks that the reader takes in order.
 //!
 //! The file is taken apart into pieces ([`super::pieces`]) that several threads decode at once; what has no pieces is one,
-//! decoded by one thread. All errors are those of the serial way: a piece that does not decode proves only that the guess
-//! about it was wrong or the file is damaged, so it is decoded again from its start, in one go with all that follows, and
-//! what was handed over of it before is passed over.
+//! decoded by one thread. Whether a file is sound is judged as the serial way judges it: a piece that does not decode proves
+//! only that the guess about it was wrong or the file is damaged, so it is decoded again from its start, in one go with
+//! all that follows, and what was handed over of it before is passed over. Of a damaged file zstd may say it in other
+//! words, and name the start of the piece where one thread names the byte.
 
 use super::decompress::{Resume, Unpacking, expands_too_much};
 use super::local::Sequential;
