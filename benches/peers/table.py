@@ -221,6 +221,6 @@ def write(args, costs, notes):
         top.append(row(tool, *[verified.get(f"{tool}/{job}", "-") for job in JOBS]))
     failed = notes.get("failed", {})
     if failed:
-        top += ["", "Left out, since they failed: " + "; ".join(f"{key} ({text.strip()})" for key, text in failed.items())]
+        top += ["", "Left out, since they failed: " + "; ".join(f"{key} ({text.split(':')[0].strip()})" for key, text in failed.items())]
     with open(args.out, "w", encoding="utf-8") as file:
         file.write("\n".join(top) + "\n")
