@@ -3,8 +3,9 @@
 use super::{unreadable, unwritable};
 use crate::error::{Error, Kind, Result};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Of the schema; a file with a greater one is refused.
 const VERSION: i64 = 1;
@@ -13,6 +14,11 @@ const APPLICATION: i64 = 0x6c73_6679;
 /// A larger file is not checked page by page on each start.
 const CHECKED_BYTES: u64 = 64 << 20;
 
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(2);
+/// So long an opening waits for another one, and for a connection that is just being closed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 pub(super) fn open(dir: &Path) -> Result<Connection> {
     let cannot = |what: &str, error: std::io::Error| {
         Error::new(Kind::Busy, format!("the state directory {} cannot be {what}: {error}", dir.display()))
@@ -20,18 +26,13 @@ pub(super) fn open(dir: &Path) -> Result<Connection> {
             .with_source(error)
     };
     make_dir(dir).map_err(|error| cannot("made", error))?;
+    let until = Instant::now() + PATIENCE;
+    let turn = turn(dir, until).map_err(|error| cannot("locked", error))?;
     let path = dir.join("state.db");
     make_file(&path).map_err(|error| cannot("written to", error))?;
     let length = std::fs::metadata(&path).map_err(|error| cannot("read", error))?.len();
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut db = Connection::open_with_flags(&path, flags).map_err(unreadable)?;
-    db.busy_timeout(Duration::from_secs(20)).map_err(unreadable)?;
-    // sets WAL for good; the other three are of this connection
-    db.pragma_update(None, "synchronous", "FULL").map_err(unreadable)?;
-    db.pragma_update(None, "secure_delete", "ON").map_err(unreadable)?;
-    db.pragma_update(None, "foreign_keys", "ON").map_err(unreadable)?;
-    db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())).map_err(unreadable)?;
-    prepare(&mut db)?;
+    let db = connect(&path, until)?;
+    drop(turn);
     if length <= CHECKED_BYTES {
         let verdict: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(unreadable)?;
         if verdict != "ok" {
@@ -39,6 +40,50 @@ pub(super) fn open(dir: &Path) -> Result<Connection> {
         }
     }
     Ok(db)
+}
+
+/// One opens at a time, of all threads and processes: SQLite does not wait, but refuses, where two switch a file to WAL.
+fn turn(dir: &Path, until: Instant) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(dir.join("state.opening"))?;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => std::thread::sleep(PAUSE),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// The connection, its settings and tables. Whoever closes the last connection meanwhile locks the others out, and then
+/// too SQLite refuses instead of waiting.
+fn connect(path: &Path, until: Instant) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut db = Connection::open_with_flags(path, flags).map_err(unreadable)?;
+    db.busy_timeout(PATIENCE).map_err(unreadable)?;
+    loop {
+        match settings(&db) {
+            Err(error)
+                if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) && Instant::now() < until =>
+            {
+                std::thread::sleep(PAUSE);
+            }
+            done => break done.map_err(unreadable)?,
+        }
+    }
+    prepare(&mut db)?;
+    Ok(db)
+}
+
+/// WAL is of the file, for good; the other three are of this connection.
+fn settings(db: &Connection) -> rusqlite::Result<()> {
+    db.pragma_update(None, "synchronous", "FULL")?;
+    db.pragma_update(None, "secure_delete", "ON")?;
+    db.pragma_update(None, "foreign_keys", "ON")?;
+    db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))
 }
 
 /// Makes the tables in a new file, refuses what is not ours or too new.
@@ -85,11 +130,15 @@ fn make_dir(dir: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(dir)
 }
 
-/// Made by us, so that nobody else can read it from its first moment; SQLite gives its side files the same mode.
+/// Made by us, so that nobody else can read it from its first moment; SQLite gives its side files the same mode. One that
+/// is there is not opened: closing it would free the locks of every connection that this process has to it.
 fn make_file(path: &Path) -> std::io::Result<()> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(false);
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop)
+    match options.open(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
 }

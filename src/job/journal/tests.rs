@@ -180,6 +180,23 @@ fn one_job_runs_once_at_a_time() {
 }
 
 #[test]
+fn many_make_and_open_a_state_at_once() {
+    for _ in 0..20 {
+        let dir = tempfile::tempdir().expect("a directory");
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    // closed at once, so that one closes while others open
+                    for _ in 0..3 {
+                        drop(State::open(dir.path()).expect("opens"));
+                    }
+                });
+            }
+        });
+    }
+}
+
+#[test]
 fn a_quota_is_one_for_all_handles() {
     let dir = tempfile::tempdir().expect("a directory");
     let window = Duration::from_secs(3600);
