@@ -122,10 +122,10 @@ async fn session(
             "QUIT" => "221 bye".to_owned(),
             _ => "502 what".to_owned(),
         };
-        control.write_all(format!("{reply}\r\n").as_bytes()).await?;
         // done, but the client does not know it yet
         if verb == "RNTO" && !moments("ftp renamed".to_owned()) {
             return Ok(());
         }
+        control.write_all(format!("{reply}\r\n").as_bytes()).await?;
     }
 }

@@ -117,7 +117,7 @@ pub(crate) fn listferry(dir: &Path, base: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_listferry"));
     command.args(arguments).current_dir(dir).env_clear();
     command.env("LISTFERRY_STATE_DIR", dir.join("state")).env("KEY", "se-cret-key").env("LISTFERRY_OUTPUT", "json");
-    command.env("PUT_URL", format!("{base}/store/list.csv?X-Amz-Signature=5167ec2e7"));
+    command.env("PUT_URL", format!("{base}/store/list.csv?X-Amz-Signature=se-cret-5167ec2e7"));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -141,7 +141,8 @@ async fn unbroken(case: &Case) -> Vec<String> {
 }
 
 /// Kills the run where request `at` has come to `point`, runs the job again, looks at the ledger.
-async fn killed(case: &Case, line: &str, at: usize, point: Point) {
+async fn killed(case: &Case, lines: &[String], at: usize, point: Point) {
+    let line = lines[at].as_str();
     let here = format!("{}, request {at}, {point:?}", case.name);
     let dir = tempfile::tempdir().unwrap();
     let child: Arc<Mutex<Option<std::process::Child>>> = Arc::default();
@@ -177,14 +178,24 @@ async fn killed(case: &Case, line: &str, at: usize, point: Point) {
         assert!(child.wait().unwrap().success() && point == Point::Half, "{here}: never came to that point");
         return;
     }
+    if point == Point::Answered {
+        // what it had sent already, until the kill, is still to come in
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
     let before = vendor.seen.lock().unwrap().len();
     let created = vendor.of(case.creates).len();
-    let (code, output) = ends(listferry(dir.path(), &vendor.base, &["run", "job.yaml"])).await;
+    // with its last answer it may have ended for good, and then `run` would rightly start anew
+    let last = point == Point::Answered && at + 1 == lines.len();
+    let command: &[&str] = if last { &["resume", "last"] } else { &["run", "job.yaml"] };
+    let (code, output) = ends(listferry(dir.path(), &vendor.base, command)).await;
     match code {
         0 => assert_eq!(vendor.of(case.creates).len(), 1, "{here}: {output}"),
         21 => {
             assert_eq!(vendor.seen.lock().unwrap().len(), before, "{here}: in doubt nothing is sent: {output}");
-            assert!(fits(line, case.creates), "{here}: doubt about a call that can be repeated: {output}");
+            // with its answer it may have begun the next call
+            let next = lines.get(at + 1).filter(|_| point == Point::Answered);
+            let doubtful = fits(line, case.creates) || next.is_some_and(|next| fits(next, case.creates));
+            assert!(doubtful, "{here}: doubt about a call that can be repeated: {output}");
             let (again, output) = ends(listferry(dir.path(), &vendor.base, &["resume", "last"])).await;
             assert_eq!((again, vendor.seen.lock().unwrap().len()), (21, before), "{here}: {output}");
             let assume = ["resume", "last", "--assume", "done"];
@@ -201,7 +212,7 @@ async fn killed(case: &Case, line: &str, at: usize, point: Point) {
     assert!(whole && (least..=2).contains(&bodies.len()), "{here}: {} bodies", bodies.len());
     let unknown = fits(line, case.body);
     assert!(bodies.len() == 1 || unknown, "{here}: sent again after it had been confirmed");
-    for secret in ["5167", "se-cret-key"] {
+    for secret in ["se-cret", "X-Amz-Signature"] {
         assert!(!output.contains(secret), "{here}: {output}");
     }
 }
@@ -211,9 +222,9 @@ async fn a_run_killed_anywhere_repeats_no_creation() {
     for case in CASES {
         let lines = unbroken(case).await;
         assert!(lines.len() >= 2, "{}", case.name);
-        for (at, line) in lines.iter().enumerate() {
+        for at in 0..lines.len() {
             for point in [Point::Head, Point::Half, Point::Whole, Point::Answered] {
-                killed(case, line, at, point).await;
+                killed(case, &lines, at, point).await;
             }
         }
     }

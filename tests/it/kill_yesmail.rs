@@ -167,8 +167,8 @@ async fn scene(by_ftp: bool, at: Option<usize>) -> (Vec<String>, bool) {
         let (code, output) = ends(listferry(dir.path(), &vendor.base, &["run", "job.yaml"])).await;
         if code == 21 {
             let at = at.and_then(|at| moments.get(at)).unwrap();
-            // what is served may be pulled before the answer to the import has been noted
-            let importing = at.starts_with("request") || (!by_ftp && at.starts_with("pull"));
+            // what is served may be pulled before the answer to the import has been noted, and nobody waits for a goodbye
+            let importing = at.starts_with("request") || at == "ftp QUIT" || (!by_ftp && at.starts_with("pull"));
             assert!(importing && posts() == before, "{here}: {output}");
             let assume = if before == 0 { "repeat" } else { "done" };
             let (code, output) =
@@ -203,8 +203,8 @@ async fn everywhere(by_ftp: bool, least: usize) {
     for at in 0..moments.len() {
         killed += usize::from(scene(by_ftp, Some(at)).await.1);
     }
-    // the last ones may come when the process has ended already
-    assert!(killed + 3 >= moments.len(), "{killed} of {}", moments.len());
+    // the last ones may come when the process has ended already, more of them where the machine is busy
+    assert!(3 * killed >= 2 * moments.len(), "{killed} of {}", moments.len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

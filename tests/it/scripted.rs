@@ -177,7 +177,7 @@ pub(crate) mod clevertap {
     pub(crate) fn answer(seen: &Seen, nth: usize, base: &str) -> Does {
         let text = match seen.path() {
             GET => {
-                let query = format!("X-Amz-SignedHeaders=host&X-Amz-Signature=5167{nth}ec2e7");
+                let query = format!("X-Amz-SignedHeaders=host&X-Amz-Signature=se-cret-5167{nth}ec2e7");
                 let url = format!("{base}{PUT}list-{nth}.csv?{query}");
                 format!(r#"{{"presignedS3URL": "{url}", "expiry": "7 May, 01:29 PM", "status": "success"}}"#)
             }
