@@ -1,12 +1,12 @@
 //! `listferry export`.
 
-use super::convert::Replaced;
-use super::output;
+use super::output::{self, is_stdout};
 use super::session::Session;
+use super::temporary::TemporaryDir;
 use clap::Args;
 use listferry::{Error, Kind, Result};
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(Args)]
@@ -22,11 +22,13 @@ impl Export {
     pub(crate) fn run(self, session: &Session<'_>) -> Result<ExitCode> {
         let job = session.open(&self.job, &[])?;
         let env = session.env();
-        let to_file = self.out_file.filter(|path| path != Path::new("-"));
-        // stdout gets nothing before the export is proven whole.
-        let target = match &to_file {
-            Some(path) => path.clone(),
-            None => Replaced::temporary_place()?,
+        // stdout gets nothing before the export is proven whole
+        let (target, to_stdout) = match self.out_file.filter(|path| !is_stdout(path)) {
+            Some(path) => (path, None),
+            None => {
+                let dir = TemporaryDir::new("export")?;
+                (dir.path().join("export"), Some(dir))
+            }
         };
         let fetched = session.runtime.block_on(async {
             tokio::select! {
@@ -40,12 +42,11 @@ impl Export {
         });
         let text = format!("export: done, {} bytes\n", fetched.bytes);
         let report = if session.json() { format!("{object}\n") } else { text };
-        match to_file {
-            Some(_) => output::stdout(&report),
-            None => {
+        match to_stdout {
+            None => output::stdout(&report),
+            Some(_dir) => {
                 let copied = std::fs::File::open(&target)
                     .and_then(|mut file| std::io::copy(&mut file, &mut std::io::stdout().lock()));
-                let _ = std::fs::remove_file(&target);
                 copied.map_err(|error| Error::io("writing the export", error))?;
                 output::stderr(&report);
             }

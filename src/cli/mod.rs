@@ -16,6 +16,7 @@ pub(crate) mod sandbox;
 pub(crate) mod schema;
 pub(crate) mod session;
 pub(crate) mod signals;
+mod temporary;
 pub(crate) mod usage;
 
 use clap::builder::FalseyValueParser;

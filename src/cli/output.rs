@@ -4,12 +4,18 @@ use super::{Global, Output};
 use listferry::Error;
 use listferry::job::Report;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Writes a text to stdout; a closed stdout is passed over.
 pub(crate) fn stdout(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Whether `-o` means stdout, under whatever name: the report then goes to stderr.
+pub(crate) fn is_stdout(path: &Path) -> bool {
+    ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|name| path == Path::new(name))
 }
 
 /// Writes a text to stderr; a closed stderr is passed over.

@@ -1,15 +1,14 @@
 //! `listferry sandbox`, and `run --sandbox`.
 
-use super::convert::private_dir;
 use super::output::{self, To};
 use super::session::Session;
+use super::temporary::TemporaryDir;
 use clap::Args;
 use listferry::sandbox::{Fault, Options, Sandbox as Server};
 use listferry::{Error, Kind, Result};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 #[derive(Args)]
 pub(crate) struct Sandbox {
@@ -51,7 +50,7 @@ pub(crate) fn run_job(session: &Session<'_>, path: &Path, faults: &[String]) -> 
     }
     let options = options(faults)?;
     let plain = session.open(path, &[])?;
-    let state = TemporaryState::new()?;
+    let state = TemporaryDir::new("sandbox")?;
     let report = session.runtime.block_on(async {
         let server = start(SocketAddr::from(([127, 0, 0, 1], 0)), options).await?;
         let mut sets = vec![format!("destination.base_url={}", server.url())];
@@ -60,10 +59,10 @@ pub(crate) fn run_job(session: &Session<'_>, path: &Path, faults: &[String]) -> 
         }
         let job = session.open(path, &sets)?;
         let mut env = session.env();
-        env.state_dir = Some(state.0.clone());
+        env.state_dir = Some(state.path().to_owned());
         env.sandbox = true;
         let mut report = job.run(&env).await;
-        if let Some(kept) = report.rejects_file.as_deref().and_then(|file| state.keep(file)) {
+        if let Some(kept) = report.rejects_file.as_deref().and_then(|file| keep(state.path(), file)) {
             report.rejects_file = Some(kept);
         }
         Ok(report)
@@ -97,27 +96,9 @@ async fn start(listen: SocketAddr, options: Options) -> Result<Server> {
     Server::start(listen, options).await.map_err(failed)
 }
 
-/// A state directory that is removed at the end.
-struct TemporaryState(PathBuf);
-
-impl TemporaryState {
-    fn new() -> Result<TemporaryState> {
-        let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
-        let dir = std::env::temp_dir().join(format!("listferry-sandbox-{}-{nanos}", std::process::id()));
-        private_dir(&dir).map_err(|error| Error::io(dir.display().to_string(), error))?;
-        Ok(TemporaryState(dir))
-    }
-
-    /// The rejected rows outlive the state, for people to look at.
-    fn keep(&self, file: &Path) -> Option<PathBuf> {
-        let name = file.strip_prefix(&self.0).ok()?.file_name()?.to_string_lossy().into_owned();
-        let kept = std::env::temp_dir().join(format!("listferry-rejects-{name}"));
-        std::fs::rename(file, &kept).ok().map(|()| kept)
-    }
-}
-
-impl Drop for TemporaryState {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+/// The rejected rows outlive the state, for people to look at.
+fn keep(state: &Path, file: &Path) -> Option<PathBuf> {
+    let name = file.strip_prefix(state).ok()?.file_name()?.to_string_lossy().into_owned();
+    let kept = std::env::temp_dir().join(format!("listferry-rejects-{name}"));
+    std::fs::rename(file, &kept).ok().map(|()| kept)
 }

@@ -7,9 +7,19 @@ use super::report::{Report, digest, peak_rss_bytes};
 use crate::body;
 use crate::error::{Error, Result};
 use crate::secret::printable;
+use crate::source::temporary::{Temporary, is_special};
 use serde_json::{Map, Value, json};
-use std::io::Write;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
 use std::time::Instant;
+
+fn buffered(file: &File) -> BufWriter<&File> {
+    BufWriter::with_capacity(OUTPUT_BUFFER, file)
+}
+
+/// Slabs are larger and pass it by; headers and ends are not.
+const OUTPUT_BUFFER: usize = 64 << 10;
 
 impl Job {
     /// Pass one only: measures and judges every row; contacts nobody, needs no credentials and no writable state
@@ -71,6 +81,34 @@ impl Job {
             remove(spool);
             done
         })
+    }
+
+    /// Converts the source into a file: a temporary one beside it, synced, renamed where the report says done. A file that
+    /// is there stays as it is otherwise. A device or a pipe is written to as the output comes.
+    #[must_use]
+    pub fn convert_to_file(&self, env: &Env, target: &Path) -> Report {
+        let failed = |error| {
+            let mut report = Report::failed("convert", error);
+            report.platform = self.platform().map(str::to_owned);
+            report
+        };
+        if is_special(target) {
+            return match File::options().write(true).open(target) {
+                Ok(file) => self.convert(env, &mut buffered(&file)),
+                Err(error) => failed(Error::io(format!("{} cannot be written", target.display()), error)),
+            };
+        }
+        let temporary = match Temporary::public(target) {
+            Ok(temporary) => temporary,
+            Err(error) => return failed(error),
+        };
+        let mut report = self.convert(env, &mut buffered(&temporary.file));
+        if report.exit_code == 0
+            && let Err(error) = temporary.replace()
+        {
+            report.fail(error);
+        }
+        report
     }
 
     #[allow(clippy::too_many_arguments)]

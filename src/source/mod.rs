@@ -12,6 +12,8 @@ mod local;
 mod once;
 mod pieces;
 mod spool;
+#[cfg(feature = "upload")]
+pub(crate) mod temporary;
 
 use crate::error::{Error, Kind, Result};
 use std::io;

@@ -549,6 +549,25 @@ fn j15_a_full_disk_is_a_local_fault_and_devices_are_not_replaced() {
     assert!(std::fs::read(bed.path("real.csv")).unwrap().starts_with(b"Type,Identity"));
 }
 
+#[cfg(unix)]
+#[test]
+fn what_a_killed_convert_left_is_gone_after_the_next_and_stdout_by_its_name_is_stdout() {
+    let bed = Bed::new(CLEVERTAP, LIST);
+    let left = bed.path(".out.csv.1-18a0c3.part");
+    std::fs::write(&left, "half").unwrap();
+    let file = std::fs::File::options().write(true).open(&left).unwrap();
+    file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(600)).unwrap();
+    assert_eq!(bed.run(&["convert", "job.yaml", "-o", "out.csv"]).status.code(), Some(0));
+    assert!(!left.exists());
+    let converted = std::fs::read(bed.path("out.csv")).unwrap();
+    for name in ["-", "/dev/stdout"] {
+        let output = bed.run(&["convert", "job.yaml", "-o", name, "--output", "json"]);
+        assert_eq!(output.stdout, converted, "{name}");
+        let report: serde_json::Value = serde_json::from_slice(&output.stderr).unwrap();
+        assert_eq!(report["status"], "done", "{name}");
+    }
+}
+
 #[test]
 fn a_default_that_can_never_be_written_is_a_mistake_in_the_job_file() {
     let job = "\

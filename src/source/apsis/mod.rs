@@ -5,12 +5,12 @@
 
 mod decode;
 mod session;
-mod temporary;
 mod token;
 
 use crate::error::{Error, Kind, Result};
 use crate::secret::{Secret, printable};
 use crate::source::spool;
+use crate::source::temporary::{Temporary, is_special};
 use crate::transport::{Client, StreamAnswer};
 use decode::Decoder;
 use serde_json::Value;
@@ -19,7 +19,6 @@ use std::fs::File;
 use std::io::{Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use temporary::Temporary;
 use tokio::time::Instant;
 
 /// The platform's own address (Europe).
@@ -140,23 +139,32 @@ impl Apsis {
     /// As [`Apsis::export`]; `Data`: more than `max` bytes.
     pub async fn spool(&self, client: &Client, dir: &Path, max: u64) -> Result<(PathBuf, Fetched)> {
         spool::make_private_dir(dir).map_err(|error| Error::io(format!("making {}", dir.display()), error))?;
-        let mut temporary = Temporary::beside(&dir.join("apsis"))?;
+        let mut temporary = Temporary::private(&dir.join("apsis"))?;
         let fetched = self.fetch(client, &mut temporary.file, &temporary.path, max).await?;
         temporary.sync()?;
         Ok((temporary.keep(), fetched))
     }
 
     /// Fetches the export into a file: a temporary one beside it, synced, renamed. A file that is there stays as it is
-    /// until the new one is whole.
+    /// until the new one is whole. A device or a pipe gets it once it is whole.
     ///
     /// # Errors
     /// `Credentials`: the API key or its rights. `Refused`: the report, or the export is gone. `Pending`: `wait` is over.
     /// `Transient`: passing faults outlasted the attempts, or a transfer that is never whole. `Local`: the disk.
     pub async fn export(&self, client: &Client, target: &Path) -> Result<Fetched> {
-        let mut temporary = Temporary::beside(target)?;
+        let special = is_special(target);
+        let beside = if special { &std::env::temp_dir().join("listferry-export") } else { target };
+        let mut temporary = Temporary::private(beside)?;
         let fetched = self.fetch(client, &mut temporary.file, &temporary.path, u64::MAX).await?;
-        temporary.sync()?;
-        temporary.replace(target)?;
+        if !special {
+            temporary.replace()?;
+            return Ok(fetched);
+        }
+        let copied = File::options().write(true).open(target).and_then(|mut to| {
+            let mut from = File::open(&temporary.path)?;
+            std::io::copy(&mut from, &mut to)
+        });
+        copied.map_err(|error| Error::io(format!("{} cannot be written", target.display()), error))?;
         Ok(fetched)
     }
 
