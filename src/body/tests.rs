@@ -181,11 +181,24 @@ fn gzip(data: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+/// A cell that goes over more than one window and chunk.
+const MANY_LINES: [u8; 302] = {
+    let mut cell = [b'\n'; 302];
+    let mut at = 2;
+    while at < 301 {
+        cell[at] = b'l';
+        at += 2;
+    }
+    (cell[0], cell[301]) = (b'"', b'"');
+    cell
+};
+
 fn text() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         6 => Just(&b"x"[..]), 4 => Just(&b","[..]), 3 => Just(&b"\n"[..]), 1 => Just(&b"\r\n"[..]), 1 => Just(&b"\r"[..]),
         3 => Just(&b"\""[..]), 2 => Just(&b"\"a,b\""[..]), 1 => Just(&b"\"c\nd\""[..]), 2 => Just(&b"1,2\n"[..]),
         1 => Just("é".as_bytes()), 1 => Just(&b"\\"[..]), 1 => Just(&b"a somewhat longer cell of text that fills a word or two of it"[..]),
+        1 => Just(&MANY_LINES[..]),
     ];
     proptest::collection::vec(piece, 0..120).prop_map(|pieces| pieces.concat())
 }

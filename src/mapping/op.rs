@@ -55,6 +55,9 @@ pub(super) enum Code {
 impl Op {
     /// The op for a value whose general way is number `index`.
     pub(super) fn new(value: &Value, index: u32, steps: Table, left_out: bool) -> Op {
+        if matches!(value.origin, Origin::Template(_)) {
+            return Op::slow(value, index, steps, left_out);
+        }
         let output = &value.output;
         let (trim, lower) = match &value.apply[..] {
             [] => (false, false),
@@ -295,7 +298,7 @@ mod tests {
             ],
             kind in 0..6, empty in prop_oneof![Just(None), Just(Some("keep")), Just(Some("reject")), Just(Some("omit"))],
             no_control: bool, limit in prop_oneof![Just(None), Just(Some(5usize))], separator in prop_oneof![Just(b','), Just(b'|'), Just(b'\t')],
-            never: bool, marking: bool,
+            never: bool, marking: bool, template: bool,
         ) {
             let mut text = Vec::new();
             for (a, b, c, how) in &rows {
@@ -309,6 +312,9 @@ mod tests {
             let rules = Rules { no_control, max_code_points: limit, ..Rules::default() };
             let value = |column: &str| {
                 let mut value = json!({ "column": column, "apply": apply });
+                if template && column == "b" {
+                    value = json!({ "template": "{c}{a}", "apply": apply });
+                }
                 if let Some(empty) = empty {
                     value["empty"] = json!(empty);
                 }

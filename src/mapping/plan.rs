@@ -133,6 +133,8 @@ impl Plan {
         {
             return outcome;
         }
+        // of a record before, which was rejected in the end
+        scratch.clash = false;
         let begin = out.len();
         let input = record.input();
         let mut pen = out.pen();
@@ -199,7 +201,6 @@ impl Plan {
             return self.reject(out, begin, wrong, None, None, scratch);
         }
         if scratch.clash {
-            scratch.clash = false;
             out.truncate(begin);
             return Outcome::Clash;
         }

@@ -67,7 +67,7 @@ impl Kernel {
         let mut start = 0usize;
         let mut next_junk = 0usize;
         let mut at = 0usize;
-        // physical lines in `bytes[..at]`
+        // physical lines in `bytes[..at]`, at most up to the limit: behind it they are of the next one
         let mut lines = 0;
         tape.start(bytes.len());
         while at < bytes.len() {
@@ -92,7 +92,8 @@ impl Kernel {
                 let crosses = !done || start > limit;
                 return Ok(End { open: None, inside: false, crosses, lines: lines + lines_between(bytes, at, limit) });
             }
-            lines += std::mem::take(&mut tape.lines);
+            let counted = std::mem::take(&mut tape.lines);
+            lines += if to <= limit { counted } else { lines_between(bytes, at, limit) };
             tape.keep_from(first);
             at = to;
         }

@@ -68,6 +68,63 @@ fn a_separator_that_a_constant_holds_is_not_tried() {
 }
 
 #[test]
+fn a_template_is_filled_in_whatever_is_done_to_it() {
+    let rows = [vec!["7".to_owned(), "Ann".to_owned()], vec!["8".to_owned(), String::new()]];
+    for (rest, want) in [
+        (json!({}), ["7-Ann B", "8- B"]),
+        (json!({"apply": ["trim"]}), ["7-Ann B", "8- B"]),
+        (json!({"apply": ["lower"]}), ["7-ann b", "8- b"]),
+        (json!({"apply": ["upper"]}), ["7-ANN B", "8- B"]),
+        (json!({"default": "none"}), ["7-Ann B", "8- B"]),
+    ] {
+        let mut value = json!({"template": "{c0}-{c1} B"});
+        value.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        let cells = Shape::Delimited(Cells {
+            fields: vec![field("a", &value, true)],
+            header: false,
+            separator: Separator::Byte(b','),
+            quoting: Quoting::Rfc4180,
+            checks: Vec::new(),
+            max_record_bytes: None,
+        });
+        assert_eq!(convert(&cells, &rows), (format!("{}\n{}\n", want[0], want[1]), 0), "{value}");
+        let mut json = Json::default();
+        json.units = vec![unit("a", &value)];
+        (json.open, json.close) = ("{".to_owned(), "}".to_owned());
+        let want = want.map(|text| format!("{{\"a\":\"{text}\"}}\n")).concat();
+        assert_eq!(convert(&Shape::Json(json), &rows), (want, 0), "{value}");
+    }
+    // and where it is cast or taken apart
+    for (rest, want) in [(json!({"type": "integer"}), "75"), (json!({"split": "5"}), "[\"7\",\"\"]")] {
+        let mut value = json!({"template": "{c0}5"});
+        value.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        let mut json = Json::default();
+        json.units = vec![unit("a", &value)];
+        (json.open, json.close) = ("{".to_owned(), "}".to_owned());
+        assert_eq!(convert(&Shape::Json(json), &rows[..1]).0, format!("{{\"a\":{want}}}\n"), "{value}");
+    }
+}
+
+#[test]
+fn the_separator_of_a_rejected_row_clashes_with_nothing() {
+    let shape = Shape::Delimited(Cells {
+        fields: vec![
+            field("a", &json!({"column": "c0", "apply": ["nfc"]}), true),
+            field("b", &json!({"column": "c1", "type": "integer"}), true),
+        ],
+        header: false,
+        separator: Separator::Auto,
+        quoting: Quoting::Rfc4180,
+        checks: Vec::new(),
+        max_record_bytes: None,
+    });
+    let (clashes, written) = (vec!["x\ty".to_owned(), "none".to_owned()], vec!["z".to_owned(), "3".to_owned()]);
+    for rows in [[clashes.clone(), written.clone()], [written, clashes]] {
+        assert_eq!(convert(&shape, &rows), ("z\t3\n".to_owned(), 1));
+    }
+}
+
+#[test]
 fn commas_are_right_whatever_is_left_out() {
     // a first value with two endings, then values and constants in turn: more states than an op has literals for
     const COUNT: usize = 12;
