@@ -67,6 +67,15 @@ fn a_separator_that_a_constant_holds_is_not_tried() {
     }
 }
 
+/// An object with one key.
+fn object(value: &Value) -> Json {
+    let mut json = Json::default();
+    json.units.push(unit("a", value));
+    json.open.push('{');
+    json.close.push('}');
+    json
+}
+
 #[test]
 fn a_template_is_filled_in_whatever_is_done_to_it() {
     let rows = [vec!["7".to_owned(), "Ann".to_owned()], vec!["8".to_owned(), String::new()]];
@@ -88,9 +97,7 @@ fn a_template_is_filled_in_whatever_is_done_to_it() {
             max_record_bytes: None,
         });
         assert_eq!(convert(&cells, &rows), (format!("{}\n{}\n", want[0], want[1]), 0), "{value}");
-        let mut json = Json::default();
-        json.units = vec![unit("a", &value)];
-        (json.open, json.close) = ("{".to_owned(), "}".to_owned());
+        let json = object(&value);
         let want = want.map(|text| format!("{{\"a\":\"{text}\"}}\n")).concat();
         assert_eq!(convert(&Shape::Json(json), &rows), (want, 0), "{value}");
     }
@@ -98,10 +105,7 @@ fn a_template_is_filled_in_whatever_is_done_to_it() {
     for (rest, want) in [(json!({"type": "integer"}), "75"), (json!({"split": "5"}), "[\"7\",\"\"]")] {
         let mut value = json!({"template": "{c0}5"});
         value.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
-        let mut json = Json::default();
-        json.units = vec![unit("a", &value)];
-        (json.open, json.close) = ("{".to_owned(), "}".to_owned());
-        assert_eq!(convert(&Shape::Json(json), &rows[..1]).0, format!("{{\"a\":{want}}}\n"), "{value}");
+        assert_eq!(convert(&Shape::Json(object(&value)), &rows[..1]).0, format!("{{\"a\":{want}}}\n"), "{value}");
     }
 }
 
