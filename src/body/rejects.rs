@@ -20,6 +20,8 @@ pub struct RejectFile {
     delimiter: u8,
     quote: Option<u8>,
     out: Option<BufWriter<File>>,
+    /// A device or a pipe lies there: it is written to, and neither synced nor removed.
+    device: bool,
     rows: u64,
 }
 
@@ -44,10 +46,9 @@ impl RejectFile {
     /// # Errors
     /// `Usage`: something else lies there. `Local`: it cannot be removed.
     pub fn new(path: &Path, columns: &[String], delimiter: u8, quote: Option<u8>) -> Result<RejectFile> {
-        let file =
-            RejectFile { path: path.to_owned(), columns: columns.to_vec(), delimiter, quote, out: None, rows: 0 };
-        file.remove_old()?;
-        Ok(file)
+        let device = remove_old(path)?;
+        let (path, columns) = (path.to_owned(), columns.to_vec());
+        Ok(RejectFile { path, columns, delimiter, quote, out: None, device, rows: 0 })
     }
 
     /// Where it lies, once it has a row.
@@ -81,26 +82,9 @@ impl RejectFile {
     /// `Local`.
     pub fn flush(&mut self) -> Result<()> {
         let Some(out) = &mut self.out else { return Ok(()) };
-        let written = out.flush().and_then(|()| out.get_ref().sync_data());
+        let device = self.device;
+        let written = out.flush().and_then(|()| if device { Ok(()) } else { out.get_ref().sync_data() });
         written.map_err(|error| failed(&self.path, error))
-    }
-
-    fn remove_old(&self) -> Result<()> {
-        let Ok(meta) = std::fs::symlink_metadata(&self.path) else { return Ok(()) };
-        if is_device(&meta) {
-            return Ok(());
-        }
-        let mut start = vec![0; 64 << 10];
-        let ours = meta.is_file() && {
-            let read = File::open(&self.path).and_then(|mut file| file.read(&mut start));
-            let start = &start[..read.unwrap_or(0)];
-            start.is_empty() || start.windows(MARKS.len()).any(|window| window == MARKS.as_bytes())
-        };
-        if !ours {
-            let message = format!("rejects.file: {} is there already and is no reject file", self.path.display());
-            return Err(Error::new(Kind::Usage, message).with_hint("name another file, or remove it"));
-        }
-        std::fs::remove_file(&self.path).map_err(|error| failed(&self.path, error))
     }
 
     fn create(&mut self) -> Result<&mut BufWriter<File>> {
@@ -173,10 +157,32 @@ impl RejectSink for RejectFile {
         self.rows = 0;
         if let Some(out) = self.out.take() {
             drop(out.into_parts());
-            std::fs::remove_file(&self.path).map_err(|error| failed(&self.path, error))?;
+            if !self.device {
+                std::fs::remove_file(&self.path).map_err(|error| failed(&self.path, error))?;
+            }
         }
         Ok(())
     }
+}
+
+/// Removes a reject file of an earlier run; true: a device or a pipe lies there.
+fn remove_old(path: &Path) -> Result<bool> {
+    let Ok(meta) = std::fs::symlink_metadata(path) else { return Ok(false) };
+    if is_device(&meta) {
+        return Ok(true);
+    }
+    let mut start = vec![0; 64 << 10];
+    let ours = meta.is_file() && {
+        let read = File::open(path).and_then(|mut file| file.read(&mut start));
+        let start = &start[..read.unwrap_or(0)];
+        start.is_empty() || start.windows(MARKS.len()).any(|window| window == MARKS.as_bytes())
+    };
+    if !ours {
+        let message = format!("rejects.file: {} is there already and is no reject file", path.display());
+        return Err(Error::new(Kind::Usage, message).with_hint("name another file, or remove it"));
+    }
+    std::fs::remove_file(path).map_err(|error| failed(path, error))?;
+    Ok(false)
 }
 
 fn failed(path: &Path, error: std::io::Error) -> Error {
@@ -312,6 +318,25 @@ mod tests {
         std::fs::write(&path, format!("id,{MARKS}\n")).unwrap();
         RejectFile::new(&path, &["id".to_owned()], b',', None).unwrap();
         assert!(!path.exists());
+    }
+
+    /// A FIFO, since what goes wrong with /dev/null would take that of the machine away.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_device_is_written_to_and_neither_synced_nor_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("fifo");
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let mut reader = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        let mut file = RejectFile::new(&path, &["id".to_owned()], b',', Some(b'"')).unwrap();
+        file.reject(&reject(b"1", true)).unwrap();
+        file.flush().unwrap();
+        assert_eq!(file.path(), Some(path.as_path()));
+        file.restart().unwrap();
+        assert!(path.exists());
+        let mut start = [0; 10];
+        reader.read_exact(&mut start).unwrap();
+        assert_eq!(&start, b"id,_stage,");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::Job;
 use super::env::{Env, Stage};
-use super::pass::{Rejects, options, warn};
+use super::pass::{Rejects, options, same_place, warn};
 use super::report::{Report, digest, peak_rss_bytes};
 use crate::body;
 use crate::error::{Error, Result};
@@ -67,6 +67,11 @@ impl Job {
     /// Converts the source into `out` in one pass. What `out` got is only whole where the report says done.
     #[must_use]
     pub fn convert(&self, env: &Env, out: &mut (dyn Write + Send)) -> Report {
+        self.convert_into(env, None, out)
+    }
+
+    /// `target`: the file that is replaced by the output.
+    fn convert_into(&self, env: &Env, target: Option<&Path>, out: &mut (dyn Write + Send)) -> Report {
         self.reported("convert", env, |report| {
             let config = &self.config;
             let prepared = config.prepare_offline()?;
@@ -77,6 +82,10 @@ impl Job {
             );
             let source = config.open(env, !auto)?;
             let spool = source.spool_path().map(std::path::Path::to_owned);
+            if let Some(target) = target.filter(|target| config.reads(&source, target)) {
+                remove(spool);
+                return Err(over_its_own("source", target));
+            }
             let done = self.convert_source(env, &prepared, source, auto, &mut rejects, report, out);
             remove(spool);
             done
@@ -84,7 +93,8 @@ impl Job {
     }
 
     /// Converts the source into a file: a temporary one beside it, synced, renamed where the report says done. A file that
-    /// is there stays as it is otherwise. A device or a pipe is written to as the output comes.
+    /// is there stays as it is otherwise. A device or a pipe is written to as the output comes. The job's own source, job
+    /// file and reject file are not replaced: that is an error of usage.
     #[must_use]
     pub fn convert_to_file(&self, env: &Env, target: &Path) -> Report {
         let failed = |error| {
@@ -98,11 +108,17 @@ impl Job {
                 Err(error) => failed(Error::io(format!("{} cannot be written", target.display()), error)),
             };
         }
+        if self.file.as_deref().is_some_and(|file| same_place(file, target)) {
+            return failed(over_its_own("job file", target));
+        }
+        if Rejects::new(&self.config, env, &format!("{}.convert", self.config.name)).is_at(target) {
+            return failed(over_its_own("reject file", target));
+        }
         let temporary = match Temporary::public(target) {
             Ok(temporary) => temporary,
             Err(error) => return failed(error),
         };
-        let mut report = self.convert(env, &mut buffered(&temporary.file));
+        let mut report = self.convert_into(env, Some(target), &mut buffered(&temporary.file));
         if report.exit_code == 0
             && let Err(error) = temporary.replace()
         {
@@ -125,6 +141,7 @@ impl Job {
         let config = &self.config;
         let options = options(env);
         let began = Instant::now();
+        rejects.spare(config, &source)?;
         config.source.expect.judge_bytes(&source)?;
         let (table, mut plan) = config.compile(source, &prepared.shape)?;
         let source_bytes = table.source().stored_bytes();
@@ -203,6 +220,11 @@ impl Job {
         report.peak_rss_bytes = peak_rss_bytes();
         report
     }
+}
+
+fn over_its_own(what: &str, target: &Path) -> Error {
+    Error::usage(format!("the output would replace the {what} {}", target.display()))
+        .with_hint("name another file with -o")
 }
 
 /// The spooled copy of a command that contacts nobody is of no use to anybody later.

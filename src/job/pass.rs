@@ -76,6 +76,11 @@ impl Config {
         Ok(Arc::new(source))
     }
 
+    /// Whether `path` leads to what the job reads: what writes there destroys it.
+    pub(crate) fn reads(&self, source: &Source, path: &Path) -> bool {
+        source.is_at(path) || (self.source.path.as_deref() == Some("-") && Source::is_stdin(path))
+    }
+
     /// Where a stream is spooled, made where it is missing.
     pub(crate) fn spool_dir(&self, env: &Env, offline: bool) -> Result<PathBuf> {
         let dir = match &self.spool.dir {
@@ -113,6 +118,7 @@ impl Config {
         rejects: &mut Rejects,
         report: &mut Report,
     ) -> Result<Measured> {
+        rejects.spare(self, &source)?;
         self.source.expect.judge_bytes(&source)?;
         let began = std::time::Instant::now();
         let (table, plan) = self.compile(source, &prepared.shape)?;
@@ -288,6 +294,27 @@ impl Rejects {
         self
     }
 
+    /// Refuses to write over what is read: the reject file of an earlier run, corrected, is a source like any other.
+    ///
+    /// # Errors
+    /// `Usage`.
+    pub(crate) fn spare(&self, config: &Config, source: &Source) -> Result<()> {
+        let Some(path) = self.path.as_deref().filter(|path| config.reads(source, path)) else { return Ok(()) };
+        let shown = path.display();
+        let said = if config.rejects.file.is_some() { "rejects.file: " } else { "the reject file goes there: " };
+        Err(match source.inputs() {
+            [_] => Error::usage(format!("{said}{shown} is the source itself, and would be replaced"))
+                .with_hint("copy the corrected rows to another file and name that as source.path"),
+            _ => Error::usage(format!("{said}{shown} is among the files of source.path"))
+                .with_hint("move it to where source.path does not look, or name another rejects.file"),
+        })
+    }
+
+    /// Whether the rejected rows go there.
+    pub(crate) fn is_at(&self, path: &Path) -> bool {
+        self.path.as_deref().is_some_and(|own| same_place(own, path))
+    }
+
     fn open(&mut self, columns: &[String], csv: &CsvOptions) -> Result<()> {
         self.columns = columns.to_vec();
         self.dialect = (csv.delimiter, csv.quote);
@@ -365,6 +392,17 @@ impl RejectSink for Rejects {
         self.first.clear();
         self.file.as_mut().map_or(Ok(()), RejectFile::restart)
     }
+}
+
+/// Whether two paths name one place, whether something lies there or not.
+pub(crate) fn same_place(a: &Path, b: &Path) -> bool {
+    let place = |path: &Path| {
+        path.canonicalize().ok().or_else(|| {
+            let path = std::path::absolute(path).ok()?;
+            Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?))
+        })
+    };
+    place(a).is_some_and(|a| place(b) == Some(a))
 }
 
 /// A value of a row as it may be shown on request.

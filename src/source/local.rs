@@ -101,6 +101,35 @@ pub(super) fn became(path: &Path, opened: &Identity) -> Option<&'static str> {
     }
 }
 
+/// Whether `path` leads to the file that was opened at `opened`, under whatever name.
+pub(super) fn is_at(path: &Path, opened: &Path, identity: &Identity) -> bool {
+    if identity.inode == 0 {
+        return path.canonicalize().is_ok_and(|path| opened.canonicalize().is_ok_and(|opened| path == opened));
+    }
+    std::fs::metadata(path).is_ok_and(|meta| {
+        let there = identity_of(&meta);
+        (there.device, there.inode) == (identity.device, identity.inode)
+    })
+}
+
+/// Whether `path` leads to the file that standard input is redirected from.
+#[cfg(unix)]
+pub(super) fn is_stdin(path: &Path) -> bool {
+    use std::os::fd::AsFd as _;
+    let stdin = std::io::stdin().as_fd().try_clone_to_owned().map(File::from);
+    let (Ok(stdin), Ok(there)) = (stdin.and_then(|file| file.metadata()), std::fs::metadata(path)) else {
+        return false;
+    };
+    let (stdin, there) = (identity_of(&stdin), identity_of(&there));
+    (stdin.device, stdin.inode) == (there.device, there.inode)
+}
+
+/// Not known here.
+#[cfg(not(unix))]
+pub(super) fn is_stdin(_: &Path) -> bool {
+    false
+}
+
 /// Bytes in memory.
 pub(super) struct Memory(pub(super) Vec<u8>);
 

@@ -130,6 +130,22 @@ impl Source {
         std::fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir())
     }
 
+    /// Whether `path` leads to the file that standard input is redirected from; false where it is a pipe, or where that is
+    /// not known.
+    #[must_use]
+    pub fn is_stdin(path: &Path) -> bool {
+        std::fs::metadata(path).is_ok_and(|meta| meta.is_file()) && local::is_stdin(path)
+    }
+
+    /// Whether `path` leads to one of its files, under whatever name: what writes there destroys it.
+    #[must_use]
+    pub fn is_at(&self, path: &Path) -> bool {
+        self.inputs.iter().any(|input| match &input.content {
+            Content::Stored { identity, path: Some(opened), .. } => local::is_at(path, opened, identity),
+            _ => false,
+        })
+    }
+
     /// A source over anything that reads by position.
     ///
     /// # Errors

@@ -9,6 +9,8 @@ mod clevertap;
 #[cfg(feature = "cli")]
 mod cli;
 #[cfg(feature = "cli")]
+mod cli_files;
+#[cfg(feature = "cli")]
 mod cli_runs;
 #[cfg(feature = "jobs")]
 mod conformance;
