@@ -5,7 +5,7 @@ use super::filter::Filter;
 use super::joint::Joiner;
 use super::op::Op;
 use super::plan::{Plan, Rule, Scratch};
-use super::shape::{Cells, Check, Field, Quoting, Separator, Shape, Unit};
+use super::shape::{Cells, Check, Field, Json, Quoting, Separator, Shape, Unit};
 use super::spec::{Condition, Empty, From, TemplatePart, Type};
 use super::value::{CellRule, Form, Origin, Output, Piece, Value};
 use crate::encode;
@@ -55,6 +55,7 @@ pub(super) fn plan(
     let (mut head, mut separator, mut trial, mut one_line) = (Vec::new(), None, None, true);
     let (close, filter_without_units, checks, max_record_bytes) = match shape {
         Shape::Json(json) => {
+            judge_absence(json)?;
             for unit in &json.lead {
                 compiler.unit(unit, None, false)?;
             }
@@ -142,6 +143,21 @@ fn header_line(cells: &Cells, rule: CellRule) -> Result<Vec<u8>> {
     }
     out.push(b'\n');
     Ok(out.into_vec())
+}
+
+/// What is counted by its absence must not be written where it is empty.
+fn judge_absence(json: &Json) -> Result<()> {
+    let counted = json.checks.iter().filter_map(|check| match check {
+        Check::ExactlyOne(members) => Some(members),
+        Check::NotBothNonZero(..) => None,
+    });
+    for field in counted.flatten().filter_map(|&unit| json.units.get(unit)?.field.as_ref()) {
+        if matches!(field.value.empty, Some(Empty::Keep | Empty::Null)) {
+            let message = format!("{}: exactly one of several is written, an empty one is left out", field.at);
+            return Err(Error::usage(message).with_hint("use empty: omit or reject"));
+        }
+    }
+    Ok(())
 }
 
 /// A text of the job file (`what`: constant, default) as it stands in the output.
@@ -235,6 +251,16 @@ impl Compiler<'_> {
         field.value.empty.unwrap_or(if field.required { Empty::Reject } else { Empty::Omit })
     }
 
+    /// What is required cannot be left out, kept empty or null.
+    fn judge_required(field: &Field) -> Result<()> {
+        if !field.required || matches!(field.value.empty, None | Some(Empty::Reject)) {
+            return Ok(());
+        }
+        let message = format!("{}: a value is required, empty can only be \"reject\" here", field.at);
+        Err(Error::usage(message)
+            .with_hint("to leave out records that have none, use where: [{ column: …, empty: false }]"))
+    }
+
     /// A constant, converted and judged now.
     fn fold(&mut self, field: &Field, text: &str, output: &Output) -> Result<Folded> {
         let mut scratch = Scratch { text: text.as_bytes().to_vec(), ..Scratch::default() };
@@ -279,10 +305,18 @@ impl Compiler<'_> {
             self.joiner.constant(format!("{}{}", unit.before, unit.after).as_bytes());
             return Ok(());
         };
+        Compiler::judge_required(field)?;
         let text = |kind: Option<&Type>| field.rules.as_text || Cast::new(kind).is_text();
         let quoted = text(field.value.r#type.as_ref().or(field.rules.default_type.as_ref()));
         let form = if quoted { Form::Quoted } else { Form::Raw };
         let array = field.rules.array || field.value.split.is_some();
+        if let (Some(Empty::Keep), Some(kind)) = (field.value.empty, &field.rules.default_type)
+            && !array
+            && !Cast::new(Some(kind)).is_text()
+        {
+            let message = format!("{}: empty: keep writes an empty text, which this field does not take", field.at);
+            return Err(Error::usage(message).with_hint("use empty: omit or reject"));
+        }
         let (open, close) = match (array, quoted) {
             (true, true) => ("[\"", "\"]"),
             (true, false) => ("[", "]"),
@@ -307,6 +341,7 @@ impl Compiler<'_> {
     fn cell(&mut self, field: &Field, index: usize, rule: CellRule) -> Result<()> {
         self.unit_names.push(field.name.clone());
         self.compiled_units.push(None);
+        Compiler::judge_required(field)?;
         if field.value.empty == Some(Empty::Null) {
             return Err(Error::usage(format!("{}: empty: null is for JSON, a delimited file has none", field.at))
                 .with_hint("use keep, omit or reject"));

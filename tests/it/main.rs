@@ -18,6 +18,8 @@ mod conformance;
 mod ftp;
 #[cfg(feature = "jobs")]
 mod golden;
+#[cfg(feature = "jobs")]
+mod job_file;
 #[cfg(feature = "cli")]
 mod kill;
 #[cfg(feature = "cli")]

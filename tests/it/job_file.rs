@@ -1,0 +1,90 @@
+//! What a job file says is what comes out: five lines of a list through each platform's rows, in the process.
+
+use listferry::job::{Env, Job};
+use listferry::{Error, Kind};
+
+const CLEVERTAP: &str = "platform: clevertap, region: in1, account_id: { env: A }, passcode: { env: P }, segment: s, \
+                         creator: c, email: e@example.com";
+const AUDIENCE: &str =
+    "platform: localytics-audience, app_id: a, audience_name: n, api_key: { env: K }, api_secret: { env: S }";
+const PROFILES: &str = "platform: localytics-profiles, org_id: 1, api_key: { env: K }, api_secret: { env: S }";
+const MEDIARITHMICS: &str = "platform: mediarithmics, datamart_id: 1, token: { env: T }, import_name: n";
+const YESMAIL: &str = "platform: yesmail, list: l, separator: ',', api_user: { env: U }, api_key: { env: K }, \
+                       host: { put: { url: { env: P }, fetch_url: 'https://x.example/z' } }";
+
+/// What `convert` writes of a list, or the error. `further` is the job file without `source` and `destination`.
+fn convert(destination: &str, further: &str, list: &str) -> Result<String, Error> {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("list.csv"), list).unwrap();
+    let text = format!("source: {{ path: list.csv }}\ndestination: {{ {destination} }}\n{further}\n");
+    let mut out = Vec::new();
+    let report = Job::read(&text, dir.path(), &[])?.convert(&Env::default(), &mut out);
+    match report.error {
+        None => Ok(String::from_utf8(out).unwrap()),
+        Some(error) => Err(error),
+    }
+}
+
+/// The error of a job file that is wrong.
+fn refused(destination: &str, further: &str) -> Error {
+    let error = convert(destination, further, "id,n,d\n1,5,\n").expect_err(further);
+    assert_eq!(error.kind(), Kind::Usage, "{further}: {error}");
+    error
+}
+
+#[test]
+fn a_required_value_cannot_be_kept_empty() {
+    for empty in ["keep", "omit", "null"] {
+        let segment = "operation: { value: UPDATE }, segment_id: { value: 4 }";
+        for (destination, at, map) in [
+            (CLEVERTAP, "map.identity", format!("identity: {{ column: id, empty: {empty} }}")),
+            (CLEVERTAP, "map.type", format!("identity: id, type: {{ column: n, empty: {empty} }}")),
+            (YESMAIL, "map.id", format!("id: {{ column: id, empty: {empty} }}, n: n")),
+            (AUDIENCE, "map.customer_id", format!("customer_id: {{ column: id, empty: {empty} }}")),
+            (
+                PROFILES,
+                "map.customer_id",
+                format!(
+                    "customer_id: {{ column: id, empty: {empty} }}, changes: [{{ op: assign, attr: a, column: n }}]"
+                ),
+            ),
+            (
+                MEDIARITHMICS,
+                "map.expiration_duration",
+                format!("{segment}, user_account_id: id, expiration_duration: {{ column: n, empty: {empty} }}"),
+            ),
+        ] {
+            let error = refused(destination, &format!("map: {{ {map} }}"));
+            assert!(error.message().starts_with(&format!("{at}: a ")), "{destination}: {error}");
+            assert!(error.message().ends_with("empty can only be \"reject\" here"), "{error}");
+            assert!(error.hint().unwrap().contains("where"));
+            let rejecting = map.replace(&format!("empty: {empty}"), "empty: reject");
+            let list = if at == "map.type" { "id,n,d\n1,i,\n" } else { "id,n,d\n1,5,\n" };
+            convert(destination, &format!("map: {{ {rejecting} }}"), list).unwrap();
+        }
+    }
+}
+
+#[test]
+fn what_must_be_absent_or_a_number_cannot_be_an_empty_text() {
+    let base = "operation: { value: UPDATE }, segment_id: { value: 4 }, expiration_duration: { value: 0 }";
+    for further in [
+        "user_account_id: { column: d, empty: keep }, email_hash: id",
+        "user_account_id: { column: d, empty: 'null' }, email_hash: id",
+        "user_account_id: id, expiration_ts: { column: d, empty: keep }",
+        "user_account_id: id, data_bag: { column: d, empty: keep }",
+    ] {
+        let error = refused(MEDIARITHMICS, &format!("map: {{ {base}, {further} }}"));
+        assert_eq!(error.hint(), Some("use empty: omit or reject"), "{error}");
+    }
+    let map = format!("map: {{ {base}, user_account_id: d, email_hash: {{ column: id, empty: omit }} }}");
+    let line = "{\"operation\":\"UPDATE\",\"email_hash\":\"1\",\"segment_id\":\"4\",\"expiration_duration\":0}\n";
+    assert_eq!(convert(MEDIARITHMICS, &map, "id,n,d\n1,5,\n").unwrap(), line);
+    // in a delimited file an empty cell is absent
+    let csv = format!("{MEDIARITHMICS}, mime_type: csv");
+    let map = format!("map: {{ {base}, user_account_id: {{ column: d, empty: keep }}, email_hash: id }}");
+    assert!(convert(&csv, &map, "id,n,d\n1,5,\n").unwrap().ends_with("\nUPDATE,,1,4,0\n"));
+    let change = "{ op: increment, attr: a, column: d, empty: keep }";
+    let error = refused(PROFILES, &format!("map: {{ customer_id: id, changes: [{change}] }}"));
+    assert!(error.message().starts_with("map.changes[0]: "), "{error}");
+}
