@@ -1,9 +1,10 @@
-//! A run taken up whose parts the platform has all taken: what is left is the verdict, which needs no source.
+//! A run taken up whose parts have all been sent: what is left is small calls and the verdict, which need no source.
 
 use super::report::Report;
 use crate::body::{Counts, Measured};
 use crate::error::Result;
-use crate::platform::Journal;
+use crate::mapping::MapSpec;
+use crate::platform::{Assume, Journal, Platform, would_send};
 use serde_json::{Value, json};
 
 /// The fact that holds what pass one found.
@@ -18,14 +19,29 @@ pub(super) fn store(journal: &dyn Journal, measured: &Measured, report: &Report)
     journal.store(FACT, &json!({ "report": report, "parts": parts }))
 }
 
-/// What pass one of an earlier process found, and its report, where every part was taken and no row was named so far
-/// (rows are looked up in the source).
-pub(super) fn load(journal: &dyn Journal, report: &mut Report) -> Result<Option<Measured>> {
+/// What pass one of an earlier process found, and its report, where no part's body is left to send and no row was named so
+/// far (rows are looked up in the source).
+pub(super) fn load(
+    journal: &dyn Journal,
+    platform: &dyn Platform,
+    map: &MapSpec,
+    assume: Option<Assume>,
+    report: &mut Report,
+) -> Result<Option<Measured>> {
     let Some(known) = journal.load(FACT)? else { return Ok(None) };
     let Ok(parts) = serde_json::from_value::<Vec<(u64, u64, u64)>>(known["parts"].clone()) else { return Ok(None) };
     let states = journal.parts()?;
-    let taken = (0..parts.len()).all(|index| states.iter().any(|state| state.index == index && state.accepted));
-    if !taken || journal.fault_count()? > 0 {
+    for index in 0..parts.len() {
+        let taken = states.iter().any(|state| state.index == index && state.accepted);
+        let sent = || match platform.body_call(map, index) {
+            Some(call) => would_send(journal, &call, assume).map(|would| !would),
+            None => Ok(false),
+        };
+        if !taken && !sent()? {
+            return Ok(None);
+        }
+    }
+    if journal.fault_count()? > 0 {
         return Ok(None);
     }
     report.restore_pass_one(&known["report"]);

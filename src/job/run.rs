@@ -74,8 +74,9 @@ impl Job {
             Ok(Begun { begin: Begin::Fresh(run) | Begin::Continue(run), parts }) => {
                 let fresh = run.is_fresh();
                 report.run_id = Some(run.id().to_owned());
-                let mut keep = false;
-                if let Err(error) = self.work(env, &run, &parts, assume, &mut keep, &mut report).await {
+                let mut end = End::AsItEnds;
+                if let Err(error) = self.work(env, &run, &parts, assume, &mut report).await {
+                    let error = stays(&run, error, &mut end);
                     let terminated = env.stopped_by.load(Ordering::Relaxed) == Kind::Terminated.exit_code();
                     report.fail(match error.kind() {
                         Kind::Interrupted if terminated => error.into_kind(Kind::Terminated),
@@ -86,7 +87,7 @@ impl Job {
                     report.fail(error);
                 }
                 report.peak_rss_bytes = peak_rss_bytes();
-                if let Some(error) = self.end(run, keep, &report) {
+                if let Some(error) = self.end(run, end, &report) {
                     report.fail(error);
                 }
                 if report.exit_code == Kind::Usage.exit_code() && fresh {
@@ -164,9 +165,9 @@ impl Job {
     }
 
     /// Ends the run in the state, unless it is to be left as it is.
-    fn end(&self, run: Run, keep: bool, report: &Report) -> Option<Error> {
-        if keep {
-            return None;
+    fn end(&self, run: Run, end: End, report: &Report) -> Option<Error> {
+        if end == End::AsItWas {
+            return run.leave().err();
         }
         if let Some(path) = &report.rejects_file {
             let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
@@ -175,8 +176,10 @@ impl Job {
             }
         }
         let spool = run.load("spool").ok().flatten();
-        let ended = run.finish(report.exit_code, &report.to_json());
-        if !matches!(report.exit_code, 1 | 20 | 21 | 22 | 130 | 143)
+        let open = end == End::Open;
+        let ended = run.finish(report.exit_code, open, &report.to_json());
+        if !open
+            && !matches!(report.exit_code, 1 | 20 | 21 | 22 | 130 | 143)
             && let Some(path) = spool.as_ref().and_then(Value::as_str)
         {
             let _ = std::fs::remove_file(path);
@@ -191,7 +194,6 @@ impl Job {
         run: &Run,
         parts: &Parts,
         assume: Option<Assume>,
-        keep: &mut bool,
         report: &mut Report,
     ) -> Result<()> {
         let prepared = &parts.prepared;
@@ -206,7 +208,7 @@ impl Job {
         }
         let source = self.source(env, run, parts).await?;
         let (measured, mut rejects) = self.pass_one_aside(env, parts, source, run.id(), report).await?;
-        run.measured(&facts(&measured)).inspect_err(|_| *keep = !run.is_fresh())?;
+        run.measured(&facts(&measured))?;
         delivered::store(run, &measured, report)?;
         env.stage(Stage::Send { body_bytes: measured.body_bytes(), parts: measured.parts().len() });
         let verdict = self.deliver(env, prepared, Some(&measured), cx, report).await;
@@ -218,7 +220,7 @@ impl Job {
         self.conclude(run, verdict, report)
     }
 
-    /// The verdict of a run whose parts were all taken before it was taken up: the source is read again only where the
+    /// The verdict of a run whose parts were all sent before it was taken up: the source is read again only where the
     /// platform names rows of it, or where the list is still to be served.
     async fn verdict_alone(
         &self,
@@ -232,7 +234,9 @@ impl Job {
         if run.is_fresh() || platform.needs_wait().is_some() {
             return Ok(None);
         }
-        let Some(measured) = delivered::load(run, report)? else { return Ok(None) };
+        let Some(measured) = delivered::load(run, &*parts.prepared.platform, &self.config.map, assume, report)? else {
+            return Ok(None);
+        };
         env.stage(Stage::Send { body_bytes: 0, parts: 0 });
         let cx = Cx::new(run.seed(), &self.config.map, run, &parts.client, self.policy()).assuming(assume);
         let verdict = self.deliver(env, &parts.prepared, Some(&measured), cx, report).await?;
@@ -365,7 +369,7 @@ impl Job {
             }
         }
         let accepted = journal.parts()?.iter().filter(|part| part.accepted).count();
-        let failed = matches!(report.status, Some(Status::Failed)) && report.parts.len() > 1;
+        let failed = matches!(report.status, Some(Status::Failed | Status::Rejected)) && report.parts.len() > 1;
         if failed && accepted > 0 && accepted < report.parts.len() {
             report.status = Some(Status::Partial);
         }
@@ -382,6 +386,38 @@ impl Job {
             wait: self.config.wait,
         }
     }
+}
+
+/// What becomes of a run in the state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// What its exit code says.
+    AsItEnds,
+    /// It can be taken up, whatever its exit code.
+    Open,
+    /// As if it had not been taken up.
+    AsItWas,
+}
+
+/// A run of which the platform has taken something does not begin anew by itself where it can go on: the source put back,
+/// the credentials set right.
+fn stays(run: &Run, error: Error, end: &mut End) -> Error {
+    if !matches!(error.kind(), Kind::SourceChanged | Kind::Credentials) || !run.has_effects().unwrap_or(true) {
+        return error;
+    }
+    *end = End::Open;
+    if error.kind() == Kind::Credentials {
+        let hint = error.hint().unwrap_or("set them right").to_owned();
+        return error
+            .with_hint(format!("{hint}; then run the job again: it goes on, what was taken is not sent again"));
+    }
+    if !run.is_fresh() {
+        *end = End::AsItWas;
+    }
+    error.with_hint(
+        "the platform has taken a part of the old source, or may have; put that back and resume the run, or abandon it with \
+         --new (what was taken stays there)",
+    )
 }
 
 /// A run in the state, and what it works with.

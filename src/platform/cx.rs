@@ -326,7 +326,7 @@ impl<'a> Cx<'a> {
             if let Some(quota) = &operation.quota {
                 self.take_slot(quota).await?;
             }
-            self.journal.intent(name, &json!({"lost": lost}))?;
+            self.journal.intent(name, &intent(operation, lost))?;
             let error = match self.attempt(request, &payload, judge).await? {
                 Attempt::Done(value) => {
                     self.journal.result(name, &value)?;
@@ -347,7 +347,7 @@ impl<'a> Cx<'a> {
                     if !may_repeat(operation.repeat, lost) {
                         return Ok(Step::InDoubt(doubt(name, Some(scrub.error(error)))));
                     }
-                    self.journal.intent(name, &json!({"lost": lost}))?;
+                    self.journal.intent(name, &intent(operation, lost))?;
                     error
                 }
             };
@@ -480,6 +480,27 @@ fn may_repeat(repeat: Repeat, lost: u64) -> bool {
         Repeat::Once => lost <= 1,
         Repeat::Never => false,
     }
+}
+
+/// What the journal keeps of a call that is being made: how often its answer was lost, and whether losing this one leaves
+/// it in doubt.
+fn intent(operation: &Operation, lost: u64) -> Value {
+    json!({"lost": lost, "doubtful": !may_repeat(operation.repeat, lost + 1)})
+}
+
+/// Whether [`Cx::send`] would begin the body of the operation in a run that is taken up.
+///
+/// # Errors
+/// `Busy`.
+pub(crate) fn would_send(journal: &dyn Journal, operation: &Operation, assume: Option<Assume>) -> Result<bool> {
+    Ok(match journal.step(&operation.name)? {
+        StepState::Done(_) => false,
+        StepState::New => true,
+        StepState::Intent(facts) => {
+            let lost = facts.get("lost").and_then(Value::as_u64).unwrap_or(0) + 1;
+            assume == Some(Assume::Repeat) || may_repeat(operation.repeat, lost)
+        }
+    })
 }
 
 fn doubt(name: &str, cause: Option<Error>) -> Error {

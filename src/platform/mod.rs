@@ -16,6 +16,7 @@ mod verdict;
 pub mod yesmail;
 
 pub use clock::{Clock, SystemClock};
+pub(crate) use cx::would_send;
 pub use cx::{Cx, Judge};
 pub use journal::{Journal, MAX_STORED_FAULTS, MemoryJournal, PartState, Slot, StepState};
 pub use judgement::{Judgement, quoted};
@@ -76,6 +77,13 @@ pub trait Platform: Send + Sync {
     /// The setting that makes no sense with `wait: 0` (Yesmail `destination.host.serve`); the job refuses the pair with
     /// `Usage` before pass one. Default none.
     fn needs_wait(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// The call that sends the body of a part: once it is done, what is left of a run needs no source. Default: not known,
+    /// and the source is needed until the part was taken.
+    fn body_call(&self, map: &MapSpec, part: usize) -> Option<Operation> {
+        let _ = (map, part);
         None
     }
 

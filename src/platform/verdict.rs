@@ -1,6 +1,6 @@
 //! What a platform made of a delivery.
 
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use serde_json::Value;
 
 /// A fault of a later part: what was taken before cannot be taken back.
@@ -8,8 +8,17 @@ pub(crate) fn parts_accepted(error: Error, accepted: usize, parts: usize) -> Err
     if accepted == 0 {
         return error;
     }
-    let hint = error.hint().unwrap_or("resume the run: parts that arrived are not sent again").to_owned();
-    error.with_hint(format!("{accepted} of {parts} parts were accepted before; {hint}"))
+    // for good: the run has ended, and what comes next is a new one
+    let ended = matches!(error.kind(), Kind::Refused | Kind::Data);
+    let next = match (ended, error.hint()) {
+        (false, None) => "resume the run: parts that arrived are not sent again".to_owned(),
+        (false, Some(hint)) => hint.to_owned(),
+        (true, hint) => {
+            let then = "running the job again sends all parts anew, those that were accepted too";
+            hint.map_or_else(|| then.to_owned(), |hint| format!("{hint}; {then}"))
+        }
+    };
+    error.with_hint(format!("{accepted} of {parts} parts were accepted before; {next}"))
 }
 
 /// How a delivery ended.

@@ -33,6 +33,8 @@ mod mediarithmics;
 mod schema;
 #[cfg(feature = "jobs")]
 mod scripted;
+#[cfg(feature = "cli")]
+mod taken_up;
 #[cfg(feature = "upload")]
 mod transport_body;
 #[cfg(feature = "upload")]

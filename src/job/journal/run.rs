@@ -20,6 +20,8 @@ pub struct Run {
     seq: i64,
     seed: JobSeed,
     fresh: bool,
+    /// How and when it ended before it was taken up.
+    before: (Option<u8>, Option<SystemTime>),
     waiting: Mutex<Vec<(String, RowFault)>>,
     _lock: JobLock,
 }
@@ -33,7 +35,15 @@ impl std::fmt::Debug for Run {
 impl Run {
     pub(in crate::job) fn new(state: &State, record: &RunRecord, fresh: bool, lock: JobLock) -> Run {
         let seed = JobSeed { run_id: record.id.clone(), random: record.random.clone(), date: record.date.clone() };
-        Run { state: state.clone(), seq: record.seq, seed, fresh, waiting: Mutex::default(), _lock: lock }
+        Run {
+            state: state.clone(),
+            seq: record.seq,
+            seed,
+            fresh,
+            before: (record.exit_code, record.ended),
+            waiting: Mutex::default(),
+            _lock: lock,
+        }
     }
 
     /// What was drawn for the run.
@@ -77,10 +87,17 @@ impl Run {
                 .map(|_| true)
         })?
         .then_some(())
-        .ok_or_else(|| {
-            Error::new(Kind::SourceChanged, "the source is no longer what this run began to send")
-                .with_hint("put the old source back and resume, or abandon the run with --new")
-        })
+        .ok_or_else(|| Error::new(Kind::SourceChanged, "the source is no longer what this run began to send"))
+    }
+
+    /// Whether a platform has taken a part of it, or may have done what must not be done twice.
+    ///
+    /// # Errors
+    /// `Busy`.
+    pub fn has_effects(&self) -> Result<bool> {
+        let select = "SELECT EXISTS (SELECT 1 FROM parts WHERE run = ?1 AND accepted) \
+                      OR EXISTS (SELECT 1 FROM steps WHERE run = ?1 AND state = 1 AND value ->> 'doubtful')";
+        self.state.db().query_row(select, [self.seq], |row| row.get(0)).map_err(unreadable)
     }
 
     /// Where the rejected rows are.
@@ -96,16 +113,16 @@ impl Run {
     }
 
     /// Ends the run with its report. Where the exit code ends it for good (0, 10, 11, 12, 30), what only a resumption
-    /// needs is erased, presigned URLs with it. 2 and 3 leave a run as it was, or none.
+    /// needs is erased, presigned URLs with it; `open`: not even then. 2 and 3 leave a run as it was, or none.
     ///
     /// # Errors
     /// `Local`.
-    pub fn finish(self, exit_code: u8, report: &Value) -> Result<()> {
+    pub fn finish(self, exit_code: u8, open: bool, report: &Value) -> Result<()> {
         self.flush()?;
         if matches!(exit_code, 2 | 3) {
             return self.leave();
         }
-        let closed = matches!(exit_code, 0 | 10 | 11 | 12 | 30);
+        let closed = !open && matches!(exit_code, 0 | 10 | 11 | 12 | 30);
         self.write(|transaction| {
             transaction.execute(
                 "UPDATE runs SET exit_code = ?2, report = ?3, ended_ms = ?4, closed = ?5 WHERE seq = ?1",
@@ -117,12 +134,20 @@ impl Run {
         Ok(())
     }
 
-    /// Nothing was tried: a fresh run vanishes, a continued one stays unfinished.
-    fn leave(&self) -> Result<()> {
-        if !self.fresh {
-            return Ok(());
-        }
-        self.write(|transaction| transaction.execute("DELETE FROM runs WHERE seq = ?1", [self.seq])).map(drop)
+    /// Nothing was tried: a fresh run vanishes, a continued one is again as it ended before.
+    ///
+    /// # Errors
+    /// `Local`.
+    pub fn leave(&self) -> Result<()> {
+        let (exit_code, ended) = self.before;
+        self.write(|transaction| match self.fresh {
+            true => transaction.execute("DELETE FROM runs WHERE seq = ?1", [self.seq]),
+            false => transaction.execute(
+                "UPDATE runs SET exit_code = ?2, ended_ms = ?3 WHERE seq = ?1",
+                params![self.seq, exit_code, ended.map(millis)],
+            ),
+        })
+        .map(drop)
     }
 
     fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {

@@ -98,7 +98,7 @@ fn the_same_job_again_does_what_its_last_exit_says() {
         let state = State::open(dir.path()).expect("opens");
         let run = fresh(&state);
         let id = run.id().to_owned();
-        run.finish(code, &json!({"status": "failed"})).expect("written");
+        run.finish(code, false, &json!({"status": "failed"})).expect("written");
         assert_eq!(state.last_run().expect("read").is_none(), matches!(code, 2 | 3), "{code}: 2 and 3 leave no run");
         let got = match state.begin(&intent("id"), false).expect("begins") {
             Begin::Fresh(run) => {
@@ -129,7 +129,7 @@ fn changed_keys_end_with_3_and_new_abandons() {
     let state = State::open(dir.path()).expect("opens");
     let run = fresh(&state);
     run.result("get-url/0", &json!({ "url": URL })).expect("written");
-    run.finish(20, &json!({})).expect("written");
+    run.finish(20, false, &json!({})).expect("written");
     let error = state.begin(&intent("email"), false).expect_err("changed");
     assert!(error.kind() == Kind::Busy && error.hint().is_some_and(|hint| hint.contains("--new")), "{error:?}");
     assert!(matches!(state.begin(&intent("email"), true), Ok(Begin::Fresh(_))));
@@ -150,12 +150,12 @@ fn resume_takes_up_what_run_would_not() {
     let state = State::open(dir.path()).expect("opens");
     let run = fresh(&state);
     let id = run.id().to_owned();
-    run.finish(21, &json!({"status": "unknown"})).expect("written");
+    run.finish(21, false, &json!({"status": "unknown"})).expect("written");
     let record = state.find(&id).expect("found");
     assert!(matches!(state.resume(&record, &intent("id"), None), Ok(Begin::InDoubt(_))));
     assert_eq!(state.resume(&record, &intent("email"), None).expect_err("changed").kind(), Kind::Busy);
     match state.resume(&record, &intent("id"), Some(Assume::Repeat)) {
-        Ok(Begin::Continue(run)) => run.finish(0, &json!({"status": "done"})).expect("written"),
+        Ok(Begin::Continue(run)) => run.finish(0, false, &json!({"status": "done"})).expect("written"),
         other => panic!("{other:?}"),
     }
     let record = state.find("last").expect("found");
@@ -263,7 +263,7 @@ fn the_presigned_url_is_in_no_file_once_the_run_has_ended() {
     let run = fresh(&state);
     run.result("get-url/0", &json!({ "url": URL })).expect("written");
     assert!(holds("5f4dcc3b5aa765d61d8327deb882cf99"));
-    run.finish(0, &json!({"status": "done"})).expect("written");
+    run.finish(0, false, &json!({"status": "done"})).expect("written");
     assert!(!holds("5f4dcc3b5aa765d61d8327deb882cf99"));
 }
 
@@ -289,7 +289,7 @@ fn only_the_user_reads_the_state() {
 fn a_damaged_or_newer_state_is_refused_and_left_alone() {
     let dir = tempfile::tempdir().expect("a directory");
     let state = State::open(dir.path()).expect("opens");
-    fresh(&state).finish(20, &json!({})).expect("written");
+    fresh(&state).finish(20, false, &json!({})).expect("written");
     drop(state);
     let path = dir.path().join("state.db");
     let good = std::fs::read(&path).expect("read");

@@ -115,6 +115,10 @@ impl Platform for CleverTap {
         }
     }
 
+    fn body_call(&self, _: &MapSpec, part: usize) -> Option<Operation> {
+        Some(put(part))
+    }
+
     fn deliver<'a>(&'a self, measured: &'a Measured, cx: &'a mut Cx<'_>) -> BoxFuture<'a, Result<Verdict>> {
         Box::pin(async move {
             let mut lists = Vec::new();
@@ -168,7 +172,7 @@ impl CleverTap {
     /// Gets a URL and puts the list there; a URL that has expired is replaced once and never spoken of again.
     async fn upload(&self, measured: &Measured, part: &Part, cx: &mut Cx<'_>) -> Result<Secret> {
         let get = Operation::new(step("get-url", part), Repeat::Always);
-        let put = Operation::new(step("put", part), Repeat::Always);
+        let put = put(part.index);
         let mut replaced = false;
         loop {
             let from_earlier_run = cx.result_of(&get.name)?.is_some();
@@ -228,6 +232,11 @@ impl CleverTap {
             .header("X-CleverTap-Passcode", self.options.passcode.expose())
             .header("Content-Type", "application/json")
     }
+}
+
+/// The list itself, to the storage.
+fn put(part: usize) -> Operation {
+    Operation::new(format!("put/{part}"), Repeat::Always)
 }
 
 fn step(name: &str, part: &Part) -> String {

@@ -1,13 +1,13 @@
 //! `localytics-audience`: a list of customer ids, created under a name or replaced by id.
 
 use super::account::Account;
-use super::deliver::{Upload, deliver};
+use super::deliver::{Upload, deliver, upload_call};
 use super::form::{Form, one_of_two, plain};
 use super::{AUDIENCE, customer_id};
 use crate::body::{Frame, Measured};
 use crate::error::{Error, Result};
 use crate::mapping::{Json, MapSpec, Shape};
-use crate::platform::{BoxFuture, Cx, JobSeed, Limits, NoSecrets, Platform, Repeat, Settings, Verdict};
+use crate::platform::{BoxFuture, Cx, JobSeed, Limits, NoSecrets, Operation, Platform, Repeat, Settings, Verdict};
 use std::time::Duration;
 
 /// Under `destination.platform`.
@@ -77,6 +77,14 @@ impl Platform for Audience {
 
     fn frame(&self, seed: &JobSeed) -> Frame {
         self.form(seed).frame()
+    }
+
+    fn body_call(&self, _: &MapSpec, part: usize) -> Option<Operation> {
+        let repeat = match &self.target {
+            Target::Create(_) => Repeat::Never,
+            Target::Replace(_) => Repeat::Always,
+        };
+        Some(upload_call(part, repeat))
     }
 
     fn deliver<'a>(&'a self, measured: &'a Measured, cx: &'a mut Cx<'_>) -> BoxFuture<'a, Result<Verdict>> {

@@ -87,11 +87,16 @@ fn result(mut imports: Vec<Value>, failed_rows: u64) -> Value {
     result
 }
 
+/// The upload of a part.
+pub(super) fn upload_call(part: usize, repeat: Repeat) -> Operation {
+    Operation::new(format!("upload/{part}"), repeat)
+}
+
 async fn send(upload: &Upload<'_>, measured: &Measured, cx: &mut Cx<'_>, index: usize) -> Result<Step> {
     let form = (upload.form)(cx.seed());
     let request = upload.account.request(upload.method, &upload.path).header("Content-Type", &form.content_type());
     let frame = form.frame();
-    let mut operation = Operation::new(format!("upload/{index}"), upload.repeat);
+    let mut operation = upload_call(index, upload.repeat);
     if let Some(quota) = &upload.quota {
         operation = operation.with_quota(quota.clone());
     }

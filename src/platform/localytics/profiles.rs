@@ -1,13 +1,13 @@
 //! `localytics-profiles`: attribute changes of customers, one multipart upload a part.
 
 use super::account::Account;
-use super::deliver::{Upload, deliver};
+use super::deliver::{Upload, deliver, upload_call};
 use super::form::{Form, one_of_two};
 use super::{PROFILES, changes};
 use crate::body::{Frame, Measured};
 use crate::error::{Error, Result};
 use crate::mapping::{MapSpec, Shape};
-use crate::platform::{BoxFuture, Cx, JobSeed, Limits, Platform, Repeat, Settings, Verdict};
+use crate::platform::{BoxFuture, Cx, JobSeed, Limits, Operation, Platform, Repeat, Settings, Verdict};
 use std::time::Duration;
 
 /// Under `destination.platform`.
@@ -59,8 +59,12 @@ impl Platform for Profiles {
         self.form(seed).frame()
     }
 
+    fn body_call(&self, map: &MapSpec, part: usize) -> Option<Operation> {
+        Some(upload_call(part, repeat(map)))
+    }
+
     fn deliver<'a>(&'a self, measured: &'a Measured, cx: &'a mut Cx<'_>) -> BoxFuture<'a, Result<Verdict>> {
-        let repeat = if changes::repeatable(cx.map()) { Repeat::Always } else { Repeat::Never };
+        let repeat = repeat(cx.map());
         Box::pin(async move {
             let form = |seed: &JobSeed| self.form(seed);
             let upload = Upload {
@@ -76,4 +80,8 @@ impl Platform for Profiles {
             deliver(&upload, measured, cx).await
         })
     }
+}
+
+fn repeat(map: &MapSpec) -> Repeat {
+    if changes::repeatable(map) { Repeat::Always } else { Repeat::Never }
 }

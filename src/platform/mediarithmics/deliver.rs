@@ -119,7 +119,7 @@ impl Import {
         let request = self.request("POST", &format!("/{import}/executions")).header("Content-Type", content_type);
         let own = matches!(self.target, Target::Create(_)) && !known.contains(&None);
         let repeat = if own { Repeat::Never } else { Repeat::Always };
-        let operation = Operation::new(format!("execution/{}", part.index), repeat);
+        let operation = Operation::new(execution(part.index), repeat);
         let what = format!("the execution of part {}", part.index + 1);
         let judge = |answer: &Answer| answers::judge_created(&what, answer);
         let mut attempt = 1;
@@ -267,6 +267,11 @@ impl Import {
         }
         Ok(())
     }
+}
+
+/// The name of the call that sends a part.
+pub(super) fn execution(part: usize) -> String {
+    format!("execution/{part}")
 }
 
 /// A line of the error file that tells a row: a JSON object with `line` or `index`, from 0 in its part.

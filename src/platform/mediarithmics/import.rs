@@ -5,7 +5,7 @@ use super::commands::{self, Format};
 use crate::body::{Frame, Measured};
 use crate::error::{Error, Result};
 use crate::mapping::{MapSpec, Shape};
-use crate::platform::{BoxFuture, Cx, JobSeed, Limits, Platform, Settings, Verdict};
+use crate::platform::{BoxFuture, Cx, JobSeed, Limits, Operation, Platform, Repeat, Settings, Verdict};
 use crate::secret::Secret;
 
 /// Under `destination.platform`.
@@ -88,6 +88,11 @@ impl Platform for Import {
 
     fn frame(&self, _: &JobSeed) -> Frame {
         Frame::default()
+    }
+
+    fn body_call(&self, _: &MapSpec, part: usize) -> Option<Operation> {
+        // an execution in doubt is looked for and, where it is not there, sent again
+        Some(Operation::new(super::deliver::execution(part), Repeat::Always))
     }
 
     fn deliver<'a>(&'a self, measured: &'a Measured, cx: &'a mut Cx<'_>) -> BoxFuture<'a, Result<Verdict>> {

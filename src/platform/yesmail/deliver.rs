@@ -16,11 +16,16 @@ use serde_json::{Value, json};
 use std::net::SocketAddr;
 use url::Url;
 
+/// The step that puts the list to `host.put.url`.
+pub(super) const PUT: &str = "put";
+/// The step that sends it by FTP.
+pub(super) const FTP: &str = "ftp";
+
 impl Options {
     /// Makes the measured list reachable and has it imported.
     pub(super) async fn deliver(&self, measured: &Measured, cx: &mut Cx<'_>) -> Result<Verdict> {
         let part = measured.parts().first().ok_or_else(|| Error::data("nothing to send"))?;
-        let separator = measured.separator();
+        let separator = self.separator_of(measured, cx)?;
         match &self.host {
             Host::Uri(uri) => self.import(cx, uri, separator, None).await,
             Host::Put { url, fetch_url } => {
@@ -29,15 +34,28 @@ impl Options {
             }
             Host::Ftp { url, password } => {
                 let target = ftp::Target::read(url, password.as_ref())?;
-                if cx.result_of("ftp")?.is_none() {
+                if cx.result_of(FTP)?.is_none() {
                     let policy = cx.policy().clone();
                     ftp::send(&target, measured, part, cx, &policy).await?;
-                    cx.record("ftp", &json!({"bytes": part.bytes}))?;
+                    cx.record(FTP, &json!({"bytes": part.bytes}))?;
                 }
                 self.import(cx, &target.fetch_url(), separator, Some(part)).await
             }
             Host::Serve(options) => self.serve(options, measured, part, cx).await,
         }
+    }
+
+    /// What pass one chose, kept: a run that is taken up without the source does not choose again.
+    fn separator_of(&self, measured: &Measured, cx: &Cx<'_>) -> Result<Option<u8>> {
+        const FACT: &str = "separator";
+        if let Some(known) = cx.load(FACT)?.as_ref().and_then(Value::as_u64) {
+            return Ok(u8::try_from(known).ok());
+        }
+        let separator = measured.separator();
+        if let Some(separator) = separator {
+            cx.store(FACT, json!(separator))?;
+        }
+        Ok(separator)
     }
 
     async fn serve(
@@ -259,7 +277,7 @@ async fn put(cx: &mut Cx<'_>, url: &Secret, measured: &Measured, part: &Part) ->
         }
         _ => Judgement::by_status("the PUT to destination.host.put.url", answer),
     };
-    let operation = Operation::new("put", Repeat::Always);
+    let operation = Operation::new(PUT, Repeat::Always);
     cx.send(&operation, &put_request(url)?, measured, part, &Frame::default(), &judge).await?.done()?;
     Ok(())
 }

@@ -13,7 +13,7 @@ mod results;
 mod serve;
 mod ticket;
 
-use super::{BoxFuture, Cx, Entry, JobSeed, Key, KeyKind, Limits, Platform, Settings, Verdict};
+use super::{BoxFuture, Cx, Entry, JobSeed, Key, KeyKind, Limits, Operation, Platform, Repeat, Settings, Verdict};
 use crate::body::{Frame, Measured};
 use crate::error::{Error, Result};
 use crate::mapping::{Cells, Field, MapSpec, Quoting, Rules, Separator, Shape, ValueSpec};
@@ -94,6 +94,15 @@ impl Platform for Yesmail {
                 _ => Err(Error::usage("destination.host needs a source")),
             }
         })
+    }
+
+    fn body_call(&self, _: &MapSpec, _: usize) -> Option<Operation> {
+        match self.options.host {
+            Host::Put { .. } => Some(Operation::new(deliver::PUT, Repeat::Always)),
+            Host::Ftp { .. } => Some(Operation::new(deliver::FTP, Repeat::Always)),
+            // what is served is served as long as somebody may come for it
+            Host::Serve(_) | Host::Uri(_) => None,
+        }
     }
 
     fn deliver<'a>(&'a self, measured: &'a Measured, cx: &'a mut Cx<'_>) -> BoxFuture<'a, Result<Verdict>> {

@@ -1,0 +1,178 @@
+//! A run that stopped, and a source or credentials that are others when the job is run again: what was done is neither
+//! done twice nor forgotten, and a run that has done nothing is in nobody's way.
+
+use crate::kill::{ends, listferry};
+use crate::scripted::{Does, Seen, Vendor, clevertap};
+use serde_json::Value;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+const CLEVERTAP: &str = "map: { identity: id }\ndestination: { platform: clevertap, base_url: \"BASE\", account_id: { env: KEY }, \
+                         passcode: { env: KEY }, segment: VIP, creator: Jane, email: jane@example.com }\n";
+
+/// Parts of 200 rows, none of which may be sent twice.
+const PROFILES: &str = "map: { customer_id: id, changes: [{ op: increment, attr: n, value: 1 }] }\ndestination: { platform: \
+                        localytics-profiles, base_url: \"BASE\", org_id: 60, api_key: { env: KEY }, api_secret: { env: \
+                        SECRET }, max_part_bytes: 20000 }\n";
+
+fn write_job(dir: &Path, job: &str, base: &str) {
+    let upload = "source: { path: list.csv }\nupload: { attempts: 1 }\nwait: 2s\n";
+    std::fs::write(dir.join("job.yaml"), format!("{upload}{}", job.replace("BASE", base))).unwrap();
+}
+
+fn write_list(dir: &Path, rows: usize) {
+    let list: String =
+        std::iter::once("id,name\n".to_owned()).chain((0..rows).map(|i| format!("user-{i:06},x\n"))).collect();
+    std::fs::write(dir.join("list.csv"), list).unwrap();
+}
+
+struct Bed {
+    dir: tempfile::TempDir,
+    vendor: Vendor,
+}
+
+impl Bed {
+    async fn new(job: &str, rows: usize, script: impl Fn(&Seen, usize, &str) -> Does + Send + Sync + 'static) -> Bed {
+        let dir = tempfile::tempdir().unwrap();
+        let vendor = Vendor::start(script, Arc::new(|_, _| true)).await;
+        write_job(dir.path(), job, &vendor.base);
+        write_list(dir.path(), rows);
+        Bed { dir, vendor }
+    }
+
+    async fn go(&self, arguments: &[&str]) -> (i32, Value) {
+        self.go_with("right", arguments).await
+    }
+
+    async fn go_with(&self, secret: &str, arguments: &[&str]) -> (i32, Value) {
+        let mut command = listferry(self.dir.path(), &self.vendor.base, arguments);
+        command.env("SECRET", secret).stderr(std::process::Stdio::null());
+        let (code, output) = ends(command).await;
+        (code, serde_json::from_str(&output).unwrap_or(Value::Null))
+    }
+
+    /// What `runs` says of the last one: its code and status.
+    async fn last(&self) -> (Value, Value) {
+        let (_, run) = self.go(&["runs", "last"]).await;
+        let run = if run.is_array() { run[0].clone() } else { run };
+        (run["exit_code"].clone(), run["status"].clone())
+    }
+}
+
+/// CleverTap whose storage fails so often, and whose last call gets no answer so often.
+fn failing(puts: usize, lost: usize) -> impl Fn(&Seen, usize, &str) -> Does + Send + Sync + 'static {
+    let (put, completed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    move |seen: &Seen, nth: usize, base: &str| {
+        if seen.path().starts_with(clevertap::PUT) && put.fetch_add(1, Ordering::Relaxed) < puts {
+            return Does::Answer(500, String::new());
+        }
+        if seen.path() == clevertap::COMPLETED && completed.fetch_add(1, Ordering::Relaxed) < lost {
+            return Does::Close;
+        }
+        clevertap::answer(seen, nth, base)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_source_ends_a_run_that_did_nothing_and_the_next_begins_anew() {
+    let bed = Bed::new(CLEVERTAP, 3, failing(1, 0)).await;
+    assert_eq!(bed.go(&["run", "job.yaml"]).await.0, 20);
+    write_list(bed.dir.path(), 4);
+    let (code, report) = bed.go(&["run", "job.yaml"]).await;
+    assert_eq!((code, &report["error"]["kind"]), (10, &"source_changed".into()), "{report}");
+    assert_eq!(bed.last().await, (10.into(), "rejected".into()));
+    let (code, report) = bed.go(&["run", "job.yaml"]).await;
+    assert_eq!((code, &report["records"]["written"]), (0, &4.into()), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_doubt_is_settled_without_the_source_and_outlives_another_one() {
+    for gone in [false, true] {
+        let bed = Bed::new(CLEVERTAP, 3, failing(0, 1)).await;
+        assert_eq!(bed.go(&["run", "job.yaml"]).await.0, 21);
+        match gone {
+            true => std::fs::remove_file(bed.dir.path().join("list.csv")).unwrap(),
+            false => write_list(bed.dir.path(), 4),
+        }
+        // nobody has said yet what to think of it
+        assert_eq!(bed.go(&["run", "job.yaml"]).await.0, 21);
+        assert_eq!(bed.go(&["resume", "last"]).await.0, 21);
+        let (code, report) = bed.go(&["resume", "last", "--assume", "done"]).await;
+        assert_eq!((code, &report["records"]["written"]), (0, &3.into()), "{report}");
+        assert_eq!(bed.vendor.of(clevertap::COMPLETED).len(), 1, "{gone}");
+    }
+    let bed = Bed::new(CLEVERTAP, 3, failing(0, 1)).await;
+    assert_eq!(bed.go(&["run", "job.yaml"]).await.0, 21);
+    std::fs::remove_file(bed.dir.path().join("list.csv")).unwrap();
+    assert_eq!(bed.go(&["resume", "last", "--assume", "repeat"]).await.0, 0);
+    assert_eq!((bed.vendor.of(clevertap::COMPLETED).len(), bed.vendor.of(clevertap::PUT).len()), (2, 1));
+}
+
+/// Localytics that takes uploads, but for those that `wrong` says otherwise of, and refuses other secrets than the right.
+fn profiles(
+    wrong: impl Fn(usize) -> Option<Does> + Send + Sync + 'static,
+) -> impl Fn(&Seen, usize, &str) -> Does + Send + Sync {
+    let uploads = AtomicUsize::new(0);
+    move |seen: &Seen, _: usize, _: &str| {
+        use base64::Engine as _;
+        let right = base64::engine::general_purpose::STANDARD.encode("se-cret-key:right");
+        if !seen.head.contains(&right) {
+            return Does::Answer(401, "{}".to_owned());
+        }
+        if !seen.line.starts_with("POST") {
+            let statistics = r#"{"successful_imports": 1, "failed_imports": 0, "total_number_of_imports": 1}"#;
+            return Does::Answer(200, format!(r#"{{"status": "Completed", "upload_statistics": {statistics}}}"#));
+        }
+        let nth = uploads.fetch_add(1, Ordering::Relaxed);
+        wrong(nth).unwrap_or_else(|| Does::Answer(202, r#"{"activity_id": "a-1"}"#.to_owned()))
+    }
+}
+
+fn is_upload(bed: &Bed) -> usize {
+    bed.vendor.of("POST /v1/imports/profiles/upload").len()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrong_credentials_in_between_repeat_no_part_that_was_taken() {
+    let refused = |nth| (nth == 1).then(|| Does::Answer(401, "{}".to_owned()));
+    let bed = Bed::new(PROFILES, 600, profiles(refused)).await;
+    let (code, report) = bed.go(&["run", "job.yaml"]).await;
+    assert_eq!((code, &report["status"]), (30, &"partial".into()), "{report}");
+    let parts = report["parts"].as_array().unwrap().len();
+    assert!(parts > 2, "{report}");
+    // still wrong, at the first call that is left
+    assert_eq!(bed.go_with("wrong", &["run", "job.yaml"]).await.0, 30);
+    let before = is_upload(&bed);
+    let (code, report) = bed.go(&["run", "job.yaml"]).await;
+    assert_eq!(code, 0, "{report}");
+    assert_eq!(is_upload(&bed) - before, parts - 1, "the first part was taken before");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_source_in_the_middle_of_the_parts_does_not_repeat_those_that_were_taken() {
+    let fails = |nth| (nth == 1).then(|| Does::Answer(503, String::new()));
+    let bed = Bed::new(PROFILES, 600, profiles(fails)).await;
+    let (code, report) = bed.go(&["run", "job.yaml"]).await;
+    assert_eq!((code, &report["status"]), (20, &"partial".into()), "{report}");
+    let before = is_upload(&bed);
+    write_list(bed.dir.path(), 700);
+    for _ in 0..2 {
+        let (code, report) = bed.go(&["run", "job.yaml"]).await;
+        assert_eq!((code, &report["status"]), (10, &"partial".into()), "{report}");
+        assert_eq!(bed.last().await, (20.into(), "partial".into()));
+    }
+    assert_eq!(is_upload(&bed), before);
+    // the source put back: it goes on
+    write_list(bed.dir.path(), 600);
+    let (code, report) = bed.go(&["run", "job.yaml"]).await;
+    assert_eq!(code, 0, "{report}");
+    let parts = report["parts"].as_array().unwrap().len();
+    assert_eq!(is_upload(&bed), parts + 1, "one of them failed");
+    // or the run given up: all parts anew
+    let fails = |nth| (nth == 1).then(|| Does::Answer(503, String::new()));
+    let bed = Bed::new(PROFILES, 600, profiles(fails)).await;
+    assert_eq!(bed.go(&["run", "job.yaml"]).await.0, 20);
+    write_list(bed.dir.path(), 700);
+    assert_eq!(bed.go(&["run", "job.yaml", "--new"]).await.0, 0);
+}
