@@ -1,4 +1,5 @@
-//! The list sent by FTP: under a temporary name, its size compared, renamed. A cut transfer never has the list's name.
+//! The list sent by FTP: under a temporary name, its size compared, renamed. A cut transfer never has the list's name,
+//! and a list that was there is gone only when the new one has taken its place.
 
 use super::request::SEGMENT;
 use crate::body::{Body, Frame, Measured, Part};
@@ -7,6 +8,7 @@ use crate::platform::{Cx, Policy};
 use crate::secret::{Secret, printable};
 use http_body_util::BodyExt as _;
 use percent_encoding::{percent_decode_str, utf8_percent_encode};
+use serde_json::Value;
 use std::time::Duration;
 use suppaftp::tokio::AsyncFtpStream;
 use suppaftp::types::FileType;
@@ -92,14 +94,37 @@ impl Target {
     }
 }
 
+/// The names on the server: the list's own, and ours beside it.
+struct Names {
+    list: String,
+    /// While it comes.
+    part: String,
+    /// Of the list that was there, where the server does not rename onto a file.
+    old: String,
+}
+
+/// The fact that the old list has, or may have, stepped aside.
+const ASIDE: &str = "ftp-aside";
+
 /// What one attempt came to.
 enum Fault {
-    /// May be better next time.
+    /// No answer: nobody knows whether it was done.
+    Lost(Error),
+    /// Refused, and may be better next time.
     Passing(Error),
     Final(Error),
 }
 
-/// Sends the part, again after passing faults. Repeating it leaves the same file.
+impl Fault {
+    fn into_error(self) -> Error {
+        match self {
+            Fault::Lost(error) | Fault::Passing(error) | Fault::Final(error) => error,
+        }
+    }
+}
+
+/// Sends the part, again after passing faults. Repeating it leaves the same file. A list that is there stays until the
+/// new one has its name.
 pub(super) async fn send(
     target: &Target,
     measured: &Measured,
@@ -107,38 +132,81 @@ pub(super) async fn send(
     cx: &mut Cx<'_>,
     policy: &Policy,
 ) -> Result<()> {
-    let temporary = format!("{}.{}.part", target.path, &cx.seed().random.get(..8).unwrap_or("listferry"));
+    let ours = cx.seed().random.get(..8).unwrap_or("listferry");
+    let names = Names {
+        list: target.path.clone(),
+        part: format!("{}.{ours}.part", target.path),
+        old: format!("{}.{ours}.old", target.path),
+    };
     let mut pause = Duration::from_secs(1);
-    for attempt in 1.. {
+    let mut attempt = 0;
+    let sent = loop {
+        attempt += 1;
         cx.part_attempt(part)?;
-        match attempt_once(target, &temporary, measured.body(part, &Frame::default()), part.bytes).await {
-            Ok(()) => return Ok(()),
-            Err(Fault::Final(error)) => return Err(error),
-            Err(Fault::Passing(error)) if attempt >= policy.attempts => return Err(error),
-            Err(Fault::Passing(error)) => {
-                tracing::warn!(attempt, "{error}; trying again in {} s", pause.as_secs());
+        match attempt_once(target, &names, measured.body(part, &Frame::default()), part.bytes, cx).await {
+            Ok(()) => break Ok(()),
+            Err(Fault::Final(error)) => break Err(error),
+            Err(fault) if attempt >= policy.attempts => {
+                break Err(fault
+                    .into_error()
+                    .with_hint("run the job again, or resume the run: the list is sent again"));
+            }
+            Err(fault) => {
+                tracing::warn!(attempt, "{}; trying again in {} s", fault.into_error(), pause.as_secs());
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_secs(60));
             }
         }
+    };
+    if !is_aside(cx)? {
+        return sent;
     }
-    Ok(())
+    // the session was lost, or the server refused to undo it
+    let settled = match open(target).await {
+        Ok(mut session) => {
+            let settled = settle(&mut session, &names, cx).await;
+            let _ = timeout(CONNECT_TIME, session.quit()).await;
+            settled
+        }
+        Err(fault) => Err(fault),
+    };
+    match (settled, sent) {
+        (Ok(()), sent) => sent,
+        (Err(_), Ok(())) => cx.note(&format!(
+            "host.ftp: the list that was there before could not be deleted: .{ours}.old behind its name"
+        )),
+        (Err(_), Err(error)) => Err(error.with_hint(format!(
+            "the list that was there may have .{ours}.old behind its name now: give it its name back, or send it again"
+        ))),
+    }
 }
 
-async fn attempt_once(target: &Target, temporary: &str, body: Body, bytes: u64) -> Result<(), Fault> {
+/// A session that is logged in.
+async fn open(target: &Target) -> Result<AsyncFtpStream, Fault> {
     let connect = AsyncFtpStream::connect((target.host.as_str(), target.port));
     let mut session = step("connect", CONNECT_TIME, connect).await?;
     // data connections go to the server that was named, whatever address it answers with
     session.set_passive_nat_workaround(true);
     step("login", STALL_TIME, session.login(target.user.as_str(), target.password.as_str())).await?;
     step("TYPE I", STALL_TIME, session.transfer_type(FileType::Binary)).await?;
-    let sent = transfer(&mut session, temporary, body).await;
+    Ok(session)
+}
+
+async fn attempt_once(target: &Target, names: &Names, body: Body, bytes: u64, cx: &Cx<'_>) -> Result<(), Fault> {
+    let mut session = open(target).await?;
+    // an attempt or a process before this one ended between two names
+    if is_aside(cx).map_err(Fault::Final)?
+        && let Err(fault @ (Fault::Lost(_) | Fault::Passing(_))) = settle(&mut session, names, cx).await
+    {
+        return Err(fault);
+    }
+    let sent = transfer(&mut session, &names.part, body).await;
     let placed = match sent {
-        Ok(()) => place(&mut session, temporary, &target.path, bytes).await,
+        Ok(()) => place(&mut session, names, bytes, cx).await,
         Err(fault) => Err(fault),
     };
     if placed.is_err() {
-        let _ = timeout(CONNECT_TIME, session.rm(temporary)).await;
+        let _ = timeout(CONNECT_TIME, session.rm(&names.part)).await;
     }
     let _ = timeout(CONNECT_TIME, session.quit()).await;
     placed
@@ -166,20 +234,58 @@ async fn transfer(session: &mut AsyncFtpStream, temporary: &str, mut body: Body)
     step("STOR", STALL_TIME, data.finish()).await
 }
 
-async fn place(session: &mut AsyncFtpStream, temporary: &str, path: &str, bytes: u64) -> Result<(), Fault> {
-    let size = step("SIZE", STALL_TIME, session.size(temporary)).await? as u64;
+/// Gives the list its name once it is whole. A list that has it is replaced; it is never deleted before that.
+async fn place(session: &mut AsyncFtpStream, names: &Names, bytes: u64, cx: &Cx<'_>) -> Result<(), Fault> {
+    let size = step("SIZE", STALL_TIME, session.size(&names.part)).await? as u64;
     if size != bytes {
         let message = format!("host.ftp: the server has {size} bytes of {bytes}");
         return Err(Fault::Passing(Error::new(Kind::Transient, message)));
     }
-    match step("RNTO", STALL_TIME, session.rename(temporary, path)).await {
-        Ok(()) => Ok(()),
-        // some servers do not rename onto a file that is there
-        Err(_) => {
-            let _ = timeout(STALL_TIME, session.rm(path)).await;
-            step("RNTO", STALL_TIME, session.rename(temporary, path)).await
+    let refused = match rename(session, &names.part, &names.list).await {
+        Ok(()) => return Ok(()),
+        Err(Fault::Lost(error)) => return Err(Fault::Lost(error)),
+        Err(refused) => refused,
+    };
+    // Some servers do not rename onto a file that is there: it steps aside.
+    cx.store(ASIDE, Value::Bool(true)).map_err(Fault::Final)?;
+    let placed = match rename(session, &names.list, &names.old).await {
+        Ok(()) => rename(session, &names.part, &names.list).await,
+        Err(Fault::Lost(error)) => return Err(Fault::Lost(error)),
+        // there is no list, or it must stay: it was not that
+        Err(_) => Err(refused),
+    };
+    if !matches!(placed, Err(Fault::Lost(_))) {
+        // should this fail, it is tried again in a session of its own
+        let _ = settle(session, names, cx).await;
+    }
+    placed
+}
+
+fn is_aside(cx: &Cx<'_>) -> Result<bool> {
+    Ok(cx.load(ASIDE)? == Some(Value::Bool(true)))
+}
+
+/// After a step aside: where a list has the name, the old one goes; where none has, the old one gets it back.
+async fn settle(session: &mut AsyncFtpStream, names: &Names, cx: &Cx<'_>) -> Result<(), Fault> {
+    if exists(session, &names.old).await? {
+        match exists(session, &names.list).await? {
+            true => step("DELE", STALL_TIME, session.rm(&names.old)).await?,
+            false => rename(session, &names.old, &names.list).await?,
         }
     }
+    cx.store(ASIDE, Value::Bool(false)).map_err(Fault::Final)
+}
+
+async fn exists(session: &mut AsyncFtpStream, path: &str) -> Result<bool, Fault> {
+    match step("SIZE", STALL_TIME, session.size(path)).await {
+        Ok(_) => Ok(true),
+        Err(Fault::Final(_)) => Ok(false),
+        Err(fault) => Err(fault),
+    }
+}
+
+async fn rename(session: &mut AsyncFtpStream, from: &str, to: &str) -> Result<(), Fault> {
+    step("RNTO", STALL_TIME, session.rename(from, to)).await
 }
 
 async fn step<T>(what: &str, time: Duration, future: impl Future<Output = Result<T, FtpError>>) -> Result<T, Fault> {
@@ -191,7 +297,7 @@ async fn step<T>(what: &str, time: Duration, future: impl Future<Output = Result
 }
 
 fn lost(why: &dyn std::fmt::Display) -> Fault {
-    Fault::Passing(Error::new(Kind::Transient, format!("host.ftp: {why}")))
+    Fault::Lost(Error::new(Kind::Transient, format!("host.ftp: {why}")))
 }
 
 /// 4xx passes, 530 is the login, other 5xx stay.
@@ -199,13 +305,20 @@ fn judge(what: &str, error: &FtpError) -> Fault {
     let FtpError::UnexpectedResponse(response) = error else { return lost(&format!("{what}: {error}")) };
     let says = printable(String::from_utf8_lossy(&response.body).trim());
     let message = format!("host.ftp: {what} answered: {says}");
+    let refused = match what {
+        "RNTO" => {
+            "the list that was there was not changed; the user needs the right to rename and to replace files there"
+        }
+        "SIZE" => "the server has to tell the size of a file (SIZE): a cut list must not get the list's name",
+        _ => "check destination.host.ftp.url: the folder must be there, and the user may write in it",
+    };
     match response.status.code() {
         530 | 532 | 430 => Fault::Final(
             Error::new(Kind::Credentials, message).with_hint("check destination.host.ftp: user and password"),
         ),
-        500.. if response.status != Status::Unknown => Fault::Final(
-            Error::new(Kind::Refused, message).with_hint("check destination.host.ftp.url: the folder must be there"),
-        ),
+        500.. if response.status != Status::Unknown => {
+            Fault::Final(Error::new(Kind::Refused, message).with_hint(refused))
+        }
         _ => Fault::Passing(Error::new(Kind::Transient, message)),
     }
 }
