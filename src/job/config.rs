@@ -1,10 +1,10 @@
 //! The job file as typed settings, with the defaults of the contract.
 
 use super::secrets::Lookup;
-use super::{keys, unknown, yaml};
+use super::{unknown, yaml};
 use crate::error::{Error, Place, Result, nearest};
 use crate::mapping::{Condition, MapSpec};
-use crate::platform::{Entry, Key, KeyKind, NoSecrets, PLATFORMS, Secrets, Settings};
+use crate::platform::{Entry, NoSecrets, PLATFORMS, Secrets, Settings};
 use crate::reader::CsvOptions;
 use crate::source::{Compression, SourceOptions};
 use crate::transport::{NetworkOptions, Proxy, Timers};
@@ -148,26 +148,6 @@ impl Config {
             return Err(Error::usage("map is required").with_hint("it says which columns make the platform's fields"));
         }
         Ok(entry)
-    }
-
-    /// The overrides that may be kept: those that set a secret as it stands are left out.
-    pub(crate) fn without_secrets(&self, overrides: &[String]) -> Vec<String> {
-        fn is_secret(keys: &[Key], name: &str) -> bool {
-            keys.iter().any(|key| match key.kind {
-                KeyKind::Secret => key.name == name,
-                KeyKind::Object(below) => is_secret(below, name),
-                _ => false,
-            })
-        }
-        let own = self.entry.map_or(&[][..], |entry| entry.keys);
-        let kept = |assignment: &&String| {
-            let (path, value) = assignment.split_once('=').unwrap_or((assignment, ""));
-            let name = path.trim().rsplit('.').next().unwrap_or_default();
-            let secret = is_secret(own, name) || is_secret(keys::TOP, name) || name == "proxy" || name == "uri";
-            let whole = matches!(path.trim(), "destination" | "source" | "network") || path.trim().ends_with("host");
-            !secret && !whole || value.trim().starts_with("{ env:") || value.trim().starts_with("{env:")
-        };
-        overrides.iter().filter(kept).cloned().collect()
     }
 
     /// `network`, whose proxy may be a secret.

@@ -10,6 +10,7 @@ pub mod journal;
 mod keys;
 mod lists;
 mod offline;
+mod overrides;
 mod pass;
 mod report;
 pub mod resume;
@@ -82,7 +83,7 @@ impl Job {
     /// As [`Job::from_yaml`].
     pub fn read(text: &str, folder: &Path, overrides: &[String]) -> Result<Job> {
         let config = Config::read(text, "job file", folder, "job", overrides)?;
-        Ok(Job { overrides: config.without_secrets(overrides), config, file: None })
+        Ok(Job { overrides: overrides::without_secrets(config.entry, overrides), config, file: None })
     }
 
     /// Reads a job file; its name without ending is the job's unless it says another, its folder the one that relative
@@ -98,7 +99,7 @@ impl Job {
         let name = path.file_stem().map_or_else(|| "job".into(), |stem| stem.to_string_lossy().into_owned());
         let folder = path.parent().unwrap_or(Path::new(""));
         let config = Config::read(&text, &shown, folder, &name, overrides)?;
-        Ok(Job { overrides: config.without_secrets(overrides), config, file: Some(path.to_owned()) })
+        Ok(Job { overrides: overrides::without_secrets(config.entry, overrides), config, file: Some(path.to_owned()) })
     }
 
     /// Its name: with platform, address, account and target it says which runs are runs of the same job.
