@@ -2,18 +2,17 @@
 
 mod cli;
 
-use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let arguments = match cli::Arguments::try_parse() {
+    let arguments = match cli::usage::read() {
         Ok(arguments) => arguments,
-        Err(error) => return cli::usage::answer(&error),
+        Err(code) => return code,
     };
     cli::log::start(&arguments.global);
-    let session = match cli::session::Session::new(&arguments.global) {
-        Ok(session) => session,
-        Err(error) => return cli::output::failed(&arguments.global, arguments.command.name(), error),
-    };
-    cli::run(arguments.command, &session)
+    let (global, command) = (&arguments.global, arguments.command);
+    match cli::session::Session::new(global) {
+        Ok(session) => cli::run(command, &session),
+        Err(error) => cli::output::failed(global, command.name(), error, command.errors_to()),
+    }
 }

@@ -1,6 +1,6 @@
 //! `listferry convert`: to stdout, or to a file that appears only when it is whole.
 
-use super::output::{To, is_stdout};
+use super::output::To;
 use super::session::Session;
 use clap::Args;
 use listferry::Result;
@@ -18,14 +18,19 @@ pub(crate) struct Convert {
 }
 
 impl Convert {
+    pub(crate) fn report_to(&self) -> To {
+        To::beside(self.out_file.as_deref())
+    }
+
     pub(crate) fn run(self, session: &Session<'_>) -> Result<ExitCode> {
         let job = session.open(&self.job, &[])?;
         let env = session.env();
-        let Some(path) = self.out_file.filter(|path| !is_stdout(path)) else {
-            let mut out = Stdout(std::io::stdout());
-            return Ok(session.report(job.convert(&env, &mut out), To::Stderr));
+        let to = self.report_to();
+        let report = match self.out_file.filter(|_| to == To::Stdout) {
+            Some(path) => job.convert_to_file(&env, &path),
+            None => job.convert(&env, &mut Stdout(std::io::stdout())),
         };
-        Ok(session.report(job.convert_to_file(&env, &path), To::Stdout))
+        Ok(session.report(report, to))
     }
 }
 

@@ -1,9 +1,10 @@
 //! `listferry export`.
 
-use super::output::{self, is_stdout};
+use super::output::To;
 use super::session::Session;
 use super::temporary::TemporaryDir;
 use clap::Args;
+use listferry::job::{Report, peak_rss_bytes};
 use listferry::{Error, Kind, Result};
 use serde_json::json;
 use std::path::PathBuf;
@@ -19,11 +20,18 @@ pub(crate) struct Export {
 }
 
 impl Export {
+    pub(crate) fn report_to(&self) -> To {
+        To::beside(self.out_file.as_deref())
+    }
+
     pub(crate) fn run(self, session: &Session<'_>) -> Result<ExitCode> {
         let job = session.open(&self.job, &[])?;
         let env = session.env();
+        let to = self.report_to();
+        let mut report = Report::new("export");
+        report.platform = Some("apsis".to_owned());
         // stdout gets nothing before the export is proven whole
-        let (target, to_stdout) = match self.out_file.filter(|path| !is_stdout(path)) {
+        let (target, dir) = match self.out_file.filter(|_| to == To::Stdout) {
             Some(path) => (path, None),
             None => {
                 let dir = TemporaryDir::new("export")?;
@@ -35,22 +43,23 @@ impl Export {
                 fetched = job.export(&env, &target) => fetched,
                 () = session.cancelled() => Err(Error::new(Kind::Interrupted, "stopped before the export was whole")),
             }
-        })?;
-        let object = json!({
-            "command": "export", "status": "done", "exit_code": 0, "bytes": fetched.bytes,
-            "received_bytes": fetched.received_bytes, "gzip": fetched.gzip, "error": null,
         });
-        let text = format!("export: done, {} bytes\n", fetched.bytes);
-        let report = if session.json() { format!("{object}\n") } else { text };
-        match to_stdout {
-            None => output::stdout(&report),
-            Some(_dir) => {
-                let copied = std::fs::File::open(&target)
-                    .and_then(|mut file| std::io::copy(&mut file, &mut std::io::stdout().lock()));
-                copied.map_err(|error| Error::io("writing the export", error))?;
-                output::stderr(&report);
+        let copied = |fetched| match &dir {
+            None => Ok(fetched),
+            Some(_) => std::fs::File::open(&target)
+                .and_then(|mut file| std::io::copy(&mut file, &mut std::io::stdout().lock()))
+                .map(|_| fetched)
+                .map_err(|error| Error::io("writing the export", error)),
+        };
+        match fetched.and_then(copied) {
+            Ok(fetched) => {
+                report.bytes.source = fetched.received_bytes;
+                report.bytes.body = fetched.bytes;
+                report.platform_result = json!({ "gzip": fetched.gzip });
             }
+            Err(error) => report.fail(error),
         }
-        Ok(ExitCode::SUCCESS)
+        report.peak_rss_bytes = peak_rss_bytes();
+        Ok(session.report(report, to))
     }
 }

@@ -32,7 +32,7 @@ enum Action {
         /// Id of the list
         id: String,
         /// Really
-        #[arg(long, env = "LISTFERRY_YES", value_parser = clap::builder::FalseyValueParser::new())]
+        #[arg(long, env = "LISTFERRY_YES", value_parser = clap::builder::BoolishValueParser::new())]
         yes: bool,
     },
 }
@@ -67,7 +67,7 @@ impl Lists {
             (Value::Array(lists), false) => lists.iter().map(line).collect(),
             (other, false) => format!("list {}: {}\n", word(other, "id"), word(other, "status")),
         };
-        output::stdout(&text);
+        output::stdout(&text)?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -19,7 +19,8 @@ pub(crate) mod signals;
 mod temporary;
 pub(crate) mod usage;
 
-use clap::builder::FalseyValueParser;
+use self::output::To;
+use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -50,10 +51,10 @@ pub(crate) struct Global {
     #[arg(long, global = true, env = "LISTFERRY_LOG_FORMAT", value_enum, default_value = "text")]
     pub(crate) log_format: Output,
     /// Errors only, no progress
-    #[arg(short, long, global = true, env = "LISTFERRY_QUIET", value_parser = FalseyValueParser::new())]
+    #[arg(short, long, global = true, env = "LISTFERRY_QUIET", value_parser = BoolishValueParser::new())]
     pub(crate) quiet: bool,
     /// More of the log; twice for still more
-    #[arg(short, long, global = true, env = "LISTFERRY_VERBOSE", action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, env = "LISTFERRY_VERBOSE", action = clap::ArgAction::Count, value_parser = usage::verbosity)]
     pub(crate) verbose: u8,
     /// Converting threads; default: the cores it may use, at most 8
     #[arg(long, global = true, env = "LISTFERRY_THREADS", value_name = "N")]
@@ -62,7 +63,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, env = "LISTFERRY_STATE_DIR", value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
     /// Add values of rows to messages, escaped and cut to 32 characters
-    #[arg(long, global = true, env = "LISTFERRY_SHOW_VALUES", value_parser = FalseyValueParser::new())]
+    #[arg(long, global = true, env = "LISTFERRY_SHOW_VALUES", value_parser = BoolishValueParser::new())]
     pub(crate) show_values: bool,
 }
 
@@ -125,11 +126,21 @@ impl Command {
             Command::Schema => "schema",
         }
     }
+
+    /// Where the object of an error goes: to stdout, unless that has the data.
+    pub(crate) fn errors_to(&self) -> To {
+        match self {
+            Command::Convert(convert) => convert.report_to(),
+            Command::Export(export) => export.report_to(),
+            Command::Rejects(_) => To::Stderr,
+            _ => To::Stdout,
+        }
+    }
 }
 
 /// Runs a command and says how it ended.
 pub(crate) fn run(command: Command, session: &session::Session<'_>) -> ExitCode {
-    let name = command.name();
+    let (name, to) = (command.name(), command.errors_to());
     let done = match command {
         Command::Run(run) => run.run(session),
         Command::Check(check) => check.run(session),
@@ -143,5 +154,5 @@ pub(crate) fn run(command: Command, session: &session::Session<'_>) -> ExitCode 
         Command::Sandbox(sandbox) => sandbox.run(session),
         Command::Schema => schema::run(),
     };
-    done.unwrap_or_else(|error| session.failed(name, error))
+    done.unwrap_or_else(|error| session.failed(name, error, to))
 }

@@ -1,16 +1,22 @@
 //! Reports and data to stdout, everything else to stderr. A reader that has gone is no error.
 
 use super::{Global, Output};
-use listferry::Error;
 use listferry::job::Report;
-use std::io::Write;
+use listferry::{Error, Result};
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-/// Writes a text to stdout; a closed stdout is passed over.
-pub(crate) fn stdout(text: &str) {
+/// Writes a text to stdout; a reader that has gone is passed over.
+///
+/// # Errors
+/// `Local`: stdout takes nothing, a full disk mostly.
+pub(crate) fn stdout(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::io("writing to stdout", error)),
+        _ => Ok(()),
+    }
 }
 
 /// Whether `-o` means stdout, under whatever name: the report then goes to stderr.
@@ -24,39 +30,75 @@ pub(crate) fn stderr(text: &str) {
 }
 
 /// Where a report goes.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum To {
     Stdout,
     /// stdout has the data.
     Stderr,
 }
 
+impl To {
+    /// Where the report of a command goes that writes data to `-o`.
+    pub(crate) fn beside(out_file: Option<&Path>) -> To {
+        if out_file.is_none_or(is_stdout) { To::Stderr } else { To::Stdout }
+    }
+}
+
 /// Shows a report and turns it into the exit code.
 pub(crate) fn report(global: &Global, report: &Report, to: To) -> ExitCode {
     let text = match (global.output, &report.error, report.status) {
-        (Output::Json, ..) => format!("{}\n", report.to_json()),
+        (Output::Json, ..) => json_line(report),
         // Usage: nothing was done, so there is nothing else to tell.
         (Output::Text, Some(error), None) => error_text(error),
         (Output::Text, ..) => report.to_text(),
     };
     let people = global.output == Output::Text;
-    match to {
-        To::Stderr if people && global.quiet && report.error.is_none() => {}
-        To::Stderr => stderr(&text),
-        To::Stdout if people && report.status.is_none() => stderr(&text),
-        To::Stdout => stdout(&text),
-    }
-    ExitCode::from(report.exit_code)
+    let shown = match to {
+        To::Stderr if people && global.quiet && report.error.is_none() => Ok(()),
+        To::Stdout if people && report.status.is_none() => put(&text, To::Stderr),
+        to => put(&text, to),
+    };
+    or_lost(report.exit_code, shown)
 }
 
 /// A command that came to nothing: the error alone for people, the whole object for machines.
-pub(crate) fn failed(global: &Global, command: &'static str, error: Error) -> ExitCode {
+pub(crate) fn failed(global: &Global, command: &'static str, error: Error, to: To) -> ExitCode {
     let code = error.kind().exit_code();
-    match global.output {
-        Output::Json => stdout(&format!("{}\n", Report::failed(command, error).to_json())),
-        Output::Text => stderr(&error_text(&error)),
+    let text = error_text(&error);
+    let shown = match global.output {
+        Output::Json => put(&json_line(&Report::failed(command, error)), to),
+        Output::Text => put(&text, To::Stderr),
+    };
+    if shown.is_err() {
+        stderr(&text);
     }
     ExitCode::from(code)
+}
+
+/// Shows the object alone, before it is known what else was wanted.
+pub(crate) fn object(report: &Report, to: To) -> ExitCode {
+    or_lost(report.exit_code, put(&json_line(report), to))
+}
+
+/// The exit code of a command whose report was shown or not: what became of it matters more than who could read of it.
+pub(crate) fn or_lost(code: u8, shown: Result<()>) -> ExitCode {
+    let Err(error) = shown else { return ExitCode::from(code) };
+    stderr(&error_text(&error));
+    ExitCode::from(if code == 0 { error.kind().exit_code() } else { code })
+}
+
+fn json_line(report: &Report) -> String {
+    format!("{}\n", report.to_json())
+}
+
+fn put(text: &str, to: To) -> Result<()> {
+    match to {
+        To::Stdout => stdout(text),
+        To::Stderr => {
+            stderr(text);
+            Ok(())
+        }
+    }
 }
 
 fn error_text(error: &Error) -> String {

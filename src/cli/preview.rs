@@ -27,10 +27,10 @@ impl Preview {
                 "command": "preview", "platform": job.platform(), "status": "done", "exit_code": 0,
                 "rows": rows, "error": null,
             });
-            output::stdout(&format!("{object}\n"));
+            output::stdout(&format!("{object}\n"))?;
         } else {
             for row in &rows {
-                output::stdout(&row.to_text());
+                output::stdout(&row.to_text())?;
             }
         }
         Ok(ExitCode::SUCCESS)

@@ -3,8 +3,8 @@
 use super::output::To;
 use super::session::Session;
 use clap::Args;
-use clap::builder::FalseyValueParser;
-use listferry::Result;
+use clap::builder::BoolishValueParser;
+use listferry::{Error, Result};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -13,13 +13,13 @@ pub(crate) struct Run {
     /// The job file
     job: PathBuf,
     /// Pass one only, as `check`
-    #[arg(long, env = "LISTFERRY_DRY_RUN", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "LISTFERRY_DRY_RUN", value_parser = BoolishValueParser::new())]
     pub(crate) dry_run: bool,
     /// Abandon an unfinished run of this job
-    #[arg(long, env = "LISTFERRY_NEW", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "LISTFERRY_NEW", value_parser = BoolishValueParser::new())]
     new: bool,
     /// Against the sandbox, in this process: no account, no network, no secrets, its own temporary state
-    #[arg(long, env = "LISTFERRY_SANDBOX", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "LISTFERRY_SANDBOX", value_parser = BoolishValueParser::new())]
     sandbox: bool,
     /// With --sandbox: inject a fault; `help` lists them
     #[arg(long, env = "LISTFERRY_FAULT", value_name = "NAME[=N]", value_delimiter = ',')]
@@ -28,6 +28,13 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) fn run(self, session: &Session<'_>) -> Result<ExitCode> {
+        if super::sandbox::wants_list(&self.fault) {
+            return super::sandbox::list();
+        }
+        if !self.fault.is_empty() && (self.dry_run || !self.sandbox) {
+            return Err(Error::usage("--fault is for --sandbox alone")
+                .with_hint("add --sandbox; nothing is injected into a run against the platform, nor into a check"));
+        }
         if self.dry_run {
             let job = session.open(&self.job, &[])?;
             return Ok(session.report(job.check(&session.env()), To::Stdout));

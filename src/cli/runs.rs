@@ -22,7 +22,7 @@ impl Runs {
                 format!("{object}\n")
             } else {
                 format!("{}\n{object:#}\n", record.to_line())
-            });
+            })?;
             return Ok(ExitCode::SUCCESS);
         }
         let mut first = true;
@@ -31,13 +31,13 @@ impl Runs {
                 (true, true) => format!("[{}", record.to_report()),
                 (true, false) => format!(",\n{}", record.to_report()),
                 (false, _) => format!("{}\n", record.to_line()),
-            });
+            })?;
             first = false;
             Ok(())
         })?;
         match (session.json(), first) {
-            (true, true) => output::stdout("[]\n"),
-            (true, false) => output::stdout("]\n"),
+            (true, true) => output::stdout("[]\n")?,
+            (true, false) => output::stdout("]\n")?,
             (false, true) => output::stderr("no runs yet\n"),
             (false, false) => {}
         }

@@ -4,6 +4,7 @@ use super::output::{self, To};
 use super::session::Session;
 use super::temporary::TemporaryDir;
 use clap::Args;
+use listferry::job::Report;
 use listferry::sandbox::{Fault, Options, Sandbox as Server};
 use listferry::{Error, Kind, Result};
 use std::net::SocketAddr;
@@ -23,7 +24,7 @@ pub(crate) struct Sandbox {
 impl Sandbox {
     pub(crate) fn run(self, session: &Session<'_>) -> Result<ExitCode> {
         if wants_list(&self.fault) {
-            return Ok(list());
+            return list();
         }
         let options = options(&self.fault)?;
         session.runtime.block_on(async {
@@ -35,7 +36,7 @@ impl Sandbox {
                 format!(
                     "{url}\n  set destination.base_url to it; {url}/_ledger lists what it received; stop with Ctrl-C\n"
                 )
-            });
+            })?;
             session.cancelled().await;
             Ok(())
         })?;
@@ -45,9 +46,6 @@ impl Sandbox {
 
 /// A job against a sandbox of its own: its own state, which is gone afterwards, and no secrets.
 pub(crate) fn run_job(session: &Session<'_>, path: &Path, faults: &[String]) -> Result<ExitCode> {
-    if wants_list(faults) {
-        return Ok(list());
-    }
     let options = options(faults)?;
     let plain = session.open(path, &[])?;
     let state = TemporaryDir::new("sandbox")?;
@@ -62,24 +60,22 @@ pub(crate) fn run_job(session: &Session<'_>, path: &Path, faults: &[String]) -> 
         env.state_dir = Some(state.path().to_owned());
         env.sandbox = true;
         let mut report = job.run(&env).await;
-        if let Some(kept) = report.rejects_file.as_deref().and_then(|file| keep(state.path(), file)) {
-            report.rejects_file = Some(kept);
-        }
+        outlive(&mut report, state.path());
         Ok(report)
     });
     drop(state);
     report.map(|report| session.report(report, To::Stdout))
 }
 
-fn wants_list(faults: &[String]) -> bool {
+pub(crate) fn wants_list(faults: &[String]) -> bool {
     faults.iter().any(|fault| fault == "help")
 }
 
 /// `--fault help`: what can go wrong.
-fn list() -> ExitCode {
+pub(crate) fn list() -> Result<ExitCode> {
     let lines: String = Fault::NAMES.iter().map(|(name, what)| format!("{name:<20} {what}\n")).collect();
-    output::stdout(&lines);
-    ExitCode::SUCCESS
+    output::stdout(&lines)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn options(faults: &[String]) -> Result<Options> {
@@ -96,7 +92,39 @@ async fn start(listen: SocketAddr, options: Options) -> Result<Server> {
     Server::start(listen, options).await.map_err(failed)
 }
 
-/// The rejected rows outlive the state, for people to look at.
+/// Makes a report true beyond the end of the state: the rejected rows are kept, for people to look at, and nobody is sent
+/// to a run that is gone.
+fn outlive(report: &mut Report, state: &Path) {
+    let moved = report.rejects_file.clone().and_then(|file| Some((keep(state, &file)?, file)));
+    if let Some((kept, _)) = &moved {
+        report.rejects_file = Some(kept.clone());
+    }
+    let Some(error) = report.error.take() else { return };
+    let error = match &moved {
+        Some((kept, file)) => {
+            let (old, new) = (file.display().to_string(), kept.display().to_string());
+            error.map_text(|text| text.replace(&old, &new))
+        }
+        None => error,
+    };
+    let hint = match (error.kind(), &report.rejects_file, error.hint()) {
+        (Kind::ImportFailed, Some(file), _) => {
+            Some(format!("{} has the rows; correct them and send them again", file.display()))
+        }
+        (Kind::Transient | Kind::InDoubt | Kind::Pending | Kind::Interrupted | Kind::Terminated, _, Some(hint)) => {
+            Some(format!("run it again, a run in the sandbox leaves nothing to resume; of a real one: {hint}"))
+        }
+        _ => None,
+    };
+    let status = report.status;
+    report.fail(match hint {
+        Some(hint) => error.with_hint(hint),
+        None => error,
+    });
+    report.status = status;
+}
+
+/// Moves a file out of the state.
 fn keep(state: &Path, file: &Path) -> Option<PathBuf> {
     let name = file.strip_prefix(state).ok()?.file_name()?.to_string_lossy().into_owned();
     let kept = std::env::temp_dir().join(format!("listferry-rejects-{name}"));

@@ -5,6 +5,6 @@ use listferry::Result;
 use std::process::ExitCode;
 
 pub(crate) fn run() -> Result<ExitCode> {
-    output::stdout(&format!("{:#}\n", listferry::job::schema()));
+    output::stdout(&format!("{:#}\n", listferry::job::schema()))?;
     Ok(ExitCode::SUCCESS)
 }

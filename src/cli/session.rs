@@ -71,13 +71,13 @@ impl<'g> Session<'g> {
     }
 
     /// Shows an error.
-    pub(crate) fn failed(&self, command: &'static str, error: Error) -> ExitCode {
+    pub(crate) fn failed(&self, command: &'static str, error: Error, to: To) -> ExitCode {
         progress::clear(self.global);
         let error = match self.stopped.kind() {
             Some(kind) if error.kind() == Kind::Interrupted => error.into_kind(kind),
             _ => error,
         };
-        output::failed(self.global, command, error)
+        output::failed(self.global, command, error, to)
     }
 
     /// Whether machines read along.

@@ -1,42 +1,154 @@
-//! Wrong flags: clap's message and exit 2, as an object where JSON was asked for.
+//! From flags and variables to arguments. Wrong ones: clap's message and exit 2, as an object where JSON was asked for.
 
-use super::output;
-use clap::error::ErrorKind;
+use super::output::{self, To};
+use super::{Arguments, Output};
+use clap::builder::{OsStr, Resettable};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, Command, CommandFactory, FromArgMatches};
 use listferry::job::Report;
 use listferry::{Error, Kind};
+use std::ffi::OsString;
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+/// The arguments of this process; where there are none to go on with, the exit code.
+pub(crate) fn read() -> Result<Arguments, ExitCode> {
+    let command = without_empty_variables(Arguments::command());
+    let given: Vec<OsString> = std::env::args_os().collect();
+    let matches = command.clone().try_get_matches_from(&given);
+    matches.and_then(|matches| Arguments::from_arg_matches(&matches)).map_err(|error| answer(&command, &given, &error))
+}
+
+/// A variable that is set to nothing is not set.
+fn without_empty_variables(command: Command) -> Command {
+    let is_empty = |arg: &Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+    command
+        .mut_args(|arg| if is_empty(&arg) { arg.env(Resettable::<OsStr>::Reset) } else { arg })
+        .mut_subcommands(without_empty_variables)
+}
+
+/// `LISTFERRY_VERBOSE`: how often `-v`, or whether.
+pub(crate) fn verbosity(text: &str) -> Result<u8, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" | "y" | "t" => Ok(1),
+        "false" | "no" | "off" | "n" | "f" => Ok(0),
+        _ => text.parse().map_err(|_| "a number, true or false".to_owned()),
+    }
+}
+
 /// Help and version go to stdout with 0; everything else is a usage error.
-pub(crate) fn answer(error: &clap::Error) -> ExitCode {
+fn answer(command: &Command, given: &[OsString], error: &clap::Error) -> ExitCode {
     let text = error.render();
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         let colours = std::io::stdout().is_terminal();
-        output::stdout(&if colours { text.ansi().to_string() } else { text.to_string() });
-        return ExitCode::SUCCESS;
+        let shown = output::stdout(&if colours { text.ansi().to_string() } else { text.to_string() });
+        return output::or_lost(0, shown);
     }
-    if wants_json() {
-        let whole = text.to_string();
-        let message = whole.lines().next().unwrap_or("wrong usage");
-        let error = Error::usage(message.trim_start_matches("error: ")).with_hint("see listferry --help");
-        output::stdout(&format!("{}\n", Report::failed("listferry", error).to_json()));
-    } else {
-        let colours = std::io::stderr().is_terminal();
-        output::stderr(&if colours { text.ansi().to_string() } else { text.to_string() });
-    }
-    ExitCode::from(Kind::Usage.exit_code())
-}
-
-/// The flags could not be read, so they are looked at by hand.
-fn wants_json() -> bool {
-    let mut wants = std::env::var("LISTFERRY_OUTPUT").is_ok_and(|form| form == "json");
-    let arguments: Vec<_> = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
-    for (i, argument) in arguments.iter().enumerate() {
-        match argument.strip_prefix("--output") {
-            Some("") => wants = arguments.get(i + 1).is_some_and(|form| form == "json"),
-            Some(form) => wants = form == "=json",
-            None => {}
+    let hint = variable(command, given, error).map(|name| format!("the value is that of the variable {name}"));
+    match form(given, |name| std::env::var(name).ok()) {
+        (Output::Json, to) => {
+            let whole = text.to_string();
+            let message = whole.lines().next().unwrap_or("wrong usage");
+            let error = Error::usage(message.trim_start_matches("error: "))
+                .with_hint(hint.as_deref().unwrap_or("see listferry --help"));
+            output::object(&Report::failed("listferry", error), to)
+        }
+        (Output::Text, _) => {
+            let colours = std::io::stderr().is_terminal();
+            output::stderr(&if colours { text.ansi().to_string() } else { text.to_string() });
+            if let Some(hint) = hint {
+                output::stderr(&format!("  hint: {hint}\n"));
+            }
+            ExitCode::from(Kind::Usage.exit_code())
         }
     }
-    wants
+}
+
+/// The variable that a value at fault came from: clap names the flag alone.
+fn variable(command: &Command, given: &[OsString], error: &clap::Error) -> Option<String> {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let (flag, value) = (text(ContextKind::InvalidArg)?, text(ContextKind::InvalidValue)?);
+    if given.iter().any(|argument| argument.to_string_lossy().ends_with(value)) {
+        return None;
+    }
+    let args = command.get_arguments().chain(command.get_subcommands().flat_map(Command::get_arguments));
+    // as `--threads <N>` and `--verbose...`
+    let flag = flag.split([' ', '=', '.', '[']).next().and_then(|flag| flag.strip_prefix("--"))?;
+    let mut names = args.filter(|arg| arg.get_long() == Some(flag)).filter_map(Arg::get_env);
+    let name = names.find(|name| std::env::var_os(name).is_some_and(|set| set.to_string_lossy() == value))?;
+    Some(name.to_string_lossy().into_owned())
+}
+
+/// Form and place of the report that was asked for. The arguments could not be read, so they are looked at by hand.
+fn form(given: &[OsString], variable: impl Fn(&str) -> Option<String>) -> (Output, To) {
+    let given: Vec<_> = given.iter().skip(1).map(|argument| argument.to_string_lossy()).collect();
+    let value = |flag: &str, short: Option<&str>, name: &str| {
+        let mut found = None;
+        for (i, argument) in given.iter().enumerate() {
+            let attached = |flag: &str| argument.strip_prefix(flag).map(str::to_owned);
+            if **argument == *flag || short.is_some_and(|short| **argument == *short) {
+                found = given.get(i + 1).map(|value| value.to_string());
+            } else if let Some(value) = attached(&format!("{flag}=")).or_else(|| short.and_then(attached)) {
+                found = Some(value);
+            }
+        }
+        found.or_else(|| variable(name)).filter(|value| !value.is_empty())
+    };
+    let output = match value("--output", None, "LISTFERRY_OUTPUT").as_deref() {
+        Some("json") => Output::Json,
+        _ => Output::Text,
+    };
+    let commands: Vec<_> =
+        Arguments::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    let to = match given.iter().find(|argument| commands.iter().any(|name| **argument == **name)).map(AsRef::as_ref) {
+        Some("convert" | "export") => {
+            let file = value("--out-file", Some("-o"), "LISTFERRY_OUT_FILE").map(PathBuf::from);
+            To::beside(file.as_deref())
+        }
+        Some("rejects") => To::Stderr,
+        _ => To::Stdout,
+    };
+    (output, to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn form_and_place_are_read_from_wrong_arguments() {
+        for (line, json, to) in [
+            ("check --nope job.yaml --output json", true, To::Stdout),
+            ("check --nope job.yaml --output=json", true, To::Stdout),
+            ("--output json chekc job.yaml", true, To::Stdout),
+            ("check job.yaml --nope", false, To::Stdout),
+            ("check --output json --output text --nope", false, To::Stdout),
+            ("convert --nope job.yaml --output json", true, To::Stderr),
+            ("convert job.yaml -o x --threads many --output json", true, To::Stdout),
+            ("convert --output json", true, To::Stderr),
+            ("export --output json --nope job.yaml -o -", true, To::Stderr),
+            ("convert job.yaml -ox --nope --output json", true, To::Stdout),
+            ("convert job.yaml --out-file=x --nope --output json", true, To::Stdout),
+            ("rejects --output json", true, To::Stderr),
+            ("--output json", true, To::Stdout),
+        ] {
+            let given: Vec<OsString> =
+                std::iter::once("listferry").chain(line.split(' ')).map(OsString::from).collect();
+            let (output, place) = form(&given, |_| None);
+            assert_eq!((output == Output::Json, place), (json, to), "{line}");
+        }
+        let convert = ["listferry", "convert", "--nope"].map(OsString::from);
+        let variable = |name: &str| Some(if name == "LISTFERRY_OUTPUT" { "json" } else { "x" }.to_owned());
+        assert!(matches!(form(&convert, variable), (Output::Json, To::Stdout)));
+    }
+
+    #[test]
+    fn verbosity_is_a_number_or_a_word() {
+        assert_eq!(["2", "true", "No", "0"].map(verbosity), [Ok(2), Ok(1), Ok(0), Ok(0)]);
+        assert!(verbosity("maybe").is_err());
+    }
 }

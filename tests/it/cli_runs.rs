@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 const LIST: &str = "id,x\n1,a\n2,b\n3,c\n";
 
 /// The sandbox of a test, with a runtime of its own.
-struct Served {
+pub(crate) struct Served {
     // dropped before the runtime that it lives in
     sandbox: Option<Sandbox>,
     runtime: tokio::runtime::Runtime,
 }
 
 impl Served {
-    fn new(faults: &[&str]) -> Served {
+    pub(crate) fn new(faults: &[&str]) -> Served {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let mut options = Options::default();
         options.faults = faults.iter().map(|fault| Fault::parse(fault).unwrap()).collect();
@@ -24,12 +24,12 @@ impl Served {
         Served { sandbox: Some(sandbox), runtime }
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         self.sandbox.as_ref().unwrap().url()
     }
 
     /// Method and path of what it received.
-    fn received(&self) -> Vec<Value> {
+    pub(crate) fn received(&self) -> Vec<Value> {
         self.sandbox.as_ref().unwrap().ledger().iter().map(|entry| serde_json::to_value(entry).unwrap()).collect()
     }
 
@@ -60,7 +60,7 @@ fn with_secrets(mut command: Command) -> Command {
     command
 }
 
-fn run(bed: &Bed, arguments: &[&str]) -> (i32, Value) {
+pub(crate) fn run(bed: &Bed, arguments: &[&str]) -> (i32, Value) {
     let mut arguments = arguments.to_vec();
     arguments.extend(["--output", "json"]);
     let output = with_secrets(bed.command(&arguments)).output().unwrap();
@@ -266,6 +266,36 @@ fn run_with_the_sandbox_needs_nothing() {
     assert_eq!(bed.json(&["run", "job.yaml", "--sandbox", "--fault", "completed-fail-200"]).0, 12);
 }
 
+/// The state of such a run is gone with it: nobody is sent there.
+#[test]
+fn a_run_in_the_sandbox_names_only_what_is_left_of_it() {
+    let bed = Bed::new(CLEVERTAP, "id,x\n1,a\n\"2\"x,b\n");
+    let said = |report: &Value| report["error"]["hint"].as_str().unwrap().to_owned();
+    let file = |report: &Value| report["rejects_file"].as_str().unwrap().to_owned();
+    let (code, report) = bed.json(&["run", "job.yaml", "--sandbox"]);
+    let kept = file(&report);
+    assert_eq!((code, report["status"].as_str()), (10, Some("rejected")), "{report}");
+    assert!(said(&report).contains(&kept), "{report}");
+    assert!(std::fs::read_to_string(&kept).unwrap().contains("text_after_quote"));
+    std::fs::remove_file(kept).unwrap();
+
+    let less = ["--set", "rejects.max=1", "--set", "upload.attempts=1"];
+    let (code, report) =
+        bed.json(&[&["run", "job.yaml", "--sandbox", "--fault", "completed-lost"], &less[..]].concat());
+    assert_eq!((code, report["status"].as_str()), (21, Some("unknown")), "{report}");
+    assert!(said(&report).starts_with("run it again"), "{report}");
+    std::fs::remove_file(file(&report)).unwrap();
+
+    let job = "source: { path: list.csv }\nmap: { customer_id: id, changes: [ { op: delete, attr: x } ] }\n\
+               destination: { platform: localytics-profiles, org_id: 60, api_key: { env: K }, api_secret: { env: S } }\n";
+    let bed = Bed::new(job, LIST);
+    let (code, report) = bed.json(&["run", "job.yaml", "--sandbox", "--fault", "reject-every=3"]);
+    let kept = file(&report);
+    assert_eq!((code, report["status"].as_str()), (11, Some("partial")), "{report}");
+    assert!(said(&report).contains(&kept) && !said(&report).contains("listferry rejects"), "{report}");
+    std::fs::remove_file(kept).unwrap();
+}
+
 /// The first thing that anybody tries.
 #[test]
 fn every_example_runs_in_the_sandbox() {
@@ -389,4 +419,34 @@ fn what_a_killed_run_left_half_spooled_is_swept_and_what_may_be_in_use_is_not() 
     let mut want = in_use;
     want.extend(["notes.txt", "spool-1-5168-0"].map(str::to_owned));
     assert_eq!(names(), want);
+}
+
+/// What `resume` needs is kept, secrets are not: on whatever level they were set.
+#[test]
+fn no_secret_of_an_override_gets_into_the_state() {
+    let served = Served::new(&[]);
+    let job = format!(
+        "source: {{ path: list.csv }}\nmap: {{ id: id }}\ndestination: {{ platform: yesmail, base_url: \"{}\", list: \
+         members, api_user: {{ env: CT_ACCOUNT }}, api_key: {{ env: CT_PASSCODE }} }}\nupload: {{ attempts: 1 }}\n",
+        served.url()
+    );
+    for host in [
+        "destination.host={put: {url: 'http://127.0.0.1:1/x?sig=canary', fetch_url: 'https://u:canary@h.example/x'}}",
+        "destination.host.put={url: 'http://127.0.0.1:1/x?sig=canary', fetch_url: 'https://h.example/x?sig=canary'}",
+        "destination.host.ftp={url: 'ftp://u:canary@127.0.0.1:1/x'}",
+        "destination.host.ftp={url: 'ftp://u@127.0.0.1:1/x', password: canary}",
+    ] {
+        let bed = Bed::new(&job, LIST);
+        let respond = "destination.response_uri=https://u:canary@h.example/?key=canary";
+        let (code, report) = run(&bed, &["run", "job.yaml", "--set", "wait=1m", "--set", host, "--set", respond]);
+        assert_eq!(code, 20, "{report}");
+        let mut kept = String::new();
+        for entry in std::fs::read_dir(bed.path("state")).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                kept += &String::from_utf8_lossy(&std::fs::read(path).unwrap());
+            }
+        }
+        assert!(kept.contains("wait=1m") && !kept.contains("canary"), "{host}");
+    }
 }

@@ -12,6 +12,8 @@ mod cli;
 mod cli_files;
 #[cfg(feature = "cli")]
 mod cli_runs;
+#[cfg(feature = "cli")]
+mod cli_streams;
 #[cfg(feature = "jobs")]
 mod conformance;
 #[cfg(feature = "cli")]
