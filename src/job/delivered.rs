@@ -1,5 +1,6 @@
 //! A run taken up whose parts have all been sent: what is left is small calls and the verdict, which need no source.
 
+use super::journal::PASS_ONE;
 use super::report::Report;
 use crate::body::{Counts, Measured};
 use crate::error::Result;
@@ -7,16 +8,13 @@ use crate::mapping::MapSpec;
 use crate::platform::{Assume, Journal, Platform, would_send};
 use serde_json::{Value, json};
 
-/// The fact that holds what pass one found.
-const FACT: &str = "pass-one";
-
 /// Keeps what the report says after pass one, for [`load`].
 pub(super) fn store(journal: &dyn Journal, measured: &Measured, report: &Report) -> Result<()> {
     let parts: Vec<_> = measured.parts().iter().map(|part| (part.bytes, part.records, part.crc)).collect();
     let mut report = report.to_json();
     // a warning or an error of this moment is none of a later one
     report["error"] = Value::Null;
-    journal.store(FACT, &json!({ "report": report, "parts": parts }))
+    journal.store(PASS_ONE, &json!({ "report": report, "parts": parts }))
 }
 
 /// What pass one of an earlier process found, and its report, where no part's body is left to send and no row was named so
@@ -28,7 +26,7 @@ pub(super) fn load(
     assume: Option<Assume>,
     report: &mut Report,
 ) -> Result<Option<Measured>> {
-    let Some(known) = journal.load(FACT)? else { return Ok(None) };
+    let Some(known) = journal.load(PASS_ONE)? else { return Ok(None) };
     let Ok(parts) = serde_json::from_value::<Vec<(u64, u64, u64)>>(known["parts"].clone()) else { return Ok(None) };
     let states = journal.parts()?;
     for index in 0..parts.len() {

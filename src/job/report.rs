@@ -2,6 +2,7 @@
 
 use crate::body::{Counts, Measured};
 use crate::error::{Error, Kind};
+use crate::platform::PartState;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -234,8 +235,9 @@ impl Report {
         self.run_id = Some(record.id.clone());
         self.platform = Some(record.platform.clone());
         self.rejects_file.clone_from(&record.rejects_file);
-        let Some(report) = &record.report else { return };
+        let Some(report) = record.report.as_ref().or(record.pass_one.as_ref()) else { return };
         self.restore_pass_one(report);
+        self.place(&record.parts);
         self.rejects_file.clone_from(&record.rejects_file);
         self.platform_result = report.get("platform_result").cloned().unwrap_or(json!({}));
         self.seconds = read(report, "seconds");
@@ -250,6 +252,16 @@ impl Report {
         }
         let status = report.get("status").and_then(Value::as_str);
         self.status = Status::ALL.into_iter().find(|known| Some(known.name()) == status).or(self.status);
+    }
+
+    /// What the journal knows of the parts.
+    pub(crate) fn place(&mut self, states: &[PartState]) {
+        for state in states {
+            if let Some(part) = self.parts.iter_mut().find(|part| part.index == state.index) {
+                part.attempts = state.attempts;
+                part.remote_id = state.remote_id.clone().map_or(Value::Null, Value::String);
+            }
+        }
     }
 
     /// What pass one found, from the report of another process of the run.

@@ -362,13 +362,9 @@ impl Job {
 
     /// Parts and warnings of the journal, however the run ended.
     fn account(&self, journal: &dyn Journal, report: &mut Report) -> Result<()> {
-        for state in journal.parts()? {
-            if let Some(part) = report.parts.iter_mut().find(|part| part.index == state.index) {
-                part.attempts = state.attempts;
-                part.remote_id = state.remote_id.map_or(Value::Null, Value::String);
-            }
-        }
-        let accepted = journal.parts()?.iter().filter(|part| part.accepted).count();
+        let states = journal.parts()?;
+        report.place(&states);
+        let accepted = states.iter().filter(|part| part.accepted).count();
         let failed = matches!(report.status, Some(Status::Failed | Status::Rejected)) && report.parts.len() > 1;
         if failed && accepted > 0 && accepted < report.parts.len() {
             report.status = Some(Status::Partial);

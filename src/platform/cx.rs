@@ -112,6 +112,11 @@ impl<'a> Cx<'a> {
         self.map
     }
 
+    /// The journal itself, for what goes on beside the steps.
+    pub(crate) fn journal(&self) -> &'a dyn Journal {
+        self.journal
+    }
+
     /// For answers that are read as streams; such reads are repeatable and not journaled.
     #[must_use]
     pub fn client(&self) -> &Client {

@@ -258,6 +258,11 @@ async fn a_run_killed_while_it_waits_for_the_verdict_gets_it_without_the_source(
                 }
                 tokio::time::sleep(std::time::Duration::from_millis(50)).await;
             }
+            let (_, listed) = ends(listferry(dir.path(), &vendor.base, &["runs", "last"])).await;
+            let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+            let known = |at| listed.pointer(at).or(listed.pointer(&format!("/0{at}"))).unwrap_or(&listed);
+            assert_eq!(known("/records/written"), ROWS, "{}: {listed}", case.name);
+            assert_eq!((known("/parts/0/records"), known("/parts/0/attempts")), (&ROWS.into(), &1.into()), "{listed}");
             let list = dir.path().join("list.csv");
             match gone {
                 true => std::fs::remove_file(&list).unwrap(),

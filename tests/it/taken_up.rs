@@ -176,3 +176,37 @@ async fn another_source_in_the_middle_of_the_parts_does_not_repeat_those_that_we
     write_list(bed.dir.path(), 700);
     assert_eq!(bed.go(&["run", "job.yaml", "--new"]).await.0, 0);
 }
+
+/// The import was taken, the answer lost: the list is served on until somebody has had it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_whose_import_is_assumed_is_served_until_it_was_pulled() {
+    const YESMAIL: &str = "map: { id: id }\ndestination: { platform: yesmail, base_url: \"BASE\", list: members, api_user: { env: \
+                           KEY }, api_key: { env: KEY }, host: { serve: { listen: '127.0.0.1:0' } } }\n";
+    let uri = Arc::new(std::sync::Mutex::new(String::new()));
+    let given = Arc::clone(&uri);
+    let script = move |seen: &Seen, _: usize, _: &str| {
+        let request: Value = serde_json::from_slice(&seen.body).unwrap();
+        request["source"]["uri"].as_str().unwrap().clone_into(&mut given.lock().unwrap());
+        Does::Close
+    };
+    let bed = Bed::new(YESMAIL, 30_000, script).await;
+    assert_eq!(bed.go(&["run", "job.yaml"]).await.0, 21);
+    let (code, report) = bed.go(&["resume", "last", "--assume", "done", "--set", "wait=1s"]).await;
+    assert_eq!(code, 22, "nobody has fetched it: {report}");
+    let uri = uri.lock().unwrap().clone();
+    let pull = tokio::task::spawn_blocking(move || {
+        let whole = (0..200).find_map(|_| {
+            let list = crate::kill_yesmail::pull(&uri, &crate::kill_yesmail::Killer::default());
+            if list.is_none() {
+                std::thread::sleep(std::time::Duration::from_millis(50));
+            }
+            list
+        });
+        whole.expect("it is served")
+    });
+    let (code, report) = bed.go(&["resume", "last", "--set", "wait=1m"]).await;
+    assert_eq!(code, 0, "{report}");
+    let list = pull.await.unwrap();
+    assert_eq!(report["bytes"]["body"], list.len(), "{report}");
+    assert_eq!(bed.vendor.seen.lock().unwrap().len(), 1, "the import was not asked for again");
+}

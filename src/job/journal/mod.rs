@@ -9,6 +9,7 @@ mod record;
 mod run;
 
 pub use lock::JobLock;
+pub(in crate::job) use record::PASS_ONE;
 pub use record::RunRecord;
 pub use run::Run;
 

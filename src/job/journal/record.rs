@@ -5,6 +5,7 @@ use super::run::erase;
 use super::{State, millis, moment, unreadable};
 use crate::error::{Error, Kind, Result};
 use crate::job::resume::{Intent, JobKey};
+use crate::platform::PartState;
 use rusqlite::{OptionalExtension as _, Row, params};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -46,7 +47,14 @@ pub struct RunRecord {
     pub report: Option<Value>,
     /// Where the rejected rows are.
     pub rejects_file: Option<PathBuf>,
+    /// Of one that has not ended by itself: its report as it was after pass one.
+    pub(in crate::job) pass_one: Option<Value>,
+    /// Of the same: what has become of its parts.
+    pub(in crate::job) parts: Vec<PartState>,
 }
+
+/// The fact that holds what pass one found: `report`, and `parts` as bytes, records and CRC of each.
+pub(in crate::job) const PASS_ONE: &str = "pass-one";
 
 const COLUMNS: &str = "seq, id, job, name, platform, job_file, overrides, fingerprint, random, date, started_ms, \
                        ended_ms, closed, exit_code, measured, report, rejects_file";
@@ -97,6 +105,8 @@ impl RunRecord {
             measured: json(14)?,
             report: json(15)?,
             rejects_file: path(16)?,
+            pass_one: None,
+            parts: Vec::new(),
         })
     }
 }
@@ -190,10 +200,13 @@ impl State {
             .query_row(&format!("SELECT {COLUMNS} FROM runs WHERE {condition}"), with, RunRecord::read)
             .optional()
             .map_err(unreadable)?;
-        Ok(found.map(|mut record| {
-            record.running = record.exit_code.is_none() && JobLock::is_taken(&self.dir, &record.job);
-            record
-        }))
+        let Some(mut record) = found else { return Ok(None) };
+        if record.exit_code.is_none() {
+            record.running = JobLock::is_taken(&self.dir, &record.job);
+            record.pass_one = self.fact(&record, PASS_ONE)?.and_then(|mut fact| Some(fact.get_mut("report")?.take()));
+            record.parts = self.parts(&record)?;
+        }
+        Ok(Some(record))
     }
 }
 

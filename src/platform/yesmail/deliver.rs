@@ -20,6 +20,8 @@ use url::Url;
 pub(super) const PUT: &str = "put";
 /// The step that sends it by FTP.
 pub(super) const FTP: &str = "ftp";
+/// The fact that somebody has had the list that was served, in this process or an earlier one of the run.
+const PULLED: &str = "pulled";
 
 impl Options {
     /// Makes the measured list reachable and has it imported.
@@ -77,11 +79,35 @@ impl Options {
         tracing::info!("serving the list on {}", server.address()?);
         cx.part_attempt(part)?;
         let separator = measured.separator();
+        let journal = cx.journal();
+        let import = async {
+            let verdict = self.import(cx, &url, separator, Some(part)).await?;
+            // of an import that was assumed nobody tells the end: served until somebody has had the list
+            while verdict.result["assumed"].is_string() && cx.load(PULLED)?.is_none() {
+                if cx.wait_left().is_zero() {
+                    return Err(Error::new(
+                        Kind::Pending,
+                        "the import was assumed to be done, but nobody has fetched the list yet",
+                    )
+                    .with_hint("resume the run to serve it on, or abandon it with --new"));
+                }
+                cx.sleep(std::time::Duration::from_millis(200).min(cx.wait_left())).await;
+            }
+            Ok(verdict)
+        };
+        let noted = async {
+            server.pulled().await;
+            match journal.store(PULLED, &json!(true)) {
+                Ok(()) => std::future::pending().await,
+                Err(error) => error,
+            }
+        };
         // the server's failure ends the import: what it would have served is not what was measured
         tokio::select! {
             biased;
             fault = server.run() => Err(fault),
-            verdict = self.import(cx, &url, separator, Some(part)) => verdict,
+            fault = noted => Err(fault),
+            verdict = import => verdict,
         }
     }
 

@@ -24,12 +24,13 @@ use sha2::{Digest as _, Sha256};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// Connections at a time; more wait to be accepted.
 const MAX_CONNECTIONS: usize = 16;
@@ -87,6 +88,10 @@ pub(super) struct PullServer<'m> {
 struct State {
     /// The list cannot be served (any more): the source changed.
     fault: Mutex<Option<Error>>,
+    /// Somebody was given its last byte.
+    pulled: AtomicBool,
+    told: Notify,
+    connections: AtomicUsize,
 }
 
 type Reply = Response<UnsyncBoxBody<Bytes, Error>>;
@@ -170,7 +175,28 @@ impl<'m> PullServer<'m> {
         }
     }
 
+    /// Ends when somebody has the list: was given its last byte, and has closed the connection or said no more for a while.
+    pub(super) async fn pulled(&self) {
+        loop {
+            let told = self.state.told.notified();
+            if self.state.pulled.load(Ordering::Acquire) {
+                break;
+            }
+            told.await;
+        }
+        let until = tokio::time::Instant::now() + HEAD_TIME;
+        while self.state.connections.load(Ordering::Acquire) > 0 && tokio::time::Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     async fn connection(&self, stream: TcpStream) {
+        self.state.connections.fetch_add(1, Ordering::AcqRel);
+        self.speak(stream).await;
+        self.state.connections.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    async fn speak(&self, stream: TcpStream) {
         let _ = stream.set_nodelay(true);
         match &self.tls {
             None => self.http(stream).await,
@@ -254,11 +280,13 @@ impl<'m> PullServer<'m> {
         }
         if method == Method::GET {
             let Ok(permit) = Arc::clone(&self.bodies).acquire_owned().await else { return reply };
+            // hyper does not ask for an end where it knows the length
+            let left = (range.end == length).then_some(range.end - range.start);
             let body = match status {
                 StatusCode::OK => self.measured.body(self.part, &Frame::default()),
                 _ => self.measured.range(self.part, range),
             };
-            let body = Watched { body, state: Arc::clone(&self.state), _permit: permit };
+            let body = Watched { body, left, state: Arc::clone(&self.state), _permit: permit };
             *reply.body_mut() = body.boxed_unsync();
         }
         self.dressed(reply)
@@ -309,6 +337,8 @@ fn same(given: &str, wanted: &str) -> bool {
 /// A list on its way out; a source that changed ends the server.
 struct Watched {
     body: Body,
+    /// Bytes that are still to come, where it goes to the end of the list.
+    left: Option<u64>,
     state: Arc<State>,
     _permit: OwnedSemaphorePermit,
 }
@@ -326,6 +356,17 @@ impl http_body::Body for Watched {
                 let told = Error::new(Kind::Local, "the list cannot be served any more");
                 *self.state.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
                 Poll::Ready(Some(Err(told)))
+            }
+            Poll::Ready(Some(Ok(frame))) => {
+                let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
+                if let Some(left) = &mut self.left {
+                    *left = left.saturating_sub(bytes);
+                    if *left == 0 {
+                        self.state.pulled.store(true, Ordering::Release);
+                        self.state.told.notify_waiters();
+                    }
+                }
+                Poll::Ready(Some(Ok(frame)))
             }
             polled => polled,
         }
