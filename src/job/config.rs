@@ -1,6 +1,7 @@
 //! The job file as typed settings, with the defaults of the contract.
 
 use super::secrets::Lookup;
+use super::written::{self, Node};
 use super::{unknown, yaml};
 use crate::error::{Error, Place, Result, nearest};
 use crate::mapping::{Condition, MapSpec};
@@ -87,7 +88,7 @@ impl Config {
         for assignment in overrides {
             yaml::set(&mut tree, assignment)?;
         }
-        let Value::Object(tree) = tree else {
+        let Node::Map(tree) = tree else {
             return Err(
                 Error::usage("a job file is a mapping with source, map and destination").with_place(in_file(file))
             );
@@ -98,11 +99,16 @@ impl Config {
         })
     }
 
-    fn of(tree: Map<String, Value>, file: &str, folder: &Path, name: &str) -> Result<Config> {
-        let destination = object(&tree, "destination")?;
-        let named = text(&destination, "platform", "destination")?;
+    fn of(tree: Vec<(String, Node)>, file: &str, folder: &Path, name: &str) -> Result<Config> {
+        let named = tree.iter().find(|(key, _)| key == "destination").and_then(|(_, node)| node.get("platform"));
+        let named = named.and_then(Node::text).map(str::to_owned);
         let entry = named.as_deref().and_then(|name| PLATFORMS.iter().find(|entry| entry.name == name));
+        let tree = written::tree(tree, entry);
+        let destination = object(&tree, "destination")?;
         unknown::check(&tree, entry, file)?;
+        if named.is_none() {
+            Settings { map: &destination, at: "destination", secrets: &NoSecrets, folder }.opt_text("platform")?;
+        }
         if let (Some(name), None) = (&named, entry) {
             return Err(no_such_platform(name));
         }
@@ -115,7 +121,6 @@ impl Config {
             return Err(Error::usage("name must be a text without control characters"));
         }
         let map = object(&tree, "map")?;
-        keep_digits(&map, "map")?;
         let conditions = top.get("where").map_or(Ok(Vec::new()), Condition::parse_all)?;
         let wait = top.opt_duration("wait").map_err(|_| bad_duration("wait"))?;
         Ok(Config {
@@ -204,41 +209,10 @@ fn object(tree: &Map<String, Value>, key: &str) -> Result<Map<String, Value>> {
     }
 }
 
-fn text(map: &Map<String, Value>, key: &str, at: &str) -> Result<Option<String>> {
-    match map.get(key) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.clone())),
-        Some(_) => Err(Error::usage(format!("{at}.{key} must be a text"))),
-    }
-}
-
-/// YAML reads 1.10 and 007 as numbers and forgets their digits; a constant must come out as it was written.
-fn keep_digits(map: &Map<String, Value>, at: &str) -> Result<()> {
-    for (key, value) in map {
-        let at = format!("{at}.{key}");
-        match value {
-            Value::Object(map) => keep_digits(map, &at)?,
-            Value::Array(list) => {
-                for (i, value) in list.iter().enumerate() {
-                    if let Value::Object(map) = value {
-                        keep_digits(map, &format!("{at}[{i}]"))?;
-                    }
-                }
-            }
-            Value::Number(number) if number.is_f64() && matches!(key.as_str(), "value" | "default") => {
-                return Err(Error::usage(format!("{at}: a number that is not whole loses its digits in YAML"))
-                    .with_hint("write it in quotes"));
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
 fn source(map: &Map<String, Value>, folder: &Path) -> Result<SourceConfig> {
     let at = |map, at| Settings { map, at, secrets: &NoSecrets, folder };
     let settings = at(map, "source");
-    let (path, apsis) = (text(map, "path", "source")?, settings.opt_object("apsis")?);
+    let (path, apsis) = (settings.opt_text("path")?, settings.opt_object("apsis")?);
     if path.is_some() && apsis.is_some() {
         return Err(Error::usage("source has both path and apsis").with_hint("keep one of them"));
     }
@@ -348,7 +322,6 @@ fn csv(map: &Map<String, Value>, tsv: bool, folder: &Path) -> Result<CsvOptions>
                 .iter()
                 .map(|name| match name {
                     Value::String(name) if !name.is_empty() => Ok(name.clone()),
-                    Value::Number(name) if !name.is_f64() => Ok(name.to_string()),
                     _ => Err(Error::usage("source.csv.columns must be a list of names")),
                 })
                 .collect::<Result<_>>()?,

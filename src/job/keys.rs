@@ -46,7 +46,7 @@ pub(crate) const CSV: &[Key] = &[
     key("delimiter", KeyKind::Text, Some(","), "Between cells; tab for tsv."),
     key("quote", KeyKind::Text, Some("\""), "Around cells; null: quotes are text."),
     key("header", KeyKind::Bool, Some("true"), "Whether the first record names the columns."),
-    key("columns", KeyKind::Any, None, "The names of the columns, where header is false."),
+    key("columns", KeyKind::Texts, None, "The names of the columns, where header is false."),
 ];
 
 /// `source.expect`.
@@ -95,7 +95,7 @@ pub(crate) const UPLOAD: &[Key] = &[
 
 /// `network`.
 pub(crate) const NETWORK: &[Key] = &[
-    key("proxy", KeyKind::Any, Some("env"), "env, none, or a URL (a secret); loopback is never proxied."),
+    key("proxy", KeyKind::Url, Some("env"), "env, none, or a URL (a secret); loopback is never proxied."),
     key("ca_file", KeyKind::Text, None, "A PEM file of roots instead of the system's."),
     key("allow_http", KeyKind::Bool, Some("false"), "Allow plain http to hosts other than loopback."),
 ];

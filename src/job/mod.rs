@@ -21,6 +21,7 @@ mod secrets;
 mod sweep;
 mod text;
 mod unknown;
+mod written;
 mod yaml;
 
 pub use crate::body::Progress;

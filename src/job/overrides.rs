@@ -1,5 +1,6 @@
 //! Which overrides are kept with a run, for `resume`: none that holds a secret as it stands, on whatever level it is set.
 
+use super::written::Node;
 use super::{keys, yaml};
 use crate::platform::{Entry, Key, KeyKind};
 use crate::secret::redacted_url;
@@ -16,11 +17,11 @@ fn holds_secret(entry: Option<&Entry>, assignment: &str) -> bool {
     let (path, value) = assignment.split_once('=').unwrap_or((assignment, ""));
     // What holds for an entry of a list holds for the list.
     let path = path.split('[').next().unwrap_or_default();
-    let mut tree = Value::Null;
+    let mut tree = Node::Fixed(Value::Null);
     if yaml::set(&mut tree, &format!("{path}={value}")).is_err() {
         return true;
     }
-    let Value::Object(tree) = tree else { return true };
+    let Value::Object(tree) = tree.read() else { return true };
     tree.iter().any(|(name, value)| match name.as_str() {
         "map" | "where" => false,
         "destination" => {

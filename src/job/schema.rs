@@ -68,9 +68,9 @@ fn required<'k>(keys: impl IntoIterator<Item = &'k Key>) -> Value {
 
 fn property(key: &Key) -> Value {
     let mut schema = match key.kind {
-        KeyKind::Text => json!({ "type": ["string", "integer"] }),
-        KeyKind::Id => json!({ "type": ["string", "integer"] }),
-        KeyKind::Secret => json!({ "$ref": "#/$defs/secret" }),
+        KeyKind::Text | KeyKind::Id => json!({ "type": ["string", "number"] }),
+        KeyKind::Texts => json!({ "type": "array", "items": { "type": ["string", "number"] } }),
+        KeyKind::Secret | KeyKind::Url => json!({ "$ref": "#/$defs/secret" }),
         KeyKind::Bool => json!({ "type": "boolean" }),
         KeyKind::Integer => json!({ "type": "integer", "minimum": 0 }),
         KeyKind::Number => {
@@ -102,15 +102,22 @@ fn doc(keys: &[Key], name: &str) -> &'static str {
     keys.iter().find(|key| key.name == name).map_or("", |key| key.doc)
 }
 
+fn described(schema: &Value, doc: &str) -> Value {
+    let mut schema = schema.clone();
+    schema["description"] = doc.into();
+    schema
+}
+
 fn definitions() -> Value {
-    let text = json!({ "type": ["string", "integer", "boolean"] });
+    let text =
+        json!({ "type": ["string", "number", "boolean"], "description": "Numbers are taken as they are written." });
     json!({
         "secret": {
             "description": "From the environment, from a file (its last line end is dropped), or (with a warning) as it stands.",
             "anyOf": [
                 { "type": "object", "properties": { "env": { "type": "string" } }, "required": ["env"], "additionalProperties": false },
                 { "type": "object", "properties": { "file": { "type": "string" } }, "required": ["file"], "additionalProperties": false },
-                { "type": ["string", "integer"] },
+                { "type": ["string", "number"] },
             ],
         },
         "size": {
@@ -128,15 +135,15 @@ fn definitions() -> Value {
                 {
                     "type": "object",
                     "properties": {
-                        "column": { "type": ["string", "integer"], "description": "A source column." },
-                        "value": { "type": ["string", "integer", "boolean"], "description": "A constant." },
-                        "template": { "type": "string", "description": "Text with {column}; {{ and }} for braces." },
+                        "column": described(&text, "A source column."),
+                        "value": described(&text, "A constant."),
+                        "template": described(&text, "Text with {column}; {{ and }} for braces."),
                         "apply": { "$ref": "#/$defs/apply" },
                         "default": text,
                         "empty": { "enum": ["omit", "keep", "null", "reject", "delete", null] },
-                        "split": { "type": "string", "description": "Between the elements of an array." },
+                        "split": described(&text, "Between the elements of an array."),
                         "type": { "enum": ["string", "integer", "decimal", "boolean", "date", "timestamp", "json"] },
-                        "format": { "type": "string", "description": "strftime." },
+                        "format": described(&text, "strftime."),
                         "unit": { "enum": ["s", "ms"] },
                     },
                     "additionalProperties": false,
@@ -144,23 +151,27 @@ fn definitions() -> Value {
             ],
         },
         "apply": {
-            "type": "array",
-            "items": {
-                "anyOf": [
-                    { "enum": ["trim", "lower", "upper", "digits", "nfc", "md5", "sha1", "sha256"] },
-                    { "type": "object", "properties": { "replace": { "type": "array", "minItems": 2, "maxItems": 2 } }, "required": ["replace"], "additionalProperties": false },
-                    { "type": "object", "properties": { "prefix": { "type": ["string", "integer"] } }, "required": ["prefix"], "additionalProperties": false },
-                    { "type": "object", "properties": { "truncate": { "type": "integer", "minimum": 0 } }, "required": ["truncate"], "additionalProperties": false },
-                ],
-            },
+            "anyOf": [
+                { "$ref": "#/$defs/conversion" },
+                { "type": "array", "items": { "$ref": "#/$defs/conversion" } },
+                { "type": "null" },
+            ],
+        },
+        "conversion": {
+            "anyOf": [
+                { "enum": ["trim", "lower", "upper", "digits", "nfc", "md5", "sha1", "sha256"] },
+                { "type": "object", "properties": { "replace": { "type": "array", "items": text, "minItems": 2, "maxItems": 2 } }, "required": ["replace"], "additionalProperties": false },
+                { "type": "object", "properties": { "prefix": text }, "required": ["prefix"], "additionalProperties": false },
+                { "type": "object", "properties": { "truncate": { "type": "integer", "minimum": 1 } }, "required": ["truncate"], "additionalProperties": false },
+            ],
         },
         "condition": {
             "type": "object",
             "properties": {
-                "column": { "type": ["string", "integer"] },
+                "column": text,
                 "equals": text, "not_equals": text,
                 "in": { "type": "array", "items": text }, "not_in": { "type": "array", "items": text },
-                "matches": { "type": "string" }, "empty": { "type": "boolean" },
+                "matches": text, "empty": { "type": "boolean" },
             },
             "required": ["column"],
             "additionalProperties": false,

@@ -19,13 +19,19 @@ pub(crate) fn check(tree: &Map<String, Value>, entry: Option<&Entry>, file: &str
     })
 }
 
-struct FileKeys<'a> {
-    entry: Option<&'a Entry>,
+/// The tables of keys, that of the platform included.
+pub(super) struct FileKeys<'a> {
+    pub(super) entry: Option<&'a Entry>,
+}
+
+/// The key of that name, or the one that stands for any.
+pub(super) fn known(keys: &[&'static Key], name: &str) -> Option<&'static Key> {
+    keys.iter().find(|key| key.name == name).or_else(|| keys.iter().find(|key| key.name == "*")).copied()
 }
 
 impl FileKeys<'_> {
     /// The keys under `path` where it is a mapping whose keys are known.
-    fn under(&self, path: &str, key: &Key) -> Option<Vec<&'static Key>> {
+    pub(super) fn under(&self, path: &str, key: &Key) -> Option<Vec<&'static Key>> {
         match (path, key.kind) {
             ("destination", _) => {
                 Some(super::keys::DESTINATION.iter().chain(self.entry.map_or(&[][..], |entry| entry.keys)).collect())
@@ -39,9 +45,7 @@ impl FileKeys<'_> {
     fn level(&self, map: &Map<String, Value>, at: &str, keys: &[&'static Key]) -> Result<()> {
         for (name, value) in map {
             let path = join(at, name);
-            let Some(key) =
-                keys.iter().find(|key| key.name == name).or_else(|| keys.iter().find(|key| key.name == "*"))
-            else {
+            let Some(key) = known(keys, name) else {
                 // A wrong platform makes all of its keys unknown: only the platform is to blame.
                 if at == "destination" && self.entry.is_none() || at.starts_with("destination.") && self.entry.is_none()
                 {
@@ -98,7 +102,7 @@ impl FileKeys<'_> {
     }
 }
 
-fn join(at: &str, name: &str) -> String {
+pub(super) fn join(at: &str, name: &str) -> String {
     if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") }
 }
 

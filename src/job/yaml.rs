@@ -1,20 +1,22 @@
 //! The text of a job file as a tree, and `--set key.path=value` on it.
 
+use super::written::{Node, Read};
 use crate::error::{Error, Place, Result};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// Parses YAML 1.2 (`no` and `yes` are text). Keys keep their order; the same key twice is an error.
 ///
 /// # Errors
 /// `Usage` with line and column. The text itself is not quoted: it may hold a secret.
-pub(crate) fn parse(text: &str, file: &str) -> Result<Value> {
+pub(crate) fn parse(text: &str, file: &str) -> Result<Node> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let options = serde_saphyr::options! {
         strict_booleans: true,
         with_snippet: false,
         non_finite_float_policy: serde_saphyr::options::NonFiniteFloatPolicy::AsString,
     };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+    let read: Result<Read, _> = serde_saphyr::from_str_with_options(text, options);
+    read.map(|read| read.with(text)).map_err(|error| {
         let place = error.location();
         let whole = error.without_snippet().to_string();
         let said = whole.rsplit_once(" at line ").map_or(whole.as_str(), |(said, _)| said);
@@ -41,7 +43,7 @@ enum Step<'a> {
 ///
 /// # Errors
 /// `Usage`: no `=`, a value that is no YAML, a path that leads through a text or past the end of a list.
-pub(crate) fn set(tree: &mut Value, assignment: &str) -> Result<()> {
+pub(crate) fn set(tree: &mut Node, assignment: &str) -> Result<()> {
     let (path, value) = assignment
         .split_once('=')
         .ok_or_else(|| Error::usage("--set wants key.path=value").with_hint("for example --set wait=0"))?;
@@ -77,27 +79,33 @@ fn steps(path: &str) -> Result<Vec<Step<'_>>> {
     Ok(out)
 }
 
-fn descend<'a>(node: &'a mut Value, step: &Step<'_>, path: &str) -> Result<&'a mut Value> {
-    if node.is_null() {
-        *node = Value::Object(Map::new());
+fn descend<'a>(node: &'a mut Node, step: &Step<'_>, path: &str) -> Result<&'a mut Node> {
+    if matches!(node, Node::Fixed(Value::Null)) {
+        *node = Node::Map(Vec::new());
     }
     let index = match (&*node, step) {
-        (Value::Array(_), Step::Key(name)) => name.parse::<usize>().ok(),
+        (Node::List(_), Step::Key(name)) => name.parse::<usize>().ok(),
         (_, Step::Index(index)) => Some(*index),
         _ => None,
     };
     match node {
-        Value::Object(map) => match step {
-            Step::Key(name) => Ok(map.entry(*name).or_insert(Value::Null)),
+        Node::Map(map) => match step {
+            Step::Key(name) => {
+                let at = map.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
+                    map.push(((*name).to_owned(), Node::Fixed(Value::Null)));
+                    map.len() - 1
+                });
+                Ok(&mut map[at].1)
+            }
             Step::Index(_) => Err(Error::usage(format!("--set {path}: there is a mapping, not a list"))),
         },
-        Value::Array(list) => {
+        Node::List(list) => {
             let length = list.len();
             let Some(index) = index.filter(|index| *index <= length) else {
                 return Err(Error::usage(format!("--set {path}: the list there has {length} entries, counted from 0")));
             };
             if index == length {
-                list.push(Value::Null);
+                list.push(Node::Fixed(Value::Null));
             }
             Ok(&mut list[index])
         }
@@ -111,8 +119,12 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn tree(text: &str) -> Value {
+    fn node(text: &str) -> Node {
         parse(text, "job.yaml").unwrap()
+    }
+
+    fn tree(text: &str) -> Value {
+        node(text).read()
     }
 
     #[test]
@@ -122,6 +134,31 @@ mod tests {
             json!({"a": "no", "b": "yes", "c": "on", "d": true, "e": null, "f": "1", "g": 15})
         );
         assert_eq!(tree("{\"z\": [1, {\"y\": null}]}"), json!({"z": [1, {"y": null}]}));
+    }
+
+    #[test]
+    fn what_a_number_was_written_like_is_kept_where_tags_and_quotes_do_not_say_otherwise() {
+        let written = |value: &str| match node(&format!("é: {value}")).get("é").cloned() {
+            Some(Node::Plain(text, value)) => (text, value),
+            Some(Node::Fixed(value)) => (String::new(), value),
+            other => panic!("{other:?}"),
+        };
+        for (text, value) in
+            [("007", json!(7)), ("1.10", json!(1.1)), ("+4", json!(4)), ("-0", json!(0)), ("TRUE", json!(true))]
+        {
+            assert_eq!(written(text), (text.to_owned(), value));
+        }
+        assert_eq!(written("!!int \"5\""), ("5".to_owned(), json!(5)));
+        for text in ["'007'", "\"007\"", "!!str 007", "! 007"] {
+            assert_eq!(written(text), (String::new(), json!("007")), "{text}");
+        }
+        for text in ["1_000", "0b11", "tRue", "1e999", ".inf", ".NaN", "-.inf", "1:30", "2024-01-02", "+", "."] {
+            assert_eq!(written(text), (String::new(), json!(text)), "{text}");
+        }
+        // what is merged or repeated was written elsewhere
+        let merged = node("a: &a { x: 007 }\nb: { <<: *a, y: 08 }").get("b").cloned().unwrap();
+        assert!(matches!(merged.get("x"), Some(Node::Plain(text, _)) if text == "007"));
+        assert!(matches!(merged.get("y"), Some(Node::Plain(text, _)) if text == "08"));
     }
 
     #[test]
@@ -142,7 +179,7 @@ mod tests {
 
     #[test]
     fn set_reaches_into_mappings_and_lists() {
-        let mut value = tree("map: { changes: [ { op: assign } ] }\nwait: 30m");
+        let mut value = node("map: { changes: [ { op: assign } ] }\nwait: 30m");
         for assignment in [
             "map.changes[0].attr=x",
             "map.changes.0.op=delete",
@@ -153,16 +190,16 @@ mod tests {
             set(&mut value, assignment).unwrap();
         }
         assert_eq!(
-            value,
+            value.clone().read(),
             json!({"map": {"changes": [{"op": "delete", "attr": "x"}, {"op": "assign"}]}, "wait": 0, "a": {"b": {"c": [1, 2]}}})
         );
         set(&mut value, "name=a=b").unwrap();
-        assert_eq!(value["name"], "a=b");
+        assert_eq!(value.get("name").unwrap().text(), Some("a=b"));
     }
 
     #[test]
     fn set_says_what_is_wrong_with_a_path() {
-        let mut value = tree("map: { identity: id, list: [1] }");
+        let mut value = node("map: { identity: id, list: [1] }");
         for bad in
             ["wait", "map.identity.apply=[trim]", "map.list[5]=1", "map.list[x]=1", "=1", "map..x=1", "map.list.x=1"]
         {

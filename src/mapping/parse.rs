@@ -25,7 +25,7 @@ pub(super) fn value(value: &Value, at: &str, extra: &[&str]) -> Result<ValueSpec
         }),
         Value::Object(map) => object(map, at, extra),
         Value::Number(_) | Value::Bool(_) => Err(Error::usage(format!("{at}: a bare value must be a column's name"))
-            .with_hint(format!("for a constant write {{ value: {value} }}"))),
+            .with_hint("for a constant write { value: … }; a column's name that is a number goes in quotes")),
         Value::Null | Value::Array(_) => Err(Error::usage(format!("{at} must be a column's name or a mapping"))
             .with_hint("write a column's name, { column: … }, { value: … } or { template: … }")),
     }
@@ -371,7 +371,7 @@ mod tests {
             (json!({"column": "a", "empty": "ommit"}), "unknown rule \"ommit\"", "omit"),
             (json!({"column": "a", "apply": "truncate"}), "needs an argument", "truncate"),
             (json!({"column": "a", "type": "timestamp"}), "unit", "unit: s"),
-            (json!(5), "column's name", "{ value: 5 }"),
+            (json!(5), "column's name", "{ value: … }"),
             (json!({"template": "{a"}), "not closed", "{{"),
             (json!({"template": "a}"}), "without", "}}"),
         ] {

@@ -43,6 +43,10 @@ pub enum KeyKind {
     Text,
     /// `{ env: NAME }`, `{ file: PATH }` or a literal.
     Secret,
+    /// A URL as it stands, or a secret that holds one.
+    Url,
+    /// A list of texts.
+    Texts,
     /// true or false.
     Bool,
     /// A whole number.
@@ -151,7 +155,7 @@ impl<'a> Settings<'a> {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.clone())),
             Some(Value::Number(number)) if !number.is_f64() => Ok(Some(number.to_string())),
-            // YAML has made 1.10 and 007 numbers already: their digits are lost.
+            // Whoever made it a number has lost the digits of 1.10 and 007 already.
             Some(Value::Number(_)) => Err(self.wrong(key, "a text: write it in quotes")),
             Some(_) => Err(self.wrong(key, "a text")),
         }

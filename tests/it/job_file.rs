@@ -88,3 +88,80 @@ fn what_must_be_absent_or_a_number_cannot_be_an_empty_text() {
     let error = refused(PROFILES, &format!("map: {{ customer_id: id, changes: [{change}] }}"));
     assert!(error.message().starts_with("map.changes[0]: "), "{error}");
 }
+
+#[test]
+fn numbers_are_texts_as_they_are_written() {
+    let written = ["0049", "+49", "1.10", "1e3", "0x10", "0o17", "1_000", "0b11", "True", "1e999", "-0", ".5"];
+    for text in written {
+        let list = format!("id,n\n{text},1\nother,2\n");
+        let by = |further: &str| convert(AUDIENCE, &further.replace('@', text), &list).unwrap();
+        let line = |text: &str| format!("{{\"customer_id\":\"{text}\"}}\n");
+        let id = "map: { customer_id: id }";
+        assert_eq!(by(&format!("{id}\nwhere: [{{ column: id, equals: @ }}]")), line(text));
+        assert_eq!(by(&format!("{id}\nwhere: [{{ column: id, not_equals: @ }}]")), line("other"));
+        assert_eq!(by(&format!("{id}\nwhere: [{{ column: id, in: [x, @] }}]")), line(text));
+        assert_eq!(by(&format!("{id}\nwhere: [{{ column: id, not_in: [@, x] }}]")), line("other"));
+        let both = |a: &str| line(a) + &line(a);
+        assert_eq!(by("map: { customer_id: { value: @ } }"), both(text));
+        assert_eq!(by("map: { customer_id: { template: @ } }"), both(text));
+        assert_eq!(by("map: { customer_id: { value: '', default: @ } }"), both(text));
+        assert_eq!(by("map: { customer_id: { value: a, apply: [{ prefix: @ }] } }"), both(&format!("{text}a")));
+        assert_eq!(by("map: { customer_id: { value: a, apply: [{ replace: [a, @] }] } }"), both(text));
+        assert_eq!(by("map: { customer_id: { value: 'a@b', apply: [{ replace: [@, x] }] } }"), both("axb"));
+        assert_eq!(by("map: { customer_id: { value: abc, apply: [{ truncate: 2 }] } }"), both("ab"));
+        // anywhere in a mapping that is written once and used twice
+        assert_eq!(
+            by(&format!("{id}\nwhere: [{{ column: id, equals: &x @ }}, {{ column: id, in: [*x] }}]")),
+            line(text)
+        );
+        let list = format!("{text},n\n1,2\n");
+        assert_eq!(
+            convert(AUDIENCE, &format!("map: {{ customer_id: {{ column: {text} }} }}"), &list).unwrap(),
+            line("1")
+        );
+        let change = format!("map: {{ customer_id: n, changes: [{{ op: assign, attr: {text}, value: {text} }}] }}");
+        let out = convert(PROFILES, &change, &list).unwrap();
+        let want = format!(
+            "{{\"customer_id\":\"2\",\"changes\":[{{\"op\":\"assign\",\"attr\":\"{text}\",\"value\":\"{text}\"}}]}}\n"
+        );
+        assert_eq!(out, want);
+    }
+    let matching =
+        convert(AUDIENCE, "map: { customer_id: id }\nwhere: [{ column: id, matches: 007 }]", "id\n10079\n7\n");
+    assert_eq!(matching.unwrap(), "{\"customer_id\":\"10079\"}\n");
+    for bare in ["5", "007", "true"] {
+        let error = refused(AUDIENCE, &format!("map: {{ customer_id: {bare} }}"));
+        assert!(error.hint().unwrap().starts_with("for a constant write { value: "), "{error:?}");
+    }
+}
+
+#[test]
+fn numbers_in_settings_are_texts_or_numbers_as_the_setting_wants() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("007"), "id\n1\n").unwrap();
+    let job = |further: &str, overrides: &[&str]| {
+        let text = format!(
+            "name: 1.10\nsource: {{ path: 007 }}\nmap: {{ customer_id: id }}\ndestination: {{ {AUDIENCE} }}\n{further}"
+        );
+        let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
+        Job::read(&text, dir.path(), &overrides)
+    };
+    let mut out = Vec::new();
+    let read =
+        job("rejects: { max: 007, max_percent: 1.50 }\nwait: 1.50\nspool: { max: 0x10 }", &["destination.app_id=0049"]);
+    let read = read.unwrap();
+    assert_eq!(read.name(), "1.10");
+    assert_eq!(read.convert(&Env::default(), &mut out).exit_code, 0);
+    let mut out = Vec::new();
+    let set = job("", &["map.customer_id={value: 007}", "source.csv.columns=[007]", "source.csv.header=false"]);
+    assert_eq!(set.unwrap().convert(&Env::default(), &mut out).exit_code, 0);
+    assert_eq!(out, b"{\"customer_id\":\"007\"}\n".repeat(2));
+    for (further, said) in [
+        ("rejects: { max: 1_000 }", "rejects.max must be a whole number"),
+        ("rejects: { max: 1.5 }", "rejects.max must be a whole number"),
+        ("rejects: { max_percent: 0b1 }", "rejects.max_percent must be a number from 0"),
+        ("allow_empty: tRue", "allow_empty must be true or false"),
+    ] {
+        assert!(job(further, &[]).err().unwrap().message().contains(said), "{further}");
+    }
+}

@@ -53,7 +53,7 @@ pub(super) const KEYS: &[Key] = &[
 ];
 
 const HOST_KEYS: &[Key] = &[
-    Key::new("uri", KeyKind::Any, false, None, "It lies there already: nothing is converted or sent, only imported."),
+    Key::new("uri", KeyKind::Url, false, None, "It lies there already: nothing is converted or sent, only imported."),
     Key::new("put", KeyKind::Object(PUT_KEYS), false, None, "Sent with HTTP PUT first."),
     Key::new(
         "ftp",
@@ -67,7 +67,7 @@ const HOST_KEYS: &[Key] = &[
 
 const PUT_KEYS: &[Key] = &[
     Key::new("url", KeyKind::Secret, true, None, "Where the file is put; a presigned URL does."),
-    Key::new("fetch_url", KeyKind::Any, true, None, "Where Yesmail fetches it; may hold user:password."),
+    Key::new("fetch_url", KeyKind::Url, true, None, "Where Yesmail fetches it; may hold user:password."),
 ];
 
 const FTP_KEYS: &[Key] = &[

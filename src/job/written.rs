@@ -1,0 +1,241 @@
+//! What YAML read, before it is known where a text is wanted: `007`, `1.10` and `+49` are numbers to YAML, and a number
+//! forgets how it was written.
+
+use super::unknown::FileKeys;
+use crate::platform::{Entry, Key, KeyKind};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Number, Value};
+use serde_saphyr::{Location, Spanned};
+
+/// A node of the file.
+#[derive(Clone, Debug)]
+pub(crate) enum Node {
+    /// A text, or null.
+    Fixed(Value),
+    /// A number or a boolean: as it was written and as it was read.
+    Plain(String, Value),
+    List(Vec<Node>),
+    Map(Vec<(String, Node)>),
+}
+
+impl Node {
+    /// The node under a key of a mapping.
+    pub(crate) fn get(&self, key: &str) -> Option<&Node> {
+        match self {
+            Node::Map(map) => map.iter().find(|(name, _)| name == key).map(|(_, node)| node),
+            _ => None,
+        }
+    }
+
+    /// A scalar's text.
+    pub(crate) fn text(&self) -> Option<&str> {
+        match self {
+            Node::Fixed(Value::String(text)) | Node::Plain(text, _) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Numbers and booleans as YAML reads them.
+    pub(crate) fn read(self) -> Value {
+        self.map(&|_, _, value| value, "")
+    }
+
+    /// With `choose` to make a value of a scalar's key, text and reading.
+    fn map(self, choose: &dyn Fn(&str, String, Value) -> Value, key: &str) -> Value {
+        match self {
+            Node::Fixed(value) => value,
+            Node::Plain(text, value) => choose(key, text, value),
+            Node::List(list) => list.into_iter().map(|node| node.map(choose, key)).collect(),
+            Node::Map(map) => map
+                .into_iter()
+                .map(|(key, node)| {
+                    let value = node.map(choose, &key);
+                    (key, value)
+                })
+                .collect(),
+        }
+    }
+
+    /// Below `map` and `where` all scalars are texts but these two.
+    fn in_mapping(self) -> Value {
+        let choose =
+            |key: &str, text, value| if matches!(key, "truncate" | "empty") { value } else { Value::String(text) };
+        self.map(&choose, "")
+    }
+
+    /// A setting that is a text: a number is taken as it was written.
+    fn in_setting(self) -> Value {
+        match self {
+            Node::Plain(text, Value::Number(_)) => Value::String(text),
+            other => other.read(),
+        }
+    }
+}
+
+/// The file's tree: texts as they were written wherever the tables of keys want a text, else what YAML makes of them.
+pub(crate) fn tree(file: Vec<(String, Node)>, entry: Option<&Entry>) -> Map<String, Value> {
+    level(&FileKeys { entry }, file, "", &super::keys::TOP.iter().collect::<Vec<_>>())
+}
+
+fn level(file: &FileKeys<'_>, map: Vec<(String, Node)>, at: &str, keys: &[&'static Key]) -> Map<String, Value> {
+    map.into_iter()
+        .map(|(name, node)| {
+            let path = super::unknown::join(at, &name);
+            let value = match super::unknown::known(keys, &name) {
+                Some(key) => value(file, node, &path, key),
+                None => node.read(),
+            };
+            (name, value)
+        })
+        .collect()
+}
+
+fn value(file: &FileKeys<'_>, node: Node, path: &str, key: &'static Key) -> Value {
+    match (file.under(path, key), node) {
+        (Some(below), Node::Map(map)) => Value::Object(level(file, map, path, &below)),
+        (_, node) => match key.kind {
+            // a bare number is no column's name: it is refused with a hint
+            KeyKind::Value if matches!(node, Node::Plain(..)) => node.read(),
+            KeyKind::Value => node.in_mapping(),
+            KeyKind::Any if path == "where" || path == "map" || path.starts_with("map.") => node.in_mapping(),
+            KeyKind::Text | KeyKind::Id | KeyKind::Secret | KeyKind::OneOf(_) => node.in_setting(),
+            KeyKind::Texts => match node {
+                Node::List(list) => list.into_iter().map(Node::in_setting).collect(),
+                other => other.read(),
+            },
+            _ => node.read(),
+        },
+    }
+}
+
+/// A node with its place in the text.
+pub(crate) struct Read {
+    kind: Kind,
+    at: Location,
+}
+
+enum Kind {
+    Scalar(Value),
+    List(Vec<Read>),
+    Map(Vec<(String, Read)>),
+}
+
+impl Read {
+    /// With the scalars as they stand in `text`, which this was read from.
+    pub(crate) fn with(self, text: &str) -> Node {
+        match self.kind {
+            Kind::List(list) => Node::List(list.into_iter().map(|read| read.with(text)).collect()),
+            Kind::Map(map) => Node::Map(map.into_iter().map(|(key, read)| (key, read.with(text))).collect()),
+            Kind::Scalar(value) => scalar(value, written(text, &self.at).unwrap_or_default()),
+        }
+    }
+}
+
+fn written<'t>(text: &'t str, at: &Location) -> Option<&'t str> {
+    let span = at.span();
+    let start = usize::try_from(span.byte_offset()?).ok()?;
+    text.get(start..)?.get(..usize::try_from(span.byte_len()?).ok()?)
+}
+
+/// `written` is empty where it is not known. The reading is that of YAML 1.2's core schema: `1_000`, `0b11` and `tRue` are
+/// texts there, `007` is a whole number.
+fn scalar(value: Value, written: &str) -> Node {
+    let is_plain = written.starts_with(|c: char| c.is_ascii_alphanumeric() || "+-.".contains(c));
+    match (core(written), value) {
+        // a number too large for any type has become ".inf", `.NaN` is ".nan"
+        (_, Value::String(text)) if matches!(&*text, ".nan" | ".inf" | "-.inf") && is_plain => {
+            Node::Fixed(Value::String(written.to_owned()))
+        }
+        (_, Value::String(text)) => Node::Fixed(Value::String(text)),
+        (_, Value::Null) => Node::Fixed(Value::Null),
+        (Some(value), _) => Node::Plain(written.to_owned(), value),
+        (None, _) if is_plain => Node::Fixed(Value::String(written.to_owned())),
+        // tagged: !!int "5"
+        (None, value) => Node::Plain(value.to_string(), value),
+    }
+}
+
+/// What the core schema makes of a plain scalar; `None`: a text.
+fn core(text: &str) -> Option<Value> {
+    let whole = |digits: &str, radix| u64::from_str_radix(digits, radix).ok().map(Value::from);
+    match text {
+        "true" | "True" | "TRUE" => Some(true.into()),
+        "false" | "False" | "FALSE" => Some(false.into()),
+        _ if text.starts_with("0x") && text[2..].bytes().all(|b| b.is_ascii_hexdigit()) => whole(&text[2..], 16),
+        _ if text.starts_with("0o") && text[2..].bytes().all(|b| b.is_ascii_digit()) => whole(&text[2..], 8),
+        _ if !is_number(text) => None,
+        _ => {
+            let number = text.strip_prefix('+').unwrap_or(text);
+            let whole = number.parse::<u64>().map(Number::from).or_else(|_| number.parse::<i64>().map(Number::from));
+            whole.ok().or_else(|| Number::from_f64(number.parse().ok()?)).map(Value::Number)
+        }
+    }
+}
+
+/// `[-+]? ( \. [0-9]+ | [0-9]+ ( \. [0-9]* )? ) ( [eE] [-+]? [0-9]+ )?`, which is what std reads, less its words.
+fn is_number(text: &str) -> bool {
+    text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-')) && text.parse::<f64>().is_ok()
+}
+
+impl<'de> Deserialize<'de> for Read {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Read, D::Error> {
+        let Spanned { value, defined, .. } = Spanned::<Kind>::deserialize(deserializer)?;
+        Ok(Read { kind: value, at: defined })
+    }
+}
+
+impl<'de> Deserialize<'de> for Kind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Kind, D::Error> {
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+struct Visitor;
+
+impl<'de> serde::de::Visitor<'de> for Visitor {
+    type Value = Kind;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Kind, E> {
+        Ok(Kind::Scalar(Value::Null))
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Kind, E> {
+        Ok(Kind::Scalar(value.into()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Kind, E> {
+        Ok(Kind::Scalar(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Kind, E> {
+        Ok(Kind::Scalar(value.into()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Kind, E> {
+        Ok(Kind::Scalar(value.into()))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Kind, E> {
+        Ok(Kind::Scalar(value.into()))
+    }
+
+    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut access: A) -> Result<Kind, A::Error> {
+        let mut list = Vec::new();
+        while let Some(read) = access.next_element()? {
+            list.push(read);
+        }
+        Ok(Kind::List(list))
+    }
+
+    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut access: A) -> Result<Kind, A::Error> {
+        let mut map = Vec::new();
+        while let Some(entry) = access.next_entry()? {
+            map.push(entry);
+        }
+        Ok(Kind::Map(map))
+    }
+}
