@@ -299,10 +299,13 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.0.place.is_empty() {
-            write!(f, "{}: ", self.0.place)?;
+        let message = self.0.message.as_str();
+        if self.0.place.is_empty() {
+            return f.write_str(message);
         }
-        f.write_str(&self.0.message)
+        // a message made without a place may name the file itself
+        let named = self.0.place.file.as_deref().and_then(|file| message.strip_prefix(file)?.strip_prefix(": "));
+        write!(f, "{}: {}", self.0.place, named.unwrap_or(message))
     }
 }
 
@@ -319,5 +322,19 @@ impl fmt::Debug for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.0.source.as_ref().map(|e| &**e as &(dyn std::error::Error + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_the_message_names_too_is_named_once() {
+        let place = Place { file: Some("a.csv.gz".to_owned()), record: Some(7), ..Place::default() };
+        let said = |message: &str| Error::data(message).with_place(place.clone()).to_string();
+        assert_eq!(said("a.csv.gz: damaged gzip data"), "a.csv.gz: record 7: damaged gzip data");
+        assert_eq!(said("a.csv.gz2 is damaged"), "a.csv.gz: record 7: a.csv.gz2 is damaged");
+        assert_eq!(said("a quote is open"), "a.csv.gz: record 7: a quote is open");
     }
 }

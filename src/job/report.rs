@@ -34,7 +34,8 @@ pub struct Report {
     pub parts: Vec<PartReport>,
     /// What the platform answered.
     pub platform_result: Value,
-    /// Where the rejected rows are.
+    /// Where the rejected rows are. As an object always the absolute path: it is read from another directory, later.
+    #[serde(serialize_with = "absolute")]
     pub rejects_file: Option<PathBuf>,
     /// What went wrong.
     #[serde(serialize_with = "error_object")]
@@ -291,6 +292,11 @@ pub(crate) fn digest(crc: u64) -> String {
     format!("crc64nvme:{crc:016x}")
 }
 
+fn absolute<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+    let path = path.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
+    path.as_ref().map(|path| path.to_string_lossy()).serialize(serializer)
+}
+
 fn error_object<S: Serializer>(error: &Option<Error>, serializer: S) -> Result<S::Ok, S::Error> {
     let object = error.as_ref().map(|error| {
         let mut message = error.to_string();
@@ -326,6 +332,15 @@ mod tests {
         assert_eq!((json["status"].as_str(), json["exit_code"].as_u64()), (Some("rejected"), Some(10)));
         assert_eq!(json["records"], json!({"read": 0, "written": 0, "filtered": 0, "rejected": 0}));
         assert_eq!(json["seconds"].as_object().unwrap().keys().collect::<Vec<_>>(), ["measure", "upload", "wait"]);
+    }
+
+    #[test]
+    fn the_reject_file_of_the_object_is_found_from_any_directory() {
+        let mut report = Report::new("run");
+        assert_eq!(report.to_json()["rejects_file"], Value::Null);
+        report.rejects_file = Some("out/rejects.csv".into());
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(report.to_json()["rejects_file"], here.join("out/rejects.csv").to_str().unwrap());
     }
 
     #[test]

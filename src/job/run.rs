@@ -9,6 +9,7 @@ use super::pass::{Prepared, Rejects};
 use super::report::{Report, Status, peak_rss_bytes};
 use super::resume::{Begin, Intent, JobKey, absolute, fingerprint};
 use super::secrets::JobSecrets;
+use super::text::plural;
 use crate::body::{Measured, RejectFile};
 use crate::error::{Error, Kind, Result};
 use crate::platform::{Assume, Cx, FaultAt, Journal, KeyKind, Outcome, Policy, RowFault, Secrets, Verdict};
@@ -350,7 +351,9 @@ impl Job {
             (Outcome::Partial, Some(rows)) if rows <= most => {}
             (Outcome::Partial, rows) => {
                 report.fail(failed(match rows {
-                    Some(rows) => format!("the platform refused {rows} rows, rejects.max_remote is {most}"),
+                    Some(rows) => {
+                        format!("the platform refused {rows} row{}, rejects.max_remote is {most}", plural(rows))
+                    }
                     None => "the platform took only a part".to_owned(),
                 }));
                 report.status = Some(Status::Partial);

@@ -37,7 +37,11 @@ impl Report {
         let records = &self.records;
         let [read, written, filtered, rejected] =
             [records.read, records.written, records.filtered, records.rejected].map(grouped);
-        line(out, "records", &format!("{read} read = {written} written + {filtered} filtered + {rejected} rejected"));
+        // an export has bytes, and nobody looked for records in them
+        if self.records.read > 0 || self.digest.is_some() {
+            let all = format!("{read} read = {written} written + {filtered} filtered + {rejected} rejected");
+            line(out, "records", &all);
+        }
         for (code, n) in &self.reject_reasons {
             line(out, "", &format!("{:>12}  {code}", grouped(*n)));
         }
@@ -61,8 +65,8 @@ impl Report {
                 other => format!(", {other}"),
             };
             let tries = if part.attempts == 1 { String::new() } else { format!(", {} attempts", part.attempts) };
-            let (bytes, records) = (grouped(part.bytes), grouped(part.records));
-            line(out, &format!("part {}", part.index + 1), &format!("{bytes} bytes, {records} records{tries}{id}"));
+            let (bytes, records, s) = (grouped(part.bytes), grouped(part.records), plural(part.records));
+            line(out, &format!("part {}", part.index + 1), &format!("{bytes} bytes, {records} record{s}{tries}{id}"));
         }
         if self.parts.len() > 20 {
             line(out, "", &format!("… {} parts in all", self.parts.len()));
@@ -123,6 +127,11 @@ fn word(value: &Value) -> String {
         Value::String(text) => printable(text),
         other => printable(&other.to_string()),
     }
+}
+
+/// The end of a noun after a number.
+pub(crate) fn plural(n: u64) -> &'static str {
+    if n == 1 { "" } else { "s" }
 }
 
 /// 1234567 as 1,234,567.

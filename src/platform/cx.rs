@@ -4,7 +4,7 @@
 use super::clock::{Clock, SystemClock};
 use super::journal::{Journal, PartState, Slot, StepState};
 use super::operation::{Assume, Operation, Quota, Repeat, Step};
-use super::retry::{Budget, Policy, utc};
+use super::retry::{Budget, Policy, utc_from};
 use super::scrub::Scrub;
 use super::{BoxFuture, JobSeed, Judgement, RowFault};
 use crate::body::{Frame, Measured, Part};
@@ -409,12 +409,12 @@ impl<'a> Cx<'a> {
                     quota.key.split('/').next().unwrap_or_default(),
                     quota.limit,
                     quota.window.as_secs(),
-                    utc(free)
+                    utc_from(free)
                 );
-                let hint = format!("run the job again after {}, or raise upload.max_quota_wait", utc(free));
+                let hint = format!("run the job again after {}, or raise upload.max_quota_wait", utc_from(free));
                 return Err(Error::new(Kind::Transient, message).with_retry_after(wait).with_hint(hint));
             }
-            tracing::warn!("{}: all {} calls are used; waiting until {}", quota.key, quota.limit, utc(free));
+            tracing::warn!("{}: all {} calls are used; waiting until {}", quota.key, quota.limit, utc_from(free));
             self.clock.sleep(wait).await;
             waited += wait;
         }

@@ -82,7 +82,7 @@ impl<'a> Budget<'a> {
         let asked = error.retry_after();
         let wait = back_off(&self.seed, self.failed).max(asked.unwrap_or_default());
         if asked.is_some() && wait > left {
-            let hint = format!("run the job again after {}", utc(wall + wait));
+            let hint = format!("run the job again after {}", utc_from(wall + wait));
             return Err(error.into_kind(Kind::Transient).with_hint(hint));
         }
         if self.failed >= self.policy.attempts || wait > left {
@@ -90,7 +90,7 @@ impl<'a> Budget<'a> {
             let plural = if attempts == 1 { "" } else { "s" };
             let mut hint = format!("given up after {attempts} attempt{plural}; run the job again or resume it");
             if let Some(asked) = asked {
-                hint = format!("{hint}, after {}", utc(wall + asked));
+                hint = format!("{hint}, after {}", utc_from(wall + asked));
             }
             return Err(error.into_kind(Kind::Transient).with_hint(hint));
         }
@@ -103,16 +103,30 @@ impl<'a> Budget<'a> {
     }
 }
 
-/// A moment as people and logs read it: `2026-11-21T01:55:00Z`.
+/// The first whole second from a moment on, as [`utc`] writes it: who comes at the named second is not too early.
+pub(super) fn utc_from(at: SystemTime) -> String {
+    utc(at.checked_add(Duration::from_nanos(999_999_999)).unwrap_or(at))
+}
+
+/// The second of a moment as people and logs read it: `2026-11-21T01:55:00Z`.
 #[must_use]
 pub fn utc(at: SystemTime) -> String {
-    let seconds = match at.duration_since(SystemTime::UNIX_EPOCH) {
-        // rounded up: who comes at the named second is not too early
-        Ok(since) => since.as_secs() + u64::from(since.subsec_nanos() > 0),
-        Err(_) => 0,
-    };
+    let seconds = at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
     i64::try_from(seconds)
         .ok()
         .and_then(|seconds| chrono::DateTime::from_timestamp(seconds, 0))
         .map_or_else(|| "a far day".to_owned(), |at| at.format("%Y-%m-%dT%H:%M:%SZ").to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_shown_by_its_second_and_a_wait_by_the_next() {
+        let at = SystemTime::UNIX_EPOCH + Duration::from_millis(1_500);
+        assert_eq!((utc(at).as_str(), utc_from(at).as_str()), ("1970-01-01T00:00:01Z", "1970-01-01T00:00:02Z"));
+        let whole = SystemTime::UNIX_EPOCH + Duration::from_secs(7);
+        assert_eq!((utc(whole).as_str(), utc_from(whole).as_str()), ("1970-01-01T00:00:07Z", "1970-01-01T00:00:07Z"));
+    }
 }

@@ -293,6 +293,7 @@ fn a_run_in_the_sandbox_names_only_what_is_left_of_it() {
     let kept = file(&report);
     assert_eq!((code, report["status"].as_str()), (11, Some("partial")), "{report}");
     assert!(said(&report).contains(&kept) && !said(&report).contains("listferry rejects"), "{report}");
+    assert!(report["error"]["message"].as_str().unwrap().contains("refused 1 row,"), "{report}");
     std::fs::remove_file(kept).unwrap();
 }
 

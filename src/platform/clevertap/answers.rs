@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 /// The answer to the request for a URL: `{"url": …}`.
 pub(super) fn url(answer: &Answer) -> Judgement {
-    let what = "CleverTap, asked for an upload URL,";
+    let what = "asking CleverTap for an upload URL";
     let later = |text: &str| text.to_ascii_lowercase().contains("come back later");
     let Some(says) = Says::read(answer) else {
         // documented: one line of plain text in place of JSON
@@ -23,7 +23,7 @@ pub(super) fn url(answer: &Answer) -> Judgement {
         if url.starts_with("https://") || url.starts_with("http://") {
             return Judgement::Done(json!({ "url": url }));
         }
-        return Judgement::Fail(Error::new(Kind::Refused, format!("{what} gave something that is no URL")));
+        return Judgement::Fail(Error::new(Kind::Refused, format!("{what}: it gave something that is no URL")));
     }
     let error = says.error();
     match answer.status {
@@ -36,7 +36,7 @@ pub(super) fn url(answer: &Answer) -> Judgement {
 
 /// The answer of the storage to the PUT.
 pub(super) fn put(answer: &Answer) -> Judgement {
-    let what = "the storage, given the list,";
+    let what = "the PUT to the storage";
     let text = String::from_utf8_lossy(&answer.body);
     let code = element(&text, "Code").unwrap_or_default();
     let message = element(&text, "Message").unwrap_or_default();
@@ -53,11 +53,11 @@ pub(super) fn put(answer: &Answer) -> Judgement {
             Judgement::Unclear(passing(what, &says, answer))
         }
         403 if code == "RequestTimeTooSkewed" => Judgement::Fail(
-            Error::new(Kind::Credentials, format!("{what} refused with status 403: {says}"))
+            Error::new(Kind::Credentials, format!("{what}: refused with status 403: {says}"))
                 .with_hint("the clock of this machine or of the storage is wrong"),
         ),
         403 => Judgement::Fail(
-            Error::new(Kind::Credentials, format!("{what} refused with status 403: {says}"))
+            Error::new(Kind::Credentials, format!("{what}: refused with status 403: {says}"))
                 .with_hint("CleverTap signed the URL; ask its support, or look for a proxy that alters requests"),
         ),
         _ => Judgement::by_status_saying(what, answer, &says),
@@ -78,7 +78,7 @@ pub(super) fn url_expired(answer: &Answer) -> bool {
 /// The answer to "completed": `{"segment_id": …}`. `again`: the user ordered the call a second time after its first
 /// answer was lost.
 pub(super) fn completed(answer: &Answer, again: bool) -> Judgement {
-    let what = "CleverTap, told that the list is complete,";
+    let what = "telling CleverTap that the list is complete";
     let Some(says) = Says::read(answer) else {
         return match answer.status {
             // a creating call: nobody knows what such words mean
@@ -107,7 +107,7 @@ pub(super) fn completed(answer: &Answer, again: bool) -> Judgement {
 }
 
 fn passing(what: &str, says: &str, answer: &Answer) -> Error {
-    let error = Error::new(Kind::Transient, format!("{what} answered with status {}: {says}", answer.status));
+    let error = Error::new(Kind::Transient, format!("{what}: answered with status {}: {says}", answer.status));
     match answer.retry_after() {
         Some(wait) => error.with_retry_after(wait),
         None => error,
@@ -120,7 +120,7 @@ fn refusal(what: &str, answer: &Answer, says: &Says) -> Error {
     let lower = text.to_ascii_lowercase();
     let code = says.get("code").and_then(|code| code.as_u64().or_else(|| code.as_str()?.parse().ok()));
     let account = ["passcode", "account id", "unauthori", "credential"].iter().any(|word| lower.contains(word));
-    let error = format!("{what} refused with status {}: {text}", answer.status);
+    let error = format!("{what}: refused with status {}: {text}", answer.status);
     if account || matches!(code, Some(401 | 403)) {
         return Error::new(Kind::Credentials, error).with_hint("check destination.account_id, passcode and region");
     }

@@ -264,7 +264,7 @@ fn retry_after_is_a_minimum_and_too_long_ends_at_once() {
     let came = bench.run(&operation(Repeat::Always), &[SaysAfter(503, "61"), Says(200)], false);
     assert_eq!((came.of.as_str(), came.calls, came.waits.len()), ("transient", 1, 0));
     let hint = came.error.as_ref().and_then(Error::hint).unwrap_or_default().to_owned();
-    assert!(hint.contains(&utc(bench.clock.wall() + Duration::from_secs(61))), "{hint}");
+    assert!(hint.contains(&utc_from(bench.clock.wall() + Duration::from_secs(61))), "{hint}");
 }
 
 #[test]
@@ -277,7 +277,7 @@ fn every_attempt_takes_a_slot_and_a_long_wait_ends_with_its_time() {
     assert_eq!((came.of.as_str(), came.calls), ("transient", 3), "429 counts as used");
     let error = came.error.expect("an error");
     let first = bench.clock.wall() - bench.clock.elapsed();
-    assert!(error.message().contains(&utc(first + hour)), "{error}");
+    assert!(error.message().contains(&utc_from(first + hour)), "{error}");
     bench.policy.max_quota_wait = hour;
     let came = bench.run(&operation, &[Says(200)], false);
     assert_eq!((came.of.as_str(), came.calls), ("done", 1));
