@@ -23,7 +23,7 @@ pub enum Judgement {
 const QUOTED_CHARS: usize = 500;
 
 impl Judgement {
-    /// The usual reading of a status other than 2xx: 429 and 503 retry (with `Retry-After`), other 5xx and 408 unclear, 401 and 403
+    /// The usual reading of a status other than 2xx: 429 and 503 retry (with `Retry-After`), 501 `Refused`, other 5xx and 408 unclear, 401 and 403
     /// `Credentials`, 3xx and other 4xx `Refused`. `what` names the call, for the message; the body is quoted, made printable.
     #[must_use]
     pub fn by_status(what: &str, answer: &Answer) -> Judgement {
@@ -47,6 +47,10 @@ impl Judgement {
                     None => error,
                 })
             }
+            501 => Judgement::Fail(
+                Error::new(Kind::Refused, message("refused"))
+                    .with_hint("the server knows no such request: check base_url, and a proxy on the way"),
+            ),
             408 | 500.. => {
                 let error = Error::new(Kind::Transient, message("failed"));
                 Judgement::Unclear(match answer.retry_after() {
@@ -105,6 +109,7 @@ mod tests {
             (500, "unclear"),
             (502, "unclear"),
             (504, "unclear"),
+            (501, "refused"),
             (401, "credentials"),
             (403, "credentials"),
             (302, "refused"),

@@ -155,19 +155,20 @@ impl Client {
             gate.arm(expect.then_some(EXPECT_WAIT));
             let sent = Sent { length: Some(length), agent: false, expect };
             let heard = self.attempt(&route, request.method, &gate, &sent, self.0.timers.response).await?;
-            let untouched = gate.given() == 0;
             if heard.status() == 417 && expect {
                 self.0.no_expect.store(true, Ordering::Relaxed);
-                if untouched {
+                if gate.rewind() {
                     continue;
                 }
                 let message = "the server wants no Expect header (417); it said so after the body had begun";
                 return Err(Failed { reach: Reach::Lost, error: Error::new(Kind::Transient, message) });
             }
-            if may_follow && untouched && matches!(heard.status(), 307 | 308) {
+            if may_follow && matches!(heard.status(), 307 | 308) {
                 may_follow = false;
-                if let Some(next) = redirect::follow(&route, &heard.headers()) {
-                    tracing::debug!(status = heard.status(), to = %next.target.origin(), "redirected before the body");
+                if let Some(next) = redirect::follow(&route, &heard.headers())
+                    && gate.rewind()
+                {
+                    tracing::debug!(status = heard.status(), to = %next.target.origin(), "redirected");
                     route = next;
                     continue;
                 }

@@ -25,7 +25,7 @@ impl std::fmt::Display for BodyFailed {
 
 impl std::error::Error for BodyFailed {}
 
-/// A body that can be given to one connection after another as long as nothing of it has been sent.
+/// A body that can be given to one connection after another as long as nothing of it has been sent, or all of it is in memory.
 pub(super) struct Gate<B>(Arc<Mutex<State<B>>>);
 
 impl<B> Clone for Gate<B> {
@@ -43,6 +43,8 @@ struct State<B> {
     proven: bool,
     /// Drawn and not yet given.
     ready: VecDeque<Bytes>,
+    /// All of a body that was drawn whole, for another connection.
+    kept: Option<VecDeque<Bytes>>,
     /// Bytes given to hyper.
     given: u64,
     door: Door,
@@ -68,6 +70,7 @@ impl<B: Body<Data = Bytes, Error = Error>> Gate<B> {
             drawn: 0,
             proven: false,
             ready: VecDeque::new(),
+            kept: None,
             given: 0,
             door: Door::Open,
             pace: max_rate.map(Pace::new),
@@ -84,6 +87,7 @@ impl<B: Body<Data = Bytes, Error = Error>> Gate<B> {
             let mut state = self.state();
             loop {
                 if state.proven {
+                    state.kept = Some(state.ready.clone());
                     return Poll::Ready(Ok(()));
                 }
                 match ready!(state.poll_draw(cx)) {
@@ -117,6 +121,19 @@ impl<B> Gate<B> {
         }
         if let Some(waker) = state.waker.take() {
             waker.wake();
+        }
+    }
+
+    /// Back at the start, for another connection; false: something has gone out of a body that was not drawn whole.
+    pub(super) fn rewind(&self) -> bool {
+        let mut state = self.state();
+        match state.kept.clone() {
+            Some(kept) => {
+                (state.ready, state.given) = (kept, 0);
+                (state.first_given, state.last_given) = (None, None);
+                true
+            }
+            None => state.given == 0,
         }
     }
 

@@ -87,7 +87,7 @@ pub struct Request {
     /// private, loopback or link-local address unless the base is one (judged again on what the name resolves to).
     pub supplied_by: Option<String>,
     /// [`Client::upload`] only: one 307 or 308 may be followed, to https or the same origin, if no byte of the body has
-    /// gone out; headers that may hold credentials stay behind. For presigned URLs.
+    /// gone out or all of it is in memory; headers that may hold credentials stay behind. For presigned URLs.
     pub follow_one: bool,
 }
 

@@ -428,6 +428,25 @@ async fn n13_one_307_to_the_same_origin_is_followed_before_the_body() {
     assert_eq!(server.ledger.heads(), 3);
 }
 
+/// What is in memory can be sent again, wherever the redirect finds it.
+#[tokio::test]
+async fn n13_a_small_body_follows_a_307_that_comes_after_it() {
+    const LENGTH: u64 = 5000;
+    let server = Server::plain(|mut conn| async move {
+        conn.read_head().await;
+        conn.read_body(LENGTH).await;
+        if conn.index == 0 {
+            return conn.write("HTTP/1.1 307 Temporary\r\nLocation: /moved\r\nContent-Length: 0\r\n\r\n").await;
+        }
+        conn.answer("200 OK", "").await;
+    })
+    .await;
+    let request = put(&server.url("/k")).follow_one();
+    assert_eq!(client(&timers()).upload(&request, Pattern::new(LENGTH)).await.unwrap().status, 200);
+    assert!(server.ledger.head(1).starts_with("PUT /moved HTTP/1.1\r\n"));
+    assert_eq!((server.ledger.heads(), server.ledger.body_bytes()), (2, 2 * LENGTH));
+}
+
 #[tokio::test]
 async fn n13_a_second_redirect_and_another_plain_origin_are_not_followed() {
     let other = Server::plain(|mut conn| async move {
