@@ -100,7 +100,12 @@ impl Config {
     /// `Data`: no header at all. `Usage`: a column that is not there.
     pub(crate) fn compile(&self, source: Arc<Source>, shape: &Shape) -> Result<(Arc<Table>, Arc<Plan>)> {
         let table = Table::open(source, self.source.csv.clone())?;
-        let plan = Plan::compile(shape, &self.conditions, table.columns())?;
+        let plan = Plan::compile(shape, &self.conditions, table.columns()).map_err(|mut error| {
+            if error.place().column.is_some() {
+                error.place_mut().file = table.source().inputs().first().map(|input| input.name().to_owned());
+            }
+            error
+        })?;
         Ok((Arc::new(table), Arc::new(plan)))
     }
 

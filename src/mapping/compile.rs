@@ -9,7 +9,7 @@ use super::shape::{Cells, Check, Field, Json, Quoting, Separator, Shape, Unit};
 use super::spec::{Condition, Empty, From, TemplatePart, Type};
 use super::value::{CellRule, Form, Origin, Output, Piece, Value};
 use crate::encode;
-use crate::error::{Error, Result, nearest};
+use crate::error::{Error, Place, Result, nearest};
 use crate::scan::Out;
 
 /// The separators that are tried, in order.
@@ -194,13 +194,18 @@ struct Compiler<'a> {
 struct Folded(Option<Vec<u8>>);
 
 impl Compiler<'_> {
-    /// The index of a column by name.
+    /// The index of a column by name. The place of an error has the column; the file is for who knows it.
     fn column(&self, name: &str, at: &str, constants: &[&str], bare: bool) -> Result<usize> {
         let mut found = self.columns.iter().enumerate().filter(|(_, column)| *column == name).map(|(i, _)| i);
+        let wrong = |why: &str| {
+            let place = Place { column: Some(name.to_owned()), ..Place::default() };
+            Error::usage(format!("{at} names it, but the header has {why}")).with_place(place)
+        };
         match (found.next(), found.next()) {
             (Some(index), None) => Ok(index),
-            (Some(_), Some(_)) => Err(Error::usage(format!("{at}: the header has the column \"{name}\" twice"))
-                .with_hint("rename one of them in the source: it is not clear which one is meant")),
+            (Some(_), Some(_)) => {
+                Err(wrong("it twice").with_hint("rename one of them in the source: it is not clear which one is meant"))
+            }
             (None, _) => {
                 let hint = if bare && constants.contains(&name) {
                     format!("for the constant, write {{ value: {name} }}")
@@ -211,7 +216,7 @@ impl Compiler<'_> {
                         None => format!("the header has: {listed}"),
                     }
                 };
-                Err(Error::usage(format!("{at}: the source has no column \"{name}\"")).with_hint(hint))
+                Err(wrong("no such column").with_hint(hint))
             }
         }
     }

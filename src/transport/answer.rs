@@ -70,12 +70,14 @@ impl StreamAnswer {
     /// # Errors
     /// `Lost`: cut before its end, or an end that nothing proves (see [`StreamAnswer::accept_close_as_end`]).
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Failed> {
-        match tokio::time::timeout(self.pause, next(&mut self.heard)).await {
-            Err(_) => Err(lost(format!("the answer paused for more than {:?}", self.pause))),
+        let next = tokio::time::timeout(self.pause, next(&mut self.heard)).await;
+        let lost = |message: String| Err(lost(message).at(&self.from));
+        match next {
+            Err(_) => lost(format!("the answer paused for more than {:?}", self.pause)),
             Ok(Some(Ok(data))) => Ok(Some(data)),
-            Ok(Some(Err(error))) => Err(lost(format!("the answer was cut: {error}"))),
+            Ok(Some(Err(error))) => lost(format!("the answer was cut: {error}")),
             Ok(None) if self.proven => Ok(None),
-            Ok(None) => Err(lost("the connection was closed, and nothing proves that the answer was whole".to_owned())),
+            Ok(None) => lost("the connection was closed, and nothing proves that the answer was whole".to_owned()),
         }
     }
 
@@ -84,16 +86,17 @@ impl StreamAnswer {
     /// # Errors
     /// `Lost`: a 2xx answer that was cut or is over 1 MiB.
     pub async fn into_answer(mut self) -> Result<Answer, Failed> {
-        whole(&mut self.heard, self.status, self.headers, self.pause).await
+        let answer = whole(&mut self.heard, self.status, self.headers, self.pause).await;
+        answer.map_err(|failed| failed.at(&self.from))
     }
 
-    pub(super) fn new(heard: Heard, pause: Duration) -> StreamAnswer {
+    pub(super) fn new(heard: Heard, from: String, pause: Duration) -> StreamAnswer {
         let status = heard.status();
         let headers = heard.headers();
         let chunked =
             first(&headers, "transfer-encoding").is_some_and(|te| te.to_ascii_lowercase().ends_with("chunked"));
         let proven = chunked || heard.body.size_hint().exact().is_some();
-        StreamAnswer { status, headers, heard, proven, pause }
+        StreamAnswer { status, headers, heard, from, proven, pause }
     }
 }
 

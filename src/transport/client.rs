@@ -105,8 +105,8 @@ impl Client {
     /// [`Failed`].
     pub async fn call(&self, request: &Request) -> Result<Answer, Failed> {
         let limit = self.0.timers.response.min(CALL_ANSWER);
-        let heard = self.small(request, limit).await?;
-        in_memory(heard, limit).await
+        let (heard, target) = self.small(request, limit).await?;
+        in_memory(heard, limit).await.map_err(|failed| failed.at(&target.shown()))
     }
 
     /// One attempt of a call whose answer is read as a stream; never decompressed.
@@ -115,11 +115,11 @@ impl Client {
     /// [`Failed`].
     pub async fn stream(&self, request: &Request) -> Result<StreamAnswer, Failed> {
         let limit = self.0.timers.response.min(CALL_ANSWER);
-        let heard = self.small(request, limit).await?;
-        Ok(StreamAnswer::new(heard, self.0.timers.stall))
+        let (heard, target) = self.small(request, limit).await?;
+        Ok(StreamAnswer::new(heard, target.shown(), self.0.timers.stall))
     }
 
-    async fn small(&self, request: &Request, answer: Duration) -> Result<Heard, Failed> {
+    async fn small(&self, request: &Request, answer: Duration) -> Result<(Heard, Target), Failed> {
         let body = request.body.clone().map(Bytes::from);
         let length = body.as_ref().map_or(0, |body| body.len() as u64);
         let route = Route::of(request)?;
@@ -127,7 +127,8 @@ impl Client {
         // GET and the like say nothing about a body they do not have.
         let says_length = request.body.is_some() || !matches!(request.method, "GET" | "HEAD" | "DELETE" | "OPTIONS");
         let sent = Sent { length: says_length.then_some(length), agent: true, expect: false };
-        self.attempt(&route, request.method, &gate, &sent, answer).await
+        let heard = self.attempt(&route, request.method, &gate, &sent, answer).await?;
+        Ok((heard, route.target))
     }
 
     /// One attempt of an upload on a fresh HTTP/1.1 connection: `Content-Length` from the body's exact size hint, body
@@ -173,7 +174,8 @@ impl Client {
                     continue;
                 }
             }
-            return in_memory(heard, self.0.timers.response).await;
+            let answer = in_memory(heard, self.0.timers.response).await;
+            return answer.map_err(|failed| failed.at(&route.target.shown()));
         }
     }
 
@@ -194,17 +196,17 @@ impl Client {
         let connected = connect(&self.0, &route.target, route.base.as_ref()).await?;
         let head = route.head(method, headers, &connected)?;
         let limits = Limits { stall: self.0.timers.stall, answer };
-        exchange(connected, head, gate, &limits).await.map_err(|failed| failed.at(&route.target))
+        exchange(connected, head, gate, &limits).await.map_err(|failed| failed.at(&route.target.shown()))
     }
 }
 
 impl Failed {
-    /// Says where; an error of the body is not about the network and stays as it is.
-    fn at(self, target: &Target) -> Failed {
+    /// Says where, in the words of [`Target::shown`]; an error of the body is not about the network and stays as it is.
+    pub(super) fn at(self, target: &str) -> Failed {
         if self.reach == Reach::Body {
             return self;
         }
-        let message = format!("{}: {}", target.shown(), self.error.message());
+        let message = format!("{target}: {}", self.error.message());
         Failed { reach: self.reach, error: Error::new(self.error.kind(), message) }
     }
 }

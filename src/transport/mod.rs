@@ -170,6 +170,8 @@ pub struct StreamAnswer {
     /// Header names in lower case with their values.
     pub headers: Vec<(String, String)>,
     heard: exchange::Heard,
+    /// Whose answer it is, for messages.
+    from: String,
     proven: bool,
     pause: Duration,
 }

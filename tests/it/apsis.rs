@@ -207,6 +207,9 @@ async fn j18_a_cut_export_is_fetched_again_or_leaves_the_old_file() {
         let vendor = platform(move |_, _| once[..cut].to_vec()).await;
         let error = export(&vendor, &target, |options| options.attempts = 2).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Transient, "cut at {cut}: {error}");
+        assert_eq!(error.hint(), Some("given up after 2 attempts; run it again"), "{error}");
+        let names_it = error.message().contains("/poll/7: ") || error.message().contains("the export");
+        assert!(names_it && !error.message().contains("x=y"), "{error}");
         assert_eq!(std::fs::read(&target).unwrap(), b"old");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     }

@@ -170,3 +170,28 @@ fn an_export_reports_with_the_keys_of_the_contract() {
     let object: Value = serde_json::from_slice(&output.stderr).unwrap();
     assert_eq!(object["bytes"], report["bytes"]);
 }
+
+#[test]
+fn a_column_that_is_not_there_is_told_with_its_file() {
+    let bed = Bed::new(CLEVERTAP, LIST);
+    for (set, want) in [
+        ("map.identity=nope", "list.csv: column \"nope\": map.identity names it, but the header has no such column"),
+        (
+            "where=[{column: nope, empty: true}]",
+            "list.csv: column \"nope\": where names it, but the header has no such column",
+        ),
+    ] {
+        let (code, report) = bed.json(&["check", "job.yaml", "--set", set]);
+        assert_eq!((code, report["error"]["message"].as_str()), (2, Some(want)), "{report}");
+        assert_eq!(report["error"]["hint"], "the header has: id, x");
+    }
+}
+
+#[test]
+fn an_export_that_reaches_nobody_says_what_to_do() {
+    let job = "source: { apsis: { report: segments, client_id: { env: CT_ACCOUNT }, client_secret: { env: CT_PASSCODE }, \
+               request: {}, base_url: \"http://127.0.0.1:1\" } }\nupload: { attempts: 1 }\n";
+    let (code, report) = run(&Bed::new(job, ""), &["export", "job.yaml", "-o", "out.csv"]);
+    assert_eq!((code, report["platform"].as_str()), (20, Some("apsis")), "{report}");
+    assert_eq!(report["error"]["hint"], "given up after 1 attempt; run it again");
+}

@@ -217,7 +217,7 @@ impl Apsis {
     /// Ends after too many attempts in a row.
     fn give_up(&self, failed: u32, error: Error) -> Result<()> {
         if failed >= self.options.attempts {
-            return Err(error);
+            return Err(given_up(error, failed));
         }
         tracing::warn!(attempt = failed, "{error}; trying again");
         Ok(())
@@ -272,6 +272,16 @@ impl Apsis {
             Err(error) => Err(in_file(error, path)),
         }
     }
+}
+
+/// The error of the last attempt.
+fn given_up(error: Error, attempts: u32) -> Error {
+    let plural = if attempts == 1 { "" } else { "s" };
+    let mut hint = format!("given up after {attempts} attempt{plural}; run it again");
+    if let Some(wait) = error.retry_after() {
+        hint = format!("{hint} in {} s", wait.as_secs());
+    }
+    error.with_hint(hint)
 }
 
 fn in_file(error: Error, path: &Path) -> Error {

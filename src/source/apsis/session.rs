@@ -1,7 +1,7 @@
 //! The calls of one export: token, report, the question for the file.
 
 use super::token::Token;
-use super::{ApsisOptions, Format, LONGEST_PAUSE, ORIGIN, Report};
+use super::{ApsisOptions, Format, LONGEST_PAUSE, ORIGIN, Report, given_up};
 use crate::error::{Error, Kind, Result};
 use crate::secret::{Secret, printable};
 use crate::transport::{Answer, Client, Failed, Reach, Request, StreamAnswer, check_foreign, same_origin};
@@ -28,7 +28,7 @@ impl Urls {
 /// What came of one question.
 pub(super) enum Asked {
     /// The file: still to be read.
-    File(StreamAnswer),
+    File(Box<StreamAnswer>),
     /// Not yet; how long the answer asks to wait.
     Pending(Option<Duration>),
     /// A passing fault.
@@ -151,7 +151,7 @@ impl<'a> Session<'a> {
         let wait = answer.retry_after();
         let what = "the export";
         match status {
-            200 => Ok(Asked::File(answer)),
+            200 => Ok(Asked::File(Box::new(answer))),
             202 | 204 | 404 => Ok(Asked::Pending(wait)),
             401 => Ok(Asked::Unauthorized),
             410 => Err(Error::new(Kind::Refused, "the export is gone (status 410)")
@@ -224,7 +224,7 @@ impl<'a> Session<'a> {
             };
             let wait = pause.max(error.retry_after().unwrap_or_default());
             if attempt >= self.options.attempts || wait > Duration::from_secs(600) {
-                return Err(error);
+                return Err(given_up(error, attempt));
             }
             tracing::warn!(attempt, "{error}; trying again in {} s", wait.as_secs());
             tokio::time::sleep(wait).await;
