@@ -1,11 +1,11 @@
 //! Rows shown one by one: a preview, and the way back from an output record to the source's.
 
 use super::grid::Mark;
-use super::pipeline::{self, Base, Consumer, Start};
+use super::pipeline::{self, Base, Consumer, Ended, Start};
 use super::slab::Slab;
 use super::worker::{RowKind, Rows, Want};
 use super::{Measured, Options};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::mapping::Plan;
 use crate::reader::Table;
 
@@ -115,7 +115,11 @@ pub fn preview(
     options.threads = 1;
     options.chunk_bytes = options.chunk_bytes.min(64 << 10);
     let want = Want { data: false, rejects: true, rows: true };
-    pipeline::run(table, plan, &options, want, &Start::default(), &mut Show(&mut show))?;
+    let (ended, _) = pipeline::run(table, plan, &options, want, &Start::default(), &mut Show(&mut show))?;
+    if ended == Ended::Clash {
+        return Err(Error::data("a value of the next record holds the separator that is on trial")
+            .with_hint("name another separator, or one that the records do not hold"));
+    }
     Ok(())
 }
 

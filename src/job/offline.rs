@@ -6,12 +6,15 @@ use super::pass::{Rejects, options, same_place, warn};
 use super::report::{Report, digest, peak_rss_bytes};
 use crate::body;
 use crate::error::{Error, Result};
+use crate::mapping::{Plan, Separator, Shape};
+use crate::reader::Table;
 use crate::secret::printable;
 use crate::source::temporary::{Temporary, is_special};
 use serde_json::{Map, Value, json};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 fn buffered(file: &File) -> BufWriter<&File> {
@@ -76,10 +79,7 @@ impl Job {
             let config = &self.config;
             let prepared = config.prepare_offline()?;
             let mut rejects = Rejects::new(config, env, &format!("{}.convert", config.name));
-            let auto = matches!(
-                &prepared.shape,
-                crate::mapping::Shape::Delimited(cells) if cells.separator == crate::mapping::Separator::Auto
-            );
+            let auto = is_auto(&prepared.shape);
             let source = config.open(env, !auto)?;
             let spool = source.spool_path().map(std::path::Path::to_owned);
             if let Some(target) = target.filter(|target| config.reads(&source, target)) {
@@ -132,7 +132,7 @@ impl Job {
         &self,
         env: &Env,
         prepared: &super::pass::Prepared,
-        source: std::sync::Arc<crate::source::Source>,
+        source: Arc<crate::source::Source>,
         auto: bool,
         rejects: &mut Rejects,
         report: &mut Report,
@@ -147,8 +147,7 @@ impl Job {
         let source_bytes = table.source().stored_bytes();
         env.stage(Stage::Measure { source_bytes });
         if auto {
-            let split = body::Split::default();
-            plan = body::measure(&table, &plan, &split, &options, &mut body::DiscardRejects)?.plan().clone();
+            plan = with_separator(&table, &plan, &options)?;
         }
         rejects.begin(table.columns(), &config.source.csv)?;
         let mut crc = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme);
@@ -179,11 +178,32 @@ impl Job {
     pub fn preview(&self, env: &Env, rows: usize) -> Result<Vec<PreviewRow>> {
         let config = &self.config;
         let prepared = config.prepare_offline()?;
-        let source = config.open(env, true)?;
-        let (table, plan) = config.compile(source, &prepared.shape)?;
         let mut shown = Vec::new();
         if rows == 0 {
             return Ok(shown);
+        }
+        let auto = is_auto(&prepared.shape);
+        let source = config.open(env, !auto)?;
+        let spool = source.spool_path().map(Path::to_owned);
+        let previewed = self.preview_source(env, &prepared, source, auto, rows, &mut shown);
+        remove(spool);
+        previewed.map(|()| shown)
+    }
+
+    fn preview_source(
+        &self,
+        env: &Env,
+        prepared: &super::pass::Prepared,
+        source: Arc<crate::source::Source>,
+        auto: bool,
+        rows: usize,
+        shown: &mut Vec<PreviewRow>,
+    ) -> Result<()> {
+        let config = &self.config;
+        let (table, mut plan) = config.compile(source, &prepared.shape)?;
+        // the whole list says which separator it is; of a damaged one the first rows are shown all the same
+        if auto && let Ok(known) = with_separator(&table, &plan, &options(env)) {
+            plan = known;
         }
         let csv = &config.source.csv;
         body::preview(&table, &plan, &options(env), &mut |row| {
@@ -200,8 +220,7 @@ impl Job {
                     .map_err(|(code, reason)| ((*code).to_owned(), reason.clone())),
             });
             Ok(shown.len() < rows)
-        })?;
-        Ok(shown)
+        })
     }
 
     /// Runs the steps of a command into a report.
@@ -225,6 +244,17 @@ impl Job {
 fn over_its_own(what: &str, target: &Path) -> Error {
     Error::usage(format!("the output would replace the {what} {}", target.display()))
         .with_hint("name another file with -o")
+}
+
+/// Whether pass one chooses the separator.
+fn is_auto(shape: &Shape) -> bool {
+    matches!(shape, Shape::Delimited(cells) if cells.separator == Separator::Auto)
+}
+
+/// The plan with the separator that a pass over the whole list chooses.
+fn with_separator(table: &Arc<Table>, plan: &Arc<Plan>, options: &body::Options) -> Result<Arc<Plan>> {
+    let measured = body::measure(table, plan, &body::Split::default(), options, &mut body::DiscardRejects)?;
+    Ok(Arc::clone(measured.plan()))
 }
 
 /// The spooled copy of a command that contacts nobody is of no use to anybody later.

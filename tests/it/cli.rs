@@ -598,3 +598,21 @@ destination: { platform: yesmail, list: l, api_user: { env: CT_U }, api_key: { e
     let never = ["--set", "destination.quoting=never", "--set", "destination.separator=,"];
     assert_eq!(bed.convert(&never).0, 2);
 }
+
+#[test]
+fn a_preview_has_the_separator_that_the_whole_list_chooses() {
+    let job = "\
+source: { path: list.csv }
+map: { id: id, f: f }
+destination: { platform: yesmail, list: l, api_user: { env: CT_U }, api_key: { env: CT_K }, host: { put: { url: { env: CT_P }, fetch_url: 'https://h/l' } } }
+";
+    for list in ["id,f\n1,a\n2,\"b\tc\"\n3,d\n", "id,f\n1,\"a\tb\"\n2,c\n3,d\n"] {
+        let bed = Bed::new(job, list);
+        let converted = String::from_utf8(bed.run(&["convert", "job.yaml", "-q"]).stdout).unwrap();
+        assert!(converted.starts_with("id|f\n"), "{converted}");
+        let (code, preview) = bed.json(&["preview", "job.yaml"]);
+        let rows: Vec<_> =
+            preview["rows"].as_array().unwrap().iter().map(|row| row["output"].as_str().unwrap()).collect();
+        assert_eq!((code, rows.join("\n")), (0, converted["id|f\n".len()..].trim_end().to_owned()), "{preview}");
+    }
+}
