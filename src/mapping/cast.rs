@@ -1,9 +1,9 @@
 //! The types: what a text must be, and how it is written.
 
 use super::apply::as_str;
+use super::moment::Format;
 use super::spec::{TimeUnit, Type};
-use chrono::format::{Item, Parsed, StrftimeItems};
-use chrono::{DateTime, Datelike, NaiveDate, NaiveTime};
+use chrono::{DateTime, Datelike};
 
 /// A [`Type`] with its format compiled.
 #[derive(Clone, Debug)]
@@ -12,8 +12,8 @@ pub(super) enum Cast {
     Integer,
     Decimal,
     Boolean,
-    Date(Vec<Item<'static>>),
-    Timestamp(Option<Vec<Item<'static>>>, TimeUnit),
+    Date(Format),
+    Timestamp(Option<Format>, TimeUnit),
     Json,
 }
 
@@ -21,15 +21,13 @@ const DATE: &str = "%Y-%m-%d";
 
 impl Cast {
     pub(super) fn new(kind: Option<&Type>) -> Cast {
-        // the format was checked where it was read; a part that is none matches nothing
-        let items = |format: &str| StrftimeItems::new(format).map(Item::to_owned).collect();
         match kind {
             None | Some(Type::String) => Cast::String,
             Some(Type::Integer) => Cast::Integer,
             Some(Type::Decimal) => Cast::Decimal,
             Some(Type::Boolean) => Cast::Boolean,
-            Some(Type::Date(format)) => Cast::Date(items(format.as_deref().unwrap_or(DATE))),
-            Some(Type::Timestamp(format, unit)) => Cast::Timestamp(format.as_deref().map(items), *unit),
+            Some(Type::Date(format)) => Cast::Date(Format::new(format.as_deref().unwrap_or(DATE))),
+            Some(Type::Timestamp(format, unit)) => Cast::Timestamp(format.as_deref().map(Format::new), *unit),
             Some(Type::Json) => Cast::Json,
         }
     }
@@ -47,9 +45,9 @@ impl Cast {
             Cast::Decimal if is_decimal(text) => to.extend_from_slice(text),
             Cast::Decimal => return Err(("not_a_decimal", "not a decimal number")),
             Cast::Boolean => to.extend_from_slice(boolean(text)?),
-            Cast::Date(items) => date(text, items, to)?,
-            Cast::Timestamp(items, unit) => {
-                let moment = timestamp(text, items.as_deref(), *unit)
+            Cast::Date(format) => date(text, format, to)?,
+            Cast::Timestamp(format, unit) => {
+                let moment = timestamp(text, format.as_ref(), *unit)
                     .ok_or(("not_a_timestamp", "not a timestamp in the format given"))?;
                 to.extend_from_slice(itoa::Buffer::new().format(moment).as_bytes());
             }
@@ -140,11 +138,9 @@ fn boolean(text: &[u8]) -> Result<&'static [u8], (&'static str, &'static str)> {
     }
 }
 
-fn date(text: &[u8], items: &[Item<'static>], to: &mut Vec<u8>) -> Result<(), (&'static str, &'static str)> {
+fn date(text: &[u8], format: &Format, to: &mut Vec<u8>) -> Result<(), (&'static str, &'static str)> {
     const WRONG: (&str, &str) = ("not_a_date", "not a date in the format given");
-    let mut parsed = Parsed::new();
-    chrono::format::parse(&mut parsed, as_str(text), items.iter()).map_err(|_| WRONG)?;
-    let date = parsed.to_naive_date().map_err(|_| WRONG)?;
+    let date = format.date(as_str(text)).ok_or(WRONG)?;
     let year = u16::try_from(date.year()).ok().filter(|year| *year <= 9999).ok_or(WRONG)?;
     let two = |n: u32| [b'0' + (n / 10) as u8, b'0' + (n % 10) as u8];
     to.extend_from_slice(&two(u32::from(year) / 100));
@@ -156,25 +152,11 @@ fn date(text: &[u8], items: &[Item<'static>], to: &mut Vec<u8>) -> Result<(), (&
     Ok(())
 }
 
-fn timestamp(text: &[u8], items: Option<&[Item<'static>]>, unit: TimeUnit) -> Option<i64> {
+fn timestamp(text: &[u8], format: Option<&Format>, unit: TimeUnit) -> Option<i64> {
     let text = as_str(text);
-    let moment = match items {
+    let moment = match format {
         None => DateTime::parse_from_rfc3339(text).ok()?.to_utc(),
-        Some(items) => {
-            let mut parsed = Parsed::new();
-            chrono::format::parse(&mut parsed, text, items.iter()).ok()?;
-            // no offset: UTC; no time: midnight
-            if parsed.offset().is_some() {
-                parsed.to_datetime().ok()?.to_utc()
-            } else if let Ok(moment) = parsed.to_naive_datetime_with_offset(0) {
-                moment.and_utc()
-            } else if parsed.hour_mod_12().is_none() && parsed.minute().is_none() {
-                let date: NaiveDate = parsed.to_naive_date().ok()?;
-                date.and_time(NaiveTime::MIN).and_utc()
-            } else {
-                return None;
-            }
-        }
+        Some(format) => format.moment(text)?,
     };
     Some(match unit {
         TimeUnit::Seconds => moment.timestamp(),
@@ -258,7 +240,11 @@ mod tests {
         assert_eq!(run(&s, "1970-01-02T00:00:00Z").as_deref(), Ok("86400"));
         assert_eq!(run(&s, "1970-01-01T01:00:00+01:00").as_deref(), Ok("0"));
         assert_eq!(run(&ms, "2001-09-09T01:46:40.123Z").as_deref(), Ok("1000000000123"));
-        assert_eq!(run(&s, "2001-09-09"), Err("not_a_timestamp"));
+        for text in
+            ["2001-09-09", " 1970-01-02T00:00:00Z", "+1970-01-02T00:00:00Z", "70-01-02T00:00:00Z", "1970-1-2T00:00:00Z"]
+        {
+            assert_eq!(run(&s, text), Err("not_a_timestamp"), "{text}");
+        }
         let of = |format: &str| Type::Timestamp(Some(format.into()), TimeUnit::Seconds);
         assert_eq!(run(&of("%Y-%m-%d %H:%M:%S"), "2001-09-09 01:46:40").as_deref(), Ok("1000000000"));
         assert_eq!(run(&of("%Y-%m-%d %H:%M"), "2001-09-09 01:46").as_deref(), Ok("999999960"));

@@ -6,6 +6,7 @@ mod cast;
 mod compile;
 mod filter;
 mod joint;
+mod moment;
 mod op;
 mod parse;
 pub mod plan;

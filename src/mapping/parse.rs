@@ -176,7 +176,7 @@ fn parse_type(name: Option<&Value>, format: Option<&Value>, unit: Option<&Value>
     }
     let format = match format {
         None => None,
-        Some(Value::String(format)) => Some(check_format(format, at)?),
+        Some(Value::String(format)) => Some(check_format(format, name == Some("timestamp"), at)?),
         Some(_) => return Err(Error::usage(format!("{at}.format must be a text like \"%d.%m.%Y\""))),
     };
     Ok(Some(match name {
@@ -200,11 +200,9 @@ fn parse_type(name: Option<&Value>, format: Option<&Value>, unit: Option<&Value>
     }))
 }
 
-fn check_format(format: &str, at: &str) -> Result<String> {
-    if format.is_empty() || chrono::format::StrftimeItems::new(format).any(|i| i == chrono::format::Item::Error) {
-        return Err(Error::usage(format!("{at}.format: not a strftime format"))
-            .with_hint("%Y year, %m month, %d day, %H hour, %M minute, %S second, %z offset, as in \"%d.%m.%Y\""));
-    }
+fn check_format(format: &str, is_timestamp: bool, at: &str) -> Result<String> {
+    super::moment::judge(format, is_timestamp)
+        .map_err(|(wrong, hint)| Error::usage(format!("{at}.format: {wrong}")).with_hint(hint))?;
     Ok(format.to_owned())
 }
 

@@ -102,7 +102,8 @@ pub enum Type {
     Decimal,
     /// true false 1 0 yes no y n, any case.
     Boolean,
-    /// Out as `YYYY-MM-DD`; strftime format of the input, default `%Y-%m-%d`.
+    /// Out as `YYYY-MM-DD`; strftime format of the input, default `%Y-%m-%d`. Leading zeros may be missing where a separator
+    /// follows, digits of the year may not; white space is where the format has some.
     Date(Option<String>),
     /// RFC 3339 or the strftime format in; seconds or milliseconds since the epoch out.
     Timestamp(Option<String>, TimeUnit),

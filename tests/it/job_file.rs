@@ -165,3 +165,22 @@ fn numbers_in_settings_are_texts_or_numbers_as_the_setting_wants() {
         assert!(job(further, &[]).err().unwrap().message().contains(said), "{further}");
     }
 }
+
+#[test]
+fn dates_are_not_guessed() {
+    let map = |kind: &str| format!("map: {{ customer_id: {{ column: id, {kind} }} }}\nrejects: {{ max: 9 }}");
+    let list = "id\n24-01-02\n\" 2024-01-02\"\n\"\n2024-01-02\"\n2024- 01-02\n+2024-01-02\n2024-01-02 \n2024-01-02\n";
+    assert_eq!(convert(AUDIENCE, &map("type: date"), list).unwrap(), "{\"customer_id\":\"2024-01-02\"}\n");
+    let zone = "type: timestamp, unit: s, format: '%d/%m/%Y %H:%M:%S @'";
+    let error = refused(AUDIENCE, &map(&zone.replace('@', "%Z")));
+    assert!(error.hint().unwrap().contains("%z"), "{error:?}");
+    let list = "id\n01/01/2024 00:00:00 +0100\n01/01/2024 00:00:00 CET\n";
+    let out = convert(AUDIENCE, &map(&zone.replace('@', "%z")), list).unwrap();
+    assert_eq!(out, "{\"customer_id\":\"1704063600\"}\n");
+    for format in ["%H:%M", "abc", "%d/%m", "%%"] {
+        for kind in ["date", "timestamp, unit: s"] {
+            let error = refused(AUDIENCE, &map(&format!("type: {kind}, format: '{format}'")));
+            assert!(error.message().starts_with("map.customer_id.format: no "), "{error}");
+        }
+    }
+}

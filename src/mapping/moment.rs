@@ -1,0 +1,183 @@
+//! Dates and moments in a strftime format. chrono reads each item; what it reads too generously is refused: white space
+//! and signs before numbers, years of less than four digits, numbers side by side of which one lacks a digit.
+
+use chrono::format::{Fixed, Item, Numeric, Pad, Parsed, StrftimeItems, parse_and_remainder};
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use std::fmt::Write;
+
+/// A format, compiled.
+#[derive(Clone, Debug)]
+pub(super) struct Format(Vec<Item<'static>>);
+
+impl Format {
+    /// One that [`judge`] refuses matches nothing.
+    pub(super) fn new(format: &str) -> Format {
+        Format(StrftimeItems::new(format).map(Item::to_owned).collect())
+    }
+
+    /// The day, whatever else is in it.
+    pub(super) fn date(&self, text: &str) -> Option<NaiveDate> {
+        self.parse(text)?.to_naive_date().ok()
+    }
+
+    /// The moment: UTC where there is no offset, midnight where there is no time.
+    pub(super) fn moment(&self, text: &str) -> Option<DateTime<Utc>> {
+        let parsed = self.parse(text)?;
+        if parsed.offset().is_some() {
+            Some(parsed.to_datetime().ok()?.to_utc())
+        } else if let Ok(moment) = parsed.to_naive_datetime_with_offset(0) {
+            Some(moment.and_utc())
+        } else if parsed.hour_mod_12().is_none() && parsed.minute().is_none() {
+            Some(parsed.to_naive_date().ok()?.and_time(NaiveTime::MIN).and_utc())
+        } else {
+            None
+        }
+    }
+
+    fn parse(&self, text: &str) -> Option<Parsed> {
+        let (mut parsed, mut rest) = (Parsed::new(), text);
+        for (at, item) in self.0.iter().enumerate() {
+            let after = parse_and_remainder(&mut parsed, rest, std::iter::once(item)).ok()?;
+            if !self.fits(at, item, &rest[..rest.len() - after.len()]) {
+                return None;
+            }
+            rest = after;
+        }
+        rest.is_empty().then_some(parsed)
+    }
+
+    /// Whether `read` is how the item at `at` is written.
+    fn fits(&self, at: usize, item: &Item<'_>, read: &str) -> bool {
+        match item {
+            Item::Literal(_) | Item::OwnedLiteral(_) => true,
+            Item::Space(space) => is_space(space, read),
+            Item::OwnedSpace(space) => is_space(space, read),
+            Item::Numeric(number, pad) => {
+                let digits = if *pad == Pad::Space { read.trim_start_matches(' ') } else { read };
+                let (least, most) = width(number);
+                let is_number = |at: usize| matches!(self.0.get(at), Some(Item::Numeric(..)));
+                let beside = is_number(at + 1) || at > 0 && is_number(at - 1);
+                let least = if beside && *pad != Pad::Space { most } else { least };
+                read.len() <= most && digits.len() >= least && digits.bytes().all(|b| b.is_ascii_digit())
+            }
+            Item::Fixed(Fixed::RFC3339) => DateTime::parse_from_rfc3339(read).is_ok(),
+            Item::Fixed(Fixed::TimezoneName) => !read.is_empty(),
+            Item::Fixed(_) => !read.contains(char::is_whitespace),
+            Item::Error => false,
+        }
+    }
+}
+
+fn is_space(written: &str, read: &str) -> bool {
+    !read.is_empty() && (read == written || read.bytes().all(|b| b == b' '))
+}
+
+/// Fewest and most digits of a number.
+fn width(number: &Numeric) -> (usize, usize) {
+    match number {
+        Numeric::Year | Numeric::IsoYear => (4, 4),
+        Numeric::YearDiv100 | Numeric::YearMod100 | Numeric::IsoYearDiv100 | Numeric::IsoYearMod100 => (2, 2),
+        Numeric::Quarter | Numeric::NumDaysFromSun | Numeric::WeekdayFromMon => (1, 1),
+        Numeric::Ordinal => (1, 3),
+        Numeric::Nanosecond => (9, 9),
+        Numeric::Timestamp => (1, usize::MAX),
+        _ => (1, 2),
+    }
+}
+
+/// What is wrong with a format, and what to do.
+pub(super) fn judge(format: &str, is_timestamp: bool) -> Result<(), (&'static str, &'static str)> {
+    const KNOWN: &str = "%Y year, %m month, %d day, %H hour, %M minute, %S second, %z offset, as in \"%d.%m.%Y\"";
+    let format = Format::new(format);
+    if format.0.is_empty() || format.0.contains(&Item::Error) {
+        return Err(("not a strftime format", KNOWN));
+    }
+    if is_timestamp && format.0.contains(&Item::Fixed(Fixed::TimezoneName)) {
+        return Err(("%Z is a name, which does not say what the offset is", "%z reads offsets like +0100 and +01:00"));
+    }
+    if format.0.iter().any(|item| matches!(item, Item::Numeric(Numeric::Nanosecond, _))) {
+        return Err(("%f counts nanoseconds", "%.f reads a fraction with its point, as in \"%H:%M:%S%.f\""));
+    }
+    let sample = DateTime::UNIX_EPOCH + chrono::Duration::seconds(1_732_369_507);
+    let mut text = String::new();
+    for item in &format.0 {
+        if write!(text, "{}", sample.format_with_items(std::iter::once(item))).is_err() {
+            // %#z is for reading only
+            text.push_str("+00");
+        }
+    }
+    let day = if is_timestamp { format.moment(&text).map(|at| at.date_naive()) } else { format.date(&text) };
+    match day == Some(sample.date_naive()) {
+        true => Ok(()),
+        false if is_timestamp => Err(("no moment has that form: the day or a part of the time is missing", KNOWN)),
+        false => Err(("no date has that form: year, month or day is missing", KNOWN)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_chrono_reads_too_generously_is_no_date() {
+        let date = |format: &str, text: &str| Format::new(format).date(text).map(|date| date.to_string());
+        for (format, text) in [
+            ("%Y-%m-%d", "24-01-02"),
+            ("%Y-%m-%d", " 2024-01-02"),
+            ("%Y-%m-%d", "\n2024-01-02"),
+            ("%Y-%m-%d", "2024- 01-02"),
+            ("%Y-%m-%d", "2024-01-02 "),
+            ("%Y-%m-%d", "+2024-01-02"),
+            ("%Y-%m-%d", "02024-01-02"),
+            ("%Y-%m-%d", "2024-001-02"),
+            ("%Y-%m-%d", "2024-01-0x"),
+            ("%d.%m.%y", "1.2.4"),
+            ("%d %m %Y", "0102 2024"),
+            ("%d %m %Y", "01\t02 2024"),
+            ("%d %m %Y", "01 \u{a0}02 2024"),
+            ("%Y%m%d", "2024115"),
+            ("%Y%m%d", "2024 115"),
+            ("%Y-%m-%d%z", "2024-01-02 +0100"),
+            ("%+", " 2024-01-02T00:00:00Z"),
+            ("%+", "2024 - 01-02T00:00:00Z"),
+        ] {
+            assert_eq!(date(format, text), None, "{format} {text:?}");
+        }
+        for (format, text) in [
+            ("%Y-%m-%d", "2024-01-02"),
+            ("%Y-%m-%d", "2024-1-2"),
+            ("%-d.%-m.%Y", "02.01.2024"),
+            ("%d.%m.%y", "02.01.24"),
+            ("%D", "01/02/24"),
+            ("%e.%m.%Y", " 2.01.2024"),
+            ("%b %e %Y", "Jan  2 2024"),
+            ("%d. %B %Y", "2. january 2024"),
+            ("%A %d %b %Y", "Tuesday 02 Jan 2024"),
+            ("%Y%m%d", "20240102"),
+            ("%Y-%j", "2024-002"),
+            ("%G-W%V-%u", "2024-W01-2"),
+            ("%d/%m/%Y %H:%M:%S %Z", "02/01/2024 10:00:00 CET"),
+            ("%d/%m/%Y %I:%M %p", "02/01/2024 10:00 pm"),
+            ("%Y-%m-%dT%H:%M:%S%.f%:z", "2024-01-02T23:00:00.5+01:00"),
+            ("%+", "2024-01-02T00:00:00Z"),
+        ] {
+            judge(format, false).unwrap_or_else(|wrong| panic!("{format}: {wrong:?}"));
+            assert_eq!(date(format, text).as_deref(), Some("2024-01-02"), "{format} {text:?}");
+        }
+    }
+
+    #[test]
+    fn a_format_that_gives_no_date_or_moment_is_refused() {
+        for format in ["", "%Q", "%H:%M", "abc", "%d/%m", "%%", "%Y-%m", "%s", "%Y-%m-%d %f"] {
+            assert!(judge(format, false).is_err(), "{format}");
+        }
+        for format in
+            ["%H:%M", "%d/%m", "%Y-%m-%d %M", "%Y-%m-%d %I:%M", "%F %H", "%d/%m/%Y %H:%M:%S %Z", "%z", "%Y-%m-%d %S.%f"]
+        {
+            assert!(judge(format, true).is_err(), "{format}");
+        }
+        for format in ["%s", "%Y-%m-%d", "%F %T", "%d/%m/%Y %I:%M %P", "%F %T %#z", "%c", "%FT%T%.3fZ", "%+"] {
+            assert_eq!(judge(format, true), Ok(()), "{format}");
+        }
+    }
+}
