@@ -19,6 +19,12 @@ pub(crate) fn stdout(text: &str) -> Result<()> {
     }
 }
 
+/// Whether an error is that nobody reads what is written any more, as behind `| head`.
+pub(crate) fn reader_gone(error: &Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    cause.is_some_and(|cause| cause.kind() == ErrorKind::BrokenPipe)
+}
+
 /// Whether `-o` means stdout, under whatever name: the report then goes to stderr.
 pub(crate) fn is_stdout(path: &Path) -> bool {
     ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|name| path == Path::new(name))

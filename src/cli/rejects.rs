@@ -15,8 +15,10 @@ pub(crate) struct Rejects {
 impl Rejects {
     pub(crate) fn run(self, session: &Session<'_>) -> Result<ExitCode> {
         let record = listferry::job::state(&session.env())?.find(&self.run)?;
-        if record.copy_rejects(&mut std::io::stdout().lock())? == 0 {
-            output::stderr(&format!("run {} has no rejected rows\n", record.id));
+        match record.copy_rejects(&mut std::io::stdout().lock()) {
+            Ok(0) => output::stderr(&format!("run {} has no rejected rows\n", record.id)),
+            Err(error) if !output::reader_gone(&error) => return Err(error),
+            _ => {}
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -3,6 +3,7 @@
 use super::config::{Config, Expect};
 use super::env::{Env, Stage};
 use super::report::Report;
+use super::text::plural;
 use crate::body::{self, Counts, Measured, Options, Reject, RejectFile, RejectSink, Split};
 use crate::error::{Error, Kind, Place, Result};
 use crate::mapping::{Plan, Shape};
@@ -200,10 +201,16 @@ impl Expect {
         };
         match (self.min_records, self.max_records) {
             (Some(min), _) if read < min => {
-                return fail(format!("the source has {read} records, source.expect.min_records is {min}"));
+                return fail(format!(
+                    "the source has {read} record{}, source.expect.min_records is {min}",
+                    plural(read)
+                ));
             }
             (_, Some(max)) if read > max => {
-                return fail(format!("the source has {read} records, source.expect.max_records is {max}"));
+                return fail(format!(
+                    "the source has {read} record{}, source.expect.max_records is {max}",
+                    plural(read)
+                ));
             }
             _ => {}
         }
@@ -211,7 +218,8 @@ impl Expect {
             && read.abs_diff(last) as f64 * 100.0 > percent * last as f64
         {
             return fail(format!(
-                "the source has {read} records, the last done run had {last}: source.expect.max_change_percent is {percent}"
+                "the source has {read} record{}, the last done run had {last}: source.expect.max_change_percent is {percent}",
+                plural(read)
             ));
         }
         Ok(())

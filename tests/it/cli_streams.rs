@@ -3,6 +3,7 @@
 use super::cli::{Bed, CLEVERTAP};
 use super::cli_runs::{Served, run};
 use serde_json::Value;
+use std::process::Stdio;
 
 const LIST: &str = "id,x\n1,a\n2,b\n";
 
@@ -62,6 +63,17 @@ fn a_full_disk_behind_stdout_is_told_and_is_no_success() {
             ["No space left", "cannot be read", "unexpected argument"].map(|text| stderr(&output).contains(text));
         assert!(said.contains(&true), "{arguments:?}: {}", stderr(&output));
     }
+}
+
+#[test]
+fn a_reader_of_rejects_may_go_early() {
+    let list: String = std::iter::once("id,x\n".to_owned()).chain((0..3000).map(|i| format!("\"{i}\"x,b\n"))).collect();
+    let bed = Bed::new(CLEVERTAP, list);
+    assert_eq!(run(&bed, &["run", "job.yaml"]).0, 10);
+    let mut child = bed.command(&["rejects", "last"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
 }
 
 #[test]
