@@ -3,13 +3,13 @@
 use crate::vendor::{Seen, Vendor, answer, endless};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use listferry::source::apsis::{Apsis, ApsisOptions, Fetched, Format, Report};
+use listferry::source::apsis::{Apsis, ApsisOptions, Fetched, Format, Memory, Report, Requested};
 use listferry::transport::{Client, NetworkOptions, Proxy, Timers};
 use listferry::{Kind, Result, Secret};
 use serde_json::json;
 use std::io::Write as _;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const CSV: &[u8] = b"export_key,email\n1,ann@example.test\n2,\"b,o@example.test\"\n";
 
@@ -87,8 +87,10 @@ async fn an_export_is_polled_until_it_streams_and_lands_decoded() {
     assert_eq!(report.header("authorization"), Some("Bearer token-0"));
     let polls = vendor.of("GET", "/");
     let targets: Vec<&str> = polls.iter().map(|poll| poll.target.as_str()).collect();
-    // the second version first, then both in turn; the platform's own address means the configured one
-    assert_eq!(targets[..3], ["/v2/poll/7?x=y", "/v1/poll/7", "/v2/poll/7?x=y"]);
+    // the second version first, both in turn where it does not know the export, it alone from then on; the platform's own
+    // address means the configured one
+    let second = "/v2/poll/7?x=y";
+    assert_eq!(targets, [second, "/v1/poll/7", second, second]);
     for poll in &polls {
         assert_eq!(poll.header("accept"), Some("text/csv;charset=UTF-8;header=present"));
         assert_eq!(poll.header("accept-encoding"), Some("gzip"));
@@ -271,4 +273,110 @@ async fn an_export_is_spooled_privately_and_within_its_bound() {
     let error = apsis.spool(&client(), &spool, CSV.len() as u64 - 1).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Data, "{error}");
     assert_eq!(std::fs::read_dir(&spool).unwrap().count(), 0);
+}
+
+/// A vendor whose second URL answers by the script and whose first says 410 as long as `first` is not given.
+async fn two_urls(second: fn(usize) -> Vec<u8>, first: Option<fn(usize) -> Vec<u8>>) -> Vendor {
+    platform(move |seen, n| match (seen.target.starts_with("/v2/"), first) {
+        (true, _) => second(n),
+        (false, Some(first)) => first(n),
+        (false, None) => answer(410, &[], ""),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_first_url_is_asked_only_where_the_second_does_not_answer_by_its_documents() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("out.csv");
+    let first_asked = |vendor: &Vendor| vendor.of("GET", "/v1/").len();
+    // a 410 of the first one says nothing: it does so of ids that it does not know
+    for status in [202, 500] {
+        let second: fn(usize) -> Vec<u8> = match status {
+            202 => |n| if n < 3 { answer(202, &[], "") } else { answer(200, &[], CSV) },
+            _ => |n| if n < 1 { answer(500, &[], "") } else { answer(200, &[], CSV) },
+        };
+        let vendor = two_urls(second, None).await;
+        export(&vendor, &target, |_| {}).await.unwrap();
+        assert_eq!(first_asked(&vendor), 0, "{status}");
+    }
+    // an outage of the second one is asked around, and what the first says of itself is not believed
+    let vendor = two_urls(|n| if n < 2 { answer(500, &[], "") } else { answer(200, &[], CSV) }, None).await;
+    export(&vendor, &target, |_| {}).await.unwrap();
+    assert_eq!((first_asked(&vendor), vendor.of("GET", "/v2/").len()), (1, 3));
+    for odd in [|_| answer(400, &[], ""), |_| answer(403, &[], ""), |_| answer(302, &[("Location", "/x")], "")] {
+        let first: fn(usize) -> Vec<u8> = |n| if n < 1 { answer(404, &[], "") } else { answer(200, &[], CSV) };
+        let vendor = two_urls(odd, Some(first)).await;
+        export(&vendor, &target, |_| {}).await.unwrap();
+        assert_eq!((first_asked(&vendor), vendor.of("GET", "/v2/").len()), (2, 1));
+        // where both are at their end there is an error
+        let vendor = two_urls(odd, None).await;
+        let error = export(&vendor, &target, |_| {}).await.unwrap_err();
+        assert!(error.kind() == Kind::Refused && error.hint().is_some(), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_export_replaces_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("out");
+    std::fs::write(&target, "old").unwrap();
+    const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+    let refused = |format, content_type: &'static str, body: &'static [u8], encoding: Option<&'static str>| {
+        let target = target.clone();
+        async move {
+            let vendor = platform(move |_, _| {
+                let mut headers = vec![("Content-Type", content_type)];
+                headers.extend(encoding.map(|encoding| ("Content-Encoding", encoding)));
+                answer(200, &headers, if encoding.is_some() { gzip(&[body]) } else { body.to_vec() })
+            })
+            .await;
+            let change = |options: &mut ApsisOptions| {
+                options.format = format;
+                options.attempts = 2;
+            };
+            let error = export(&vendor, &target, change).await.unwrap_err();
+            assert!(error.hint().is_some(), "{error}");
+            assert_eq!(std::fs::read(&target).unwrap(), b"old");
+            (error.kind(), vendor.of("GET", "/").len())
+        }
+    };
+    assert_eq!(refused(Format::Csv, "text/csv", b"", None).await, (Kind::Transient, 2));
+    assert_eq!(refused(Format::Csv, "text/csv", b"", Some("gzip")).await, (Kind::Transient, 2));
+    assert_eq!(refused(Format::Xlsx, XLSX, b"", None).await, (Kind::Transient, 2));
+    assert_eq!(refused(Format::Csv, XLSX, b"PK", None).await, (Kind::Refused, 1));
+    assert_eq!(refused(Format::Xlsx, "text/csv;charset=UTF-8", CSV, None).await, (Kind::Refused, 1));
+    for fine in ["Text/CSV; charset=utf-8; header=present", "application/csv", "application/octet-stream", "text/plain"]
+    {
+        let vendor = platform(move |_, _| answer(200, &[("Content-Type", fine)], CSV)).await;
+        export(&vendor, &target, |_| {}).await.unwrap();
+        assert_eq!(std::fs::read(&target).unwrap(), CSV);
+    }
+}
+
+#[tokio::test]
+async fn an_export_that_was_asked_for_is_waited_for_again_as_long_as_it_lives() {
+    let dir = tempfile::tempdir().unwrap();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    for (url, age_hours, reports) in [("/v2/earlier", 23, 0), ("/v2/earlier", 25, 1), ("/v2/gone", 1, 1)] {
+        let vendor = platform(|seen, _| match seen.target.as_str() {
+            "/v2/gone" => answer(410, &[], ""),
+            _ => answer(200, &[], CSV),
+        })
+        .await;
+        let earlier = json!({
+            "file_download_url_v2": format!("{}{url}", vendor.url()), "file_download_url": null,
+            "requested_s": now - age_hours * 3600,
+        });
+        let mut kept = Vec::new();
+        let mut keep = |requested: &Requested| {
+            kept.push(requested.to_json());
+            Ok(())
+        };
+        let memory = Memory { earlier: Requested::from_json(&earlier), keep: &mut keep };
+        Apsis::new(options(&vendor.url())).spool_on(&client(), dir.path(), 1000, memory).await.unwrap();
+        let asked = (vendor.of("POST", "/audience").len(), vendor.of("GET", "/v2/earlier").len());
+        assert_eq!((asked, kept.len()), ((reports, 1 - reports), reports), "{url} {age_hours}");
+        assert!(kept.iter().all(|kept| kept["file_download_url_v2"] == format!("{}/v2/poll/7?x=y", vendor.url())));
+    }
 }

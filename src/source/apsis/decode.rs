@@ -92,10 +92,10 @@ impl<W: Write> Decoder<W> {
 
 fn judged<W>(result: io::Result<()>, bounded: &mut Bounded<W>) -> Result<()> {
     result.map_err(|error| {
-        bounded.fault.take().unwrap_or_else(|| {
-            Error::new(Kind::Transient, format!("the export came damaged or cut: {error}"))
-                .with_hint("the same export can be fetched again")
-        })
+        bounded
+            .fault
+            .take()
+            .unwrap_or_else(|| Error::new(Kind::Transient, format!("the export came damaged or cut: {error}")))
     })
 }
 

@@ -1,36 +1,30 @@
 //! The calls of one export: token, report, the question for the file.
 
+use super::fetch::LONGEST_PAUSE;
+use super::requested::Requested;
 use super::token::Token;
-use super::{ApsisOptions, Format, LONGEST_PAUSE, ORIGIN, Report, given_up};
+use super::{ApsisOptions, Format, ORIGIN, Report};
 use crate::error::{Error, Kind, Result};
 use crate::secret::{Secret, printable};
 use crate::transport::{Answer, Client, Failed, Reach, Request, StreamAnswer, check_foreign, same_origin};
 use serde_json::Value;
 use std::time::Duration;
 
-/// Where the file can be had: the second version of the URL first, where there are both.
-pub(super) struct Urls {
-    urls: Vec<String>,
-    now: usize,
-}
-
-impl Urls {
-    pub(super) fn current(&self) -> &str {
-        &self.urls[self.now]
-    }
-
-    /// The other one in turn: what one does not know the other may.
-    pub(super) fn turn(&mut self) {
-        self.now = (self.now + 1) % self.urls.len();
-    }
-}
+/// The type of an Excel file.
+pub(super) const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 
 /// What came of one question.
 pub(super) enum Asked {
     /// The file: still to be read.
     File(Box<StreamAnswer>),
     /// Not yet; how long the answer asks to wait.
-    Pending(Option<Duration>),
+    InProgress(Option<Duration>),
+    /// Not yet, or not known (404).
+    Unknown(Option<Duration>),
+    /// Gone, or not known (410).
+    Gone,
+    /// An answer that the documents do not have.
+    Odd(Error),
     /// A passing fault.
     Passing(Error),
     /// The token is not taken.
@@ -55,7 +49,7 @@ impl<'a> Session<'a> {
     }
 
     /// Asks for the report; where its file will be.
-    pub(super) async fn request_report(&mut self) -> Result<Urls> {
+    pub(super) async fn request_report(&mut self) -> Result<Requested> {
         let name = match self.options.report {
             Report::Duplicates => "duplicates",
             Report::Segments => "segments",
@@ -95,20 +89,10 @@ impl<'a> Session<'a> {
             }
         }
         let tree: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-        let find = |key: &str| {
-            let tree = tree.get("result").filter(|result| result.is_object()).unwrap_or(&tree);
-            let member = tree.as_object()?.iter().find(|(name, _)| name.trim() == key)?.1;
-            member.as_str().map(str::trim).filter(|url| !url.is_empty()).map(str::to_owned)
-        };
-        let urls: Vec<String> = ["file_download_url_v2", "file_download_url"]
-            .into_iter()
-            .filter_map(find)
-            .map(|url| self.own(&url))
-            .collect::<Result<_>>()?;
-        match urls.is_empty() {
-            true => Err(Error::new(Kind::Refused, "the answer to the report request names no file_download_url")),
-            false => Ok(Urls { urls, now: 0 }),
-        }
+        Requested::read(&tree, |url| self.own(url))?.ok_or_else(|| {
+            Error::new(Kind::Refused, "the answer to the report request names no file_download_url")
+                .with_hint("check source.apsis.base_url: it may be no address of APSIS One")
+        })
     }
 
     /// A URL of the platform's own public address means the configured one; another host is judged.
@@ -133,7 +117,7 @@ impl<'a> Session<'a> {
     pub(super) async fn ask(&mut self, url: &str) -> Result<Asked> {
         let accept = match self.options.format {
             Format::Csv => "text/csv;charset=UTF-8;header=present",
-            Format::Xlsx => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+            Format::Xlsx => XLSX,
         };
         let mut request = Request::new("GET", Secret::new(url)).header("Accept", accept);
         if self.options.gzip {
@@ -152,17 +136,19 @@ impl<'a> Session<'a> {
         let what = "the export";
         match status {
             200 => Ok(Asked::File(Box::new(answer))),
-            202 | 204 | 404 => Ok(Asked::Pending(wait)),
+            202 | 204 => Ok(Asked::InProgress(wait)),
+            404 => Ok(Asked::Unknown(wait)),
             401 => Ok(Asked::Unauthorized),
-            410 => Err(Error::new(Kind::Refused, "the export is gone (status 410)")
-                .with_hint("an export lives for a day; run again to request a new one")),
+            410 => Ok(Asked::Gone),
             _ => {
                 let words = match answer.into_answer().await {
                     Ok(answer) => self.said(what, &answer),
                     Err(_) => format!("{what}: status {status}"),
                 };
                 match status {
-                    403 => Err(Error::new(Kind::Credentials, words)),
+                    403 => Ok(Asked::Odd(
+                        Error::new(Kind::Credentials, words).with_hint("the API key may not fetch this export"),
+                    )),
                     408 | 429 | 500.. => {
                         let error = Error::new(Kind::Transient, words);
                         Ok(Asked::Passing(match wait {
@@ -170,7 +156,9 @@ impl<'a> Session<'a> {
                             None => error,
                         }))
                     }
-                    _ => Err(Error::new(Kind::Refused, words)),
+                    _ => Ok(Asked::Odd(
+                        Error::new(Kind::Refused, words).with_hint("check source.apsis.request and base_url"),
+                    )),
                 }
             }
         }
@@ -198,10 +186,15 @@ impl<'a> Session<'a> {
                 return Err(Error::new(Kind::Credentials, self.said("the token request", &answer))
                     .with_hint("check source.apsis.client_id and client_secret"));
             }
-            _ => return Err(Error::new(Kind::Refused, self.said("the token request", &answer))),
+            _ => {
+                return Err(Error::new(Kind::Refused, self.said("the token request", &answer))
+                    .with_hint("check source.apsis.base_url: it may be no address of APSIS One"));
+            }
         }
-        let token = Token::read(&answer.body)
-            .ok_or_else(|| Error::new(Kind::Refused, "the answer to the token request holds no access_token"))?;
+        let token = Token::read(&answer.body).ok_or_else(|| {
+            Error::new(Kind::Refused, "the answer to the token request holds no access_token")
+                .with_hint("check source.apsis.base_url: it may be no address of APSIS One")
+        })?;
         let value = token.value.clone();
         self.token = Some(token);
         Ok(value)
@@ -255,6 +248,19 @@ fn bearer(request: Request, token: &Secret) -> Request {
 pub(super) fn unauthorized(what: &str) -> Error {
     Error::new(Kind::Credentials, format!("{what}: a fresh token is not taken (status 401)"))
         .with_hint("check source.apsis.client_id, client_secret and the rights of the API key")
+}
+
+/// The error of the last attempt.
+pub(super) fn given_up(error: Error, attempts: u32) -> Error {
+    let plural = if attempts == 1 { "" } else { "s" };
+    let mut hint = format!("given up after {attempts} attempt{plural}; run it again");
+    if let Some(wait) = error.retry_after() {
+        hint = format!("{hint} in {} s", wait.as_secs());
+    }
+    if let Some(more) = error.hint() {
+        hint = format!("{hint}; {more}");
+    }
+    error.with_hint(hint)
 }
 
 /// A fault that will be there again is an error.
