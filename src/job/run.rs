@@ -67,7 +67,15 @@ impl Job {
         report.platform = self.platform().map(str::to_owned);
         match self.begin(env, record, assume) {
             Err(error) => report.fail(error),
-            Ok(Begun { begin: Begin::Ended(record), .. }) => report.restore(&record),
+            Ok(Begun { begin: Begin::Ended(record), .. }) => {
+                report.restore(&record);
+                if record.was_abandoned() {
+                    report.fail(
+                        Error::usage(format!("run {} was abandoned with --new: it is not taken up again", record.id))
+                            .with_hint("`listferry runs` lists the run that came after it"),
+                    );
+                }
+            }
             Ok(Begun { begin: Begin::InDoubt(record), .. }) => {
                 report.restore(&record);
                 report.fail(in_doubt(&record));

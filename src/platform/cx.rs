@@ -275,6 +275,14 @@ impl<'a> Cx<'a> {
         self.journal.forget(name)
     }
 
+    /// Takes a step that the user assumed to be done back to being in doubt: without the platform's answer nobody can go on.
+    ///
+    /// # Errors
+    /// `Local`.
+    pub(crate) fn doubt_again(&self, operation: &Operation) -> Result<()> {
+        self.journal.intent(&operation.name, &intent(operation, u64::MAX))
+    }
+
     /// A small call. A result in the journal is replayed without a call; an intent without a result of an operation that
     /// must not be repeated is [`Step::InDoubt`] (unless the user assumed).
     ///
@@ -312,7 +320,7 @@ impl<'a> Cx<'a> {
             StepState::Done(value) => return Ok(Step::Done(value)),
             StepState::New => 0,
             StepState::Intent(facts) => {
-                let lost = facts.get("lost").and_then(Value::as_u64).unwrap_or(0) + 1;
+                let lost = facts.get("lost").and_then(Value::as_u64).unwrap_or(0).saturating_add(1);
                 match (self.assume, may_repeat(operation.repeat, lost)) {
                     (Some(Assume::Done), false) => {
                         let value = json!({"assumed": "done"});
@@ -320,7 +328,7 @@ impl<'a> Cx<'a> {
                         return Ok(Step::Done(value));
                     }
                     (Some(Assume::Repeat), false) => 0,
-                    (None, false) => return Ok(Step::InDoubt(doubt(name, None))),
+                    (None, false) => return Ok(Step::InDoubt(doubt(operation, None))),
                     (_, true) => lost,
                 }
             }
@@ -350,7 +358,7 @@ impl<'a> Cx<'a> {
                 Attempt::Unclear(error) => {
                     lost += 1;
                     if !may_repeat(operation.repeat, lost) {
-                        return Ok(Step::InDoubt(doubt(name, Some(scrub.error(error)))));
+                        return Ok(Step::InDoubt(doubt(operation, Some(scrub.error(error)))));
                     }
                     self.journal.intent(name, &intent(operation, lost))?;
                     error
@@ -490,7 +498,7 @@ fn may_repeat(repeat: Repeat, lost: u64) -> bool {
 /// What the journal keeps of a call that is being made: how often its answer was lost, and whether losing this one leaves
 /// it in doubt.
 fn intent(operation: &Operation, lost: u64) -> Value {
-    json!({"lost": lost, "doubtful": !may_repeat(operation.repeat, lost + 1)})
+    json!({"lost": lost, "doubtful": !may_repeat(operation.repeat, lost.saturating_add(1))})
 }
 
 /// Whether [`Cx::send`] would begin the body of the operation in a run that is taken up.
@@ -502,21 +510,32 @@ pub(crate) fn would_send(journal: &dyn Journal, operation: &Operation, assume: O
         StepState::Done(_) => false,
         StepState::New => true,
         StepState::Intent(facts) => {
-            let lost = facts.get("lost").and_then(Value::as_u64).unwrap_or(0) + 1;
+            let lost = facts.get("lost").and_then(Value::as_u64).unwrap_or(0).saturating_add(1);
             assume == Some(Assume::Repeat) || may_repeat(operation.repeat, lost)
         }
     })
 }
 
-fn doubt(name: &str, cause: Option<Error>) -> Error {
-    let why = cause.map_or_else(|| "an earlier run of this job got no answer".to_owned(), |error| error.to_string());
-    Error::new(
+fn doubt(operation: &Operation, cause: Option<Error>) -> Error {
+    let why = cause.as_ref().map_or_else(|| "an earlier run of this job got no answer".to_owned(), Error::to_string);
+    let about =
+        operation.about.as_deref().map(|what| format!(" ({})", crate::secret::printable(what))).unwrap_or_default();
+    let error = Error::new(
         Kind::InDoubt,
-        format!("step {name} must not be repeated and it is not known whether the platform did it: {why}"),
+        format!(
+            "step {}{about} must not be repeated and it is not known whether the platform did it: {why}",
+            operation.name
+        ),
     )
     .with_hint(
         "look at the platform, then resume the run with --assume done (it is there) or --assume repeat (it is not)",
-    )
+    );
+    let Some(cause) = cause else { return error };
+    match cause.retry_after() {
+        Some(wait) => error.with_retry_after(wait),
+        None => error,
+    }
+    .with_source(cause)
 }
 
 fn pending(last: &Error) -> Error {

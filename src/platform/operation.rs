@@ -24,13 +24,22 @@ pub struct Operation {
     pub repeat: Repeat,
     /// Counted against a quota: each attempt takes one.
     pub quota: Option<Quota>,
+    /// What the user would look for at the platform, where nobody knows whether it was done.
+    pub about: Option<String>,
 }
 
 impl Operation {
     /// An operation without a quota.
     #[must_use]
     pub fn new(name: impl Into<String>, repeat: Repeat) -> Operation {
-        Operation { name: name.into(), repeat, quota: None }
+        Operation { name: name.into(), repeat, quota: None, about: None }
+    }
+
+    /// Says what the user would look for: `the list "vip"`.
+    #[must_use]
+    pub fn about(mut self, what: impl Into<String>) -> Operation {
+        self.about = Some(what.into());
+        self
     }
 
     /// Counts each attempt against `quota`.

@@ -90,7 +90,8 @@ async fn another_source_ends_a_run_that_did_nothing_and_the_next_begins_anew() {
 async fn a_doubt_is_settled_without_the_source_and_outlives_another_one() {
     for gone in [false, true] {
         let bed = Bed::new(CLEVERTAP, 3, failing(0, 1)).await;
-        assert_eq!(bed.go(&["run", "job.yaml"]).await.0, 21);
+        let (code, report) = bed.go(&["run", "job.yaml"]).await;
+        assert!(code == 21 && report["error"]["message"].as_str().unwrap().contains("the list \"VIP\""), "{report}");
         match gone {
             true => std::fs::remove_file(bed.dir.path().join("list.csv")).unwrap(),
             false => write_list(bed.dir.path(), 4),
@@ -174,7 +175,39 @@ async fn another_source_in_the_middle_of_the_parts_does_not_repeat_those_that_we
     let bed = Bed::new(PROFILES, 600, profiles(fails)).await;
     assert_eq!(bed.go(&["run", "job.yaml"]).await.0, 20);
     write_list(bed.dir.path(), 700);
+    let (_, old) = bed.go(&["run", "job.yaml"]).await;
     assert_eq!(bed.go(&["run", "job.yaml", "--new"]).await.0, 0);
+    let (code, report) = bed.go(&["resume", old["run_id"].as_str().unwrap()]).await;
+    assert!(code == 2 && report["error"]["message"].as_str().unwrap().contains("abandoned"), "{report}");
+}
+
+/// Nobody can go on without the import's id: what was assumed is not kept.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_document_import_in_doubt_stays_so_until_it_is_ordered_again() {
+    const MEDIARITHMICS: &str = "map: { operation: { value: UPDATE }, user_account_id: id, segment_id: { value: 42 }, \
+                                 expiration_duration: { value: 0 } }\ndestination: { platform: mediarithmics, base_url: \
+                                 \"BASE\", datamart_id: 1234, token: { env: KEY }, import_name: spring }\n";
+    let script = |seen: &Seen, nth: usize, _: &str| match (seen.line.starts_with("POST"), seen.path().ends_with("s")) {
+        (true, true) if seen.path().ends_with("/document_imports") && nth < 2 => Does::Close,
+        (true, _) if seen.path().ends_with("/document_imports") => {
+            Does::Answer(200, r#"{"status": "ok", "data": {"id": "77"}}"#.to_owned())
+        }
+        (true, _) => Does::Answer(200, r#"{"status": "ok", "data": {"id": "5", "status": "PENDING"}}"#.to_owned()),
+        _ => {
+            let one = r#"{"id": "5", "status": "SUCCEEDED", "result": {"total_success": 3, "total_failure": 0}}"#;
+            Does::Answer(200, format!(r#"{{"status": "ok", "total": 1, "data": [{one}]}}"#))
+        }
+    };
+    let bed = Bed::new(MEDIARITHMICS, 3, script).await;
+    let (code, report) = bed.go(&["run", "job.yaml", "--set", "upload.attempts=3"]).await;
+    assert!(code == 21 && report["error"]["message"].as_str().unwrap().contains("\"spring\""), "{report}");
+    for _ in 0..2 {
+        assert_eq!(bed.go(&["resume", "last", "--assume", "done"]).await.0, 2);
+        assert_eq!(bed.last().await, (21.into(), "unknown".into()));
+        assert_eq!(bed.go(&["run", "job.yaml"]).await.0, 21);
+    }
+    let (code, report) = bed.go(&["resume", "last", "--assume", "repeat"]).await;
+    assert_eq!(code, 0, "{report}");
 }
 
 /// The import was taken, the answer lost: the list is served on until somebody has had it.

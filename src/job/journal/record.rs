@@ -70,6 +70,12 @@ impl RunRecord {
         said.unwrap_or("interrupted").to_owned()
     }
 
+    /// True where `--new` closed it before its end.
+    #[must_use]
+    pub fn was_abandoned(&self) -> bool {
+        self.closed && !matches!(self.exit_code, Some(0 | 10 | 11 | 12 | 30))
+    }
+
     /// True where it ended with a call in doubt.
     #[must_use]
     pub fn in_doubt(&self) -> bool {

@@ -262,7 +262,7 @@ mod tests {
             (400, xml("EntityTooLarge", "Your proposed upload exceeds"), "refused", false),
             (503, xml("SlowDown", "Please reduce your request rate."), "retry", false),
             (500, xml("InternalError", "again"), "unclear", false),
-            (501, xml("NotImplemented", "chunked"), "unclear", false),
+            (501, xml("NotImplemented", "chunked"), "refused", false),
         ] {
             let answer = answer(status, &body);
             assert_eq!((class(&put(&answer)), url_expired(&answer)), (want, expired), "{status} {body}");

@@ -9,6 +9,7 @@ mod presigned;
 
 use super::{
     BoxFuture, Cx, Entry, JobSeed, Key, KeyKind, Limits, Operation, Outcome, Platform, Repeat, Settings, Verdict,
+    parts_accepted,
 };
 use crate::body::{Frame, Measured, Part};
 use crate::error::{Error, Kind, Result};
@@ -123,7 +124,15 @@ impl Platform for CleverTap {
         Box::pin(async move {
             let mut lists = Vec::new();
             for part in measured.parts() {
-                lists.push(self.deliver_part(measured, part, cx).await?);
+                match self.deliver_part(measured, part, cx).await {
+                    Ok(list) => lists.push(list),
+                    Err(error) => {
+                        for list in &lists {
+                            cx.note(&format!("the list {} is there", list["segment"]))?;
+                        }
+                        return Err(parts_accepted(error, lists.len(), measured.parts().len()));
+                    }
+                }
             }
             let mut result = match lists.len() {
                 1 => lists.remove(0),
@@ -151,7 +160,7 @@ impl CleverTap {
             "url": url.expose(),
             "replace": self.options.replace,
         });
-        let operation = Operation::new(step("completed", part), Repeat::Never);
+        let operation = Operation::new(step("completed", part), Repeat::Never).about(format!("the list \"{segment}\""));
         let request = self.request("/upload_custom_list_segment_completed").body(body.to_string());
         let again = cx.in_doubt(&operation.name)?;
         let judge = |answer: &_| answers::completed(answer, again);

@@ -94,9 +94,14 @@ impl Platform for Audience {
                 Target::Create(_) => ("POST", "/v1/imports/audiences/list/".to_owned(), Repeat::Never),
                 Target::Replace(id) => ("PUT", format!("/v1/imports/audiences/list/{id}"), Repeat::Always),
             };
+            let about = match &self.target {
+                Target::Create(name) => format!("the audience list \"{}\"", cx.seed().fill(name)),
+                Target::Replace(id) => format!("the audience list {id}"),
+            };
             let form = |seed: &JobSeed| self.form(seed);
             let upload = Upload {
                 account: &self.account,
+                about,
                 method,
                 path,
                 status_path: "/v1/imports/audiences/list/status/",

@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 /// How the parts of one platform travel.
 pub(super) struct Upload<'a> {
     pub(super) account: &'a Account,
+    /// What the user would look for.
+    pub(super) about: String,
     pub(super) method: &'static str,
     pub(super) path: String,
     pub(super) status_path: &'static str,
@@ -96,10 +98,15 @@ async fn send(upload: &Upload<'_>, measured: &Measured, cx: &mut Cx<'_>, index: 
     let form = (upload.form)(cx.seed());
     let request = upload.account.request(upload.method, &upload.path).header("Content-Type", &form.content_type());
     let frame = form.frame();
-    let mut operation = upload_call(index, upload.repeat);
+    let (part, parts) = (&measured.parts()[index], measured.parts().len());
+    let about = match parts {
+        1 => upload.about.clone(),
+        _ => format!("{}, part {} of {parts} with {} records", upload.about, index + 1, part.records),
+    };
+    let mut operation = upload_call(index, upload.repeat).about(about);
     if let Some(quota) = &upload.quota {
         operation = operation.with_quota(quota.clone());
     }
     let judge = |answer: &crate::transport::Answer| status::judge_upload("the Localytics upload", answer);
-    cx.send(&operation, &request, measured, &measured.parts()[index], &frame, &judge).await
+    cx.send(&operation, &request, measured, part, &frame, &judge).await
 }

@@ -69,6 +69,7 @@ impl Platform for Profiles {
             let form = |seed: &JobSeed| self.form(seed);
             let upload = Upload {
                 account: &self.account,
+                about: "the import of the profiles".to_owned(),
                 method: "POST",
                 path: "/v1/imports/profiles/upload".to_owned(),
                 status_path: "/v1/imports/profiles/status/",

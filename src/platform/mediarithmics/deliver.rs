@@ -94,11 +94,22 @@ impl Import {
             json!({"document_type": "USER_SEGMENT", "mime_type": mime_type, "encoding": "utf-8", "name": name});
         let request = self.request("POST", "").header("Content-Type", "application/json").body(wanted.to_string());
         let judge = |answer: &Answer| answers::judge_created("the document import", answer);
-        let created = cx.call(&Operation::new("create-import", Repeat::Once), &request, &judge).await?.done()?;
+        const NEXT: &str = "an import that was created and is not used holds nothing: resume the run with --assume repeat; or look \
+                            up its id in the console, set destination.document_import_id in place of import_name and run \
+                            the job";
+        let operation = Operation::new("create-import", Repeat::Once).about(format!("the document import \"{name}\""));
+        let created = match cx.call(&operation, &request, &judge).await? {
+            Step::Done(created) => created,
+            Step::InDoubt(error) => return Err(error.with_hint(NEXT)),
+        };
         match created["id"].as_str() {
             Some(id) => Ok(id.to_owned()),
-            None => Err(Error::usage("the document import was assumed to be created, but its id is not known")
-                .with_hint("look it up in the console and set destination.document_import_id")),
+            None => {
+                // what was assumed helps nobody: the doubt stays
+                cx.doubt_again(&operation)?;
+                Err(Error::usage("the document import was assumed to be created, but its id is not known")
+                    .with_hint(NEXT))
+            }
         }
     }
 
@@ -122,7 +133,7 @@ impl Import {
         let operation = Operation::new(execution(part.index), repeat);
         let what = format!("the execution of part {}", part.index + 1);
         let judge = |answer: &Answer| answers::judge_created(&what, answer);
-        let mut attempt = 1;
+        let (mut attempt, began) = (1, tokio::time::Instant::now());
         loop {
             if own && cx.in_doubt(&operation.name)? {
                 if let Some(id) = self.find_other(import, known, cx).await? {
@@ -135,13 +146,24 @@ impl Import {
             let taken = match step {
                 Step::Done(value) => value,
                 Step::InDoubt(error) if !own => return Err(error),
-                Step::InDoubt(error) if attempt >= cx.attempts() => {
-                    return Err(Error::new(Kind::Transient, format!("{what}: {}", error.message()))
-                        .with_hint(format!("given up after {attempt} attempts; run the job again or resume it")));
-                }
-                Step::InDoubt(_) => {
+                Step::InDoubt(error) => {
+                    // whether it is there is looked up, so that there is no doubt: what counts is the fault itself
+                    let cause = std::error::Error::source(&error)
+                        .map_or_else(|| error.message().to_owned(), ToString::to_string);
                     let seed = format!("{}/{}", cx.seed().random, operation.name);
-                    tokio::time::sleep(crate::platform::retry::back_off(&seed, attempt)).await;
+                    let back_off = crate::platform::retry::back_off(&seed, attempt);
+                    let wait = back_off.max(error.retry_after().unwrap_or_default());
+                    if attempt >= cx.attempts() || began.elapsed() + wait > cx.policy().give_up_after {
+                        let given_up = format!("given up after {attempt} attempts; run the job again or resume it");
+                        return Err(Error::new(Kind::Transient, cause).with_hint(given_up));
+                    }
+                    tracing::warn!(
+                        step = operation.name,
+                        attempt,
+                        "{cause}; trying again in {:.1} s",
+                        wait.as_secs_f64()
+                    );
+                    tokio::time::sleep(wait).await;
                     attempt += 1;
                     continue;
                 }

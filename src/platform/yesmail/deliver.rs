@@ -125,7 +125,9 @@ impl Options {
         });
         let request = self.import_request(&columns(cx.map()), separator, uri);
         let judge = |answer: &Answer| self.judge_import(answer, uri);
-        let accepted = match cx.call(&Operation::new("file-import", Repeat::Never), &request, &judge).await? {
+        let operation =
+            Operation::new("file-import", Repeat::Never).about(format!("an import into the list \"{}\"", self.list));
+        let accepted = match cx.call(&operation, &request, &judge).await? {
             Step::Done(value) => value,
             Step::InDoubt(error) => return Err(error),
         };
