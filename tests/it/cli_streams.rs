@@ -207,3 +207,18 @@ fn an_export_that_reaches_nobody_says_what_to_do() {
     assert_eq!((code, report["platform"].as_str()), (20, Some("apsis")), "{report}");
     assert_eq!(report["error"]["hint"], "given up after 1 attempt; run it again");
 }
+
+#[test]
+fn what_a_platform_answered_to_which_call_is_one_sentence() {
+    let bed = Bed::new(CLEVERTAP, LIST);
+    for (fault, want) in [
+        ("url-500", "asking CleverTap for an upload URL: failed with status 500"),
+        ("put-503", "the PUT to the storage: put off with status 503: SlowDown: "),
+        ("completed-fail-200", "telling CleverTap that the list is complete: refused with status 200: "),
+    ] {
+        let fault = format!("{fault}=9");
+        let (_, report) = bed.json(&["run", "job.yaml", "--sandbox", "--set", "upload.attempts=1", "--fault", &fault]);
+        let said = report["error"]["message"].as_str().unwrap();
+        assert!(said.contains(want) && !said.contains(",:"), "{fault}: {said}");
+    }
+}
