@@ -9,6 +9,7 @@ mod env;
 pub mod journal;
 mod keys;
 mod lists;
+mod named;
 mod offline;
 mod overrides;
 mod pass;

@@ -5,14 +5,15 @@ use super::apsis;
 use super::delivered;
 use super::env::{Env, Stage};
 use super::journal::{Run, RunRecord, State};
+use super::named::{look_up, named_elsewhere};
 use super::pass::{Prepared, Rejects};
 use super::report::{Report, Status, peak_rss_bytes};
 use super::resume::{Begin, Intent, JobKey, absolute, fingerprint};
 use super::secrets::JobSecrets;
 use super::text::plural;
-use crate::body::{Measured, RejectFile};
+use crate::body::Measured;
 use crate::error::{Error, Kind, Result};
-use crate::platform::{Assume, Cx, FaultAt, Journal, KeyKind, Outcome, Policy, RowFault, Secrets, Verdict};
+use crate::platform::{Assume, Cx, Journal, KeyKind, Outcome, Policy, Secrets, Verdict};
 use crate::source::Source;
 use crate::transport::Client;
 use serde_json::{Value, json};
@@ -210,10 +211,14 @@ impl Job {
         if !prepared.platform.needs_source() {
             env.stage(Stage::Send { body_bytes: 0, parts: 0 });
             let verdict = self.deliver(env, prepared, None, cx, report).await?;
-            return self.conclude(run, verdict, report);
+            if let Some(text) = named_elsewhere(run)? {
+                tracing::warn!("{text}");
+                run.note(&text)?;
+            }
+            return self.conclude(run, verdict, 0, report);
         }
         if let Some(done) = self.verdict_alone(env, run, parts, assume, report).await? {
-            return self.conclude(run, done, report);
+            return self.conclude(run, done, 0, report);
         }
         let source = self.source(env, run, parts).await?;
         let (measured, mut rejects) = self.pass_one_aside(env, parts, source, run.id(), report).await?;
@@ -225,8 +230,7 @@ impl Job {
         let looked_up = look_up(run, &measured, &mut rejects.file, report);
         let verdict = verdict?;
         report.platform_result = verdict.result.clone();
-        looked_up?;
-        self.conclude(run, verdict, report)
+        self.conclude(run, verdict, looked_up?, report)
     }
 
     /// The verdict of a run whose parts were all sent before it was taken up: the source is read again only where the
@@ -343,26 +347,35 @@ impl Job {
         verdict
     }
 
-    /// Puts what the platform made of it into the report.
-    fn conclude(&self, journal: &dyn Journal, verdict: Verdict, report: &mut Report) -> Result<()> {
+    /// Puts what the platform made of it into the report. `shown`: rows that it named and that are in the reject file.
+    fn conclude(&self, journal: &dyn Journal, verdict: Verdict, shown: u64, report: &mut Report) -> Result<()> {
         report.platform_result = verdict.result;
         let named = journal.fault_count()?;
         let most = self.config.rejects.max_remote;
-        let hint = match (named, report.run_id.as_deref()) {
-            (0, _) => "the platform named no rows; see what it answered".to_owned(),
-            (_, Some(id)) => format!("listferry rejects {id} shows the rows; correct them and send them again"),
-            (_, None) => "see rejects_file".to_owned(),
+        let hint = match (named, shown, report.run_id.as_deref()) {
+            (0, ..) if verdict.reason.is_some() => {
+                "the platform named no rows: mend what it says, then run the job again".to_owned()
+            }
+            (0, ..) => "the platform named no rows; platform_result in the report is what it answered".to_owned(),
+            (_, 0, _) => {
+                "the rows that the platform named cannot be shown, as the warnings say; platform_result in the \
+                          report is what it answered"
+                    .to_owned()
+            }
+            (_, _, Some(id)) => format!("listferry rejects {id} shows the rows; correct them and send them again"),
+            (.., None) => "see rejects_file".to_owned(),
         };
+        let why = verdict.reason.map(|reason| format!(": {reason}")).unwrap_or_default();
         let failed = |message: String| Error::new(Kind::ImportFailed, message).with_hint(hint);
         match (verdict.outcome, verdict.failed_rows.map(|rows| rows.max(named))) {
-            (Outcome::Failed, _) => report.fail(failed("the platform reports a failed import".to_owned())),
+            (Outcome::Failed, _) => report.fail(failed(format!("the platform reports a failed import{why}"))),
             (Outcome::Partial, Some(rows)) if rows <= most => {}
             (Outcome::Partial, rows) => {
                 report.fail(failed(match rows {
                     Some(rows) => {
                         format!("the platform refused {rows} row{}, rejects.max_remote is {most}", plural(rows))
                     }
-                    None => "the platform took only a part".to_owned(),
+                    None => format!("the platform took only a part{why}"),
                 }));
                 report.status = Some(Status::Partial);
             }
@@ -479,62 +492,4 @@ async fn cancelled(env: &Env) {
     while !env.progress().cancelled.load(Ordering::Relaxed) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-}
-
-/// Rows that the platform named, as the user's own, into the reject file.
-fn look_up(
-    journal: &dyn Journal,
-    measured: &Measured,
-    file: &mut Option<RejectFile>,
-    report: &mut Report,
-) -> Result<()> {
-    let Some(file) = file else { return Ok(()) };
-    if journal.fault_count()? == 0 {
-        return Ok(());
-    }
-    let mut batch: Vec<RowFault> = Vec::new();
-    // Bounded: so many at a time, each batch one reading of the source.
-    const BATCH: usize = 50_000;
-    journal.faults(&mut |fault| {
-        batch.push(fault.clone());
-        if batch.len() == BATCH {
-            find(measured, &mut batch, file)?;
-        }
-        Ok(true)
-    })?;
-    find(measured, &mut batch, file)?;
-    file.flush()?;
-    report.rejects_file = file.path().map(std::path::Path::to_owned);
-    Ok(())
-}
-
-fn find(measured: &Measured, batch: &mut Vec<RowFault>, file: &mut RejectFile) -> Result<()> {
-    let mut by_index = std::collections::BTreeMap::new();
-    let mut by_key = std::collections::HashMap::new();
-    for fault in batch.drain(..) {
-        match fault.at {
-            FaultAt::Index(index) => drop(by_index.insert(index, fault.message)),
-            FaultAt::Key(key) => drop(by_key.insert(key, fault.message)),
-        }
-    }
-    if by_index.is_empty() && by_key.is_empty() {
-        return Ok(());
-    }
-    let from = if by_key.is_empty() { by_index.keys().next().copied().unwrap_or(0) } else { 0 };
-    measured.replay(from, &mut |row| {
-        if let Some(message) = by_index.remove(&row.index) {
-            file.platform(row, &message)?;
-        } else if !by_key.is_empty()
-            && let Some(message) = customer(row.output).and_then(|key| by_key.get(&key).cloned())
-        {
-            file.platform(row, &message)?;
-        }
-        Ok(!(by_index.is_empty() && by_key.is_empty()))
-    })
-}
-
-/// The customer id of a JSON line: it stands first in it.
-fn customer(output: &[u8]) -> Option<String> {
-    let rest = output.strip_prefix(b"{\"customer_id\":")?;
-    serde_json::Deserializer::from_slice(rest).into_iter::<String>().next()?.ok()
 }

@@ -246,6 +246,7 @@ impl Compiler<'_> {
             split: field.value.split.clone().map(String::into_bytes),
             cast: Cast::new(kind),
             no_control: rules.no_control,
+            not_negative: rules.not_negative,
             max_code_points: rules.max_code_points,
             one_of: rules.one_of,
             form,

@@ -66,7 +66,7 @@ impl Op {
             [Apply::Trim, Apply::Lower] | [Apply::Lower, Apply::Trim] => (true, true),
             _ => return Op::slow(value, index, steps, left_out),
         };
-        if value.default.is_some() || output.one_of.is_some() {
+        if value.default.is_some() || output.one_of.is_some() || output.not_negative {
             return Op::slow(value, index, steps, left_out);
         }
         let (code, separator) = match (&output.split, &output.cast, output.form) {

@@ -71,6 +71,8 @@ pub struct Rules {
     pub no_control: bool,
     /// More code points (of each element of an array) reject the record (`value_too_long`).
     pub max_code_points: Option<usize>,
+    /// A number below zero rejects the record (`negative`).
+    pub not_negative: bool,
     /// The only texts allowed (after `type`); others reject the record (`not_allowed`), a constant is judged at once.
     pub one_of: Option<&'static [&'static str]>,
     /// The value is always written as an array (a single value: an array of one).

@@ -35,6 +35,7 @@ pub(super) struct Output {
     pub(super) split: Option<Vec<u8>>,
     pub(super) cast: Cast,
     pub(super) no_control: bool,
+    pub(super) not_negative: bool,
     pub(super) max_code_points: Option<usize>,
     pub(super) one_of: Option<&'static [&'static str]>,
     pub(super) form: Form,
@@ -169,6 +170,9 @@ impl Output {
         };
         if self.no_control && has_control(text) {
             return Err(Wrong::new("control_character", "a control character"));
+        }
+        if self.not_negative && text.first() == Some(&b'-') {
+            return Err(Wrong::new("negative", "a number below zero"));
         }
         if let Some(limit) = self.max_code_points
             && text.len() > limit

@@ -10,6 +10,7 @@ use super::{BoxFuture, JobSeed, Judgement, RowFault};
 use crate::body::{Frame, Measured, Part};
 use crate::error::{Error, Kind, Result};
 use crate::mapping::MapSpec;
+use crate::secret::printable;
 use crate::transport::{Answer, Client, Failed, Reach, Request};
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime};
@@ -50,6 +51,8 @@ enum Attempt {
     Unreached(Error),
     /// Answered "not now", "not yet": known not to have been done; may be tried again.
     Passing(Error),
+    /// As `Passing`, in words that nobody documents.
+    Strange(Error),
     /// Not known whether it was done.
     Unclear(Error),
     /// Known not to have been done; trying again is of no use.
@@ -191,11 +194,13 @@ impl<'a> Cx<'a> {
         self.journal.clear_faults(group)
     }
 
-    /// Stores a row that the platform rejected, as it is read: nothing is kept in memory.
+    /// Stores a row that the platform rejected, as it is read: nothing is kept in memory. Its message is made printable:
+    /// the reject file is shown on terminals.
     ///
     /// # Errors
     /// `Local`.
-    pub fn fault(&self, fault: RowFault) -> Result<()> {
+    pub fn fault(&self, mut fault: RowFault) -> Result<()> {
+        fault.message = printable(&fault.message);
         self.journal.fault(&self.group, &fault)
     }
 
@@ -349,7 +354,7 @@ impl<'a> Cx<'a> {
                     self.journal.forget(name)?;
                     return Err(scrub.error(error));
                 }
-                Attempt::Unreached(error) | Attempt::Passing(error) => {
+                Attempt::Unreached(error) | Attempt::Passing(error) | Attempt::Strange(error) => {
                     if lost == 0 {
                         self.journal.forget(name)?;
                     }
@@ -389,6 +394,7 @@ impl<'a> Cx<'a> {
             Ok(answer) => match judge(&answer) {
                 Judgement::Done(value) => Attempt::Done(value),
                 Judgement::Retry(error) => Attempt::Passing(error),
+                Judgement::Strange(error) => Attempt::Strange(error),
                 Judgement::Unclear(error) => Attempt::Unclear(error),
                 Judgement::Fail(error) => Attempt::Final(error),
             },
@@ -429,7 +435,7 @@ impl<'a> Cx<'a> {
     }
 
     /// Asks again and again, 1 s growing to 60 s, until the judge says done; `Retry` means "not yet" (its `Retry-After` is
-    /// honoured). Ends with `Pending` when the job's `wait` is over. The value is journaled and replayed.
+    /// honoured), `Strange` too, with a warning as soon as it comes. Ends with `Pending` when the job's `wait` is over. The value is journaled and replayed.
     ///
     /// # Errors
     /// As [`Cx::call`]; `Pending`.
@@ -450,6 +456,7 @@ impl<'a> Cx<'a> {
         let mut interval = Duration::from_secs(1);
         let policy = self.policy.clone();
         let mut budget = Budget::new(&policy, format!("{}/{name}", self.seed.random));
+        let mut warned = false;
         loop {
             let began = self.clock.elapsed();
             if let Some(quota) = &operation.quota {
@@ -457,13 +464,22 @@ impl<'a> Cx<'a> {
             }
             let attempt = self.attempt(request, &Payload::Small, judge).await?;
             self.waited += self.clock.elapsed().saturating_sub(began);
+            // a word that changes with every answer is still one warning
+            if let Attempt::Strange(error) = &attempt
+                && !std::mem::replace(&mut warned, true)
+            {
+                let text = format!("{}; asking on", scrub.text(error.message()));
+                if !self.journal.notes()?.contains(&text) {
+                    self.note(&text)?;
+                }
+            }
             let (wait, error) = match attempt {
                 Attempt::Done(value) => {
                     self.journal.result(name, &value)?;
                     return Ok(value);
                 }
                 Attempt::Final(error) => return Err(scrub.error(error)),
-                Attempt::Passing(error) => {
+                Attempt::Passing(error) | Attempt::Strange(error) => {
                     budget = Budget::new(&policy, format!("{}/{name}", self.seed.random));
                     let wait = interval.max(error.retry_after().unwrap_or_default());
                     interval = (interval * 3 / 2).min(Duration::from_secs(60));

@@ -12,6 +12,8 @@ pub enum Judgement {
     Done(Value),
     /// A passing fault (429, 503, "come back later"): repeated whatever the operation, after `Retry-After`.
     Retry(Error),
+    /// As `Retry`, in words that nobody documents (an unknown status): a warning, once.
+    Strange(Error),
     /// A fault that leaves open whether it was done (500, 502, 504, unreadable answer to a creating call): repeated
     /// or in doubt by the operation's [`super::Repeat`].
     Unclear(Error),
@@ -77,7 +79,11 @@ impl Judgement {
 /// The body of an answer as a message may quote it: one line, printable, cut.
 #[must_use]
 pub fn quoted(answer: &Answer) -> String {
-    let text = String::from_utf8_lossy(&answer.body);
+    quoted_text(&String::from_utf8_lossy(&answer.body))
+}
+
+/// A text of the platform, likewise.
+pub(super) fn quoted_text(text: &str) -> String {
     let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if let Some((cut, _)) = line.char_indices().nth(QUOTED_CHARS) {
         line.truncate(cut);
@@ -99,6 +105,7 @@ mod tests {
         let class = |status| match Judgement::by_status("x", &answer(status)) {
             Judgement::Done(_) => "done".to_owned(),
             Judgement::Retry(_) => "retry".to_owned(),
+            Judgement::Strange(_) => "strange".to_owned(),
             Judgement::Unclear(_) => "unclear".to_owned(),
             Judgement::Fail(error) => error.kind().name().to_owned(),
         };

@@ -1,5 +1,6 @@
 //! Keeps what a request held secret out of the errors about it: platforms quote requests in their answers.
 
+use super::judgement::quoted_text;
 use crate::error::Error;
 use crate::transport::Request;
 use base64::Engine as _;
@@ -72,7 +73,8 @@ impl Scrub {
         error.map_text(|text| self.text(text))
     }
 
-    fn text(&self, text: &str) -> String {
+    /// A text of the other side, likewise.
+    pub(super) fn text(&self, text: &str) -> String {
         let mut out = without_queries(text);
         for secret in &self.secrets {
             if out.contains(secret.as_str()) {
@@ -81,6 +83,11 @@ impl Scrub {
         }
         out
     }
+}
+
+/// What a platform answered to `request`, as a message may quote it: one line, printable, cut, without the secrets.
+pub(super) fn said(request: &Request, text: &str) -> String {
+    quoted_text(&Scrub::of(request).text(text))
 }
 
 /// Cuts the query and user-info from each URL in a text.

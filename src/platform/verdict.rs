@@ -44,19 +44,37 @@ pub struct Verdict {
     /// Rows that failed, as the platform counts them, named or not; `None`: more than rows failed (a whole part), so that
     /// no limit of rows applies.
     pub failed_rows: Option<u64>,
+    /// Why the import failed, in the platform's words: printable, short, without secrets.
+    pub reason: Option<String>,
 }
+
+/// More reasons than that are one wall of text; the parts' own answers have them all.
+const MOST_REASONS: usize = 3;
 
 impl Verdict {
     /// A verdict.
     #[must_use]
     pub fn new(outcome: Outcome, result: Value) -> Verdict {
-        Verdict { outcome, result, failed_rows: None }
+        Verdict { outcome, result, failed_rows: None, reason: None }
     }
 
     /// Nothing failed but that many rows: `rejects.max_remote` decides.
     #[must_use]
     pub fn with_failed_rows(mut self, rows: u64) -> Verdict {
         self.failed_rows = Some(rows);
+        self
+    }
+
+    /// Why it failed, a reason a part: each kept once, the first few, empty ones left out.
+    #[must_use]
+    pub fn with_reasons(mut self, reasons: impl IntoIterator<Item = String>) -> Verdict {
+        let mut kept: Vec<String> = Vec::new();
+        for reason in reasons {
+            if kept.len() < MOST_REASONS && !reason.is_empty() && !kept.contains(&reason) {
+                kept.push(reason);
+            }
+        }
+        self.reason = (!kept.is_empty()).then(|| kept.join("; "));
         self
     }
 }

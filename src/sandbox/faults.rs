@@ -63,6 +63,9 @@ impl Fault {
                 (name, number.parse().map_err(|_| format!("--fault {text}: {number:?} is no number"))?)
             }
         };
+        if name == "reject-every" && number == 0 {
+            return Err(format!("--fault {text}: every 0th record is none; N is 1 or more"));
+        }
         match Fault::NAMES.iter().find(|(known, _)| *known == name) {
             Some((name, _)) => Ok(Fault { name, number }),
             None => {

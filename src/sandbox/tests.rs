@@ -133,6 +133,7 @@ fn multipart_is_read_at_any_cut() {
 fn a_fault_that_is_not_known_says_which_are() {
     assert!(Fault::parse("put-504").unwrap_err().contains("put-503"));
     assert!(Fault::parse("pending=x").is_err());
+    assert!(Fault::parse("reject-every=0").is_err(), "every 0th record is none");
     assert_eq!(Fault::parse("pending=3").unwrap(), Fault::parse("pending=3").unwrap());
 }
 

@@ -1,6 +1,7 @@
 //! Localytics jobs against a server that plays the vendor by its documents' own samples.
 
 use crate::vendor::{Seen, Vendor, answer};
+use listferry::Kind;
 use listferry::job::{Env, Job, Report};
 use std::path::Path;
 use std::sync::Arc;
@@ -93,16 +94,28 @@ async fn failed_rows_come_back_by_customer_id_and_the_log_gets_no_credentials() 
             (true, 1) => answer(200, &[], r#"{"status": "Running" ... }"#),
             // without a scheme, as the sample has it
             (true, _) => completed(&format!("{host}/errors/errors.json"), 1),
-            _ => answer(200, &[], "{\"customer_id\":\"d,e\",\"error\":\"no such attribute\"}\n"),
+            _ => answer(
+                200,
+                &[],
+                "{\"customer_id\":\"d,e\",\"error\":\"no such \\u001b[31mattribute\"}\n{\"customer_id\":\"nobody-1\",\"error\":\"\"}\n",
+            ),
         }
     })
     .await;
-    let report = run(&server, &[]).await;
+    let dir = tempfile::tempdir().unwrap();
+    let report = job(dir.path(), &server.url(), &[]).run(&env(dir.path())).await;
     assert_eq!(report.exit_code, 11, "{}", shown(&report));
     assert_eq!(report.platform_result["upload_statistics"]["failed_imports"], 1);
+    assert_eq!(report.platform_result["failed_rows"], 1);
     let log = server.of("GET", "/errors/");
     assert_eq!((log.len(), log[0].header("authorization")), (1, None));
-    assert!(report.rejects_file.is_some(), "{}", shown(&report));
+    let rejects = std::fs::read_to_string(report.rejects_file.as_ref().expect("a reject file")).unwrap();
+    assert!(rejects.contains("\n\"d,e\",Bob,platform,"), "{rejects}");
+    assert!(rejects.contains("no such \\u{1b}[31mattribute") && !rejects.contains('\u{1b}'), "{rejects:?}");
+    // a row that the list does not have: a warning, which does not show the key
+    let notes = report.notes.join("|");
+    assert!(notes.contains("1 row by customer id that the list of 2 rows does not have"), "{notes}");
+    assert!(!shown(&report).contains("nobody-1"), "{}", shown(&report));
 }
 
 #[tokio::test]
@@ -127,13 +140,38 @@ async fn a_failed_import_and_a_word_that_nobody_knows() {
         "{}",
         shown(&report)
     );
+    assert_eq!(report.platform_result.get("failed_rows"), None, "nothing is known: {}", shown(&report));
     let server = vendor(|_, _| answer(200, &[], r#"{"status":"Paused"}"#)).await;
     let report = run(&server, &["wait=2s"]).await;
     assert_eq!(report.exit_code, 22, "{}", shown(&report));
     assert!(server.of("GET", STATUS).len() >= 2, "asked on");
+    assert_eq!(report.notes.len(), 1, "one warning, however often it was said: {}", shown(&report));
+    assert!(report.notes[0].contains("unknown word \"Paused\""), "{}", shown(&report));
     let server = vendor(|_, _| answer(500, &[], "")).await;
     let report = run(&server, &["wait=0"]).await;
     assert_eq!((report.exit_code, server.of("GET", STATUS).len()), (0, 0), "{}", shown(&report));
+    assert_eq!(report.platform_result.get("failed_rows"), None, "nothing is known: {}", shown(&report));
+}
+
+#[tokio::test]
+async fn why_an_import_failed_is_in_the_error() {
+    let reason =
+        r#"{"status":"Failed","error_reason":"no\n app\u001b[1m for api-secret-1, see https://h/e?sig=sig-1"}"#;
+    let server = vendor(move |_, _| answer(200, &[], reason)).await;
+    let report = run(&server, &[]).await;
+    let error = report.error.as_ref().unwrap();
+    assert_eq!(error.message(), "the platform reports a failed import: no app\\u{1b}[1m for ***, see https://h/e?***");
+    assert!(!shown(&report).contains("api-secret-1") && !shown(&report).contains("sig-1"), "{}", shown(&report));
+    // one part of two
+    let asked = AtomicUsize::new(0);
+    let server = vendor(move |_, _| match asked.fetch_add(1, Ordering::SeqCst) {
+        0 => answer(200, &[], r#"{"status":"Failed","error_reason":"too large"}"#),
+        _ => completed("", 0),
+    })
+    .await;
+    let report = run(&server, &["destination.max_part_bytes=100"]).await;
+    assert_eq!(report.error.as_ref().unwrap().message(), "the platform took only a part: too large");
+    assert!(report.notes.iter().any(|note| note == "part 1 of 2: the import failed: too large"), "{:?}", report.notes);
 }
 
 #[tokio::test]
@@ -206,22 +244,25 @@ async fn eleven_runs_at_once_are_ten_uploads() {
     assert_eq!(server.of("POST", UPLOAD).len(), 10);
 }
 
+/// A job of audience lists.
+fn lists_job(dir: &Path, base: &str) -> Job {
+    let yaml = format!(
+        "source: {{ path: list.csv }}\nmap: {{ customer_id: id }}\ndestination: {{ platform: localytics-audience, \
+         base_url: \"{base}\", app_id: \"7d2e/1\", audience_name: n, api_key: {{ env: KEY }}, api_secret: {{ env: SECRET }} }}\n",
+    );
+    Job::read(&yaml, dir, &[]).unwrap()
+}
+
 #[tokio::test]
 async fn lists_are_shown_renamed_and_deleted() {
     let server = Vendor::start(|seen, nth| match (seen.method.as_str(), nth) {
         ("GET", 0) => answer(500, &[], "try again"),
         ("GET", _) => answer(200, &[], r#"[{"id": 34351, "name": "audience-test-1", "record_count": 123432},]"#),
-        ("DELETE", _) => answer(404, &[], "gone"),
         _ => answer(200, &[], ""),
     })
     .await;
     let dir = tempfile::tempdir().unwrap();
-    let yaml = format!(
-        "source: {{ path: list.csv }}\nmap: {{ customer_id: id }}\ndestination: {{ platform: localytics-audience, \
-         base_url: \"{}\", app_id: \"7d2e/1\", audience_name: n, api_key: {{ env: KEY }}, api_secret: {{ env: SECRET }} }}\n",
-        server.url()
-    );
-    let (job, env) = (Job::read(&yaml, dir.path(), &[]).unwrap(), env(dir.path()));
+    let (job, env) = (lists_job(dir.path(), &server.url()), env(dir.path()));
     let lists = job.lists(&env).await.unwrap();
     assert_eq!((lists.len(), &lists[0]["id"]), (1, &34351.into()));
     job.rename_list(&env, "31245", "my list & more").await.unwrap();
@@ -237,4 +278,31 @@ async fn lists_are_shown_renamed_and_deleted() {
             at("DELETE", "31245")
         ]
     );
+}
+
+#[tokio::test]
+async fn a_list_that_is_not_there_is_no_deleted_list() {
+    let server = Vendor::start(|seen, nth| match (seen.target.rsplit('/').next(), nth) {
+        // deleted, the answer lost
+        (Some("31245"), 0) => Vec::new(),
+        (Some("31246"), 0) => answer(502, &[], ""),
+        // known not to have been deleted
+        (Some("31247"), 0) => answer(429, &[("Retry-After", "0")], ""),
+        _ => answer(404, &[], "key api-secret-1 finds nothing"),
+    })
+    .await;
+    let dir = tempfile::tempdir().unwrap();
+    let (job, env) = (lists_job(dir.path(), &server.url()), env(dir.path()));
+    job.delete_list(&env, "31245").await.unwrap();
+    job.delete_list(&env, "31246").await.unwrap();
+    for id in ["424242", "31247"] {
+        let error = job.delete_list(&env, id).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Refused, "{error:?}");
+        assert!(error.message().contains(&format!("list {id}: there is none")), "{error:?}");
+        assert!(error.hint().is_some_and(|hint| hint.contains("lists JOB list")), "{error:?}");
+    }
+    let error = job.rename_list(&env, "424242", "n").await.unwrap_err();
+    assert!(error.message().contains("424242"), "{error:?}");
+    let error = job.lists(&env).await.unwrap_err();
+    assert!(error.hint().is_some_and(|hint| hint.contains("app_id")), "{error:?}");
 }

@@ -232,8 +232,43 @@ async fn each_status_has_its_end() {
     }
     for status in ["PENDING", "RUNNING", "ASLEEP"] {
         let (server, _) = vendor(|_| Takes::Yes, move |_| json!({ "status": status, "result": null })).await;
-        let report = run(&server, &["wait=1s"]).await;
+        let report = run(&server, &["wait=1500ms"]).await;
         assert_eq!(report.exit_code, 22, "{status}: {}", shown(&report));
+        let warnings = usize::from(status == "ASLEEP");
+        assert_eq!(report.notes.len(), warnings, "{status}: {}", shown(&report));
+        assert!(report.notes.iter().all(|note| note.contains("unknown status \"ASLEEP\"")), "{}", shown(&report));
+    }
+}
+
+#[tokio::test]
+async fn why_an_execution_failed_is_in_the_error() {
+    for (answered, says) in [
+        (json!({ "status": "FAILED", "error": { "message": "bad file\u{1b} of to-ken-1" } }), "bad file\\u{1b} of ***"),
+        (json!({ "status": "FAILED", "error": "no space" }), "no space"),
+        (json!({ "status": "CANCELED" }), "it ended CANCELED"),
+    ] {
+        let (server, _) = vendor(|_| Takes::Yes, move |_| answered.clone()).await;
+        let report = run(&server, &[]).await;
+        let error = report.error.as_ref().unwrap();
+        assert_eq!(error.message(), format!("the platform reports a failed import: {says}"), "{}", shown(&report));
+        assert!(report.platform_result["total_failure"].is_null(), "nothing is known: {}", shown(&report));
+        assert!(!shown(&report).contains("to-ken-1"), "{}", shown(&report));
+    }
+}
+
+#[tokio::test]
+async fn minutes_are_not_negative() {
+    let (server, _) = vendor(|_| Takes::Yes, well).await;
+    let report = run(&server, &["map.expiration_duration={ value: -5 }"]).await;
+    assert_eq!((report.exit_code, server.seen().len()), (2, 0), "{}", shown(&report));
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("list.csv"), "id,minutes\na,5\nb,-5\nc,-0\nd, -7\ne,0\n").unwrap();
+    for minutes in ["minutes", "{ column: minutes, apply: [trim] }"] {
+        let overrides = [format!("map.expiration_duration={minutes}"), "rejects.max=5".to_owned()];
+        let report = Job::read(&yaml("http://127.0.0.1:1"), dir.path(), &overrides).unwrap().check(&Env::default());
+        assert_eq!((report.records.written, report.records.rejected), (3, 2), "{}", shown(&report));
+        let trimmed = u64::from(minutes.contains("trim"));
+        assert_eq!(report.reject_reasons.get("negative"), Some(&(1 + trimmed)), "{}", shown(&report));
     }
 }
 

@@ -310,6 +310,25 @@ async fn j19_no_failed_row_is_done_a_failed_ticket_leaves_the_list_unknown() {
     assert_eq!(verdict.outcome, Outcome::Failed);
     assert!(!verdict.result.to_string().contains("canary"), "{}", verdict.result);
     assert!(scene.journal.notes().unwrap().iter().any(|note| note.contains("state of the list is unknown")));
+    assert_eq!(verdict.reason.as_deref(), Some("cannot fetch http://h:1/f"));
+}
+
+#[tokio::test]
+async fn j10_an_unknown_state_is_asked_about_again_with_one_warning() {
+    let vendor = Vendor::start(move |seen, n| match (seen.target.as_str(), n) {
+        ("/v2/tickets/7", 0) => answer(200, &[], r#"{"state":"retrying"}"#),
+        ("/v2/tickets/7", 1) => answer(200, &[], r#"{"state":"weird\u001b[31m"}"#),
+        ("/v2/tickets/7", 2) => answer(200, &[], r#"{"state":"weirder"}"#),
+        ("/v2/tickets/7", _) => answer(200, &[], r#"{"state":"completed"}"#),
+        _ => answer(202, &[], "{\"id\": 7}"),
+    })
+    .await;
+    let scene = Scene::new(&vendor.url(), uri("http://h:1/f"), json!({}));
+    assert_eq!(scene.deliver().await.unwrap().outcome, Outcome::Done);
+    let notes = scene.journal.notes().unwrap();
+    let strange: Vec<&String> = notes.iter().filter(|note| note.contains("unknown state")).collect();
+    assert_eq!(strange.len(), 1, "{notes:?}");
+    assert!(strange[0].contains("\"weird\\u{1b}[31m\""), "{notes:?}");
 }
 
 #[tokio::test]

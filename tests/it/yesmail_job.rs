@@ -23,10 +23,16 @@ fn env(dir: &Path) -> Env {
 }
 
 async fn run(text: &str, dir: &Path) -> Value {
+    run_noting(text, dir).await.0
+}
+
+/// The report, and the warnings of the run.
+async fn run_noting(text: &str, dir: &Path) -> (Value, String) {
     let job = Job::read(text, dir, &[]).unwrap();
-    let report = job.run(&env(dir)).await.to_json();
-    assert!(!report.to_string().contains("canary"), "{report}");
-    report
+    let report = job.run(&env(dir)).await;
+    let (notes, report) = (report.notes.join("\n"), report.to_json());
+    assert!(!format!("{report}{notes}").contains("canary"), "{report} {notes}");
+    (report, notes)
 }
 
 /// Imports, pulls what is served, then fails these rows.
@@ -101,6 +107,46 @@ async fn failed_indexes_come_back_as_the_users_own_rows() {
     let pulled = String::from_utf8(pulled.lock().unwrap().clone()).unwrap();
     assert!(pulled.starts_with("id\nperson1@example.test\nperson2@example.test\nperson4@"));
     assert_eq!(pulled.lines().count(), 13_334);
+}
+
+#[tokio::test]
+async fn an_index_that_the_list_does_not_have_is_a_warning_and_no_promise_of_rows() {
+    for (failed, rows) in [(&[0, 99][..], 1), (&[99][..], 0)] {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("people.csv"), "email\nann@example.test\nbob@example.test\n").unwrap();
+        let vendor = yesmail(failed, Arc::default()).await;
+        let text = format!(
+            "source: {{ path: people.csv }}\nmap: {{ id: email }}\n\
+             destination: {{ platform: yesmail, base_url: '{}', list: vip, api_user: {{ env: USER_ }}, api_key: {{ env: KEY }},\n\
+             host: {{ serve: {{ listen: '127.0.0.1:0' }} }} }}",
+            vendor.url()
+        );
+        let (report, notes) = run_noting(&text, dir.path()).await;
+        assert_eq!(report["exit_code"], json!(11), "{report}");
+        assert!(notes.contains("1 row by index (from 0: 99) that the list of 2 rows does not have"), "{notes}");
+        let hint = report["error"]["hint"].as_str().unwrap();
+        assert_eq!(
+            (hint.contains("shows the rows"), report["rejects_file"].is_null()),
+            (rows > 0, rows == 0),
+            "{report}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn failed_rows_of_a_file_that_is_not_ours_are_told_by_index() {
+    let dir = tempfile::tempdir().unwrap();
+    let vendor = yesmail(&[4, 7], Arc::default()).await;
+    let text = format!(
+        "name: there\nmap: {{ id: email }}\n\
+         destination: {{ platform: yesmail, base_url: '{}', list: vip, api_user: {{ env: USER_ }}, api_key: {{ env: KEY }},\n\
+         separator: ',', host: {{ uri: 'https://files.example/list.csv' }} }}",
+        vendor.url()
+    );
+    let (report, notes) = run_noting(&text, dir.path()).await;
+    assert_eq!(report["exit_code"], json!(11), "{report}");
+    assert!(notes.contains("2 rows by index (from 0: 4, 7)"), "{notes}");
+    assert!(!report["error"]["hint"].as_str().unwrap().contains("shows the rows"), "{report}");
 }
 
 #[tokio::test]

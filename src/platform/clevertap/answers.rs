@@ -211,6 +211,7 @@ mod tests {
         match judgement {
             Judgement::Done(_) => "done",
             Judgement::Retry(_) => "retry",
+            Judgement::Strange(_) => "strange",
             Judgement::Unclear(_) => "unclear",
             Judgement::Fail(error) => error.kind().name(),
         }

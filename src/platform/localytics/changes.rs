@@ -59,7 +59,9 @@ fn change(entry: &Value, at: &str) -> Result<Unit> {
         return Err(Error::usage(format!("{at} must be a mapping like {{ op: assign, attr: a, column: c }}")));
     };
     let op = op(entry, at)?;
-    let attr = attr(entry, at)?;
+    let attribute = attr(entry, at)?;
+    // as a JSON string
+    let attr = Value::from(attribute.as_str()).to_string();
     let delete = format!("{{\"op\":\"delete\",\"attr\":{attr}}}");
     if op == Op::Delete {
         if let Some(key) = entry.keys().find(|key| !matches!(key.as_str(), "op" | "attr")) {
@@ -81,7 +83,7 @@ fn change(entry: &Value, at: &str) -> Result<Unit> {
     let name = op.name();
     Ok(Unit {
         before: format!("{{\"op\":\"{name}\",\"attr\":{attr},\"value\":"),
-        field: Some(Field { at: at.to_owned(), name: name.to_owned(), value, required: false, rules }),
+        field: Some(Field { at: at.to_owned(), name: attribute, value, required: false, rules }),
         after: "}".to_owned(),
         when_empty: delete_when_empty.then_some(delete),
     })
@@ -113,7 +115,7 @@ fn op(entry: &Map<String, Value>, at: &str) -> Result<Op> {
     }
 }
 
-/// The attribute's name as a JSON string.
+/// The attribute's name.
 fn attr(entry: &Map<String, Value>, at: &str) -> Result<String> {
     let name = match entry.get("attr") {
         Some(Value::String(name)) => name.clone(),
@@ -123,7 +125,7 @@ fn attr(entry: &Map<String, Value>, at: &str) -> Result<String> {
     if name.is_empty() || name.chars().any(char::is_control) {
         return Err(Error::usage(format!("{at}.attr is empty or holds a control character")));
     }
-    Ok(Value::String(name).to_string())
+    Ok(name)
 }
 
 /// The vendor documents integers, texts, dates and arrays of these; everything else would be a guess.
@@ -221,6 +223,8 @@ mod tests {
         );
         assert_eq!(json.units[1].when_empty.as_deref(), Some(r#"{"op":"delete","attr":"city"}"#));
         assert!(json.units[2].field.as_ref().unwrap().rules.array && json.units[3].field.as_ref().unwrap().rules.array);
+        let names = json.units[1..].iter().map(|unit| unit.field.as_ref().unwrap().name.as_str());
+        assert_eq!(names.collect::<Vec<&str>>(), ["city", "tags", "tags", "points"], "messages name the attribute");
         assert_eq!(json.units[4].field.as_ref().unwrap().rules.default_type, Some(Type::Integer));
         assert_eq!(json.units[1].field.as_ref().unwrap().rules.max_code_points, Some(255));
     }

@@ -26,7 +26,9 @@ pub(super) struct Upload<'a> {
 /// run ends as partial (11). A part that is refused or in doubt ends the run there.
 pub(super) async fn deliver(upload: &Upload<'_>, measured: &Measured, cx: &mut Cx<'_>) -> Result<Verdict> {
     let mut imports = Vec::new();
-    let (mut failed_rows, mut failed_parts, mut accepted) = (0u64, 0usize, 0usize);
+    // no part has told of failed rows so far, nor kept silent about them
+    let (mut failed_rows, mut all_told) = (0u64, true);
+    let (mut failed_parts, mut accepted, mut reasons) = (0usize, 0usize, Vec::new());
     let many = measured.parts().len() > 1;
     for part in measured.parts() {
         let label = if many { format!("part {} of {}", part.index + 1, measured.parts().len()) } else { String::new() };
@@ -41,19 +43,24 @@ pub(super) async fn deliver(upload: &Upload<'_>, measured: &Measured, cx: &mut C
             cx.part_done(part, None)?;
             cx.note("the upload was assumed to be done: its activity id is not known, so neither is its verdict")?;
             imports.push(json!({"activity_id": null, "assumed": "done"}));
+            all_told = false;
             continue;
         }
         let id = taken["activity_id"].as_str().unwrap_or_default().to_owned();
         cx.part_done(part, Some(id.clone()))?;
         if !cx.waits() {
             imports.push(json!({"activity_id": id, "status": "accepted"}));
+            all_told = false;
             continue;
         }
         let ended =
             status::wait(upload.account, cx, &format!("status/{}", part.index), upload.status_path, &id).await?;
-        failed_rows += ended.failed_rows;
+        let told = ended.failed_rows;
+        failed_rows += told.unwrap_or(0);
+        all_told &= told.is_some();
         failed_parts += usize::from(!ended.completed);
-        if let Some(url) = ended.error_log.as_deref().filter(|_| ended.failed_rows > 0 || !ended.completed) {
+        if let Some(url) = ended.error_log.as_deref().filter(|_| told.is_some_and(|rows| rows > 0) || !ended.completed)
+        {
             // read once: what was stored outlives the address, whose signature the journal does not keep
             let (group, read) = (format!("part/{}", part.index), format!("error-log/{}", part.index));
             if cx.load(&read)?.is_none() {
@@ -63,8 +70,13 @@ pub(super) async fn deliver(upload: &Upload<'_>, measured: &Measured, cx: &mut C
         }
         let mut shown = ended.shown.as_object().cloned().unwrap_or_default();
         shown.insert("activity_id".to_owned(), id.into());
-        if !ended.completed && !label.is_empty() {
-            cx.note(&format!("{label}: the import failed"))?;
+        if !ended.completed {
+            let reason = ended.reason.unwrap_or_default();
+            if !label.is_empty() {
+                let colon = if reason.is_empty() { "" } else { ": " };
+                cx.note(&format!("{label}: the import failed{colon}{reason}"))?;
+            }
+            reasons.push(reason);
         }
         imports.push(Value::Object(shown));
     }
@@ -73,18 +85,18 @@ pub(super) async fn deliver(upload: &Upload<'_>, measured: &Measured, cx: &mut C
         (n, _) if n == measured.parts().len() => Outcome::Failed,
         _ => Outcome::Partial,
     };
-    let verdict = Verdict::new(outcome, result(imports, failed_rows));
+    let verdict = Verdict::new(outcome, result(imports, all_told.then_some(failed_rows))).with_reasons(reasons);
     Ok(if failed_parts == 0 { verdict.with_failed_rows(failed_rows) } else { verdict })
 }
 
-/// One import as it is, several as a list.
-fn result(mut imports: Vec<Value>, failed_rows: u64) -> Value {
+/// One import as it is, several as a list; `failed_rows` only where it is known.
+fn result(mut imports: Vec<Value>, failed_rows: Option<u64>) -> Value {
     let mut result = match imports.len() {
         1 => imports.remove(0),
         _ => json!({"imports": imports}),
     };
-    if let Some(map) = result.as_object_mut() {
-        map.insert("failed_rows".to_owned(), failed_rows.into());
+    if let (Some(map), Some(rows)) = (result.as_object_mut(), failed_rows) {
+        map.insert("failed_rows".to_owned(), rows.into());
     }
     result
 }

@@ -4,7 +4,9 @@ use super::account::Account;
 use super::{AUDIENCE, tolerant};
 use crate::error::{Error, Kind, Result};
 use crate::platform::retry::back_off;
-use crate::platform::{Judgement, Settings};
+use crate::platform::scrub::Scrub;
+use crate::platform::{Judgement, Settings, quoted};
+use crate::secret::printable;
 use crate::transport::{Answer, Client, Failed, Reach, Request};
 use serde_json::Value;
 use std::time::Duration;
@@ -13,6 +15,9 @@ use std::time::Duration;
 const ATTEMPTS: u32 = 4;
 /// A limit is counted by the minute.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+const NO_SUCH_LIST: &str = "`listferry lists JOB list` shows the lists of the app with their ids";
+const NO_SUCH_APP: &str = "check destination.app_id, and base_url where it is set";
 
 /// Audience lists, with the credentials of a `localytics-audience` job.
 pub struct AudienceLists {
@@ -35,12 +40,16 @@ impl AudienceLists {
     /// # Errors
     /// `Transient`, `Credentials`, `Refused`.
     pub async fn list(&self, client: &Client) -> Result<Vec<Value>> {
-        let answer = self.ask(client, "GET", &format!("app/{}", part(&self.app_id))).await?;
+        let what = format!("the lists of app {}", printable(&self.app_id));
+        let answer = self.ask(client, "GET", &format!("app/{}", part(&self.app_id)), &what, NO_SUCH_APP).await?;
         let lists = tolerant::read(&answer.body).and_then(|value| match value {
             Value::Array(lists) => Some(lists),
             _ => None,
         });
-        lists.ok_or_else(|| Error::new(Kind::Transient, "the lists: the answer cannot be read"))
+        lists.ok_or_else(|| {
+            Error::new(Kind::Transient, format!("{what}: the answer cannot be read: {}", quoted(&answer)))
+                .with_hint("check base_url, and whether a proxy answered; else try again")
+        })
     }
 
     /// Gives a list another name. Repeatable.
@@ -48,49 +57,64 @@ impl AudienceLists {
     /// # Errors
     /// As [`AudienceLists::list`].
     pub async fn rename(&self, client: &Client, id: &str, name: &str) -> Result<()> {
-        self.ask(client, "PUT", &format!("{}/name?name={}", part(id), part(name))).await.map(drop)
+        let path = format!("{}/name?name={}", part(id), part(name));
+        self.ask(client, "PUT", &path, &format!("list {}", printable(id)), NO_SUCH_LIST).await.map(drop)
     }
 
-    /// Deletes a list; one that is gone already is as good as deleted.
+    /// Deletes a list. One that is gone after an attempt of ours whose answer was lost is deleted; one that was never
+    /// there is refused.
     ///
     /// # Errors
     /// As [`AudienceLists::list`].
     pub async fn delete(&self, client: &Client, id: &str) -> Result<()> {
-        self.ask_judged(client, "DELETE", &part(id), |answer| match answer.status {
-            404 => Judgement::Done(Value::Null),
-            _ => judge("the deletion", answer),
-        })
-        .await
-        .map(drop)
+        self.ask(client, "DELETE", &part(id), &format!("list {}", printable(id)), NO_SUCH_LIST).await.map(drop)
     }
 
-    async fn ask(&self, client: &Client, method: &'static str, path: &str) -> Result<Answer> {
-        self.ask_judged(client, method, path, |answer| judge("the lists", answer)).await
-    }
-
-    /// All of these may be repeated: they read, or the final state is the same.
-    async fn ask_judged(
+    /// Asks until there is an answer. All of these may be repeated: they read, or the final state is the same. `what` is
+    /// asked about, and `missing` is to be done where there is no such thing.
+    async fn ask(
         &self,
         client: &Client,
         method: &'static str,
         path: &str,
-        judge: impl Fn(&Answer) -> Judgement,
+        what: &str,
+        missing: &str,
     ) -> Result<Answer> {
         let request: Request = self.account.request(method, &format!("/v1/imports/audiences/list/{path}"));
+        let scrub = Scrub::of(&request);
+        // an attempt may have been carried out whose answer never came
+        let mut lost = false;
         let mut attempt = 1;
         loop {
             let error = match client.call(&request).await {
-                Ok(answer) => match judge(&answer) {
-                    Judgement::Done(_) => return Ok(answer),
-                    Judgement::Fail(error) => return Err(error),
-                    Judgement::Retry(error) | Judgement::Unclear(error) => error,
+                Ok(answer) => match answer.status {
+                    200..300 => return Ok(answer),
+                    404 if lost && method == "DELETE" => return Ok(answer),
+                    404 => {
+                        let error = Error::new(Kind::Refused, format!("{what}: there is none (status 404)"));
+                        return Err(error.with_hint(missing));
+                    }
+                    _ => match Judgement::by_status(what, &answer) {
+                        Judgement::Unclear(error) => {
+                            lost = true;
+                            error
+                        }
+                        Judgement::Retry(error) | Judgement::Strange(error) => error,
+                        Judgement::Fail(error) => return Err(scrub.error(error)),
+                        Judgement::Done(_) => return Ok(answer),
+                    },
                 },
                 Err(Failed { reach: Reach::Permanent | Reach::Body, error }) => return Err(error),
-                Err(failed) => failed.error.into_kind(Kind::Transient),
+                Err(Failed { reach, error }) => {
+                    lost |= reach != Reach::NotConnected;
+                    error.into_kind(Kind::Transient)
+                }
             };
             let asked = error.retry_after().unwrap_or_default();
             if attempt == ATTEMPTS || asked > LONGEST_WAIT {
-                return Err(error);
+                let plural = if attempt == 1 { "" } else { "s" };
+                let hint = format!("given up after {attempt} attempt{plural}; try again later");
+                return Err(scrub.error(error.with_hint(hint)));
             }
             tokio::time::sleep(asked.max(back_off(path, attempt))).await;
             attempt += 1;
@@ -100,11 +124,4 @@ impl AudienceLists {
 
 fn part(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, super::PATH_PART).to_string()
-}
-
-fn judge(what: &str, answer: &Answer) -> Judgement {
-    match answer.status {
-        200..300 => Judgement::Done(Value::Null),
-        _ => Judgement::by_status(what, answer),
-    }
 }

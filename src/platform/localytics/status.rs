@@ -3,11 +3,11 @@
 use super::account::Account;
 use super::tolerant;
 use crate::error::{Error, Kind, Result};
-use crate::platform::{Cx, Judgement, Operation, Repeat};
+use crate::platform::scrub::said;
+use crate::platform::{Cx, Judgement, Operation, Repeat, quoted};
 use crate::secret::printable;
 use crate::transport::Answer;
 use serde_json::{Map, Value, json};
-use std::sync::Mutex;
 use std::time::Duration;
 
 /// Judges the answer to an upload: any 2xx that carries an activity id is success, whatever else it says.
@@ -29,8 +29,10 @@ pub(super) fn judge_upload(what: &str, answer: &Answer) -> Judgement {
 pub(super) struct Ended {
     /// False: `Failed`.
     pub(super) completed: bool,
-    /// Rows that Localytics says failed.
-    pub(super) failed_rows: u64,
+    /// Rows that Localytics says failed; `None`: it does not say.
+    pub(super) failed_rows: Option<u64>,
+    /// Why it failed, as answered.
+    pub(super) reason: Option<String>,
     /// Where the failed rows are told, as answered: with or without scheme, perhaps with a signature.
     pub(super) error_log: Option<String>,
     /// What was answered, for the report; the signature of `error_log` cut.
@@ -49,7 +51,8 @@ impl Ended {
         }
         Ended {
             completed: status.trim().eq_ignore_ascii_case("completed"),
-            failed_rows: failed.unwrap_or(0),
+            failed_rows: failed,
+            reason: tolerant::word(&value["error_reason"]),
             error_log,
             shown: Value::Object(shown),
         }
@@ -75,13 +78,11 @@ pub(super) async fn wait(account: &Account, cx: &mut Cx<'_>, step: &str, path: &
     let request = account.request("GET", &format!("{path}{id}"));
     let limit = account.quota("status", 60, Duration::from_secs(60));
     let operation = Operation::new(step, Repeat::Always).with_quota(limit);
-    let strange = Mutex::new(None);
-    let polled = cx.poll_within(&operation, &request, &|answer| judge_status(answer, &strange)).await;
-    // the judge cannot write notes; what it met is noted however the waiting ended
-    if let Some(text) = strange.into_inner().ok().flatten() {
-        cx.note(&text)?;
+    let mut ended = Ended::read(&cx.poll_within(&operation, &request, &judge_status).await?);
+    if let Some(reason) = &mut ended.reason {
+        *reason = said(&request, reason);
+        ended.shown["error_reason"] = json!(reason);
     }
-    let ended = Ended::read(&polled?);
     // the journal forgets the signature; the log is fetched with what is in memory
     if ended.error_log.is_some() && ended.shown["error_log"] != json!(ended.error_log) {
         cx.record(step, &ended.shown)?;
@@ -92,31 +93,20 @@ pub(super) async fn wait(account: &Account, cx: &mut Cx<'_>, step: &str, path: &
     Ok(ended)
 }
 
-fn judge_status(answer: &Answer, strange: &Mutex<Option<String>>) -> Judgement {
+fn judge_status(answer: &Answer) -> Judgement {
     const WHAT: &str = "Localytics import status";
     if !(200..300).contains(&answer.status) {
         return Judgement::by_status(WHAT, answer);
     }
-    let not_yet = |text: String| Judgement::Retry(Error::new(Kind::Pending, text));
-    let note = |text: &str| {
-        if let Ok(mut strange) = strange.lock() {
-            *strange = Some(text.to_owned());
-        }
-    };
+    let not_yet = |text: String| Error::new(Kind::Pending, text);
     let Some(value) = tolerant::read(&answer.body) else {
-        let text = format!("{WHAT}: the answer cannot be read");
-        note(&text);
-        return not_yet(text);
+        return Judgement::Strange(not_yet(format!("{WHAT}: the answer cannot be read: {}", quoted(answer))));
     };
     let word = value["status"].as_str().unwrap_or_default().trim().to_owned();
     match word.to_ascii_lowercase().as_str() {
         "completed" | "failed" => Judgement::Done(lean(value)),
-        "pending" | "running" => not_yet(format!("{WHAT}: {word}")),
-        _ => {
-            let text = format!("{WHAT}: unknown word \"{}\", asking on", printable(&word));
-            note(&text);
-            not_yet(text)
-        }
+        "pending" | "running" => Judgement::Retry(not_yet(format!("{WHAT}: {word}"))),
+        _ => Judgement::Strange(not_yet(format!("{WHAT}: unknown word \"{}\"", printable(&word)))),
     }
 }
 
@@ -168,29 +158,36 @@ mod tests {
             ("not json", true),
             (r#"{"state":"x"}"#, true),
         ] {
-            let strange = Mutex::new(None);
-            assert!(matches!(judge_status(&answer(200, body), &strange), Judgement::Retry(_)), "{body}");
-            assert_eq!(strange.into_inner().unwrap().is_some(), noted, "{body}");
+            let strange = match judge_status(&answer(200, body)) {
+                Judgement::Retry(_) => false,
+                Judgement::Strange(_) => true,
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(strange, noted, "{body}");
         }
     }
 
     #[test]
     fn the_end_is_read_from_both_samples() {
-        let read = |body: &str| match judge_status(&answer(200, body), &Mutex::new(None)) {
+        let read = |body: &str| match judge_status(&answer(200, body)) {
             Judgement::Done(value) => Ended::read(&value),
             other => panic!("{other:?}"),
         };
         let profiles = read(
             r#"{ "status": "Completed", "error_log": "h/e.json?X-Amz-Signature=zz", "scopet": {"org_id": 1234}, "upload_statistics": { "successful_imports": 99, "parsed_imports": 99, "failed_imports": 1, "total_number_of_imports": 100, } }"#,
         );
-        assert!(profiles.completed && profiles.failed_rows == 1 && profiles.doubts().is_none());
+        assert!(profiles.completed && profiles.failed_rows == Some(1) && profiles.doubts().is_none());
         assert!(profiles.error_log.as_deref().unwrap().contains("zz"));
         assert!(!profiles.shown.to_string().contains("zz"));
         let audience = read(
             r#"{"status":"Completed","app_uuid":"abcde","upload_statistics":{"total_lines":"1","audience_id":"999","audience_list_id":"3","failed_lines":"3","successful_lines":"500"}}"#,
         );
-        assert_eq!((audience.failed_rows, &audience.shown["upload_statistics"]["audience_list_id"]), (3, &json!("3")));
+        assert_eq!(
+            (audience.failed_rows, &audience.shown["upload_statistics"]["audience_list_id"]),
+            (Some(3), &json!("3"))
+        );
         assert!(!read(r#"{"status":" failed "}"#).completed);
-        assert!(read(r#"{"status":"Completed"}"#).doubts().is_some());
+        let bare = read(r#"{"status":"Completed","error_reason":null}"#);
+        assert!(bare.doubts().is_some() && bare.failed_rows.is_none() && bare.reason.is_none());
     }
 }

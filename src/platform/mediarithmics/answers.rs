@@ -47,8 +47,10 @@ fn unclear(what: &str, answer: &Answer, how: &str) -> Judgement {
 pub(super) enum Found {
     /// Final; what is kept of it.
     Ended(Value),
-    /// Not yet final, or with a word that nobody documents.
+    /// Not yet final.
     Running(String),
+    /// A word that nobody documents.
+    Unknown(String),
     /// Not on this page.
     NotHere {
         /// How many there are in all, where that is told.
@@ -79,9 +81,10 @@ pub(super) fn find(page: &[u8], id: &str) -> Option<Found> {
             "total_success": count(&execution["result"]["total_success"]),
             "total_failure": count(&execution["result"]["total_failure"]),
             "error_file_uri": word(&execution["result"]["error_file_uri"]),
-            "message": word(&execution["error"]["message"]).map(|text| printable(&text)),
+            "message": word(&execution["error"]["message"]).or_else(|| word(&execution["error"])),
         })),
-        _ => Found::Running(status),
+        "PENDING" | "RUNNING" => Found::Running(status),
+        _ => Found::Unknown(printable(&status)),
     })
 }
 
@@ -116,6 +119,9 @@ mod tests {
         assert_eq!(find(page, "2"), Some(Found::Running("RUNNING".to_owned())));
         let Some(Found::Ended(value)) = find(page, "1") else { panic!() };
         assert_eq!((&value["total_success"], &value["total_failure"]), (&json!(9), &json!(1)));
+        let weird = br#"{"data":[{"id":"3","status":"we\u001bird"},{"id":4}]}"#;
+        assert_eq!(find(weird, "3"), Some(Found::Unknown("WE\\u{1b}IRD".to_owned())));
+        assert_eq!(find(weird, "4"), Some(Found::Unknown(String::new())));
         assert_eq!(find(page, "3"), Some(Found::NotHere { total: Some(2), listed: 2 }));
         assert_eq!(find(b"<html>", "3"), None);
         assert_eq!((ids(page), ids(b"<html>")), (Some(vec!["2".to_owned(), "1".to_owned()]), None));

@@ -95,6 +95,7 @@ fn field(name: &'static str, value: ValueSpec, at: String) -> Result<Field> {
             if !matches!(value.r#type, None | Some(Type::Integer)) {
                 return refused("an integer: minutes");
             }
+            rules.not_negative = true;
             rules.default_type = Some(Type::Integer);
         }
         "expiration_ts" => {

@@ -5,8 +5,9 @@ use super::commands::{self, Format};
 use super::import::{Import, Target};
 use crate::body::{Frame, Measured, Part};
 use crate::error::{Error, Kind, Result};
+use crate::platform::scrub::said;
 use crate::platform::{
-    Cx, FaultAt, Judgement, Operation, Outcome, Repeat, RowFault, Step, Verdict, assumed, parts_accepted,
+    Cx, FaultAt, Judgement, Operation, Outcome, Repeat, RowFault, Step, Verdict, assumed, parts_accepted, quoted,
 };
 use crate::transport::{Answer, Request};
 use serde_json::{Value, json};
@@ -51,8 +52,9 @@ impl Import {
         }
         let failed = |verdict: &&Value| matches!(verdict["status"].as_str(), Some("FAILED" | "CANCELED" | "CANCELLED"));
         let failed_parts = verdicts.iter().filter(failed).count();
-        let count = |key: &str| verdicts.iter().filter_map(|verdict| verdict[key].as_u64()).sum::<u64>();
-        let (good, bad) = (count("total_success"), count("total_failure"));
+        // a sum to which one part says nothing is not known
+        let sum = |key: &str| verdicts.iter().map(|verdict| verdict[key].as_u64()).sum::<Option<u64>>();
+        let bad = verdicts.iter().filter_map(|verdict| verdict["total_failure"].as_u64()).sum::<u64>();
         let outcome = match (failed_parts, bad) {
             (0, 0) => Outcome::Done,
             (n, _) if n == parts.len() => Outcome::Failed,
@@ -73,9 +75,14 @@ impl Import {
             ))?;
         }
         let mut result = result(json!(verdicts));
-        result["total_success"] = json!(good);
-        result["total_failure"] = json!(bad);
-        let verdict = Verdict::new(outcome, result);
+        for key in ["total_success", "total_failure"] {
+            result[key] = json!(sum(key));
+        }
+        let reasons = verdicts.iter().filter(failed).map(|verdict| {
+            let word = |key: &str| verdict[key].as_str().unwrap_or_default();
+            if word("message").is_empty() { format!("it ended {}", word("status")) } else { word("message").to_owned() }
+        });
+        let verdict = Verdict::new(outcome, result).with_reasons(reasons);
         Ok(if failed_parts == 0 { verdict.with_failed_rows(bad) } else { verdict })
     }
 
@@ -215,7 +222,8 @@ impl Import {
         let mut first = 0;
         loop {
             let path = format!("/{import}/executions?first_result={first}&max_results={PAGE}");
-            let verdict = cx.poll(&name, &self.request("GET", &path), &judge).await?;
+            let request = self.request("GET", &path);
+            let mut verdict = cx.poll(&name, &request, &judge).await?;
             if let Some(more) = verdict["not_among"].as_u64() {
                 // it lies on another page, or is not listed yet: begin again, a little later
                 cx.forget(&name)?;
@@ -229,7 +237,9 @@ impl Import {
                 }
                 continue;
             }
-            let verdict = verdict;
+            if let Some(message) = verdict["message"].as_str() {
+                verdict["message"] = json!(said(&request, message));
+            }
             if let Some(uri) = verdict["error_file_uri"].as_str()
                 && verdict["total_failure"].as_u64() != Some(0)
             {
@@ -304,7 +314,7 @@ fn row_fault(line: &[u8], part: &Part) -> Option<RowFault> {
         return None;
     }
     let message = ["error", "message", "reason"].iter().find_map(|key| answers::word(&value[*key]));
-    let message = crate::secret::printable(&message.unwrap_or_else(|| "refused by mediarithmics".to_owned()));
+    let message = message.unwrap_or_else(|| "refused by mediarithmics".to_owned());
     Some(RowFault { at: FaultAt::Index(part.first_record + at), message })
 }
 
@@ -313,15 +323,18 @@ fn judge_list(answer: &Answer, id: &str) -> Judgement {
     if !(200..300).contains(&answer.status) {
         return Judgement::by_status(WHAT, answer);
     }
-    let not_yet = |text: String| Judgement::Retry(Error::new(Kind::Pending, text));
+    let not_yet = |text: String| Error::new(Kind::Pending, text);
     match find(&answer.body, id) {
         Some(Found::Ended(value)) => Judgement::Done(value),
-        Some(Found::Running(word)) => not_yet(format!("{WHAT}: {word}")),
+        Some(Found::Running(word)) => Judgement::Retry(not_yet(format!("execution {id}: {word}"))),
+        Some(Found::Unknown(word)) => {
+            Judgement::Strange(not_yet(format!("execution {id} of mediarithmics: unknown status \"{word}\"")))
+        }
         // where no total is told, a full page says that there may be another
         Some(Found::NotHere { total, listed }) => {
             let most = if listed < PAGE { 0 } else { MOST_LISTED };
             Judgement::Done(json!({"not_among": total.unwrap_or(most).min(MOST_LISTED)}))
         }
-        None => not_yet(format!("{WHAT}: the answer cannot be read")),
+        None => Judgement::Strange(not_yet(format!("{WHAT}: the answer cannot be read: {}", quoted(answer)))),
     }
 }

@@ -8,6 +8,7 @@ use super::{columns, ftp};
 use crate::body::{Frame, Measured, Part};
 use crate::error::{Error, Kind, Result};
 use crate::mapping::Separator;
+use crate::platform::scrub::said;
 use crate::platform::{Cx, FaultAt, Judgement, Operation, Outcome, Repeat, RowFault, Step, Verdict, assumed, quoted};
 use crate::secret::{Secret, printable, redacted_url};
 use crate::transport::{Answer, Request, StreamAnswer};
@@ -181,7 +182,7 @@ impl Options {
 
     async fn verdict(&self, cx: &mut Cx<'_>, id: Option<String>, ticket: &Value) -> Result<Verdict> {
         let text = |key: &str| ticket.get(key).and_then(Value::as_str).unwrap_or_default();
-        let (state, message) = (text("state"), text("message"));
+        let (state, message) = (text("state"), said(&self.request("GET", self.base.clone()), text("message")));
         let mut result = json!({"ticket": id, "state": state, "message": message});
         let place = ticket.get("location").and_then(Value::as_str).and_then(|at| Place::resolve(&self.base, at));
         let summary = match place {
@@ -196,7 +197,7 @@ impl Options {
             // the documents say both that an import stops midway and that nothing is done
             cx.note("the import failed: the state of the list is unknown")?;
             result["list"] = json!("state unknown");
-            return Ok(Verdict::new(Outcome::Failed, result));
+            return Ok(Verdict::new(Outcome::Failed, result).with_reasons([message]));
         }
         let outcome = match &summary {
             Some(summary) if summary.failures() > 0 => Outcome::Partial,
@@ -231,7 +232,7 @@ impl Options {
                     let answer = Answer { status: answer.status, headers: answer.headers.clone(), body: Vec::new() };
                     match Judgement::by_status("the results", &answer) {
                         Judgement::Fail(error) => return Err(error),
-                        Judgement::Retry(error) | Judgement::Unclear(error) => error,
+                        Judgement::Retry(error) | Judgement::Strange(error) | Judgement::Unclear(error) => error,
                         Judgement::Done(_) => {
                             Error::new(Kind::Transient, format!("the results: status {}", answer.status))
                         }
@@ -283,9 +284,9 @@ fn judge_ticket(answer: &Answer, uri: &Secret) -> Judgement {
     if answer.status != 200 {
         return Judgement::by_status_saying(what, answer, &hidden(&quoted(answer), uri));
     }
-    let pending = |why: String| Judgement::Retry(Error::new(Kind::Pending, why));
+    let pending = |why: String| Error::new(Kind::Pending, why);
     let Some(ticket) = Ticket::read(&answer.body) else {
-        return pending(format!("{what} cannot be read: {}", hidden(&quoted(answer), uri)));
+        return Judgement::Strange(pending(format!("{what} cannot be read: {}", hidden(&quoted(answer), uri))));
     };
     match ticket.state.as_str() {
         "completed" | "failed" => Judgement::Done(json!({
@@ -293,7 +294,13 @@ fn judge_ticket(answer: &Answer, uri: &Secret) -> Judgement {
             "message": hidden(&ticket.message, uri),
             "location": ticket.location,
         })),
-        other => pending(format!("{what} says \"{}\"", printable(other))),
+        known @ ("accepted" | "processing" | "retrying") => {
+            Judgement::Retry(pending(format!("{what} says \"{known}\"")))
+        }
+        other => {
+            let other = hidden(&printable(other), uri);
+            Judgement::Strange(pending(format!("{what} of Yesmail: unknown state \"{other}\"")))
+        }
     }
 }
 

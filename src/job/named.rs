@@ -1,0 +1,135 @@
+//! The rows that a platform named: looked up in the source while it is there, put into the reject file as the user's own.
+
+use super::report::Report;
+use crate::body::{Measured, RejectFile};
+use crate::error::Result;
+use crate::platform::{FaultAt, Journal, RowFault};
+
+/// Indexes that a warning shows.
+const SHOWN_INDEXES: usize = 5;
+
+/// Rows that the platform named, as the user's own, into the reject file; how many there were. A row that the list does
+/// not have is a warning.
+pub(super) fn look_up(
+    journal: &dyn Journal,
+    measured: &Measured,
+    file: &mut Option<RejectFile>,
+    report: &mut Report,
+) -> Result<u64> {
+    let Some(file) = file else { return Ok(0) };
+    if journal.fault_count()? == 0 {
+        return Ok(0);
+    }
+    let mut found = Found::default();
+    let mut batch: Vec<RowFault> = Vec::new();
+    // Bounded: so many at a time, each batch one reading of the source.
+    const BATCH: usize = 50_000;
+    journal.faults(&mut |fault| {
+        batch.push(fault.clone());
+        if batch.len() == BATCH {
+            find(measured, &mut batch, file, &mut found)?;
+        }
+        Ok(true)
+    })?;
+    find(measured, &mut batch, file, &mut found)?;
+    file.flush()?;
+    report.rejects_file = file.path().map(std::path::Path::to_owned);
+    if let Some(text) = found.unknown(measured.counts().written) {
+        tracing::warn!("{text}");
+        journal.note(&text)?;
+    }
+    Ok(found.rows)
+}
+
+/// What a file that we did not make has failed rows of: their indexes are all that can be told.
+pub(super) fn named_elsewhere(journal: &dyn Journal) -> Result<Option<String>> {
+    let (mut indexes, named) = (Vec::new(), journal.fault_count()?);
+    journal.faults(&mut |fault| {
+        if let FaultAt::Index(index) = fault.at {
+            indexes.push(index);
+        }
+        Ok(indexes.len() < SHOWN_INDEXES)
+    })?;
+    let more = if named > indexes.len() as u64 { ", …" } else { "" };
+    Ok((named > 0).then(|| {
+        format!(
+            "the platform named {} by index (from 0: {}{more}); the file is not made from a source of this job, so they \
+             cannot be shown",
+            rows(named),
+            listed(&indexes)
+        )
+    }))
+}
+
+fn rows(n: u64) -> String {
+    if n == 1 { "1 row".to_owned() } else { format!("{n} rows") }
+}
+
+fn listed(indexes: &[u64]) -> String {
+    indexes.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// What came of looking rows up.
+#[derive(Default)]
+struct Found {
+    rows: u64,
+    /// Indexes that the list does not have, and the first of them.
+    unknown_indexes: u64,
+    first_indexes: Vec<u64>,
+    /// Keys that no row has. They are values of rows, so no message shows them.
+    unknown_keys: u64,
+}
+
+impl Found {
+    /// What the platform named and the list does not have, in words.
+    fn unknown(&self, written: u64) -> Option<String> {
+        let more = if self.unknown_indexes > self.first_indexes.len() as u64 { ", …" } else { "" };
+        let by_index = (self.unknown_indexes > 0).then(|| {
+            format!("{} by index (from 0: {}{more})", rows(self.unknown_indexes), listed(&self.first_indexes))
+        });
+        let by_key = (self.unknown_keys > 0).then(|| format!("{} by customer id", rows(self.unknown_keys)));
+        let named: Vec<String> = [by_index, by_key].into_iter().flatten().collect();
+        (!named.is_empty()).then(|| {
+            format!("the platform named {} that the list of {} does not have", named.join(" and "), rows(written))
+        })
+    }
+}
+
+fn find(measured: &Measured, batch: &mut Vec<RowFault>, file: &mut RejectFile, found: &mut Found) -> Result<()> {
+    let mut by_index = std::collections::BTreeMap::new();
+    let mut by_key = std::collections::HashMap::new();
+    for fault in batch.drain(..) {
+        match fault.at {
+            FaultAt::Index(index) => drop(by_index.insert(index, fault.message)),
+            FaultAt::Key(key) => drop(by_key.insert(key, (fault.message, false))),
+        }
+    }
+    if by_index.is_empty() && by_key.is_empty() {
+        return Ok(());
+    }
+    let from = if by_key.is_empty() { by_index.keys().next().copied().unwrap_or(0) } else { 0 };
+    measured.replay(from, &mut |row| {
+        if let Some(message) = by_index.remove(&row.index) {
+            file.platform(row, &message)?;
+            found.rows += 1;
+        } else if !by_key.is_empty()
+            && let Some((message, seen)) = customer(row.output).and_then(|key| by_key.get_mut(&key))
+        {
+            file.platform(row, message)?;
+            *seen = true;
+            found.rows += 1;
+        }
+        Ok(!(by_index.is_empty() && by_key.is_empty()))
+    })?;
+    found.unknown_indexes += by_index.len() as u64;
+    let room = SHOWN_INDEXES - found.first_indexes.len();
+    found.first_indexes.extend(by_index.into_keys().take(room));
+    found.unknown_keys += by_key.values().filter(|(_, seen)| !seen).count() as u64;
+    Ok(())
+}
+
+/// The customer id of a JSON line: it stands first in it.
+fn customer(output: &[u8]) -> Option<String> {
+    let rest = output.strip_prefix(b"{\"customer_id\":")?;
+    serde_json::Deserializer::from_slice(rest).into_iter::<String>().next()?.ok()
+}
