@@ -1,6 +1,7 @@
 //! The rows that a platform named: looked up in the source while it is there, put into the reject file as the user's own.
 
 use super::report::Report;
+use super::text::plural;
 use crate::body::{Measured, RejectFile};
 use crate::error::Result;
 use crate::platform::{FaultAt, Journal, RowFault};
@@ -62,7 +63,7 @@ pub(super) fn named_elsewhere(journal: &dyn Journal) -> Result<Option<String>> {
 }
 
 fn rows(n: u64) -> String {
-    if n == 1 { "1 row".to_owned() } else { format!("{n} rows") }
+    format!("{n} row{}", plural(n))
 }
 
 fn listed(indexes: &[u64]) -> String {
