@@ -8,6 +8,19 @@ use tokio::net::{TcpListener, TcpStream};
 /// Told of each moment; false: the server closes the session there.
 pub(crate) type Moments = Arc<dyn Fn(String) -> bool + Send + Sync>;
 
+/// What the server makes of a rename.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Renames {
+    /// A file that is there is replaced.
+    Replace,
+    /// A file that is there stays: 550.
+    OntoNothing,
+    /// As `OntoNothing`, and a file that is there cannot be renamed either.
+    OfNewOnly,
+    /// As `OntoNothing`, and nothing is renamed to the list's name, unless it had it before.
+    NeverToList,
+}
+
 pub(crate) struct Ftp {
     pub(crate) address: String,
     /// What is stored, by path. A file is there as soon as its first byte has come, as with real servers.
@@ -23,6 +36,10 @@ impl Drop for Ftp {
 
 impl Ftp {
     pub(crate) async fn start(moments: Moments) -> Ftp {
+        Ftp::start_with(moments, Renames::Replace).await
+    }
+
+    pub(crate) async fn start_with(moments: Moments, renames: Renames) -> Ftp {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let files: Arc<Mutex<BTreeMap<String, Vec<u8>>>> = Arc::default();
@@ -31,7 +48,7 @@ impl Ftp {
             while let Ok((stream, _)) = listener.accept().await {
                 let (files, moments) = (Arc::clone(&stored), Arc::clone(&moments));
                 // a client that is gone ends its session
-                tokio::spawn(async move { session(stream, files, moments).await.ok() });
+                tokio::spawn(async move { session(stream, files, moments, renames).await.ok() });
             }
         });
         Ftp { address, files, task }
@@ -42,6 +59,7 @@ async fn session(
     stream: TcpStream,
     files: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
     moments: Moments,
+    renames: Renames,
 ) -> std::io::Result<()> {
     let mut control = BufReader::new(stream);
     control.write_all(b"220 ready\r\n").await?;
@@ -101,13 +119,21 @@ async fn session(
                 Some(file) => format!("213 {}", file.len()),
                 None => "550 no such file".to_owned(),
             },
+            "RNFR" if renames == Renames::OfNewOnly && !path.ends_with(".part") => "550 not that one".to_owned(),
             "RNFR" => {
                 from = path;
                 "350 and to what".to_owned()
             }
             "RNTO" => {
                 let mut files = files.lock().unwrap();
-                match files.remove(&from) {
+                let is_old = from.ends_with(".old");
+                let refused = match renames {
+                    Renames::Replace => false,
+                    Renames::OntoNothing | Renames::OfNewOnly => files.contains_key(&path),
+                    Renames::NeverToList => files.contains_key(&path) || (path.ends_with(".csv") && !is_old),
+                };
+                let moved = if refused { None } else { files.remove(&from) };
+                match moved {
                     Some(file) => {
                         files.insert(path, file);
                         "250 renamed".to_owned()

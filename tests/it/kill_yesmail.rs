@@ -1,7 +1,7 @@
 //! SIGKILL at each moment of a list sent by FTP, and of one that Yesmail pulls from us: the same job again brings the
 //! list whole and imports it once, or says that it does not know (21) and does nothing.
 
-use crate::ftp::Ftp;
+use crate::ftp::{Ftp, Renames};
 use crate::kill::{ROWS, ends, listferry};
 use crate::scripted::{Does, Seen, Vendor};
 use base64::Engine as _;
@@ -139,17 +139,36 @@ fn write_job(dir: &Path, base: &str, host: &str) {
     std::fs::write(dir.join("job.yaml"), job).unwrap();
 }
 
+fn by_ftp_to(ftp: &Ftp) -> String {
+    format!("ftp: {{ url: \"ftp://ann:pw@{}/dir/list.csv\" }}", ftp.address)
+}
+
+/// How the list becomes reachable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    /// Onto a server where a list lies already.
+    Ftp(Renames),
+    Serve,
+}
+
+const OLD: &[u8] = b"id\tname\nold\tOld\n";
+
 /// Runs, kills at moment `at`, runs again; the moments of the first run (an unbroken one where `at` is
 /// none), and whether it was killed.
-async fn scene(by_ftp: bool, at: Option<usize>) -> (Vec<String>, bool) {
+async fn scene(by: By, at: Option<usize>) -> (Vec<String>, bool) {
     let dir = tempfile::tempdir().unwrap();
     let killer = Arc::new(Killer { at, ..Killer::default() });
     let pulled: Arc<Mutex<Pulled>> = Arc::default();
     let vendor = yesmail(&killer, &pulled).await;
     let watcher = Arc::clone(&killer);
-    let ftp = Ftp::start(Arc::new(move |name| watcher.moment(name))).await;
+    let (by_ftp, renames) = match by {
+        By::Ftp(renames) => (true, renames),
+        By::Serve => (false, Renames::Replace),
+    };
+    let ftp = Ftp::start_with(Arc::new(move |name| watcher.moment(name)), renames).await;
+    ftp.files.lock().unwrap().insert("dir/list.csv".to_owned(), OLD.to_vec());
     let host = match by_ftp {
-        true => format!("ftp: {{ url: \"ftp://ann:pw@{}/dir/list.csv\" }}", ftp.address),
+        true => by_ftp_to(&ftp),
         false => "serve: { listen: \"127.0.0.1:0\", public_url: auto }".to_owned(),
     };
     write_job(dir.path(), &vendor.base, &host);
@@ -160,8 +179,13 @@ async fn scene(by_ftp: bool, at: Option<usize>) -> (Vec<String>, bool) {
     }
     let killed = killer.killed().await;
     let moments = killer.moments.lock().unwrap().clone();
-    let here = at.map_or_else(|| "unbroken".to_owned(), |at| format!("{by_ftp} {at} {:?}", moments.get(at)));
+    let here = at.map_or_else(|| "unbroken".to_owned(), |at| format!("{by:?} {at} {:?}", moments.get(at)));
     let posts = || vendor.of("POST ").len();
+    if by_ftp {
+        let files = ftp.files.lock().unwrap().clone();
+        let whole = files.iter().any(|(_, list)| list == OLD) || files.get("dir/list.csv") == Some(&expected());
+        assert!(whole, "{here}: neither the old list nor the new one is there");
+    }
     if killed {
         let before = posts();
         let (code, output) = ends(listferry(dir.path(), &vendor.base, &["run", "job.yaml"])).await;
@@ -198,23 +222,74 @@ async fn scene(by_ftp: bool, at: Option<usize>) -> (Vec<String>, bool) {
     (moments, killed)
 }
 
-async fn everywhere(by_ftp: bool, least: usize) {
-    let (moments, _) = scene(by_ftp, None).await;
-    assert!(moments.len() >= least, "{moments:?}");
+/// At each moment from the first of that name on.
+async fn everywhere(by: By, from: &str, least: usize) {
+    let (moments, _) = scene(by, None).await;
+    let first = moments.iter().position(|moment| moment.starts_with(from)).unwrap();
+    assert!(moments.len() - first >= least, "{moments:?}");
     let mut killed = 0;
-    for at in 0..moments.len() {
-        killed += usize::from(scene(by_ftp, Some(at)).await.1);
+    for at in first..moments.len() {
+        killed += usize::from(scene(by, Some(at)).await.1);
     }
     // the last ones may come when the process has ended already, more of them where the machine is busy
-    assert!(3 * killed >= 2 * moments.len(), "{killed} of {}", moments.len());
+    assert!(3 * killed >= 2 * (moments.len() - first), "{killed} of {} from {first}", moments.len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_list_sent_by_ftp_and_killed_anywhere_arrives_whole_and_is_imported_once() {
-    everywhere(true, 16).await;
+    everywhere(By::Ftp(Renames::Replace), "", 16).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_that_steps_aside_is_never_lost_and_its_second_name_is_never_left_behind() {
+    everywhere(By::Ftp(Renames::OntoNothing), "ftp RNFR", 14).await;
+}
+
+#[tokio::test]
+async fn a_list_that_cannot_be_replaced_stays() {
+    for renames in [Renames::OfNewOnly, Renames::NeverToList] {
+        let dir = tempfile::tempdir().unwrap();
+        let vendor = yesmail(&Arc::default(), &Arc::default()).await;
+        let ftp = Ftp::start_with(Arc::new(|_| true), renames).await;
+        ftp.files.lock().unwrap().insert("dir/list.csv".to_owned(), OLD.to_vec());
+        write_job(dir.path(), &vendor.base, &by_ftp_to(&ftp));
+        let (code, output) = ends(listferry(dir.path(), &vendor.base, &["run", "job.yaml"])).await;
+        assert_eq!(code, 12, "{renames:?}: {output}");
+        assert!(output.contains("the list that was there was not changed"), "{output}");
+        assert!(vendor.of("POST ").is_empty(), "{renames:?}");
+        let files = ftp.files.lock().unwrap().clone();
+        assert_eq!(files.into_iter().collect::<Vec<_>>(), [("dir/list.csv".to_owned(), OLD.to_vec())], "{renames:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_stepped_aside_gets_its_name_back_after_the_last_attempt() {
+    let dir = tempfile::tempdir().unwrap();
+    let vendor = yesmail(&Arc::default(), &Arc::default()).await;
+    // the session is gone while the list has its second name only
+    let renames = Mutex::new(0);
+    let moments = move |moment: String| {
+        let mut renames = renames.lock().unwrap();
+        *renames += usize::from(moment == "ftp renamed");
+        moment != "ftp renamed" || *renames != 2
+    };
+    let ftp = Ftp::start_with(Arc::new(moments), Renames::OntoNothing).await;
+    ftp.files.lock().unwrap().insert("dir/list.csv".to_owned(), OLD.to_vec());
+    write_job(dir.path(), &vendor.base, &by_ftp_to(&ftp));
+    let once = ["run", "job.yaml", "--set", "upload.attempts=1"];
+    let (code, output) = ends(listferry(dir.path(), &vendor.base, &once)).await;
+    assert_eq!(code, 20, "{output}");
+    let lists = |ftp: &Ftp| {
+        let files = ftp.files.lock().unwrap().clone();
+        files.into_iter().filter(|(name, _)| !name.ends_with(".part")).collect::<Vec<_>>()
+    };
+    assert_eq!(lists(&ftp), [("dir/list.csv".to_owned(), OLD.to_vec())]);
+    let (code, output) = ends(listferry(dir.path(), &vendor.base, &once)).await;
+    assert_eq!(code, 0, "{output}");
+    assert!(lists(&ftp) == [("dir/list.csv".to_owned(), expected())]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_list_that_is_served_and_killed_anywhere_is_pulled_whole_from_the_same_address() {
-    everywhere(false, 9).await;
+    everywhere(By::Serve, "", 9).await;
 }
