@@ -123,7 +123,7 @@ impl Config {
         let map = object(&tree, "map")?;
         let conditions = top.get("where").map_or(Ok(Vec::new()), Condition::parse_all)?;
         let wait = top.opt_duration("wait").map_err(|_| bad_duration("wait"))?;
-        Ok(Config {
+        let config = Config {
             name,
             folder: folder.to_owned(),
             source: source(&object(&tree, "source")?, folder)?,
@@ -137,7 +137,9 @@ impl Config {
             map: MapSpec(map),
             destination,
             tree,
-        })
+        };
+        config.network(&NoSecrets)?;
+        Ok(config)
     }
 
     /// The platform, which every command but `export` needs.

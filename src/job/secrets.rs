@@ -1,8 +1,8 @@
 //! Secrets of a job: from the environment, from files, or (with a warning) as they stand.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, nearest};
 use crate::platform::Secrets;
-use crate::secret::Secret;
+use crate::secret::{Secret, printable};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -33,12 +33,42 @@ impl JobSecrets {
     }
 }
 
+fn wrong_form(at: &str) -> Error {
+    Error::usage(format!("{at} must be {{ env: NAME }}, {{ file: PATH }} or a text"))
+        .with_hint("secrets belong into the environment or a file")
+}
+
+/// Judges how a secret is written, whether or not it can be resolved here and now.
+///
+/// # Errors
+/// `Usage`: a form that no secret has. What stands there is not quoted: it may be the secret.
+pub(super) fn judge_form(value: &Value, at: &str) -> Result<()> {
+    match value {
+        Value::Null | Value::String(_) => Ok(()),
+        Value::Number(number) if !number.is_f64() => Ok(()),
+        Value::Object(map) => match map.iter().find(|(form, _)| !FORMS.contains(&form.as_str())) {
+            Some((form, _)) => {
+                let hint = match nearest(form, FORMS) {
+                    Some(near) => format!("did you mean \"{near}\"?"),
+                    None => format!("known here: {}", FORMS.join(", ")),
+                };
+                Err(Error::usage(format!("unknown key \"{}\"", printable(&format!("{at}.{form}")))).with_hint(hint))
+            }
+            None if map.len() == 1 && map.values().all(|name| name.as_str().is_some_and(|name| !name.is_empty())) => {
+                Ok(())
+            }
+            None => Err(wrong_form(at)),
+        },
+        _ => Err(wrong_form(at)),
+    }
+}
+
+/// The keys of a secret that stands elsewhere.
+const FORMS: [&str; 2] = ["env", "file"];
+
 impl Secrets for JobSecrets {
     fn resolve(&self, value: &Value, at: &str) -> Result<Secret> {
-        let forms = || {
-            Error::usage(format!("{at} must be {{ env: NAME }}, {{ file: PATH }} or a text"))
-                .with_hint("secrets belong into the environment or a file")
-        };
+        let forms = || wrong_form(at);
         let text = match value {
             Value::String(text) => {
                 let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);

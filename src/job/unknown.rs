@@ -53,6 +53,9 @@ impl FileKeys<'_> {
                 }
                 return Err(self.unknown(name, at, keys));
             };
+            if matches!(key.kind, KeyKind::Secret | KeyKind::Url) {
+                super::secrets::judge_form(value, &path)?;
+            }
             let Some(below) = self.under(&path, key) else { continue };
             match value {
                 Value::Null => {}

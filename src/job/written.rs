@@ -98,7 +98,7 @@ fn value(file: &FileKeys<'_>, node: Node, path: &str, key: &'static Key) -> Valu
             KeyKind::Value if matches!(node, Node::Plain(..)) => node.read(),
             KeyKind::Value => node.in_mapping(),
             KeyKind::Any if path == "where" || path == "map" || path.starts_with("map.") => node.in_mapping(),
-            KeyKind::Text | KeyKind::Id | KeyKind::Secret | KeyKind::OneOf(_) => node.in_setting(),
+            KeyKind::Text | KeyKind::Id | KeyKind::Secret | KeyKind::Url | KeyKind::OneOf(_) => node.in_setting(),
             KeyKind::Texts => match node {
                 Node::List(list) => list.into_iter().map(Node::in_setting).collect(),
                 other => other.read(),

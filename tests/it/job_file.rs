@@ -55,8 +55,8 @@ fn a_required_value_cannot_be_kept_empty() {
             ),
         ] {
             let error = refused(destination, &format!("map: {{ {map} }}"));
-            assert!(error.message().starts_with(&format!("{at}: a ")), "{destination}: {error}");
-            assert!(error.message().ends_with("empty can only be \"reject\" here"), "{error}");
+            let said = format!("{at}: a value is required, empty can only be \"reject\" here");
+            assert_eq!(error.message(), said, "{destination}");
             assert!(error.hint().unwrap().contains("where"));
             let rejecting = map.replace(&format!("empty: {empty}"), "empty: reject");
             let list = if at == "map.type" { "id,n,d\n1,i,\n" } else { "id,n,d\n1,5,\n" };
@@ -183,4 +183,25 @@ fn dates_are_not_guessed() {
             assert!(error.message().starts_with("map.customer_id.format: no "), "{error}");
         }
     }
+}
+
+#[test]
+fn unknown_keys_of_a_secret_are_seen_where_no_secret_is_needed() {
+    let job = "map: { identity: id }";
+    for (key, near) in [("envv", "env"), ("fiel", "file"), ("FILE", "file")] {
+        let error = refused(&CLEVERTAP.replace("passcode: { env:", &format!("passcode: {{ {key}:")), job);
+        assert_eq!(error.message(), format!("unknown key \"destination.passcode.{key}\""));
+        assert_eq!(error.hint(), Some(&*format!("did you mean \"{near}\"?")));
+    }
+    for form in
+        ["{ env: A, file: B }", "{ env: '', file: hunter2 }", "{ env: '' }", "{ env: [A] }", "{}", "[A]", "true"]
+    {
+        let error = refused(&CLEVERTAP.replace("{ env: P }", form), job);
+        assert!(error.message().starts_with("destination.passcode must be { env: NAME }"), "{form}: {error}");
+        assert!(!format!("{error:?}").contains("hunter2"));
+    }
+    let error = refused(&YESMAIL.replace("url: { env: P }", "url: { envs: P }"), "map: { id: id }");
+    assert_eq!(error.message(), "unknown key \"destination.host.put.url.envs\"");
+    let error = refused(CLEVERTAP, &format!("{job}\nnetwork: {{ proxy: {{ evn: X }} }}"));
+    assert_eq!(error.message(), "unknown key \"network.proxy.evn\"");
 }

@@ -141,3 +141,61 @@ fn what_the_reader_refuses_the_schema_refuses() {
         assert!(judge(&bad).is_err(), "the schema takes {to}");
     }
 }
+
+/// The paths of all keys that a mapping of the schema names.
+fn paths(schema: &Value, at: &str, into: &mut Vec<String>) {
+    let schema = schema.get("anyOf").and_then(|any| any.get(0)).unwrap_or(schema);
+    for (name, below) in schema["properties"].as_object().into_iter().flatten() {
+        let path = format!("{at}/{name}");
+        paths(below, &path, into);
+        into.push(path);
+    }
+}
+
+#[test]
+fn schema_and_reader_agree_on_what_a_key_may_hold() {
+    let schema = listferry::job::schema();
+    let samples = ["7", "1.5", "true", "\"x\"", "[\"x\"]", "{\"x\":1}", "{\"env\":\"X\"}", "null"];
+    let mut judged = 0;
+    for platform in ["clevertap", "localytics-audience", "localytics-profiles", "mediarithmics", "yesmail"] {
+        let text = std::fs::read_to_string(root().join(format!("{platform}.yaml"))).unwrap();
+        let good: Value = serde_saphyr::from_str(&text).unwrap();
+        let mut keys = Vec::new();
+        let branches = schema["allOf"].as_array().unwrap();
+        let of =
+            |branch: &&Value| branch["if"]["properties"]["destination"]["properties"]["platform"]["const"] == platform;
+        paths(&branches.iter().find(of).unwrap()["then"], "", &mut keys);
+        if platform == "clevertap" {
+            paths(&schema, "", &mut keys);
+        }
+        for path in keys.iter().filter(|path| !matches!(path.as_str(), "/destination" | "/map" | "/source")) {
+            for sample in samples {
+                let (above, name) = path.rsplit_once('/').unwrap();
+                let mut job = good.clone();
+                let mapping = above.split('/').skip(1).fold(&mut job, |node, key| &mut node[key]);
+                mapping[name] = serde_json::from_str(sample).unwrap();
+                let wanted = check(&schema, &schema, &job, "job");
+                let read = listferry::job::Job::from_yaml(&job.to_string());
+                let wrong = match read {
+                    Err(error) => Some(error),
+                    Ok(job) => job.check(&listferry::job::Env::default()).error,
+                };
+                let wrong = wrong.filter(|error| error.kind() == listferry::Kind::Usage).map(|error| error.to_string());
+                let path = path[1..].replace('/', ".");
+                // what else is wrong with a value, a schema cannot say
+                let types =
+                    ["a text", "a mapping", "a list", "a whole number", "a size", "a duration", "true or", "{ env"];
+                let of_type =
+                    |wrong: &String| types.iter().any(|name| wrong.contains(&format!("{path} must be {name}")));
+                match (&wanted, &wrong) {
+                    (Ok(()), Some(wrong)) if !matches!(&*path, "destination.error_threshold" | "map.changes") => {
+                        assert!(!of_type(wrong), "{platform}: the schema takes {sample}: {wrong}");
+                    }
+                    (Err(wanted), None) => panic!("{platform}: the reader takes {sample} for {path}: {wanted}"),
+                    _ => judged += 1,
+                }
+            }
+        }
+    }
+    assert!(judged > 500, "{judged}");
+}

@@ -18,7 +18,7 @@ pub use lists::AudienceLists;
 
 use super::{Entry, Key, KeyKind};
 use crate::error::{Error, Result};
-use crate::mapping::{Empty, Field, Rules, Unit, ValueSpec};
+use crate::mapping::{Field, Rules, Unit, ValueSpec};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use serde_json::Value;
 
@@ -70,10 +70,6 @@ const fn key(name: &'static str, kind: KeyKind, required: bool, doc: &'static st
 fn customer_id(value: &Value) -> Result<Unit> {
     let at = "map.customer_id";
     let value = ValueSpec::parse(value, at, &[])?;
-    if matches!(value.empty, Some(Empty::Omit | Empty::Null)) {
-        return Err(Error::usage(format!("{at}: a record needs its customer id, empty can only be \"reject\" here"))
-            .with_hint("to leave out records without an id, use: where: [{ column: …, empty: false }]"));
-    }
     if value.split.is_some() {
         return Err(Error::usage(format!("{at} is one text, it cannot be split")));
     }
