@@ -127,7 +127,10 @@ impl State {
                 Kind::Busy,
                 format!("run {} belongs to another job than the job file now says", record.id),
             )
-            .with_hint("name, platform, base_url, account and target must be those of the run"));
+            .with_hint(
+                "name, platform, base_url, account and target must be those of the run; what --set gave as a secret is not \
+                 kept and has to be given again",
+            ));
         }
         let lock = JobLock::take(self.dir(), intent.key.as_str())?;
         // the process that held the lock may have brought it to its end meanwhile
