@@ -4,8 +4,8 @@ use super::config::Config;
 use super::secrets::JobSecrets;
 use super::{Env, Job};
 use crate::error::{Error, Result};
-use crate::platform::{Secrets, Settings};
-use crate::source::apsis::{Apsis, ApsisOptions, Fetched, Format, ORIGIN, Report};
+use crate::platform::{Journal, Secrets, Settings};
+use crate::source::apsis::{Apsis, ApsisOptions, Fetched, Format, Memory, ORIGIN, Report, Requested};
 use crate::source::{Compression, Source, SourceOptions};
 use crate::transport::Client;
 use serde_json::Value;
@@ -67,17 +67,30 @@ pub(crate) fn apsis(config: &Config, secrets: &dyn Secrets) -> Result<Option<Aps
     Ok(Some(Apsis::new(options)))
 }
 
-/// Fetches the export into the spool and opens it; its owner removes [`Source::spool_path`] when the run has ended.
+/// The fact that holds what was asked for, until it is spooled: its URLs may be secrets, and are erased as those are.
+pub(crate) const REQUESTED: &str = "apsis";
+
+/// Fetches the export into the spool and opens it; its owner removes [`Source::spool_path`] when the run has ended. A run
+/// that is taken up waits for the export that it had asked for.
 ///
 /// # Errors
-/// `Usage`: an export that is no CSV; else as [`Apsis::spool`].
-pub(crate) async fn spooled(config: &Config, secrets: &dyn Secrets, client: &Client, dir: &Path) -> Result<Source> {
+/// `Usage`: an export that is no CSV; else as [`Apsis::spool_on`].
+pub(crate) async fn spooled(
+    config: &Config,
+    secrets: &dyn Secrets,
+    client: &Client,
+    dir: &Path,
+    journal: &dyn Journal,
+) -> Result<Source> {
     let is_xlsx = config.source.apsis.as_ref().is_some_and(|map| map.get("format") == Some(&Value::from("xlsx")));
     if is_xlsx {
         return Err(Error::usage("source.apsis.format: a job's source has to be csv").with_hint("format: csv"));
     }
     let apsis = apsis(config, secrets)?.ok_or_else(|| Error::usage("source.apsis is required"))?;
-    let (path, fetched) = apsis.spool(client, dir, config.spool.max_bytes).await?;
+    let mut keep = |requested: &Requested| journal.store(REQUESTED, &requested.to_json());
+    let earlier = journal.load(REQUESTED)?.as_ref().and_then(Requested::from_json);
+    let memory = Memory { earlier, keep: &mut keep };
+    let (path, fetched) = apsis.spool_on(client, dir, config.spool.max_bytes, memory).await?;
     tracing::info!(bytes = fetched.bytes, "the export is spooled");
     Source::open_spooled(&path, "apsis", &plain(&config.source.open))
 }

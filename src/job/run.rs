@@ -274,7 +274,7 @@ impl Job {
         }
         let source = if config.source.apsis.is_some() {
             let dir = config.spool_dir(env, false)?;
-            let spooled = apsis::spooled(config, &parts.secrets, &parts.client, &dir);
+            let spooled = apsis::spooled(config, &parts.secrets, &parts.client, &dir, run);
             Arc::new(tokio::select! {
                 source = spooled => source?,
                 () = cancelled(env) => return Err(Error::new(Kind::Interrupted, "stopped before the export was whole")),
@@ -285,6 +285,9 @@ impl Job {
         };
         if let Some(path) = source.spool_path() {
             run.store("spool", &Value::from(path.to_string_lossy()))?;
+            if config.source.apsis.is_some() {
+                run.store(apsis::REQUESTED, &Value::Null)?;
+            }
         }
         Ok(source)
     }

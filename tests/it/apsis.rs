@@ -1,5 +1,6 @@
 //! APSIS One against a scripted platform.
 
+use crate::kill::{ends, listferry};
 use crate::vendor::{Seen, Vendor, answer, endless};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -378,5 +379,40 @@ async fn an_export_that_was_asked_for_is_waited_for_again_as_long_as_it_lives() 
         let asked = (vendor.of("POST", "/audience").len(), vendor.of("GET", "/v2/earlier").len());
         assert_eq!((asked, kept.len()), ((reports, 1 - reports), reports), "{url} {age_hours}");
         assert!(kept.iter().all(|kept| kept["file_download_url_v2"] == format!("{}/v2/poll/7?x=y", vendor.url())));
+    }
+}
+
+#[tokio::test]
+async fn a_run_whose_export_was_not_ready_waits_for_the_same_one_when_it_is_taken_up() {
+    let vendor = Vendor::start(|seen, n| match (seen.method.as_str(), seen.target.as_str()) {
+        ("POST", "/oauth/token") => answer(200, &[], "{\"access_token\":\"token-0\"}"),
+        ("POST", "/audience/profiles/reports/segments") => {
+            answer(201, &[], format!("{{\"file_download_url_v2\": \"/poll/{n}?sig=se-cret-5167\"}}"))
+        }
+        ("POST", _) => answer(202, &[], "{\"id\": \"t-1\", \"state\": \"accepted\"}"),
+        ("GET", "/poll/0?sig=se-cret-5167") if n < 2 => answer(404, &[], ""),
+        ("GET", target) if target.starts_with("/poll/") => answer(200, &[], CSV),
+        _ => answer(200, &[], "{\"id\": \"t-1\", \"state\": \"completed\"}"),
+    })
+    .await;
+    let (dir, base) = (tempfile::tempdir().unwrap(), vendor.url());
+    let job = format!(
+        "source: {{ apsis: {{ report: segments, base_url: \"{base}\", client_id: {{ env: KEY }}, client_secret: {{ env: \
+         KEY }}, wait: 0s, request: {{}} }} }}\nmap: {{ id: email }}\ndestination: {{ platform: yesmail, base_url: \
+         \"{base}\", list: m, api_user: {{ env: KEY }}, api_key: {{ env: KEY }}, host: {{ put: {{ url: {{ env: PUT_URL }}, \
+         fetch_url: \"{base}/store/list.csv\" }} }} }}\n"
+    );
+    std::fs::write(dir.path().join("job.yaml"), job).unwrap();
+    for (arguments, code) in [(["run", "job.yaml"], 22), (["resume", "last"], 22), (["run", "job.yaml"], 0)] {
+        let (got, output) = ends(listferry(dir.path(), &base, &arguments)).await;
+        assert_eq!(got, code, "{arguments:?}: {output}");
+        assert!(!output.contains("se-cret-5167"), "{output}");
+    }
+    assert_eq!((vendor.of("POST", "/audience").len(), vendor.of("GET", "/poll/0").len()), (1, 3));
+    assert_eq!(vendor.of("PUT", "/store/").len(), 1);
+    // the URL is erased with the run
+    for entry in std::fs::read_dir(dir.path().join("state")).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap_or_default();
+        assert!(!bytes.windows(12).any(|twelve| twelve == b"se-cret-5167"));
     }
 }
