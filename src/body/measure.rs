@@ -145,7 +145,8 @@ pub fn measure(
         options.progress.begin_pass();
         let mut measurer = Measurer::new(&plan, split, &mut *rejects);
         let want = Want { data: split.max_part_bytes.is_some(), rejects: true, rows: false };
-        let (ended, base) = pipeline::run(table, &plan, options, want, &Start::default(), &mut measurer)?;
+        let (ended, base) = pipeline::run(table, &plan, options, want, &Start::default(), &mut measurer)
+            .inspect_err(|_| measurer.rejects.stopped())?;
         if ended == Ended::Clash {
             match plan.next_separator() {
                 Some(next) => {
@@ -156,7 +157,7 @@ pub fn measure(
                 None => return Err(Error::data("no separator is free of clashes")),
             }
         }
-        table.source().verify_unchanged()?;
+        table.source().verify_unchanged().inspect_err(|_| measurer.rejects.stopped())?;
         return Ok(measurer.finish(base, table, plan.clone(), options));
     }
 }
@@ -272,6 +273,7 @@ impl Consumer for Measurer<'_> {
     }
 
     fn chunk_end(&mut self, mark: Mark, base: &Base) -> Result<bool> {
+        self.rejects.chunk_end(base);
         if self.chunks == 0 {
             // the first chunk starts where the source does, whatever input that is in
             self.seam.0.line = base.line;
@@ -304,11 +306,15 @@ impl Consumer for Measurer<'_> {
 pub(crate) struct Rejects<'a> {
     sink: &'a mut dyn RejectSink,
     pub(crate) reasons: BTreeMap<String, u64>,
+    /// Of the chunks that are over.
+    whole: Counts,
+    /// Rejected in the chunk under way.
+    begun: u64,
 }
 
 impl<'a> Rejects<'a> {
     pub(crate) fn new(sink: &'a mut dyn RejectSink) -> Rejects<'a> {
-        Rejects { sink, reasons: BTreeMap::new() }
+        Rejects { sink, reasons: BTreeMap::new(), whole: Counts::default(), begun: 0 }
     }
 
     pub(crate) fn take(&mut self, rows: &Rows, base: &Base, table: &Table) -> Result<()> {
@@ -320,6 +326,7 @@ impl<'a> Rejects<'a> {
                     self.reasons.insert((*code).to_owned(), 1);
                 }
             }
+            self.begun += 1;
             self.sink.reject(&Reject {
                 file: table.source().inputs()[base.input].name(),
                 record: base.record + row.record + 1,
@@ -333,5 +340,17 @@ impl<'a> Rejects<'a> {
             })?;
         }
         Ok(())
+    }
+    pub(crate) fn chunk_end(&mut self, base: &Base) {
+        self.whole.clone_from(&base.counts);
+        self.begun = 0;
+    }
+
+    /// The pass ended before the end of the source.
+    pub(crate) fn stopped(&mut self) {
+        let mut so_far = Counts { reject_reasons: self.reasons.clone(), ..self.whole.clone() };
+        so_far.read += self.begun;
+        so_far.rejected += self.begun;
+        self.sink.stopped(&so_far);
     }
 }

@@ -18,6 +18,8 @@ mod worker;
 
 pub use convert::convert;
 pub use measure::{Measured, measure};
+#[cfg(feature = "jobs")]
+pub(crate) use rejects::{Lies, failed as reject_file_failed, lies};
 pub use rejects::{MAX_REJECT_ROWS, RejectFile, cells};
 pub use replay::{Preview, Written, preview};
 #[cfg(feature = "upload")]
@@ -108,6 +110,10 @@ pub trait RejectSink: Send {
     /// # Errors
     /// Ends the pass.
     fn restart(&mut self) -> Result<()>;
+
+    /// The pass ended before the end of the source: the records of all whole chunks, and the rejected ones of the chunk
+    /// that it ended in. Default: nothing is made of it.
+    fn stopped(&mut self, _so_far: &Counts) {}
 }
 
 /// Takes rejects and forgets them.

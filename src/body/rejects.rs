@@ -46,7 +46,11 @@ impl RejectFile {
     /// # Errors
     /// `Usage`: something else lies there. `Local`: it cannot be removed.
     pub fn new(path: &Path, columns: &[String], delimiter: u8, quote: Option<u8>) -> Result<RejectFile> {
-        let device = remove_old(path)?;
+        let lies = lies(path)?;
+        if lies == Lies::Old {
+            std::fs::remove_file(path).map_err(|error| failed(path, error))?;
+        }
+        let device = lies == Lies::Device;
         let (path, columns) = (path.to_owned(), columns.to_vec());
         Ok(RejectFile { path, columns, delimiter, quote, out: None, device, rows: 0 })
     }
@@ -84,13 +88,13 @@ impl RejectFile {
         let Some(out) = &mut self.out else { return Ok(()) };
         let device = self.device;
         let written = out.flush().and_then(|()| if device { Ok(()) } else { out.get_ref().sync_data() });
-        written.map_err(|error| failed(&self.path, error))
+        written.map_err(|error| self.give_up(error))
     }
 
     fn create(&mut self) -> Result<&mut BufWriter<File>> {
         if self.out.is_none() {
             let file = private(&self.path).map_err(|error| failed(&self.path, error))?;
-            let mut out = BufWriter::with_capacity(32 << 10, file);
+            let out = self.out.insert(BufWriter::with_capacity(32 << 10, file));
             let mut head = Vec::new();
             for column in &self.columns {
                 cell(&mut head, column.as_bytes());
@@ -98,8 +102,7 @@ impl RejectFile {
             }
             head.extend_from_slice(MARKS.as_bytes());
             head.push(b'\n');
-            out.write_all(&head).map_err(|error| failed(&self.path, error))?;
-            self.out = Some(out);
+            out.write_all(&head).map_err(|error| self.give_up(error))?;
         }
         self.out.as_mut().ok_or_else(|| Error::new(Kind::Local, "the reject file is not open"))
     }
@@ -133,7 +136,20 @@ impl RejectFile {
         }
         text.push(b'\n');
         let written = self.create()?.write_all(&text);
-        written.map_err(|error| failed(&self.path, error))
+        written.map_err(|error| self.give_up(error))
+    }
+
+    /// Half a file would pass for a whole one, and keep a full disk full.
+    fn give_up(&mut self, error: std::io::Error) -> Error {
+        // the first error is the one to report
+        let _ = self.remove();
+        failed(&self.path, error)
+    }
+
+    fn remove(&mut self) -> std::io::Result<()> {
+        let Some(out) = self.out.take() else { return Ok(()) };
+        drop(out.into_parts());
+        if self.device { Ok(()) } else { std::fs::remove_file(&self.path) }
     }
 }
 
@@ -155,21 +171,28 @@ impl RejectSink for RejectFile {
 
     fn restart(&mut self) -> Result<()> {
         self.rows = 0;
-        if let Some(out) = self.out.take() {
-            drop(out.into_parts());
-            if !self.device {
-                std::fs::remove_file(&self.path).map_err(|error| failed(&self.path, error))?;
-            }
-        }
-        Ok(())
+        self.remove().map_err(|error| failed(&self.path, error))
     }
 }
 
-/// Removes a reject file of an earlier run; true: a device or a pipe lies there.
-fn remove_old(path: &Path) -> Result<bool> {
-    let Ok(meta) = std::fs::symlink_metadata(path) else { return Ok(false) };
+/// What lies where a reject file is to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lies {
+    Nothing,
+    /// The reject file of an earlier run.
+    Old,
+    /// A device or a pipe.
+    Device,
+}
+
+/// Looks at the place.
+///
+/// # Errors
+/// `Usage`: something else lies there.
+pub(crate) fn lies(path: &Path) -> Result<Lies> {
+    let Ok(meta) = std::fs::symlink_metadata(path) else { return Ok(Lies::Nothing) };
     if is_device(&meta) {
-        return Ok(true);
+        return Ok(Lies::Device);
     }
     let mut start = vec![0; 64 << 10];
     let ours = meta.is_file() && {
@@ -181,12 +204,18 @@ fn remove_old(path: &Path) -> Result<bool> {
         let message = format!("rejects.file: {} is there already and is no reject file", path.display());
         return Err(Error::new(Kind::Usage, message).with_hint("name another file, or remove it"));
     }
-    std::fs::remove_file(path).map_err(|error| failed(path, error))?;
-    Ok(false)
+    Ok(Lies::Old)
 }
 
-fn failed(path: &Path, error: std::io::Error) -> Error {
+/// The rows cannot be written: what to do about it.
+pub(crate) fn failed(path: &Path, error: std::io::Error) -> Error {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    let what = match error.kind() {
+        StorageFull | QuotaExceeded | FileTooLarge => "make room, or name a place with more of it",
+        _ => "name another place",
+    };
     Error::io(format!("the reject file {}", path.display()), error)
+        .with_hint(format!("{what}: rejects.file, and --state-dir, where a run keeps its own"))
 }
 
 /// A new file that only its owner reads; a link that lies there is not followed.

@@ -13,6 +13,7 @@ mod named;
 mod offline;
 mod overrides;
 mod pass;
+mod rejects;
 mod report;
 pub mod resume;
 mod run;

@@ -1,8 +1,9 @@
 //! The rows that a platform named: looked up in the source while it is there, put into the reject file as the user's own.
 
+use super::rejects::Rejects;
 use super::report::Report;
 use super::text::plural;
-use crate::body::{Measured, RejectFile};
+use crate::body::Measured;
 use crate::error::Result;
 use crate::platform::{FaultAt, Journal, RowFault};
 
@@ -14,10 +15,9 @@ const SHOWN_INDEXES: usize = 5;
 pub(super) fn look_up(
     journal: &dyn Journal,
     measured: &Measured,
-    file: &mut Option<RejectFile>,
+    rejects: &mut Rejects,
     report: &mut Report,
 ) -> Result<u64> {
-    let Some(file) = file else { return Ok(0) };
     if journal.fault_count()? == 0 {
         return Ok(0);
     }
@@ -28,13 +28,12 @@ pub(super) fn look_up(
     journal.faults(&mut |fault| {
         batch.push(fault.clone());
         if batch.len() == BATCH {
-            find(measured, &mut batch, file, &mut found)?;
+            find(measured, &mut batch, rejects, &mut found)?;
         }
         Ok(true)
     })?;
-    find(measured, &mut batch, file, &mut found)?;
-    file.flush()?;
-    report.rejects_file = file.path().map(std::path::Path::to_owned);
+    find(measured, &mut batch, rejects, &mut found)?;
+    rejects.keep(report)?;
     if let Some(text) = found.unknown(measured.counts().written) {
         tracing::warn!("{text}");
         journal.note(&text)?;
@@ -96,7 +95,7 @@ impl Found {
     }
 }
 
-fn find(measured: &Measured, batch: &mut Vec<RowFault>, file: &mut RejectFile, found: &mut Found) -> Result<()> {
+fn find(measured: &Measured, batch: &mut Vec<RowFault>, rejects: &mut Rejects, found: &mut Found) -> Result<()> {
     let mut by_index = std::collections::BTreeMap::new();
     let mut by_key = std::collections::HashMap::new();
     for fault in batch.drain(..) {
@@ -111,12 +110,12 @@ fn find(measured: &Measured, batch: &mut Vec<RowFault>, file: &mut RejectFile, f
     let from = if by_key.is_empty() { by_index.keys().next().copied().unwrap_or(0) } else { 0 };
     measured.replay(from, &mut |row| {
         if let Some(message) = by_index.remove(&row.index) {
-            file.platform(row, &message)?;
+            rejects.platform(row, &message)?;
             found.rows += 1;
         } else if !by_key.is_empty()
             && let Some((message, seen)) = customer(row.output).and_then(|key| by_key.get_mut(&key))
         {
-            file.platform(row, message)?;
+            rejects.platform(row, message)?;
             *seen = true;
             found.rows += 1;
         }

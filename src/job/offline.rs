@@ -2,7 +2,8 @@
 
 use super::Job;
 use super::env::{Env, Stage};
-use super::pass::{Rejects, options, same_place, warn};
+use super::pass::{options, warn};
+use super::rejects::{Rejects, same_place};
 use super::report::{Report, digest, peak_rss_bytes};
 use crate::body;
 use crate::error::{Error, Result};
@@ -149,7 +150,7 @@ impl Job {
         if auto {
             plan = with_separator(&table, &plan, &options)?;
         }
-        rejects.begin(table.columns(), &config.source.csv)?;
+        rejects.open(table.columns(), &config.source.csv)?;
         let mut crc = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme);
         let mut bytes = 0;
         let mut write = |slab: &[u8]| {
@@ -159,12 +160,13 @@ impl Job {
         };
         let counts = body::convert(&table, &plan, &options, &mut write, rejects);
         report.seconds.measure = began.elapsed().as_secs_f64();
-        rejects.finish(report)?;
-        let counts = counts?;
-        warn(table.source());
-        report.count(&counts);
+        let closed = rejects.close(report);
         report.bytes.source =
             table.source().inputs().iter().map(|input| input.stored_bytes().max(input.consumed_bytes())).sum();
+        let counts = counts?;
+        closed?;
+        warn(table.source());
+        report.count(&counts);
         report.bytes.body = bytes;
         report.digest = Some(digest(crc.finalize()));
         config.judge(&counts, None, report)?;

@@ -2,13 +2,14 @@
 
 use super::config::{Config, Expect};
 use super::env::{Env, Stage};
+use super::rejects::Rejects;
 use super::report::Report;
 use super::text::plural;
-use crate::body::{self, Counts, Measured, Options, Reject, RejectFile, RejectSink, Split};
-use crate::error::{Error, Kind, Place, Result};
+use crate::body::{self, Counts, Measured, Options, Split};
+use crate::error::{Error, Result};
 use crate::mapping::{Plan, Shape};
 use crate::platform::{NoSecrets, Platform, Secrets, Settings};
-use crate::reader::{CsvOptions, Table};
+use crate::reader::Table;
 use crate::source::Source;
 use sha2::Digest;
 use std::path::{Path, PathBuf};
@@ -137,10 +138,12 @@ impl Config {
         };
         let split = Split { max_part_bytes };
         let measured = body::measure(&table, &plan, &split, &env.options, rejects);
-        rejects.close(report)?;
+        let closed = rejects.close(report);
         report.seconds.measure = began.elapsed().as_secs_f64();
+        report.bytes.source = table.source().stored_bytes();
         let measured = measured?;
         report.measured(&measured);
+        closed?;
         warn(table.source());
         self.judge(measured.counts(), last_read, report)?;
         // The platform knows best what to do about it.
@@ -269,163 +272,6 @@ pub(crate) fn make_private_dir(dir: &Path) -> Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(dir).map_err(|error| Error::io(format!("the directory {}", dir.display()), error))
-}
-
-/// Where the rejects of a pass go: the reject file, and the first few for people.
-pub(crate) struct Rejects {
-    path: Option<PathBuf>,
-    /// Without one the rows are only counted (commands that need no writable state).
-    may_miss: bool,
-    show_values: bool,
-    pub(crate) file: Option<RejectFile>,
-    first: Vec<String>,
-    columns: Vec<String>,
-    dialect: (u8, Option<u8>),
-}
-
-impl Rejects {
-    /// `path`: what `rejects.file` says, else a place in the state directory.
-    pub(crate) fn new(config: &Config, env: &Env, name: &str) -> Rejects {
-        let (path, may_miss) = match &config.rejects.file {
-            Some(path) => (Some(path.clone()), false),
-            None => (env.state_dir().ok().map(|dir| dir.join("rejects").join(format!("{}.csv", safe(name)))), true),
-        };
-        Rejects {
-            path,
-            may_miss,
-            show_values: env.show_values,
-            file: None,
-            first: Vec::new(),
-            columns: Vec::new(),
-            dialect: (b',', None),
-        }
-    }
-
-    /// The file must be: a run's rejects may not be lost.
-    pub(crate) fn required(mut self) -> Rejects {
-        self.may_miss = false;
-        self
-    }
-
-    /// Refuses to write over what is read: the reject file of an earlier run, corrected, is a source like any other.
-    ///
-    /// # Errors
-    /// `Usage`.
-    pub(crate) fn spare(&self, config: &Config, source: &Source) -> Result<()> {
-        let Some(path) = self.path.as_deref().filter(|path| config.reads(source, path)) else { return Ok(()) };
-        let shown = path.display();
-        let said = if config.rejects.file.is_some() { "rejects.file: " } else { "the reject file goes there: " };
-        Err(match source.inputs() {
-            [_] => Error::usage(format!("{said}{shown} is the source itself, and would be replaced"))
-                .with_hint("copy the corrected rows to another file and name that as source.path"),
-            _ => Error::usage(format!("{said}{shown} is among the files of source.path"))
-                .with_hint("move it to where source.path does not look, or name another rejects.file"),
-        })
-    }
-
-    /// Whether the rejected rows go there.
-    pub(crate) fn is_at(&self, path: &Path) -> bool {
-        self.path.as_deref().is_some_and(|own| same_place(own, path))
-    }
-
-    fn open(&mut self, columns: &[String], csv: &CsvOptions) -> Result<()> {
-        self.columns = columns.to_vec();
-        self.dialect = (csv.delimiter, csv.quote);
-        let Some(path) = &self.path else { return Ok(()) };
-        self.file = Some(RejectFile::new(path, columns, csv.delimiter, csv.quote)?);
-        Ok(())
-    }
-
-    fn close(&mut self, report: &mut Report) -> Result<()> {
-        report.first_rejects = std::mem::take(&mut self.first);
-        if let Some(file) = &mut self.file {
-            file.flush()?;
-            report.rejects_file = file.path().map(Path::to_owned);
-        }
-        Ok(())
-    }
-
-    /// The cell at fault; the whole record where there is none.
-    fn value(&self, reject: &Reject<'_>) -> String {
-        let (delimiter, quote) = self.dialect;
-        let index = reject.column.and_then(|name| self.columns.iter().position(|column| column == name));
-        let cell =
-            index.filter(|_| reject.splits).and_then(|index| body::cells(reject.raw, delimiter, quote).nth(index));
-        let bytes = cell.map_or(std::borrow::Cow::Borrowed(reject.raw), |cell| crate::reader::unquote(cell, quote));
-        String::from_utf8_lossy(&bytes).into_owned()
-    }
-
-    /// Takes the report's rejects after a pass that measured nothing.
-    pub(crate) fn finish(&mut self, report: &mut Report) -> Result<()> {
-        self.close(report)
-    }
-
-    pub(crate) fn begin(&mut self, columns: &[String], csv: &CsvOptions) -> Result<()> {
-        self.open(columns, csv)
-    }
-}
-
-impl RejectSink for Rejects {
-    fn reject(&mut self, reject: &Reject<'_>) -> Result<()> {
-        if self.first.len() < 3 {
-            let place = Place {
-                file: Some(reject.file.to_owned()),
-                record: Some(reject.record),
-                line: Some(reject.line),
-                byte: Some(reject.byte),
-                column: reject.column.map(str::to_owned),
-            };
-            let value = match self.show_values {
-                true => format!(" (value: {})", shown(&self.value(reject))),
-                false => String::new(),
-            };
-            self.first.push(format!("{place}: {} ({}){value}", reject.reason, reject.code));
-        }
-        let Some(file) = &mut self.file else { return Ok(()) };
-        if file.path().is_none()
-            && let Some(dir) = self.path.as_deref().and_then(Path::parent).filter(|dir| !dir.as_os_str().is_empty())
-            && let Err(error) = make_private_dir(dir)
-        {
-            if self.may_miss {
-                self.file = None;
-                return Ok(());
-            }
-            return Err(error);
-        }
-        match file.reject(reject) {
-            Err(error) if self.may_miss && error.kind() == Kind::Local && file.path().is_none() => {
-                self.file = None;
-                Ok(())
-            }
-            done => done,
-        }
-    }
-
-    fn restart(&mut self) -> Result<()> {
-        self.first.clear();
-        self.file.as_mut().map_or(Ok(()), RejectFile::restart)
-    }
-}
-
-/// Whether two paths name one place, whether something lies there or not.
-pub(crate) fn same_place(a: &Path, b: &Path) -> bool {
-    let place = |path: &Path| {
-        path.canonicalize().ok().or_else(|| {
-            let path = std::path::absolute(path).ok()?;
-            Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?))
-        })
-    };
-    place(a).is_some_and(|a| place(b) == Some(a))
-}
-
-/// A value of a row as it may be shown on request.
-fn shown(value: &str) -> String {
-    value.chars().take(32).collect::<String>().escape_debug().to_string()
-}
-
-/// A name as part of a file's name.
-pub(crate) fn safe(name: &str) -> String {
-    name.chars().map(|c| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' }).take(80).collect()
 }
 
 /// Options for a command that is not told how.

@@ -6,7 +6,8 @@ use super::delivered;
 use super::env::{Env, Stage};
 use super::journal::{Run, RunRecord, State};
 use super::named::{look_up, named_elsewhere};
-use super::pass::{Prepared, Rejects};
+use super::pass::Prepared;
+use super::rejects::{Rejects, file_of};
 use super::report::{Report, Status, peak_rss_bytes};
 use super::resume::{Begin, Intent, JobKey, absolute, fingerprint};
 use super::secrets::JobSecrets;
@@ -97,7 +98,7 @@ impl Job {
                     report.fail(error);
                 }
                 report.peak_rss_bytes = peak_rss_bytes();
-                if let Some(error) = self.end(run, end, &report) {
+                if let Some(error) = self.end(env, run, end, &report) {
                     report.fail(error);
                 }
                 if report.exit_code == Kind::Usage.exit_code() && fresh {
@@ -175,11 +176,14 @@ impl Job {
     }
 
     /// Ends the run in the state, unless it is to be left as it is.
-    fn end(&self, run: Run, end: End, report: &Report) -> Option<Error> {
+    fn end(&self, env: &Env, run: Run, end: End, report: &Report) -> Option<Error> {
         if end == End::AsItWas {
             return run.leave().err();
         }
         if let Some(path) = &report.rejects_file {
+            // the run's own, which stays as it is; one of an older version has none
+            let own = env.state_dir().ok().map(|dir| file_of(&dir, run.id())).filter(|own| own.exists());
+            let path = own.as_ref().unwrap_or(path);
             let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
             if let Err(error) = run.set_rejects_file(&path) {
                 return Some(error);
@@ -227,7 +231,7 @@ impl Job {
         env.stage(Stage::Send { body_bytes: measured.body_bytes(), parts: measured.parts().len() });
         let verdict = self.deliver(env, prepared, Some(&measured), cx, report).await;
         // Rows that the platform named are looked up while the source is there, whatever the verdict.
-        let looked_up = look_up(run, &measured, &mut rejects.file, report);
+        let looked_up = look_up(run, &measured, &mut rejects, report);
         let verdict = verdict?;
         report.platform_result = verdict.result.clone();
         self.conclude(run, verdict, looked_up?, report)
@@ -302,7 +306,7 @@ impl Job {
         report: &mut Report,
     ) -> Result<(Measured, Rejects)> {
         let (job, env, prepared, last_read) = (self.clone(), env.clone(), Arc::clone(&parts.prepared), parts.last_read);
-        let mut rejects = Rejects::new(&self.config, &env, run_id).required();
+        let mut rejects = Rejects::of_run(&self.config, &env, run_id)?;
         let mut scratch = Report::new("run");
         let work = move || {
             let measured = job.config.pass_one(&env, &prepared, source, last_read, &mut rejects, &mut scratch);

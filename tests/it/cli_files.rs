@@ -104,3 +104,89 @@ fn rejects_may_go_to_a_device() {
     assert_eq!((code, &report["reject_reasons"]), (0, &serde_json::json!({"empty": 1})), "{report}");
     assert_eq!(report["rejects_file"], Value::from("/dev/null"));
 }
+
+#[test]
+fn a_run_keeps_its_rejects_whatever_becomes_of_the_file_that_the_user_named() {
+    let bed = Bed::new(&job(), "");
+    let file = ["--set", "rejects.file=sub/rejects.csv"];
+    let mut runs = Vec::new();
+    for row in ["FIRST", "SECOND"] {
+        std::fs::write(bed.path("list.csv"), format!("id,n\n,{row}\n")).unwrap();
+        let (code, text) = said(&bed, &with(&["run", "job.yaml", "--output", "json"], &file), Stdio::null());
+        let report: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((code, report["records"]["rejected"].as_u64()), (10, Some(1)), "{report}");
+        assert!(report["rejects_file"].as_str().unwrap().ends_with("sub/rejects.csv"), "{report}");
+        runs.push((report["run_id"].as_str().unwrap().to_owned(), row));
+    }
+    let kept = |path: &str| std::fs::read_to_string(bed.path(path)).unwrap_or_default();
+    assert!(kept("sub/rejects.csv").contains("SECOND"));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let meta = std::fs::metadata(bed.path("sub/rejects.csv")).unwrap();
+        assert_eq!(meta.permissions().mode() & 0o777, 0o600);
+    }
+    let all_there = || {
+        for (run, row) in &runs {
+            let rows = String::from_utf8(bed.run(&["rejects", run]).stdout).unwrap();
+            assert!(rows.lines().count() == 2 && rows.contains(row), "{rows}");
+        }
+    };
+    all_there();
+    // a check has its own, and none here
+    std::fs::write(bed.path("list.csv"), "id,n\n1,2\n").unwrap();
+    assert_eq!(bed.json(&with(&["check", "job.yaml"], &file)).0, 0);
+    assert!(!bed.path("sub/rejects.csv").exists());
+    all_there();
+    std::fs::write(bed.path("sub/rejects.csv"), "no reject file").unwrap();
+    assert_eq!(said(&bed, &with(&["run", "job.yaml"], &file), Stdio::null()).0, 2);
+    assert_eq!(kept("sub/rejects.csv"), "no reject file");
+}
+
+#[test]
+fn a_pass_that_ends_in_damage_counts_what_it_rejected() {
+    // two chunks and a bit: the whole ones are counted, and what is known of the last
+    let rows: String = (0..60_000).map(|row| format!("{row},abcde\n")).collect();
+    for (list, whole) in [("id,x\n1\n2,\"open\n".to_owned(), false), (format!("id,x\n1\n{rows}2,\"open\n"), true)] {
+        let bed = Bed::new(&job(), &list);
+        for command in ["check", "run", "convert"] {
+            let out: &[&str] = if command == "convert" { &["-o", "out.csv"] } else { &[] };
+            let (code, text) = said(&bed, &with(&[command, "job.yaml", "--output", "json"], out), Stdio::null());
+            let report: Value = serde_json::from_str(&text).unwrap();
+            let count = |key: &str| report["records"][key].as_u64().unwrap();
+            assert_eq!((code, count("rejected")), (10, 1), "{report}");
+            assert_eq!(count("read"), count("written") + 1, "{report}");
+            assert_eq!(count("written") > 40_000, whole, "{report}");
+            assert_eq!(report["reject_reasons"], serde_json::json!({"ragged": 1}), "{report}");
+            assert_eq!(report["bytes"]["source"], list.len(), "{report}");
+            let file = std::fs::read_to_string(bed.path(report["rejects_file"].as_str().unwrap())).unwrap();
+            assert_eq!(file.lines().count(), 2, "{file}");
+        }
+    }
+}
+
+/// The limit of a file's size stands for a full disk.
+#[cfg(unix)]
+#[test]
+fn a_reject_file_for_which_there_is_no_room_is_removed_and_says_what_to_do() {
+    let list: String = std::iter::once("id,x\n".to_owned()).chain((0..5_000).map(|i| format!("{i}\n"))).collect();
+    let bed = Bed::new(&job(), list);
+    let small = |arguments: &[&str]| {
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_listferry")]);
+        command.args(arguments).args(["--output", "json"]).current_dir(bed.path(""));
+        let output = command.env("LISTFERRY_STATE_DIR", bed.path("state")).output().unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code().unwrap(), report)
+    };
+    let (code, report) = small(&with(&["check", "job.yaml"], &REJECTS[2..]));
+    assert_eq!((code, &report["rejects_file"]), (1, &Value::Null), "{report}");
+    let hint = report["error"]["hint"].as_str().unwrap();
+    assert!(hint.contains("make room") && hint.contains("rejects.file"), "{report}");
+    assert!(!bed.path("rejects.csv").exists());
+    // where nobody asked for the file, the rows are counted all the same
+    let (code, report) = small(&["check", "job.yaml", "--set", "rejects.max=5000"]);
+    assert_eq!((code, report["records"]["rejected"].as_u64()), (10, Some(5_000)), "{report}");
+    assert_eq!(report["rejects_file"], Value::Null, "{report}");
+    assert_eq!(std::fs::read_dir(bed.path("state/rejects")).unwrap().count(), 0);
+}

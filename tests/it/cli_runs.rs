@@ -331,12 +331,14 @@ fn rows_that_the_platform_refused_come_back() {
     let bed = Bed::new(&job, "id,x\n1,a\n2,b\n3,\"c, d\"\n4,e\n");
     let (code, report) = run(&bed, &["run", "job.yaml"]);
     assert_eq!(code, 11, "{report}");
-    let (code, report) = run(&bed, &["run", "job.yaml", "--set", "rejects.max_remote=1"]);
+    let more = ["--set", "rejects.max_remote=1", "--set", "rejects.file=mine.csv"];
+    let (code, report) = run(&bed, &[&["run", "job.yaml"][..], &more].concat());
     assert_eq!((code, report["status"].as_str()), (0, Some("done")), "{report}");
     std::fs::remove_file(bed.path("list.csv")).unwrap();
     let rows = String::from_utf8(bed.run(&["rejects", "last"]).stdout).unwrap();
     assert!(rows.contains("\n3,\"c, d\",platform,"), "{rows}");
     assert_eq!(rows.lines().count(), 2, "{rows}");
+    assert_eq!(std::fs::read_to_string(bed.path("mine.csv")).unwrap(), rows);
 }
 
 /// What came through a pipe is kept for as long as the run can be taken up, and no longer.

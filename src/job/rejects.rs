@@ -1,0 +1,237 @@
+//! Where the rejects of a pass go: the reject file, and the first few for people.
+
+use super::config::Config;
+use super::env::Env;
+use super::pass::make_private_dir;
+use super::report::Report;
+use crate::body::{self, Counts, Lies, Reject, RejectFile, RejectSink, Written};
+use crate::error::{Error, Kind, Place, Result};
+use crate::reader::CsvOptions;
+use crate::source::Source;
+use crate::source::temporary::Temporary;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+/// Rejected rows on their way into a file.
+pub(crate) struct Rejects {
+    /// Where they are written.
+    path: Option<PathBuf>,
+    /// What `rejects.file` says, where that is another place: it gets a copy.
+    copy: Option<PathBuf>,
+    /// Without a file the rows are only counted (commands that need no writable state).
+    may_miss: bool,
+    show_values: bool,
+    file: Option<RejectFile>,
+    first: Vec<String>,
+    /// Of a pass that did not come to its end.
+    so_far: Option<Counts>,
+    columns: Vec<String>,
+    dialect: (u8, Option<u8>),
+}
+
+impl Rejects {
+    /// Of a command that keeps nothing: into what `rejects.file` says, else a place in the state directory.
+    pub(crate) fn new(config: &Config, env: &Env, name: &str) -> Rejects {
+        let (path, may_miss) = match &config.rejects.file {
+            Some(path) => (Some(path.clone()), false),
+            None => (env.state_dir().ok().map(|dir| file_of(&dir, name)), true),
+        };
+        Rejects {
+            path,
+            copy: None,
+            may_miss,
+            show_values: env.show_values,
+            file: None,
+            first: Vec::new(),
+            so_far: None,
+            columns: Vec::new(),
+            dialect: (b',', None),
+        }
+    }
+
+    /// Of a run: into a file of its own in the state directory, which no other run or command touches; what
+    /// `rejects.file` says gets a copy. They may not be lost.
+    ///
+    /// # Errors
+    /// `Usage`: no state directory is known.
+    pub(crate) fn of_run(config: &Config, env: &Env, run_id: &str) -> Result<Rejects> {
+        let path = Some(file_of(&env.state_dir()?, run_id));
+        let copy = config.rejects.file.clone();
+        Ok(Rejects { path, copy, may_miss: false, ..Rejects::new(config, env, run_id) })
+    }
+
+    /// Refuses to write over what is read: the reject file of an earlier run, corrected, is a source like any other.
+    ///
+    /// # Errors
+    /// `Usage`.
+    pub(crate) fn spare(&self, config: &Config, source: &Source) -> Result<()> {
+        let over = [&self.path, &self.copy].into_iter().flatten().find(|path| config.reads(source, path));
+        let Some(path) = over else { return Ok(()) };
+        let shown = path.display();
+        let said = if config.rejects.file.is_some() { "rejects.file: " } else { "the reject file goes there: " };
+        Err(match source.inputs() {
+            [_] => Error::usage(format!("{said}{shown} is the source itself, and would be replaced"))
+                .with_hint("copy the corrected rows to another file and name that as source.path"),
+            _ => Error::usage(format!("{said}{shown} is among the files of source.path"))
+                .with_hint("move it to where source.path does not look, or name another rejects.file"),
+        })
+    }
+
+    /// Whether the rejected rows go there.
+    pub(crate) fn is_at(&self, path: &Path) -> bool {
+        self.path.as_deref().is_some_and(|own| same_place(own, path))
+    }
+
+    /// Before the first row. What an earlier run or command left is removed; the copy stays until there is another.
+    ///
+    /// # Errors
+    /// `Usage`: something else lies there. `Local`: it cannot be removed.
+    pub(crate) fn open(&mut self, columns: &[String], csv: &CsvOptions) -> Result<()> {
+        self.columns = columns.to_vec();
+        self.dialect = (csv.delimiter, csv.quote);
+        if let Some(copy) = &self.copy {
+            body::lies(copy)?;
+        }
+        let Some(path) = &self.path else { return Ok(()) };
+        match RejectFile::new(path, columns, csv.delimiter, csv.quote) {
+            Ok(file) => self.file = Some(file),
+            Err(error) => self.miss(error)?,
+        }
+        Ok(())
+    }
+
+    /// After the pass, however it ended.
+    ///
+    /// # Errors
+    /// `Local`: the rows cannot be written.
+    pub(crate) fn close(&mut self, report: &mut Report) -> Result<()> {
+        report.first_rejects = std::mem::take(&mut self.first);
+        if let Some(counts) = self.so_far.take() {
+            report.count(&counts);
+        }
+        self.keep(report)
+    }
+
+    /// Adds a row that the platform refused; [`Rejects::keep`] when there are no more.
+    ///
+    /// # Errors
+    /// `Local`.
+    pub(crate) fn platform(&mut self, row: &Written<'_>, message: &str) -> Result<()> {
+        self.file.as_mut().map_or(Ok(()), |file| file.platform(row, message))
+    }
+
+    /// What was written is on the disk and where the user wants it.
+    ///
+    /// # Errors
+    /// `Local`.
+    pub(crate) fn keep(&mut self, report: &mut Report) -> Result<()> {
+        if let Some(Err(error)) = self.file.as_mut().map(RejectFile::flush) {
+            self.miss(error)?;
+        }
+        let own = self.file.as_ref().and_then(RejectFile::path);
+        if let Some(copy) = &self.copy {
+            publish(own, copy)?;
+        }
+        report.rejects_file = own.map(|own| self.copy.as_deref().unwrap_or(own).to_owned());
+        Ok(())
+    }
+
+    /// The rows are only counted from now on, where that is allowed.
+    fn miss(&mut self, error: Error) -> Result<()> {
+        if !self.may_miss || error.kind() != Kind::Local {
+            return Err(error);
+        }
+        tracing::warn!("the rejected rows are only counted: {error}");
+        self.file = None;
+        Ok(())
+    }
+
+    /// The cell at fault; the whole record where there is none.
+    fn value(&self, reject: &Reject<'_>) -> String {
+        let (delimiter, quote) = self.dialect;
+        let index = reject.column.and_then(|name| self.columns.iter().position(|column| column == name));
+        let cell =
+            index.filter(|_| reject.splits).and_then(|index| body::cells(reject.raw, delimiter, quote).nth(index));
+        let bytes = cell.map_or(std::borrow::Cow::Borrowed(reject.raw), |cell| crate::reader::unquote(cell, quote));
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+impl RejectSink for Rejects {
+    fn reject(&mut self, reject: &Reject<'_>) -> Result<()> {
+        if self.first.len() < 3 {
+            let place = Place {
+                file: Some(reject.file.to_owned()),
+                record: Some(reject.record),
+                line: Some(reject.line),
+                byte: Some(reject.byte),
+                column: reject.column.map(str::to_owned),
+            };
+            let value = match self.show_values {
+                true => format!(" (value: {})", shown(&self.value(reject))),
+                false => String::new(),
+            };
+            self.first.push(format!("{place}: {} ({}){value}", reject.reason, reject.code));
+        }
+        let Some(file) = &mut self.file else { return Ok(()) };
+        match file.reject(reject) {
+            Err(error) => self.miss(error),
+            done => done,
+        }
+    }
+
+    fn stopped(&mut self, so_far: &Counts) {
+        self.so_far = Some(so_far.clone());
+    }
+
+    fn restart(&mut self) -> Result<()> {
+        self.first.clear();
+        self.file.as_mut().map_or(Ok(()), RejectFile::restart)
+    }
+}
+
+/// Where the rejected rows of a run or command lie in a state directory.
+pub(crate) fn file_of(state_dir: &Path, name: &str) -> PathBuf {
+    state_dir.join("rejects").join(format!("{}.csv", safe(name)))
+}
+
+/// Puts a copy where the user wants it; where there are no rows, that of an earlier run is removed.
+fn publish(own: Option<&Path>, to: &Path) -> Result<()> {
+    let failed = |error| body::reject_file_failed(to, error);
+    let lies = body::lies(to)?;
+    let Some(own) = own else {
+        return if lies == Lies::Old { std::fs::remove_file(to).map_err(failed) } else { Ok(()) };
+    };
+    let mut from = File::open(own).map_err(failed)?;
+    if lies == Lies::Device {
+        let copied = File::options().write(true).open(to).and_then(|mut to| std::io::copy(&mut from, &mut to));
+        return copied.map(drop).map_err(failed);
+    }
+    if let Some(dir) = to.parent().filter(|dir| !dir.as_os_str().is_empty()) {
+        make_private_dir(dir)?;
+    }
+    let temporary = Temporary::private(to)?;
+    std::io::copy(&mut from, &mut &temporary.file).map_err(failed)?;
+    temporary.replace()
+}
+
+/// Whether two paths name one place, whether something lies there or not.
+pub(crate) fn same_place(a: &Path, b: &Path) -> bool {
+    let place = |path: &Path| {
+        path.canonicalize().ok().or_else(|| {
+            let path = std::path::absolute(path).ok()?;
+            Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?))
+        })
+    };
+    place(a).is_some_and(|a| place(b) == Some(a))
+}
+
+/// A value of a row as it may be shown on request.
+fn shown(value: &str) -> String {
+    value.chars().take(32).collect::<String>().escape_debug().to_string()
+}
+
+/// A name as part of a file's name.
+fn safe(name: &str) -> String {
+    name.chars().map(|c| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' }).take(80).collect()
+}
