@@ -11,7 +11,7 @@ fn main() -> ExitCode {
     };
     cli::log::start(&arguments.global);
     let (global, command) = (&arguments.global, arguments.command);
-    match cli::session::Session::new(global) {
+    match cli::session::Session::new(global, command.name()) {
         Ok(session) => cli::run(command, &session),
         Err(error) => cli::output::failed(global, command.name(), error, command.errors_to()),
     }

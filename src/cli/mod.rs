@@ -36,7 +36,7 @@ pub(crate) struct Arguments {
 }
 
 /// Flags of every command; each has a variable. Flags beat variables, variables beat the job file.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub(crate) struct Global {
     /// Override a key of the job file; the value is read as YAML (LISTFERRY_SET takes one a line)
     #[arg(long = "set", global = true, value_name = "KEY.PATH=VALUE")]

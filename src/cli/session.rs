@@ -17,7 +17,7 @@ pub(crate) struct Session<'g> {
 }
 
 impl<'g> Session<'g> {
-    pub(crate) fn new(global: &'g Global) -> Result<Session<'g>> {
+    pub(crate) fn new(global: &'g Global, command: &'static str) -> Result<Session<'g>> {
         // Few threads with small stacks: memory is a promise. The converting threads are the pipeline's own.
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -26,7 +26,14 @@ impl<'g> Session<'g> {
             .build()
             .map_err(|error| Error::io("the runtime cannot start", error))?;
         let progress = Arc::<listferry::job::Progress>::default();
-        let stopped = signals::listen(&runtime, Arc::clone(&progress));
+        let flags = global.clone();
+        let late = move |kind| {
+            let error = Error::new(kind, "stopped in the middle: what it was doing did not end within two seconds")
+                .with_hint("half a file may lie where it was writing; run it again, or resume the run");
+            // stdout may be what is stuck
+            output::failed(&flags, command, error, To::Stderr);
+        };
+        let stopped = signals::listen(&runtime, Arc::clone(&progress), late);
         Ok(Session { global, runtime, stopped, progress })
     }
 

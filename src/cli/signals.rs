@@ -26,8 +26,12 @@ impl Stopped {
     }
 }
 
-/// Listens for as long as the runtime lives.
-pub(crate) fn listen(runtime: &tokio::runtime::Runtime, progress: Arc<Progress>) -> Stopped {
+/// Listens for as long as the runtime lives. `late` says what is so where the process does not stop in time.
+pub(crate) fn listen(
+    runtime: &tokio::runtime::Runtime,
+    progress: Arc<Progress>,
+    late: impl FnOnce(Kind) + Send + 'static,
+) -> Stopped {
     let stopped = Stopped::default();
     let flag = stopped.clone();
     runtime.spawn(async move {
@@ -36,6 +40,15 @@ pub(crate) fn listen(runtime: &tokio::runtime::Runtime, progress: Arc<Progress>)
         progress.cancelled.store(true, Ordering::Relaxed);
         // What does not stop in time is stopped: the journal is synced at every step anyway.
         let again = tokio::time::timeout(Duration::from_millis(1700), next()).await;
+        if let (Err(_), Some(kind)) = (&again, flag.kind()) {
+            // whoever reads stderr may be what is stuck
+            let (told, is_told) = std::sync::mpsc::channel();
+            std::thread::spawn(move || {
+                late(kind);
+                let _ = told.send(());
+            });
+            let _ = is_told.recv_timeout(Duration::from_millis(200));
+        }
         std::process::exit(i32::from(again.ok().flatten().unwrap_or(code)));
     });
     stopped

@@ -11,6 +11,7 @@ mod keys;
 mod lists;
 mod named;
 mod offline;
+mod open;
 mod overrides;
 mod pass;
 mod rejects;

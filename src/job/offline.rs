@@ -2,6 +2,7 @@
 
 use super::Job;
 use super::env::{Env, Stage};
+use super::open::Passes;
 use super::pass::{options, warn};
 use super::rejects::{Rejects, same_place};
 use super::report::{Report, digest, peak_rss_bytes};
@@ -60,7 +61,7 @@ impl Job {
             }
             let mut rejects = Rejects::new(config, env, &format!("{}.check", config.name));
             // Two tries at a separator are two passes.
-            let source = config.open(env, false)?;
+            let source = config.open(env, Passes::Several)?;
             let spool = source.spool_path().map(std::path::Path::to_owned);
             let done = config.pass_one(env, &prepared, source, None, &mut rejects, report).map(drop);
             remove(spool);
@@ -81,7 +82,7 @@ impl Job {
             let prepared = config.prepare_offline()?;
             let mut rejects = Rejects::new(config, env, &format!("{}.convert", config.name));
             let auto = is_auto(&prepared.shape);
-            let source = config.open(env, !auto)?;
+            let source = config.open(env, passes(auto))?;
             let spool = source.spool_path().map(std::path::Path::to_owned);
             if let Some(target) = target.filter(|target| config.reads(&source, target)) {
                 remove(spool);
@@ -185,7 +186,7 @@ impl Job {
             return Ok(shown);
         }
         let auto = is_auto(&prepared.shape);
-        let source = config.open(env, !auto)?;
+        let source = config.open(env, passes(auto))?;
         let spool = source.spool_path().map(Path::to_owned);
         let previewed = self.preview_source(env, &prepared, source, auto, rows, &mut shown);
         remove(spool);
@@ -251,6 +252,11 @@ fn over_its_own(what: &str, target: &Path) -> Error {
 /// Whether pass one chooses the separator.
 fn is_auto(shape: &Shape) -> bool {
     matches!(shape, Shape::Delimited(cells) if cells.separator == Separator::Auto)
+}
+
+/// Choosing a separator is a pass of its own.
+fn passes(auto: bool) -> Passes<'static> {
+    if auto { Passes::Several } else { Passes::One }
 }
 
 /// The plan with the separator that a pass over the whole list chooses.

@@ -12,7 +12,7 @@ use crate::platform::{NoSecrets, Platform, Secrets, Settings};
 use crate::reader::Table;
 use crate::source::Source;
 use sha2::Digest;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// The platform of a job and the row that it makes of the map.
@@ -41,59 +41,6 @@ impl Config {
     /// As [`Config::prepare`] for commands that contact nobody.
     pub(crate) fn prepare_offline(&self) -> Result<Prepared> {
         self.prepare(&NoSecrets)
-    }
-
-    /// Opens the source. `once`: it will be read by one pass only, so a stream needs no spool. `fallback`: where to
-    /// spool when the state directory cannot be used.
-    ///
-    /// # Errors
-    /// `Local`: missing, unreadable, the spool cannot be written. `Data`: longer than `spool.max`, damaged.
-    pub(crate) fn open(&self, env: &Env, once: bool) -> Result<Arc<Source>> {
-        let Some(path) = self.source.path.as_deref() else {
-            return Err(match self.source.apsis {
-                Some(_) => Error::usage("source.apsis: export it first, this command contacts nobody")
-                    .with_hint("listferry export JOB -o FILE, then --set source.apsis=null --set source.path=FILE"),
-                None => Error::usage("source.path is required").with_hint("a file, a glob, or \"-\" for stdin"),
-            });
-        };
-        let options = &self.source.open;
-        let stream: Option<Box<dyn std::io::Read + Send>> = if path == "-" {
-            Some(Box::new(std::io::stdin()))
-        } else if Source::is_stream(Path::new(path)) {
-            let file = std::fs::File::open(path).map_err(|error| Error::io(format!("the source {path}"), error))?;
-            Some(Box::new(file))
-        } else {
-            None
-        };
-        let source = match stream {
-            None => Source::open(path, options)?,
-            Some(reader) if once && self.source.expect.sha256.is_none() => {
-                Source::from_stream_once(path, reader, options)?
-            }
-            Some(mut reader) => {
-                let dir = self.spool_dir(env, once)?;
-                Source::spool(path, &mut reader, &dir, self.spool.max_bytes, options)?
-            }
-        };
-        Ok(Arc::new(source))
-    }
-
-    /// Whether `path` leads to what the job reads: what writes there destroys it.
-    pub(crate) fn reads(&self, source: &Source, path: &Path) -> bool {
-        source.is_at(path) || (self.source.path.as_deref() == Some("-") && Source::is_stdin(path))
-    }
-
-    /// Where a stream is spooled, made where it is missing.
-    pub(crate) fn spool_dir(&self, env: &Env, offline: bool) -> Result<PathBuf> {
-        let dir = match &self.spool.dir {
-            Some(dir) => dir.clone(),
-            None => env.state_dir()?.join("spool"),
-        };
-        match make_private_dir(&dir) {
-            Ok(()) => Ok(dir),
-            Err(_) if offline && self.spool.dir.is_none() => Ok(std::env::temp_dir()),
-            Err(error) => Err(error),
-        }
     }
 
     /// Reads the header and compiles the plan.

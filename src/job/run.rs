@@ -6,7 +6,8 @@ use super::delivered;
 use super::env::{Env, Stage};
 use super::journal::{Run, RunRecord, State};
 use super::named::{look_up, named_elsewhere};
-use super::pass::Prepared;
+use super::open::Passes;
+use super::pass::{Prepared, make_private_dir};
 use super::rejects::{Rejects, file_of};
 use super::report::{Report, Status, peak_rss_bytes};
 use super::resume::{Begin, Intent, JobKey, absolute, fingerprint};
@@ -18,6 +19,7 @@ use crate::platform::{Assume, Cx, Journal, KeyKind, Outcome, Policy, Secrets, Ve
 use crate::source::Source;
 use crate::transport::Client;
 use serde_json::{Value, json};
+use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -136,14 +138,14 @@ impl Job {
             true => state.last_run_of_job(intent.key.as_str())?.filter(|last| !last.closed),
             false => None,
         };
-        let spool = abandoned.map(|last| state.fact(&last, "spool")).transpose()?.flatten();
+        let spool = abandoned.as_ref().map(|last| state.fact(last, "spool")).transpose()?.flatten();
         let begin = match record {
             Some(record) => state.resume(record, &intent, assume)?,
             None => state.begin(&intent, env.new)?,
         };
         // Nobody takes the abandoned run up any more.
-        if let Some(path) = spool.as_ref().and_then(Value::as_str) {
-            let _ = std::fs::remove_file(path);
+        if let Some(last) = abandoned {
+            config.forget_spool(env, &last.id, spool.as_ref().and_then(Value::as_str));
         }
         Ok(Begun { begin, parts: Parts { prepared, client, secrets, last_read } })
     }
@@ -191,12 +193,13 @@ impl Job {
         }
         let spool = run.load("spool").ok().flatten();
         let open = end == End::Open;
+        let (id, fresh) = (run.id().to_owned(), run.is_fresh());
         let ended = run.finish(report.exit_code, open, &report.to_json());
-        if !open
-            && !matches!(report.exit_code, 1 | 20 | 21 | 22 | 130 | 143)
-            && let Some(path) = spool.as_ref().and_then(Value::as_str)
-        {
-            let _ = std::fs::remove_file(path);
+        // 2 and 3 leave a run that was taken up as it was
+        let goes_on =
+            matches!(report.exit_code, 1 | 20 | 21 | 22 | 130 | 143) || (!fresh && matches!(report.exit_code, 2 | 3));
+        if !open && !goes_on {
+            self.config.forget_spool(env, &id, spool.as_ref().and_then(Value::as_str));
         }
         ended.err()
     }
@@ -277,16 +280,24 @@ impl Job {
             return Ok(Arc::new(Source::open_spooled(std::path::Path::new(path), name, &options)?));
         }
         let source = if config.source.apsis.is_some() {
-            let dir = config.spool_dir(env, false)?;
+            let dir = config.spool_dir(env)?;
+            make_private_dir(&dir)?;
             let spooled = apsis::spooled(config, &parts.secrets, &parts.client, &dir, run);
             Arc::new(tokio::select! {
                 source = spooled => source?,
                 () = cancelled(env) => return Err(Error::new(Kind::Interrupted, "stopped before the export was whole")),
             })
         } else {
-            let (config, env) = (config.clone(), env.clone());
-            aside(move || config.open(&env, false)).await??
+            if !run.is_fresh() && config.source.path.as_deref() == Some("-") && std::io::stdin().is_terminal() {
+                return Err(not_kept(run));
+            }
+            let (config, env, id) = (config.clone(), env.clone(), run.id().to_owned());
+            aside(move || config.open(&env, Passes::OfRun(&id))).await??
         };
+        if !run.is_fresh() && config.is_stream() && source.stored_bytes() == 0 {
+            config.forget_spool(env, run.id(), None);
+            return Err(not_kept(run));
+        }
         if let Some(path) = source.spool_path() {
             run.store("spool", &Value::from(path.to_string_lossy()))?;
             if config.source.apsis.is_some() {
@@ -459,6 +470,15 @@ struct Parts {
     secrets: JobSecrets,
     /// Records of the last done run.
     last_read: Option<u64>,
+}
+
+/// The run has sent nothing, since the copy comes first; but an empty pipe is no reason to call the list empty.
+fn not_kept(run: &Run) -> Error {
+    let id = run.id();
+    Error::usage(format!(
+        "run {id} was stopped before its list, which came through a pipe, was kept whole; now none comes"
+    ))
+    .with_hint(format!("pipe the list again, into `run` or `resume {id}`; or abandon the run with --new"))
 }
 
 fn no_source() -> Error {

@@ -40,6 +40,12 @@ pub(super) fn paths(pattern: &str) -> Result<Vec<PathBuf>> {
 pub(super) struct LocalFile(File);
 
 impl LocalFile {
+    /// One that is open, whatever its name.
+    #[cfg(feature = "jobs")]
+    pub(super) fn of(file: File) -> LocalFile {
+        LocalFile(file)
+    }
+
     pub(super) fn open(path: &Path) -> Result<LocalFile> {
         let failed = |error: io::Error| {
             let hint = match error.kind() {

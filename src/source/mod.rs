@@ -12,6 +12,8 @@ mod local;
 mod once;
 mod pieces;
 mod spool;
+#[cfg(feature = "jobs")]
+pub(crate) mod stoppable;
 #[cfg(feature = "upload")]
 pub(crate) mod temporary;
 
@@ -196,8 +198,57 @@ impl Source {
         max: u64,
         options: &SourceOptions,
     ) -> Result<Source> {
-        let path = spool::write(name, reader, dir, max)?;
-        Source::open_spooled(&path, name, options)
+        let path = spool::name_in(dir);
+        Source::spool_as(&path, name, reader, max, options)
+    }
+
+    /// As [`Source::spool`], under a name that its owner chose.
+    ///
+    /// # Errors
+    /// As [`Source::spool`].
+    pub(crate) fn spool_as(
+        path: &Path,
+        name: &str,
+        reader: &mut dyn io::Read,
+        max: u64,
+        options: &SourceOptions,
+    ) -> Result<Source> {
+        spool::write(name, reader, path, max)?;
+        Source::open_spooled(path, name, options)
+    }
+
+    /// As [`Source::spool`] into the first of `dirs` that takes a file, which has no name any more when it is filled:
+    /// whatever becomes of the process, nothing of it stays. Where the system keeps the name it is
+    /// [`Source::spool_path`].
+    ///
+    /// # Errors
+    /// As [`Source::spool`].
+    #[cfg(feature = "jobs")]
+    pub(crate) fn spool_unnamed(
+        dirs: &[PathBuf],
+        name: &str,
+        reader: &mut dyn io::Read,
+        max: u64,
+        options: &SourceOptions,
+    ) -> Result<Source> {
+        let mut made = Err(Error::new(Kind::Local, "there is no place for a copy of the source"));
+        for dir in dirs {
+            let path = spool::name_in(dir);
+            made = spool::create(&path).map(|file| (path, file));
+            if made.is_ok() {
+                break;
+            }
+        }
+        let (path, mut file) = made?;
+        let named = std::fs::remove_file(&path).is_err();
+        let source = spool::copy(name, reader, &mut file, &path, max)
+            .and_then(|()| Input::stored(name, Arc::new(local::LocalFile::of(file)), None, options))
+            .map(|input| Source { inputs: vec![input], spool: named.then(|| path.clone()) });
+        if named && source.is_err() {
+            // the first error is the one to report
+            let _ = std::fs::remove_file(&path);
+        }
+        source
     }
 
     /// Reads a file that was spooled before, for a run that is taken up again.

@@ -16,36 +16,49 @@ pub(super) fn make_private_dir(dir: &Path) -> io::Result<()> {
 }
 
 /// A new file that only its owner may read.
-pub(super) fn create_private(path: &Path) -> io::Result<File> {
+fn create_private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
+    options.read(true).write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
 }
 
-/// Copies the stream into a new file in `dir`; removed again where it fails.
-pub(super) fn write(name: &str, reader: &mut dyn Read, dir: &Path, max: u64) -> Result<PathBuf> {
+/// A name in `dir` that no other process takes.
+pub(super) fn name_in(dir: &Path) -> PathBuf {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
-    make_private_dir(dir).map_err(|error| Error::io(format!("making {}", dir.display()), error))?;
     let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_nanos());
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let path = dir.join(format!("spool-{}-{nanos:x}-{number}", std::process::id()));
-    let mut file = create_private(&path).map_err(|error| Error::io(format!("creating {}", path.display()), error))?;
-    let copied = copy(name, reader, &mut file, &path, max);
-    if copied.is_err() {
-        // the first error is the one to report
-        let _ = fs::remove_file(&path);
-    }
-    copied.map(|()| path)
+    dir.join(format!("spool-{}-{nanos:x}-{number}", std::process::id()))
 }
 
-fn copy(name: &str, reader: &mut dyn Read, file: &mut File, path: &Path, max: u64) -> Result<()> {
+/// A new file, and its directory where that is missing.
+pub(super) fn create(path: &Path) -> Result<File> {
+    if let Some(dir) = path.parent() {
+        make_private_dir(dir).map_err(|error| Error::io(format!("making {}", dir.display()), error))?;
+    }
+    create_private(path).map_err(|error| Error::io(format!("creating {}", path.display()), error))
+}
+
+/// Copies the stream into a new file at `path`; removed again where it fails.
+pub(super) fn write(name: &str, reader: &mut dyn Read, path: &Path, max: u64) -> Result<()> {
+    let mut file = create(path)?;
+    let copied = copy(name, reader, &mut file, path, max)
+        .and_then(|()| file.sync_all().map_err(|error| Error::io(format!("writing {}", path.display()), error)));
+    if copied.is_err() {
+        // the first error is the one to report
+        let _ = fs::remove_file(path);
+    }
+    copied
+}
+
+/// Copies the stream to the end of a file; `path` names it in messages.
+pub(super) fn copy(name: &str, reader: &mut dyn Read, file: &mut File, path: &Path, max: u64) -> Result<()> {
     let mut buffer = vec![0; 256 << 10];
     let mut total = 0u64;
     loop {
         let n = match reader.read(&mut buffer) {
-            Ok(0) => break,
+            Ok(0) => return Ok(()),
             Ok(n) => n,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(super::into_error(error, &format!("reading {name}"))),
@@ -59,5 +72,4 @@ fn copy(name: &str, reader: &mut dyn Read, file: &mut File, path: &Path, max: u6
             Error::io(format!("writing {}", path.display()), error).with_hint("set spool.dir to a disk with more room")
         })?;
     }
-    file.sync_all().map_err(|error| Error::io(format!("writing {}", path.display()), error))
 }

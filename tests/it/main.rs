@@ -31,6 +31,8 @@ mod localytics;
 mod mapping;
 #[cfg(feature = "jobs")]
 mod mediarithmics;
+#[cfg(feature = "cli")]
+mod piped;
 #[cfg(feature = "jobs")]
 mod schema;
 #[cfg(feature = "jobs")]
