@@ -2,10 +2,13 @@
 
 use super::Job;
 use super::env::{Env, Stage};
+use super::journal::State;
 use super::open::Passes;
 use super::pass::{options, warn};
 use super::rejects::{Rejects, same_place};
 use super::report::{Report, digest, peak_rss_bytes};
+use super::run::last_read;
+use super::secrets::JobSecrets;
 use crate::body;
 use crate::error::{Error, Result};
 use crate::mapping::{Plan, Separator, Shape};
@@ -63,7 +66,8 @@ impl Job {
             // Two tries at a separator are two passes.
             let source = config.open(env, Passes::Several)?;
             let spool = source.spool_path().map(std::path::Path::to_owned);
-            let done = config.pass_one(env, &prepared, source, None, &mut rejects, report).map(drop);
+            let last_read = self.last_read(env);
+            let done = config.pass_one(env, &prepared, source, last_read, &mut rejects, report).map(drop);
             remove(spool);
             done
         })
@@ -127,6 +131,21 @@ impl Job {
             report.fail(error);
         }
         report
+    }
+
+    /// Records of the last done run, where `source.expect.max_change_percent` compares with them. Which job it is may need
+    /// a secret; where that or the state is not to be had, the check goes on without, and says so.
+    fn last_read(&self, env: &Env) -> Option<u64> {
+        self.config.source.expect.max_change_percent?;
+        let read = || {
+            let Some(state) = State::open_to_read(&env.state_dir()?)? else { return Ok(None) };
+            let secrets = JobSecrets::new(Arc::clone(&env.variables), &self.config.folder);
+            last_read(&state, &self.intent(&secrets)?)
+        };
+        read().unwrap_or_else(|error: Error| {
+            tracing::warn!("source.expect.max_change_percent is not applied here: {error}");
+            None
+        })
     }
 
     #[allow(clippy::too_many_arguments)]

@@ -131,9 +131,7 @@ impl Job {
         let intent = self.intent(&secrets)?;
         let state = State::open(&env.state_dir()?)?;
         super::sweep::sweep(&state);
-        let last_read = state
-            .last_done_report(intent.key.as_str())?
-            .and_then(|report| report.pointer("/records/read").and_then(Value::as_u64));
+        let last_read = last_read(&state, &intent)?;
         let abandoned = match env.new {
             true => state.last_run_of_job(intent.key.as_str())?.filter(|last| !last.closed),
             false => None,
@@ -150,7 +148,7 @@ impl Job {
         Ok(Begun { begin, parts: Parts { prepared, client, secrets, last_read } })
     }
 
-    fn intent(&self, secrets: &dyn Secrets) -> Result<Intent> {
+    pub(super) fn intent(&self, secrets: &dyn Secrets) -> Result<Intent> {
         let config = &self.config;
         let entry = config.platform()?;
         let mut identity = Vec::new();
@@ -456,6 +454,12 @@ fn stays(run: &Run, error: Error, end: &mut End) -> Error {
         "the platform has taken a part of the old source, or may have; put that back and resume the run, or abandon it with \
          --new (what was taken stays there)",
     )
+}
+
+/// Records of the last done run of the job: what `source.expect.max_change_percent` compares with.
+pub(super) fn last_read(state: &State, intent: &Intent) -> Result<Option<u64>> {
+    let last = state.last_done_report(intent.key.as_str())?;
+    Ok(last.and_then(|report| report.pointer("/records/read").and_then(Value::as_u64)))
 }
 
 /// A run in the state, and what it works with.

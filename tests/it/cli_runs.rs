@@ -199,8 +199,28 @@ fn change_against_the_last_done_run_is_guarded() {
     let mut guarded = arguments.to_vec();
     guarded.extend(["--set", "source.expect.max_change_percent=50"]);
     assert_eq!(run(&bed, &guarded).0, 10);
+    // those who only look apply it too, and change nothing
+    let names = || {
+        let entries = std::fs::read_dir(bed.path("state")).unwrap();
+        entries.map(|entry| entry.unwrap().file_name()).collect::<std::collections::BTreeSet<_>>()
+    };
+    let before = names();
+    for look in [&["check", "job.yaml"][..], &["run", "--dry-run", "job.yaml"]] {
+        let (code, report) = run(&bed, &[look, &guarded[2..]].concat());
+        assert_eq!(code, 10, "{report}");
+        assert!(report["error"]["message"].as_str().unwrap().contains("the last done run had 3"), "{report}");
+    }
+    assert_eq!(names(), before);
+    // without the account nobody knows which job it is
+    let output = bed.run(&[&["check", "job.yaml"], &guarded[2..]].concat());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("max_change_percent is not applied here") && said.contains("CT_ACCOUNT"), "{said}");
     std::fs::write(bed.path("list.csv"), "id,x\n1,a\n2,b\n").unwrap();
     assert_eq!(run(&bed, &guarded).0, 0);
+    let other = ["--state-dir", "elsewhere"];
+    assert_eq!(run(&bed, &[&["check", "job.yaml"], &guarded[2..], &other].concat()).0, 0, "there was no run");
+    assert!(!bed.path("elsewhere").exists());
 }
 
 #[test]

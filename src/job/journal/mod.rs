@@ -36,6 +36,19 @@ impl State {
         Ok(State { dir: dir.to_owned(), connection: Arc::new(Mutex::new(connection)) })
     }
 
+    /// Opens the state in a directory for reading, also where nothing can be written; `None`: there is none.
+    ///
+    /// # Errors
+    /// `Busy` (3): as [`State::open`].
+    pub(in crate::job) fn open_to_read(dir: &Path) -> Result<Option<State>> {
+        match std::fs::metadata(dir.join("state.db")) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            _ => {}
+        }
+        let connection = open::to_read(dir)?;
+        Ok(Some(State { dir: dir.to_owned(), connection: Arc::new(Mutex::new(connection)) }))
+    }
+
     /// The directory.
     #[must_use]
     pub fn dir(&self) -> &Path {

@@ -42,6 +42,32 @@ pub(super) fn open(dir: &Path) -> Result<Connection> {
     Ok(db)
 }
 
+/// For reading what is there, also where nothing may be written: nothing is made or changed.
+pub(super) fn to_read(dir: &Path) -> Result<Connection> {
+    let path = dir.join("state.db");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    // Where no log lies beside it nobody is at work, and the file is all there is. Else SQLite needs the log, and files that
+    // it shares with whoever writes.
+    let alone = cfg!(unix) && !dir.join("state.db-wal").exists();
+    let db = match path.to_str().filter(|_| alone) {
+        Some(path) => {
+            let path = path.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+            Connection::open_with_flags(format!("file:{path}?immutable=1"), flags)
+        }
+        None => Connection::open_with_flags(&path, flags),
+    };
+    let db = db.map_err(unreadable)?;
+    db.busy_timeout(PATIENCE).map_err(unreadable)?;
+    let pragma = |name: &str| -> Result<i64> {
+        db.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).map_err(unreadable)
+    };
+    match (pragma("application_id")?, pragma("user_version")?) {
+        (APPLICATION, VERSION) => Ok(db),
+        (APPLICATION, newer) if newer > VERSION => Err(too_new(newer)),
+        _ => Err(damaged("it is no state of listferry")),
+    }
+}
+
 /// One opens at a time, of all threads and processes: SQLite does not wait, but refuses, where two switch a file to WAL.
 fn turn(dir: &Path, until: Instant) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
@@ -104,13 +130,14 @@ fn prepare(db: &mut Connection) -> Result<()> {
             transaction.commit().map_err(unwritable)
         }
         (APPLICATION, VERSION, _) => Ok(()),
-        (APPLICATION, newer, _) if newer > VERSION => Err(Error::new(
-            Kind::Busy,
-            format!("the state was written by a newer listferry (version {newer}, this one reads {VERSION})"),
-        )
-        .with_hint("use the newer listferry, or another --state-dir")),
+        (APPLICATION, newer, _) if newer > VERSION => Err(too_new(newer)),
         _ => Err(damaged("it is no state of listferry")),
     }
+}
+
+fn too_new(newer: i64) -> Error {
+    let message = format!("the state was written by a newer listferry (version {newer}, this one reads {VERSION})");
+    Error::new(Kind::Busy, message).with_hint("use the newer listferry, or another --state-dir")
 }
 
 fn damaged(why: &str) -> Error {
