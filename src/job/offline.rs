@@ -59,6 +59,10 @@ impl Job {
         self.reported("check", env, |report| {
             let config = &self.config;
             let prepared = config.prepare_offline()?;
+            if let Some(text) = prepared.platform.remark(&config.map) {
+                tracing::warn!("{text}");
+                report.notes.push(text);
+            }
             if !prepared.platform.needs_source() {
                 return Ok(());
             }

@@ -213,6 +213,9 @@ impl Job {
     ) -> Result<()> {
         let prepared = &parts.prepared;
         let cx = Cx::new(run.seed(), &self.config.map, run, &parts.client, self.policy()).assuming(assume);
+        if let Some(text) = prepared.platform.remark(&self.config.map) {
+            cx.note(&text)?;
+        }
         if !prepared.platform.needs_source() {
             env.stage(Stage::Send { body_bytes: 0, parts: 0 });
             let verdict = self.deliver(env, prepared, None, cx, report).await?;

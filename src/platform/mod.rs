@@ -87,6 +87,13 @@ pub trait Platform: Send + Sync {
         None
     }
 
+    /// What the job file leaves open and is decided here in a way that may surprise: a warning of `check` and `run`.
+    /// Default none.
+    fn remark(&self, map: &MapSpec) -> Option<String> {
+        let _ = map;
+        None
+    }
+
     /// Imports what lies with the platform already, where [`Platform::needs_source`] is false.
     ///
     /// # Errors

@@ -159,9 +159,21 @@ async fn a_file_that_lies_there_already_needs_no_source() {
          host: {{ uri: 'https://files.example/list.csv' }} }}",
         vendor.url()
     );
-    let report = run(&text, dir.path()).await;
+    let (report, notes) = run_noting(&text, dir.path()).await;
     assert_eq!((&report["status"], &report["exit_code"]), (&json!("done"), &json!(0)), "{report}");
     assert_eq!(report["platform_result"]["ticket"], json!("1"));
+    // the file is not looked at: what Yesmail is told of it is a guess, and said so
+    assert_eq!(vendor.of("POST", "/")[0].json()["source"]["separator"], json!(","));
+    let check = |overrides: &[&str]| {
+        let overrides: Vec<String> = overrides.iter().map(|&text| text.to_owned()).collect();
+        Job::read(&text, dir.path(), &overrides).unwrap().check(&env(dir.path())).notes.join("|")
+    };
+    for notes in [notes, check(&[])] {
+        assert!(notes.contains("destination.separator is auto") && notes.contains("separator is \",\""), "{notes}");
+    }
+    for sure in ["destination.separator=\\t", "destination.separator=','", "map={ id: email }"] {
+        assert!(!check(&[sure]).contains("separator"), "{sure}");
+    }
     assert_eq!(vendor.of("POST", "/").len(), 1);
     assert_eq!(vendor.of("POST", "/")[0].json()["source"]["uri"], json!("https://files.example/list.csv"));
 }

@@ -87,6 +87,16 @@ impl Platform for Yesmail {
         matches!(self.options.host, Host::Serve(_)).then_some("destination.host.serve")
     }
 
+    fn remark(&self, map: &MapSpec) -> Option<String> {
+        let auto = matches!(self.options.host, Host::Uri(_)) && self.options.separator == Separator::Auto;
+        // a single column has nothing to separate
+        (auto && columns(map).len() > 1).then(|| {
+            "destination.separator is auto, and the file at destination.host.uri is not read: Yesmail is told that its \
+             separator is \",\". `listferry convert` with auto mostly writes tabs: set separator to what the file has"
+                .to_owned()
+        })
+    }
+
     fn import<'a>(&'a self, cx: &'a mut Cx<'_>) -> BoxFuture<'a, Result<Verdict>> {
         Box::pin(async {
             match &self.options.host {
