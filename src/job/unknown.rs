@@ -60,7 +60,11 @@ impl FileKeys<'_> {
             match value {
                 Value::Null => {}
                 Value::Object(map) => self.level(map, &path, &below)?,
-                _ => return Err(Error::usage(format!("{path} must be a mapping"))),
+                _ => {
+                    let known: Vec<&str> = below.iter().map(|key| key.name).filter(|name| *name != "*").collect();
+                    return Err(Error::usage(format!("{path} must be a mapping"))
+                        .with_hint(format!("with these keys: {}", known.join(", "))));
+                }
             }
         }
         Ok(())

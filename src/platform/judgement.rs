@@ -71,7 +71,14 @@ impl Judgement {
                 )
                 .with_hint("check base_url or the region of the destination"),
             ),
-            _ => Judgement::Fail(Error::new(Kind::Refused, message("refused"))),
+            _ => Judgement::Fail(Error::new(Kind::Refused, message("refused")).with_hint(match status {
+                404 | 405 | 410 => {
+                    "it is not known there: check the ids, names and addresses (base_url) of the destination"
+                }
+                413 => "it is larger than is taken there: set a smaller max_part_bytes where the destination has one, or send fewer records",
+                415 => "check what the destination says of the format, and a proxy on the way",
+                _ => "correct what the answer names in the job file, then run the job again",
+            })),
         }
     }
 }
@@ -125,6 +132,9 @@ mod tests {
             (413, "refused"),
         ] {
             assert_eq!(class(status), want, "{status}");
+            if let Judgement::Fail(error) = Judgement::by_status("x", &answer(status)) {
+                assert!(error.hint().is_some(), "{status} says what to do");
+            }
         }
     }
 

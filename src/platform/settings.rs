@@ -118,7 +118,7 @@ impl<'a> Settings<'a> {
             }
         }
         for key in keys.iter().filter(|key| key.required) {
-            self.required(key.name)?;
+            self.required(key.name).map_err(|error| error.with_hint(format!("{}: {}", key.name, key.doc)))?;
         }
         Ok(())
     }
@@ -130,11 +130,29 @@ impl<'a> Settings<'a> {
     }
 
     fn required(&self, key: &str) -> Result<&'a Value> {
-        self.get(key).ok_or_else(|| Error::usage(format!("{}.{key} is required", self.at)))
+        self.get(key).ok_or_else(|| {
+            Error::usage(format!("{}.{key} is required", self.at)).with_hint(format!("add {key} to {}", self.at))
+        })
     }
 
-    fn wrong(&self, key: &str, want: &str) -> Error {
-        Error::usage(format!("{}.{key} must be {want}", self.at))
+    fn wrong(&self, key: &str, want: &str, example: &str) -> Error {
+        Error::usage(format!("{}.{key} must be {want}", self.at)).with_hint(format!("for example {key}: {example}"))
+    }
+
+    /// One of the words allowed; `None` where absent.
+    ///
+    /// # Errors
+    /// `Usage`: another word, with the nearest one.
+    pub fn one_of(&self, key: &str, allowed: &[&'static str]) -> Result<Option<&'static str>> {
+        let Some(text) = self.opt_text(key)? else { return Ok(None) };
+        if let Some(word) = allowed.iter().find(|word| **word == text) {
+            return Ok(Some(*word));
+        }
+        let error = Error::usage(format!("{}.{key} must be one of {}", self.at, allowed.join(", ")));
+        Err(error.with_hint(match nearest(&text, allowed.iter().copied()) {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None => format!("for example {key}: {}", allowed.first().copied().unwrap_or_default()),
+        }))
     }
 
     /// A text that must be there.
@@ -156,8 +174,8 @@ impl<'a> Settings<'a> {
             Some(Value::String(text)) => Ok(Some(text.clone())),
             Some(Value::Number(number)) if !number.is_f64() => Ok(Some(number.to_string())),
             // Whoever made it a number has lost the digits of 1.10 and 007 already.
-            Some(Value::Number(_)) => Err(self.wrong(key, "a text: write it in quotes")),
-            Some(_) => Err(self.wrong(key, "a text")),
+            Some(Value::Number(_)) => Err(self.wrong(key, "a text: write it in quotes", r#""1.10""#)),
+            Some(_) => Err(self.wrong(key, "a text", "a few words")),
         }
     }
 
@@ -185,7 +203,7 @@ impl<'a> Settings<'a> {
         match self.get(key) {
             None => Ok(default),
             Some(Value::Bool(value)) => Ok(*value),
-            Some(_) => Err(self.wrong(key, "true or false")),
+            Some(_) => Err(self.wrong(key, "true or false", "true")),
         }
     }
 
@@ -194,7 +212,7 @@ impl<'a> Settings<'a> {
     /// # Errors
     /// `Usage`.
     pub fn opt_integer(&self, key: &str) -> Result<Option<u64>> {
-        self.get(key).map(|value| value.as_u64().ok_or_else(|| self.wrong(key, "a whole number"))).transpose()
+        self.get(key).map(|value| value.as_u64().ok_or_else(|| self.wrong(key, "a whole number", "10"))).transpose()
     }
 
     /// A size in bytes.
@@ -202,7 +220,9 @@ impl<'a> Settings<'a> {
     /// # Errors
     /// `Usage`.
     pub fn opt_size(&self, key: &str) -> Result<Option<u64>> {
-        self.get(key).map(|value| size(value).ok_or_else(|| self.wrong(key, "a size like 95MB or 8MiB"))).transpose()
+        self.get(key)
+            .map(|value| size(value).ok_or_else(|| self.wrong(key, "a size like 95MB or 8MiB", "95MB")))
+            .transpose()
     }
 
     /// A duration.
@@ -211,7 +231,7 @@ impl<'a> Settings<'a> {
     /// `Usage`.
     pub fn opt_duration(&self, key: &str) -> Result<Option<Duration>> {
         self.get(key)
-            .map(|value| duration(value).ok_or_else(|| self.wrong(key, "a duration like 90s, 15m or 2h")))
+            .map(|value| duration(value).ok_or_else(|| self.wrong(key, "a duration like 90s, 15m or 2h", "15m")))
             .transpose()
     }
 
@@ -230,8 +250,8 @@ impl<'a> Settings<'a> {
                 && url.fragment().is_none()
         });
         if !plain {
-            let want = "an http or https address like https://127.0.0.1:8080, without user, query or fragment";
-            return Err(self.wrong("base_url", want));
+            let want = "an http or https address without user, query or fragment";
+            return Err(self.wrong("base_url", want, "https://127.0.0.1:8080"));
         }
         Ok(text.trim_end_matches('/').to_owned())
     }
@@ -241,7 +261,7 @@ impl<'a> Settings<'a> {
     /// # Errors
     /// `Usage`: something else.
     pub fn opt_object(&self, key: &str) -> Result<Option<&'a Map<String, Value>>> {
-        self.get(key).map(|value| value.as_object().ok_or_else(|| self.wrong(key, "a mapping"))).transpose()
+        self.get(key).map(|value| value.as_object().ok_or_else(|| self.wrong(key, "a mapping", "{ … }"))).transpose()
     }
 }
 

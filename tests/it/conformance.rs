@@ -4,6 +4,8 @@
 
 use crate::vendor::{Seen, Vendor, answer};
 use listferry::job::{Env, Job, Report};
+use listferry::platform::PLATFORMS;
+use listferry::{Error, Kind};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -241,7 +243,7 @@ impl Fault {
             // a vendor with spurious 401s may be asked up to three times
             Fault::Status(401) => (&[30], 1..=3),
             Fault::Status(403) => (&[30], 1..=1),
-            Fault::Status(302 | 400 | 404 | 410) => (&[12], 1..=1),
+            Fault::Status(302 | 400 | 404 | 410 | 413) => (&[12], 1..=1),
             Fault::Status(503) => (&[0], 2..=2),
             Fault::RetryAfterSeconds | Fault::RetryAfterDate | Fault::RetryAfterGarbage => (&[0], 2..=2),
             Fault::RetryAfterTooLong if rule == Rule::Ask => (&[20, 22], 1..=1),
@@ -259,6 +261,7 @@ const FAULTS: &[Fault] = &[
     Fault::Status(403),
     Fault::Status(404),
     Fault::Status(410),
+    Fault::Status(413),
     Fault::Status(500),
     Fault::Status(502),
     Fault::Status(503),
@@ -293,6 +296,9 @@ async fn judged(case: &'static Case, call: &'static Call, fault: Fault) -> Resul
     }
     if shown.contains(SECRET) || format!("{:?}", report.error).contains(SECRET) {
         wrong.push("the report tells a secret".to_owned());
+    }
+    if code != 0 && report.error.as_ref().is_none_or(|error| error.hint().is_none()) {
+        wrong.push("nothing says what to do".to_owned());
     }
     let least = match fault {
         Fault::RetryAfterSeconds | Fault::RetryAfterDate => Duration::from_millis(900),
@@ -351,5 +357,51 @@ async fn every_platform_ends_done_with_what_the_vendor_answered() {
             assert!(one.header("referer").is_none() && one.header("transfer-encoding").is_none(), "{}", case.name);
             assert!(one.method == "GET" || one.header("content-length").is_some(), "{}: {}", case.name, one.target);
         }
+    }
+}
+
+/// What a check of a case's job with these overrides says is wrong.
+fn refused(case: &Case, overrides: &[String]) -> Option<Error> {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("list.csv"), "id,name\n1,Ann\n").unwrap();
+    let yaml = format!(
+        "source: {{ path: list.csv }}\nmap: {{ {} }}\ndestination: {{ {}, base_url: \"http://127.0.0.1:1\" }}\n",
+        case.map, case.destination
+    );
+    match Job::read(&yaml, dir.path(), overrides) {
+        Ok(job) => job.check(&Env::default()).error,
+        Err(error) => Some(error),
+    }
+}
+
+#[test]
+fn each_wrong_key_of_a_destination_says_what_to_do() {
+    for case in CASES {
+        let entry = PLATFORMS.iter().find(|entry| case.destination.contains(&format!("platform: {},", entry.name)));
+        let entry = entry.unwrap_or_else(|| panic!("{case:?}"));
+        for key in entry.keys {
+            let wrong = ["[[1]]", "''", "'\\a'", "-1", "0", "not quite"]
+                .map(|value| format!("destination.{}={value}", key.name));
+            let gone = format!("destination.{}=null", key.name);
+            if key.required {
+                assert!(refused(case, std::slice::from_ref(&gone)).is_some(), "{gone}");
+            }
+            for bad in wrong.into_iter().chain([gone]) {
+                let Some(error) = refused(case, std::slice::from_ref(&bad)) else { continue };
+                assert_eq!(error.kind(), Kind::Usage, "{} {bad}: {error:?}", entry.name);
+                assert!(error.hint().is_some_and(|hint| !hint.is_empty()), "{} {bad}: {error:?}", entry.name);
+            }
+        }
+    }
+    for (platform, bad, says) in [
+        ("clevertap", "destination.max_body_bytes=6GB", "5368709120"),
+        ("clevertap", "destination.oversize=numbers", "number"),
+        ("localytics-audience", "destination.app_id=''", "app_id"),
+        ("mediarithmics", "destination.mime_type=xml", "ndjson"),
+        ("yesmail", "destination.import_type=updates", "update"),
+    ] {
+        let case = CASES.iter().find(|case| case.destination.contains(&format!("platform: {platform},"))).unwrap();
+        let error = refused(case, &[bad.to_owned()]).unwrap_or_else(|| panic!("{bad} is taken"));
+        assert!(error.message().contains(says) && error.hint().is_some(), "{error:?}");
     }
 }

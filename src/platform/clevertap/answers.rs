@@ -23,7 +23,12 @@ pub(super) fn url(answer: &Answer) -> Judgement {
         if url.starts_with("https://") || url.starts_with("http://") {
             return Judgement::Done(json!({ "url": url }));
         }
-        return Judgement::Fail(Error::new(Kind::Refused, format!("{what}: it gave something that is no URL")));
+        let error = Error::new(Kind::Refused, format!("{what}: it gave something that is no URL"));
+        return Judgement::Fail(
+            error.with_hint(
+                "check destination.region or base_url, and a proxy on the way; else ask CleverTap's support",
+            ),
+        );
     }
     let error = says.error();
     match answer.status {

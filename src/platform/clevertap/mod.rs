@@ -63,7 +63,10 @@ impl Platform for CleverTap {
             return Err(Error::usage(format!("map: unknown key \"{name}\"")).with_hint("known keys: identity, type"));
         }
         let value = |name: &str| map.get(name).filter(|value| !value.is_null());
-        let identity = value("identity").ok_or_else(|| Error::usage("map.identity is required"))?;
+        let identity = value("identity").ok_or_else(|| {
+            Error::usage("map.identity is required")
+                .with_hint("the column that identifies the user: identity: customer_id")
+        })?;
         let constant = json!({"value": "i"});
         let field = |at: &str, name: &str, written: &Value, rules| -> Result<Field> {
             let value = ValueSpec::parse(written, at, &[])?;

@@ -72,16 +72,13 @@ impl Options {
             filename: settings.opt_text("filename")?.map(|name| base_name(&name)).transpose()?,
             replace: settings.bool_or("replace", false)?,
             max_body_bytes: settings.opt_size("max_body_bytes")?.unwrap_or(DEFAULT_BODY_BYTES),
-            number: match settings.opt_text("oversize")?.as_deref() {
-                None | Some("refuse") => false,
-                Some("number") => true,
-                Some(_) => return Err(Error::usage("destination.oversize must be refuse or number")),
-            },
+            number: settings.one_of("oversize", &["refuse", "number"])? == Some("number"),
         };
         if options.max_body_bytes == 0 || options.max_body_bytes > MOST_BODY_BYTES {
             return Err(Error::usage(format!(
                 "destination.max_body_bytes must be from 1 to {MOST_BODY_BYTES}: the storage takes no more in one PUT"
-            )));
+            ))
+            .with_hint("leave it out for 5GB; oversize: number makes several lists of a larger source"));
         }
         Ok(options)
     }
@@ -110,7 +107,8 @@ impl Options {
 fn base_name(name: &str) -> Result<String> {
     let base = name.rsplit(['/', '\\']).next().unwrap_or_default();
     if base.is_empty() || base.chars().any(char::is_control) {
-        return Err(Error::usage("destination.filename must be a file name without control characters"));
+        return Err(Error::usage("destination.filename must be a file name without control characters")
+            .with_hint("for example filename: vip.csv; without it the segment names the file"));
     }
     Ok(base.to_owned())
 }
@@ -163,7 +161,8 @@ fn origin(settings: &Settings<'_>) -> Result<String> {
 fn line(settings: &Settings<'_>, key: &str) -> Result<String> {
     let text = settings.text(key)?;
     if text.trim().is_empty() || text.chars().any(char::is_control) {
-        return Err(Error::usage(format!("{}.{key} must be a text without control characters", settings.at)));
+        return Err(Error::usage(format!("{}.{key} must be a text without control characters", settings.at))
+            .with_hint("one line, not empty; is there a line end in it?"));
     }
     Ok(text)
 }

@@ -27,7 +27,8 @@ impl Account {
         let secret = settings.secret("api_secret")?;
         for (name, value) in [("api_key", &key), ("api_secret", &secret)] {
             if value.expose().chars().any(char::is_control) {
-                return Err(Error::usage(format!("{}.{name} holds a control character or a line end", settings.at)));
+                return Err(Error::usage(format!("{}.{name} holds a control character", settings.at))
+                    .with_hint("is there a line end in it?"));
             }
         }
         if key.expose().contains(':') {

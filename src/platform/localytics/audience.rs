@@ -38,7 +38,10 @@ pub(super) fn build(settings: &Settings<'_>) -> Result<Box<dyn Platform>> {
         (_, id) if id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')) => {
             Target::Replace(id)
         }
-        _ => return Err(Error::usage(format!("{}.audience_list_id must be the list's id", settings.at))),
+        _ => {
+            return Err(Error::usage(format!("{}.audience_list_id must be the list's id", settings.at))
+                .with_hint("`listferry lists JOB list` shows the lists of the app with their ids"));
+        }
     };
     Ok(Box::new(Audience { account: Account::read(settings)?, app_id, target }))
 }

@@ -56,7 +56,8 @@ fn entries(map: &MapSpec) -> Result<&[Value]> {
 
 fn change(entry: &Value, at: &str) -> Result<Unit> {
     let Value::Object(entry) = entry else {
-        return Err(Error::usage(format!("{at} must be a mapping like {{ op: assign, attr: a, column: c }}")));
+        return Err(Error::usage(format!("{at} must be a mapping"))
+            .with_hint("for example { op: assign, attr: first_name, column: first_name }"));
     };
     let op = op(entry, at)?;
     let attribute = attr(entry, at)?;
@@ -120,10 +121,14 @@ fn attr(entry: &Map<String, Value>, at: &str) -> Result<String> {
     let name = match entry.get("attr") {
         Some(Value::String(name)) => name.clone(),
         Some(Value::Number(number)) => number.to_string(),
-        _ => return Err(Error::usage(format!("{at}.attr is required: the name of the attribute"))),
+        _ => {
+            return Err(Error::usage(format!("{at}.attr is required: the name of the attribute"))
+                .with_hint("for example attr: first_name"));
+        }
     };
     if name.is_empty() || name.chars().any(char::is_control) {
-        return Err(Error::usage(format!("{at}.attr is empty or holds a control character")));
+        return Err(Error::usage(format!("{at}.attr is empty or holds a control character"))
+            .with_hint("the attribute's name as Localytics shows it, on one line"));
     }
     Ok(name)
 }

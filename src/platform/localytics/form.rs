@@ -62,8 +62,14 @@ pub(super) fn one_of_two(settings: &Settings<'_>, a: &'static str, b: &'static s
     let (key, text) = match (settings.opt_text(a)?, settings.opt_text(b)?) {
         (Some(text), None) => (a, text),
         (None, Some(text)) => (b, text),
-        (Some(_), Some(_)) => return Err(Error::usage(format!("{at}: exactly one of {a} and {b}, not both"))),
-        (None, None) => return Err(Error::usage(format!("{at}: one of {a} and {b} is required"))),
+        (Some(_), Some(_)) => {
+            return Err(Error::usage(format!("{at}: exactly one of {a} and {b}, not both"))
+                .with_hint(format!("leave {a} or {b} out")));
+        }
+        (None, None) => {
+            return Err(Error::usage(format!("{at}: one of {a} and {b} is required"))
+                .with_hint(format!("add {a} or {b} to {at}")));
+        }
     };
     plain(settings, key, &text)?;
     Ok((key, text))
@@ -72,7 +78,8 @@ pub(super) fn one_of_two(settings: &Settings<'_>, a: &'static str, b: &'static s
 /// Refuses a text that cannot stand in a form.
 pub(super) fn plain(settings: &Settings<'_>, key: &str, text: &str) -> Result<()> {
     if text.is_empty() || text.chars().any(char::is_control) {
-        return Err(Error::usage(format!("{}.{key} is empty or holds a control character", settings.at)));
+        return Err(Error::usage(format!("{}.{key} is empty or holds a control character", settings.at))
+            .with_hint("as Localytics shows it, on one line"));
     }
     Ok(())
 }

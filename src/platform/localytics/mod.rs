@@ -71,7 +71,7 @@ fn customer_id(value: &Value) -> Result<Unit> {
     let at = "map.customer_id";
     let value = ValueSpec::parse(value, at, &[])?;
     if value.split.is_some() {
-        return Err(Error::usage(format!("{at} is one text, it cannot be split")));
+        return Err(Error::usage(format!("{at} is one text, it cannot be split")).with_hint("leave `split` out"));
     }
     let rules = Rules { as_text: true, ..Rules::default() };
     let field = Field { at: at.to_owned(), name: "customer_id".to_owned(), value, required: true, rules };

@@ -26,7 +26,8 @@ pub(super) fn build(settings: &Settings<'_>) -> Result<Box<dyn Platform>> {
     settings.check(PROFILES.keys)?;
     let max_part_bytes = settings.opt_size("max_part_bytes")?;
     if max_part_bytes == Some(0) {
-        return Err(Error::usage(format!("{}.max_part_bytes must be more than 0", settings.at)));
+        return Err(Error::usage(format!("{}.max_part_bytes must be more than 0", settings.at))
+            .with_hint("leave it out for one upload, or for example 256MiB"));
     }
     let scope = one_of_two(settings, "org_id", "app_id")?;
     Ok(Box::new(Profiles { account: Account::read(settings)?, scope, max_part_bytes }))

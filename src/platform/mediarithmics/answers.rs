@@ -1,7 +1,8 @@
 //! What mediarithmics answers: an envelope `{"status":"ok","data":…}`, read leniently.
 
 use crate::error::{Error, Kind};
-use crate::platform::Judgement;
+use crate::platform::judgement::quoted_text;
+use crate::platform::{Judgement, quoted};
 use crate::secret::printable;
 use crate::transport::Answer;
 use serde_json::{Value, json};
@@ -30,7 +31,11 @@ pub(super) fn judge_created(what: &str, answer: &Answer) -> Judgement {
     };
     if value["status"].as_str().is_some_and(|status| status.eq_ignore_ascii_case("error")) {
         let says = word(&value["error"]).or_else(|| word(&value["message"])).unwrap_or_default();
-        return Judgement::Fail(Error::new(Kind::Refused, format!("{what}: refused: {}", printable(&says))));
+        let says = if says.is_empty() { quoted(answer) } else { quoted_text(&says) };
+        let error = Error::new(Kind::Refused, format!("{what}: refused: {says}"));
+        return Judgement::Fail(
+            error.with_hint("correct what mediarithmics names in the destination or the map, then run the job again"),
+        );
     }
     match word(&value["data"]["id"]) {
         Some(id) => Judgement::Done(json!({"id": id})),
@@ -107,7 +112,7 @@ mod tests {
         }
         let refused = judge_created("x", &answer(200, r#"{"status":"error","error":"no\u001b such"}"#));
         let Judgement::Fail(error) = refused else { panic!() };
-        assert!(error.message().contains("no\\u{1b} such"));
+        assert!(error.message().contains("no\\u{1b} such") && error.hint().is_some());
         assert!(matches!(judge_created("x", &answer(503, "")), Judgement::Retry(_)));
         assert!(matches!(judge_created("x", &answer(500, "")), Judgement::Unclear(_)));
         assert!(matches!(judge_created("x", &answer(400, "")), Judgement::Fail(_)));

@@ -81,9 +81,9 @@ pub(super) fn mixes_operations(map: &MapSpec) -> bool {
 }
 
 fn field(name: &'static str, value: ValueSpec, at: String) -> Result<Field> {
-    let refused = |what: &str| Err(Error::usage(format!("{at} must be {what}")));
+    let refused = |what: &str, hint: &str| Err(Error::usage(format!("{at} must be {what}")).with_hint(hint));
     if value.split.is_some() {
-        return refused("one value, it cannot be split");
+        return refused("one value, it cannot be split", "leave `split` out");
     }
     let mut rules = Rules::default();
     match name {
@@ -93,20 +93,23 @@ fn field(name: &'static str, value: ValueSpec, at: String) -> Result<Field> {
         }
         "expiration_duration" => {
             if !matches!(value.r#type, None | Some(Type::Integer)) {
-                return refused("an integer: minutes");
+                return refused("an integer: minutes", "leave `type` out, or use type: integer");
             }
             rules.not_negative = true;
             rules.default_type = Some(Type::Integer);
         }
         "expiration_ts" => {
             if !matches!(value.r#type, None | Some(Type::Integer | Type::Timestamp(..))) {
-                return refused("an integer or a timestamp");
+                return refused(
+                    "an integer or a timestamp",
+                    "for example { column: until, type: timestamp, unit: ms }",
+                );
             }
             rules.default_type = Some(Type::Integer);
         }
         "data_bag" => {
             if !matches!(value.r#type, None | Some(Type::Json)) {
-                return refused("JSON");
+                return refused("JSON", "leave `type` out, or use type: json");
             }
             rules.default_type = Some(Type::Json);
             rules.as_text = true;
@@ -121,7 +124,8 @@ fn checks(fields: &[Field]) -> Result<Vec<Check>> {
     let at = |name: &str| fields.iter().position(|field| field.name == name);
     let among = |names: &[&str], what: &str| match names.iter().filter_map(|name| at(name)).collect::<Vec<usize>>() {
         mapped if mapped.is_empty() => {
-            Err(Error::usage(format!("map: {what} is required, exactly one a record: {}", names.join(", "))))
+            let error = format!("map: {what} is required, exactly one a record: {}", names.join(", "));
+            Err(Error::usage(error).with_hint(format!("for example {}: the_column", names[0])))
         }
         mapped => Ok(Check::ExactlyOne(mapped)),
     };

@@ -231,7 +231,8 @@ impl Import {
                 if first >= more {
                     first = 0;
                     if cx.wait_left().is_zero() {
-                        return Err(Error::new(Kind::Pending, format!("execution {id} is not in the list")));
+                        return Err(Error::new(Kind::Pending, format!("execution {id} is not in the list"))
+                            .with_hint("resume the run to go on waiting"));
                     }
                     cx.sleep(Duration::from_secs(2)).await;
                 }

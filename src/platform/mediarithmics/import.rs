@@ -42,24 +42,28 @@ pub(super) fn build(settings: &Settings<'_>) -> Result<Box<dyn Platform>> {
     let datamart_id = path_part(at, "datamart_id", settings.text("datamart_id")?)?;
     let target = match (settings.opt_text("import_name")?, settings.opt_text("document_import_id")?) {
         (Some(name), None) if name.trim().is_empty() => {
-            return Err(Error::usage(format!("{at}.import_name is empty")));
+            return Err(Error::usage(format!("{at}.import_name is empty"))
+                .with_hint("a name for the new document import, for example import_name: spring {date}"));
         }
         (Some(name), None) => Target::Create(name),
         (None, Some(id)) => Target::Reuse(path_part(at, "document_import_id", id)?),
-        _ => return Err(Error::usage(format!("{at}: exactly one of import_name and document_import_id"))),
+        _ => {
+            return Err(Error::usage(format!("{at}: exactly one of import_name and document_import_id"))
+                .with_hint("import_name creates a document import, document_import_id reuses one"));
+        }
     };
-    let format = match settings.opt_text("mime_type")?.as_deref() {
-        None | Some("ndjson") => Format::Ndjson,
+    let format = match settings.one_of("mime_type", &["ndjson", "csv"])? {
         Some("csv") => Format::Csv,
-        Some(_) => return Err(Error::usage(format!("{at}.mime_type must be ndjson or csv"))),
+        _ => Format::Ndjson,
     };
     let max_part_bytes = settings.opt_size("max_part_bytes")?.unwrap_or(MAX_PART_BYTES);
     if max_part_bytes == 0 {
-        return Err(Error::usage(format!("{at}.max_part_bytes must be more than 0")));
+        return Err(Error::usage(format!("{at}.max_part_bytes must be more than 0")).with_hint("for example 95MB"));
     }
     let token = settings.secret("token")?;
     if !token.expose().bytes().all(|byte| (0x20..0x7F).contains(&byte)) {
-        return Err(Error::usage(format!("{at}.token holds a character that no token has, a line end perhaps")));
+        return Err(Error::usage(format!("{at}.token holds a character that no token has"))
+            .with_hint("is there a line end in it?"));
     }
     let base = settings.base_url(OWN)?;
     Ok(Box::new(Import { base, token, datamart_id, target, format, max_part_bytes }))
@@ -70,7 +74,8 @@ fn path_part(at: &str, key: &str, id: String) -> Result<String> {
     if !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')) {
         return Ok(id);
     }
-    Err(Error::usage(format!("{at}.{key} must be an id of letters and digits")))
+    Err(Error::usage(format!("{at}.{key} must be an id of letters and digits"))
+        .with_hint(format!("for example {key}: \"1234\", as the console shows it")))
 }
 
 impl Platform for Import {

@@ -320,7 +320,9 @@ async fn put(cx: &mut Cx<'_>, url: &Secret, measured: &Measured, part: &Part) ->
 /// A presigned URL goes out byte for byte; user and password go into a header. No Content-Type: it would have to be
 /// signed.
 fn put_request(url: &Secret) -> Result<Request> {
-    let wrong = || Error::usage("destination.host.put.url is no URL");
+    let wrong = || {
+        Error::usage("destination.host.put.url is no URL").with_hint("for example https://files.example.com/list.csv")
+    };
     let parsed = Url::parse(url.expose()).map_err(|_| wrong())?;
     if parsed.username().is_empty() && parsed.password().is_none() {
         return Ok(Request::new("PUT", url.clone()).follow_one());

@@ -101,7 +101,7 @@ impl Platform for Yesmail {
         Box::pin(async {
             match &self.options.host {
                 Host::Uri(uri) => self.options.import(cx, uri, None, None).await,
-                _ => Err(Error::usage("destination.host needs a source")),
+                _ => Err(Error::usage("destination.host needs a source").with_hint("set source.path")),
             }
         })
     }
@@ -128,7 +128,8 @@ fn columns(map: &MapSpec) -> Vec<&str> {
 /// A column's name stands in the request, and in the header line where there is one.
 fn check_name(name: &str, options: &Options) -> Result<()> {
     if name.is_empty() || name.chars().any(char::is_control) {
-        return Err(Error::usage("map: a column's name must not be empty nor hold a control character"));
+        return Err(Error::usage("map: a column's name must not be empty nor hold a control character")
+            .with_hint("the keys of map are the list's columns, for example firstname: first_name"));
     }
     if options.headers && options.quoting == Quoting::Never {
         let separator = match options.separator {

@@ -96,7 +96,7 @@ pub(super) struct Options {
     pub(super) list: String,
     pub(super) api_user: Secret,
     pub(super) api_key: Secret,
-    pub(super) import_type: String,
+    pub(super) import_type: &'static str,
     /// As it goes into the request: a number or a text with a percent sign.
     pub(super) error_threshold: Value,
     pub(super) headers: bool,
@@ -141,19 +141,20 @@ impl Options {
     pub(super) fn read(settings: &Settings<'_>) -> Result<Options> {
         let list = settings.text("list")?;
         if list.is_empty() || list.chars().any(char::is_control) {
-            return Err(Error::usage("destination.list must be a name without control characters"));
+            return Err(Error::usage("destination.list must be a name without control characters")
+                .with_hint("the target list's name as Yesmail shows it, on one line"));
         }
         let options = Options {
             base: settings.base_url(ORIGIN)?,
             list,
             api_user: settings.secret("api_user")?,
             api_key: settings.secret("api_key")?,
-            import_type: one_of(settings, "import_type", "update", &["update", "ignore", "replace"])?,
+            import_type: settings.one_of("import_type", &["update", "ignore", "replace"])?.unwrap_or("update"),
             error_threshold: threshold(settings.get("error_threshold"))?,
             headers: settings.bool_or("headers", true)?,
             separator: separator(settings)?,
-            quoting: match one_of(settings, "quoting", "rfc4180", &["rfc4180", "never"])?.as_str() {
-                "never" => Quoting::Never,
+            quoting: match settings.one_of("quoting", &["rfc4180", "never"])? {
+                Some("never") => Quoting::Never,
                 _ => Quoting::Rfc4180,
             },
             response_uri: settings.opt_text("response_uri")?,
@@ -201,14 +202,6 @@ pub(super) fn is_loopback(url: &Url) -> bool {
     }
 }
 
-fn one_of(settings: &Settings<'_>, key: &str, default: &str, allowed: &[&str]) -> Result<String> {
-    let value = settings.opt_text(key)?.unwrap_or_else(|| default.to_owned());
-    if allowed.contains(&value.as_str()) {
-        return Ok(value);
-    }
-    Err(Error::usage(format!("{}.{key} must be one of {}", settings.at, allowed.join(", "))))
-}
-
 fn separator(settings: &Settings<'_>) -> Result<Separator> {
     match settings.opt_text("separator")?.as_deref() {
         None | Some("auto") => Ok(Separator::Auto),
@@ -216,7 +209,8 @@ fn separator(settings: &Settings<'_>) -> Result<Separator> {
         Some("\t" | "\\t") => Ok(Separator::Byte(b'\t')),
         Some("|") => Ok(Separator::Byte(b'|')),
         Some(";") => Ok(Separator::Byte(b';')),
-        Some(_) => Err(Error::usage("destination.separator must be one of auto, \",\", \"\\t\", \"|\", \";\"")),
+        Some(_) => Err(Error::usage("destination.separator must be one of auto, \",\", \"\\t\", \"|\", \";\"")
+            .with_hint("in quotes, a tab as \"\\t\"; auto takes the first that no value holds")),
     }
 }
 
@@ -289,7 +283,10 @@ fn serve(settings: &Settings<'_>) -> Result<ServeOptions> {
     let tls = match (settings.opt_text("tls_cert")?, settings.opt_text("tls_key")?) {
         (None, None) => None,
         (Some(cert), Some(key)) => Some((settings.folder.join(cert), settings.folder.join(key))),
-        _ => return Err(Error::usage("destination.host.serve: tls_cert and tls_key go together")),
+        _ => {
+            return Err(Error::usage("destination.host.serve: tls_cert and tls_key go together")
+                .with_hint("name both PEM files, or neither where loopback is enough"));
+        }
     };
     if tls.is_none() && !listen.ip().is_loopback() {
         return Err(Error::usage("destination.host.serve without TLS may listen on loopback only")
@@ -329,6 +326,7 @@ fn judged(secret: Secret, at: &str, schemes: &[&str]) -> Result<Secret> {
     }
     match Url::parse(secret.expose()) {
         Ok(url) if schemes.contains(&url.scheme()) && url.host().is_some() => Ok(secret),
-        _ => Err(Error::usage(format!("{at} must be a URL that begins with {}://", schemes.join(":// or ")))),
+        _ => Err(Error::usage(format!("{at} must be a URL that begins with {}://", schemes.join(":// or ")))
+            .with_hint(format!("for example {}://files.example.com/list.csv", schemes[schemes.len() - 1]))),
     }
 }

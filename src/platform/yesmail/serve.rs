@@ -54,6 +54,7 @@ impl Tls {
     pub(super) fn load(cert: &Path, key: &Path) -> Result<Tls> {
         let wrong = |path: &Path, why: &dyn std::fmt::Display| {
             Error::usage(format!("destination.host.serve: {}: {why}", path.display()))
+                .with_hint("tls_cert and tls_key are PEM files of a certificate chain and its private key")
         };
         let chain = CertificateDer::pem_file_iter(cert)
             .and_then(Iterator::collect::<Result<Vec<_>, _>>)
