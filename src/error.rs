@@ -165,7 +165,7 @@ impl fmt::Display for Place {
             }
         }
         if let Some(column) = &self.column {
-            write!(f, "{sep}column \"{column}\"")?;
+            write!(f, "{sep}column {column:?}")?;
         }
         Ok(())
     }

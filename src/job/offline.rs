@@ -168,7 +168,7 @@ impl Job {
         let began = Instant::now();
         rejects.spare(config, &source)?;
         config.source.expect.judge_bytes(&source)?;
-        let (table, mut plan) = config.compile(source, &prepared.shape)?;
+        let (table, mut plan) = config.compile(env, source, &prepared.shape)?;
         let source_bytes = table.source().stored_bytes();
         env.stage(Stage::Measure { source_bytes });
         if auto {
@@ -226,7 +226,7 @@ impl Job {
         shown: &mut Vec<PreviewRow>,
     ) -> Result<()> {
         let config = &self.config;
-        let (table, mut plan) = config.compile(source, &prepared.shape)?;
+        let (table, mut plan) = config.compile(env, source, &prepared.shape)?;
         // the whole list says which separator it is; of a damaged one the first rows are shown all the same
         if auto && let Ok(known) = with_separator(&table, &plan, &options(env)) {
             plan = known;

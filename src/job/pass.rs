@@ -47,9 +47,11 @@ impl Config {
     ///
     /// # Errors
     /// `Data`: no header at all. `Usage`: a column that is not there.
-    pub(crate) fn compile(&self, source: Arc<Source>, shape: &Shape) -> Result<(Arc<Table>, Arc<Plan>)> {
+    pub(crate) fn compile(&self, env: &Env, source: Arc<Source>, shape: &Shape) -> Result<(Arc<Table>, Arc<Plan>)> {
         let table = Table::open(source, self.source.csv.clone())?;
-        let plan = Plan::compile(shape, &self.conditions, table.columns()).map_err(|mut error| {
+        let known = env.show_values || !self.source.csv.header;
+        let compile = if known { Plan::compile_naming } else { Plan::compile };
+        let plan = compile(shape, &self.conditions, table.columns()).map_err(|mut error| {
             if error.place().column.is_some() {
                 error.place_mut().file = table.source().inputs().first().map(|input| input.name().to_owned());
             }
@@ -75,7 +77,7 @@ impl Config {
         rejects.spare(self, &source)?;
         self.source.expect.judge_bytes(&source)?;
         let began = std::time::Instant::now();
-        let (table, plan) = self.compile(source, &prepared.shape)?;
+        let (table, plan) = self.compile(env, source, &prepared.shape)?;
         rejects.open(table.columns(), &self.source.csv)?;
         env.stage(Stage::Measure { source_bytes: table.source().stored_bytes() });
         let limits = prepared.platform.limits();

@@ -10,6 +10,7 @@ use super::spec::{Condition, Empty, From, TemplatePart, Type};
 use super::value::{CellRule, Form, Origin, Output, Piece, Value};
 use crate::encode;
 use crate::error::{Error, Place, Result, nearest};
+use crate::reader::{listed, shown};
 use crate::scan::Out;
 
 /// The separators that are tried, in order.
@@ -30,6 +31,17 @@ impl Trial {
     }
 }
 
+impl Plan {
+    /// As [`Plan::compile`], but an error may name the columns though the job names none of them: for those that are
+    /// known to be names. Of a first line that is data already they would be values.
+    ///
+    /// # Errors
+    /// As [`Plan::compile`].
+    pub fn compile_naming(shape: &Shape, conditions: &[Condition], columns: &[String]) -> Result<Plan> {
+        compile(shape, conditions, columns, true, None)
+    }
+}
+
 /// Compiles; `candidate` is the first separator to try where it is chosen by pass one.
 pub(super) fn plan(
     shape: &Shape,
@@ -37,8 +49,21 @@ pub(super) fn plan(
     columns: &[String],
     candidate: Option<usize>,
 ) -> Result<Plan> {
+    compile(shape, conditions, columns, false, candidate)
+}
+
+/// With `names_columns` an error may name the columns whatever they are.
+fn compile(
+    shape: &Shape,
+    conditions: &[Condition],
+    columns: &[String],
+    names_columns: bool,
+    candidate: Option<usize>,
+) -> Result<Plan> {
     let mut compiler = Compiler {
         columns,
+        names_columns: names_columns
+            || wanted(shape, conditions).any(|name| columns.iter().any(|column| column == name)),
         judges_defaults: candidate.is_none(),
         joiner: Joiner::new(),
         ops: Vec::new(),
@@ -83,7 +108,7 @@ pub(super) fn plan(
                 && let Some(next) = next
             {
                 // a constant stands in every record: no need to try
-                return plan(shape, conditions, columns, Some(next));
+                return compile(shape, conditions, columns, names_columns, Some(next));
             }
             ("\n".to_owned(), false, &cells.checks, cells.max_record_bytes)
         }
@@ -107,6 +132,36 @@ pub(super) fn plan(
         separator,
         trial,
     })
+}
+
+/// The columns that the job names.
+fn wanted<'s>(shape: &'s Shape, conditions: &'s [Condition]) -> impl Iterator<Item = &'s str> {
+    let (units, cells): (Vec<&Unit>, &[Field]) = match shape {
+        Shape::Json(json) => (json.lead.iter().chain(&json.units).collect(), &[]),
+        Shape::Delimited(cells) => (Vec::new(), &cells.fields),
+    };
+    let fields = units.into_iter().filter_map(|unit| unit.field.as_ref()).chain(cells);
+    let named = fields.flat_map(|field| match &field.value.from {
+        From::Column(name) => vec![name.as_str()],
+        From::Constant(_) => Vec::new(),
+        From::Template(parts) => {
+            let column = |part: &'s TemplatePart| match part {
+                TemplatePart::Column(name) => Some(name.as_str()),
+                TemplatePart::Literal(_) => None,
+            };
+            parts.iter().filter_map(column).collect()
+        }
+    });
+    named.chain(conditions.iter().map(|condition| condition.column.as_str()))
+}
+
+/// Whether a cell is surely the name, misspelt: a letter or two in other case, other punctuation.
+fn is_misspelt(cell: &str, name: &str) -> bool {
+    let letters = |text: &str| -> String {
+        text.chars().take(100).filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    };
+    let name = letters(name);
+    strsim::osa_distance(&letters(cell), &name) <= 1 + name.chars().count() / 8
 }
 
 /// The separator to use or to try from `candidate` on, and the one after it.
@@ -175,6 +230,8 @@ fn written(field: &Field, what: &str, scratch: &mut Scratch, output: &Output) ->
 
 struct Compiler<'a> {
     columns: &'a [String],
+    /// Whether errors may name the columns: at least one of those that the job names is there.
+    names_columns: bool,
     /// On the first compilation; with a later separator they are only written differently.
     judges_defaults: bool,
     joiner: Joiner,
@@ -207,12 +264,22 @@ impl Compiler<'_> {
                 Err(wrong("it twice").with_hint("rename one of them in the source: it is not clear which one is meant"))
             }
             (None, _) => {
+                let near = nearest(name, self.columns.iter().map(String::as_str));
                 let hint = if bare && constants.contains(&name) {
                     format!("for the constant, write {{ value: {name} }}")
+                } else if !self.names_columns {
+                    // what stands there may be somebody's data
+                    let alike = near.filter(|near| is_misspelt(near, name));
+                    let alike = alike.map(|near| format!("did you mean \"{}\"? ", shown(near))).unwrap_or_default();
+                    format!(
+                        "{alike}the first line has {} columns and none that the job names: if it is no header, see \
+                         source.csv.header; --show-values shows it",
+                        self.columns.len()
+                    )
                 } else {
-                    let listed = self.columns.iter().take(20).map(String::as_str).collect::<Vec<_>>().join(", ");
-                    match nearest(name, self.columns.iter().map(String::as_str)) {
-                        Some(near) => format!("did you mean \"{near}\"? The header has: {listed}"),
+                    let listed = listed(self.columns);
+                    match near {
+                        Some(near) => format!("did you mean \"{}\"? The header has: {listed}", shown(near)),
                         None => format!("the header has: {listed}"),
                     }
                 };

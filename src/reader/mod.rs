@@ -7,3 +7,4 @@ pub mod table;
 
 pub use record::{Record, unquote};
 pub use table::{CsvOptions, Table};
+pub(crate) use table::{listed, shown};

@@ -78,13 +78,15 @@ impl Table {
                 Some(first) if *first == names => {}
                 Some(first) => {
                     return Err(Error::data(format!(
-                        "its header differs from that of {}: {} here, {} there",
+                        "its header differs from that of {}: {}",
                         source.inputs()[0].name(),
-                        listed(&names),
-                        listed(first)
+                        difference(&names, first)
                     ))
                     .with_place(Place { file: Some(input.name().to_owned()), ..Place::default() })
-                    .with_hint("all files of a glob must have the same columns in the same order"));
+                    .with_hint(
+                        "all files of a glob must have the same columns in the same order; if the first line of a file \
+                         is data already, see source.csv.header",
+                    ));
                 }
             }
         }
@@ -142,11 +144,37 @@ fn judge(options: &CsvOptions) -> Result<()> {
     Ok(())
 }
 
-/// Names for a message: the first twelve.
-fn listed(names: &[String]) -> String {
-    let mut text = names.iter().take(12).map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
-    if names.len() > 12 {
-        text.push_str(", …");
+/// How a header differs from the first one. The names are not told: what stands in a first line may be data.
+fn difference(names: &[String], first: &[String]) -> String {
+    let sorted = |names: &[String]| {
+        let mut names = names.to_vec();
+        names.sort();
+        names
+    };
+    if names.len() != first.len() {
+        format!("{} columns here, {} there", names.len(), first.len())
+    } else if sorted(names) == sorted(first) {
+        "the same columns in another order".to_owned()
+    } else {
+        let at = names.iter().zip(first).position(|(name, first)| name != first).unwrap_or_default();
+        format!("column {} of {} has another name", at + 1, first.len())
     }
-    text
+}
+
+/// A name of a column for a message: cut, and in quotes with escapes where it would not be read as one otherwise.
+pub(crate) fn shown(name: &str) -> String {
+    let cut: String = name.chars().take(32).collect();
+    let more = if cut.len() < name.len() { "…" } else { "" };
+    let plain = !cut.is_empty()
+        && cut.trim() == cut
+        && cut
+            .chars()
+            .all(|c| !c.is_control() && !matches!(c, ',' | '"' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'));
+    if plain { format!("{cut}{more}") } else { format!("{cut:?}{more}") }
+}
+
+/// Names of columns for a message: the first twenty.
+pub(crate) fn listed(names: &[String]) -> String {
+    let more = if names.len() > 20 { ", …" } else { "" };
+    names.iter().take(20).map(|name| shown(name)).collect::<Vec<_>>().join(", ") + more
 }

@@ -205,3 +205,68 @@ fn unknown_keys_of_a_secret_are_seen_where_no_secret_is_needed() {
     let error = refused(CLEVERTAP, &format!("{job}\nnetwork: {{ proxy: {{ evn: X }} }}"));
     assert_eq!(error.message(), "unknown key \"network.proxy.evn\"");
 }
+
+#[test]
+fn names_of_columns_are_told_where_they_are_names() {
+    let told = |map: &str, list: &str| {
+        let error = convert(AUDIENCE, &format!("map: {map}"), list).unwrap_err();
+        format!("{error}: {}", error.hint().unwrap())
+    };
+    let data = "ann@example.com,Ann,+4917012345\n";
+    let said = told("{ customer_id: email }", data);
+    assert!(
+        said.contains("the first line has 3 columns and none that the job names") && said.contains("source.csv.header"),
+        "{said}"
+    );
+    for value in ["example.com", "Ann", "4917012345"] {
+        assert!(!said.contains(value), "{said}");
+    }
+    // the name itself, written in another way, is no value
+    assert!(
+        told("{ customer_id: customerId }", "Customer_ID,Ann\n").contains("did you mean \"Customer_ID\"? the first")
+    );
+    assert!(
+        told("{ customer_id: customer_id }", "customerid_,Ann\n").contains("did you mean \"customerid_\"? the first")
+    );
+    assert!(!told("{ customer_id: email }", "Emilie,Ann\n").contains("Emilie"));
+    let said = told("{ customer_id: { template: '{id}{x}' } }", "id,i\u{1b}[31md,\"a,b\",\n");
+    assert!(said.ends_with("the header has: id, \"i\\u{1b}[31md\", \"a,b\", \"\""), "{said}");
+    assert!(
+        told("{ customer_id: idd }\nwhere: [{ column: x, empty: true }]", "id,x\n").contains("did you mean \"id\"?")
+    );
+    assert!(!told("{ customer_id: { column: \"i\\ed\" } }", "id\n").contains('\u{1b}'));
+
+    let dir = tempfile::tempdir().unwrap();
+    let long = format!("{},id\n1,2\n", "x".repeat(5000));
+    for (name, text) in [
+        ("a1.csv", data),
+        ("a2.csv", "bob@example.com,Bob,3\n"),
+        ("b1.csv", "a,b\n"),
+        ("b2.csv", "b,a\n"),
+        ("c1.csv", "a,b\n"),
+        ("c2.csv", "a\n"),
+        ("d.csv", &long),
+    ] {
+        std::fs::write(dir.path().join(name), text).unwrap();
+    }
+    let of = |path: &str, further: &str, env: &Env| {
+        let job = format!(
+            "source: {{ path: '{path}'{further} }}\ndestination: {{ {AUDIENCE} }}\nmap: {{ customer_id: email }}"
+        );
+        let report = Job::read(&job, dir.path(), &[]).unwrap().check(env);
+        let error = report.error.unwrap();
+        format!("{error}: {}", error.hint().unwrap())
+    };
+    let env = Env::default();
+    assert!(of("a?.csv", "", &env).contains("column 1 of 3 has another name"));
+    assert!(!of("a?.csv", "", &env).contains("example.com"));
+    assert!(of("b?.csv", "", &env).contains("the same columns in another order"));
+    assert!(of("c?.csv", "", &env).contains("1 columns here, 2 there"));
+    let mut showing = Env::default();
+    showing.show_values = true;
+    assert!(of("a1.csv", "", &showing).ends_with("the header has: ann@example.com, Ann, +4917012345"));
+    assert!(of("d.csv", "", &showing).len() < 300);
+    // names that stand in the job file are no values
+    let columns = ", csv: { header: false, columns: [id, name, phone] }";
+    assert!(of("a1.csv", columns, &env).ends_with("the header has: id, name, phone"));
+}
