@@ -3,7 +3,7 @@
 use super::secrets::Lookup;
 use super::written::{self, Node};
 use super::{unknown, yaml};
-use crate::error::{Error, Place, Result, nearest};
+use crate::error::{Error, Kind, Place, Result, nearest};
 use crate::mapping::{Condition, MapSpec};
 use crate::platform::{Entry, NoSecrets, PLATFORMS, Secrets, Settings};
 use crate::reader::CsvOptions;
@@ -16,6 +16,8 @@ use std::time::Duration;
 /// A job file, checked as far as it can be without its source, its secrets and its platform.
 #[derive(Clone)]
 pub(crate) struct Config {
+    /// As messages name it.
+    pub(crate) file: String,
     pub(crate) name: String,
     pub(crate) folder: PathBuf,
     pub(crate) source: SourceConfig,
@@ -93,10 +95,12 @@ impl Config {
                 Error::usage("a job file is a mapping with source, map and destination").with_place(in_file(file))
             );
         };
-        Config::of(tree, file, folder, name).map_err(|error| match error.place().is_empty() {
-            true => error.with_place(in_file(file)),
-            false => error,
-        })
+        Config::of(tree, file, folder, name).map_err(|error| placed(error, file))
+    }
+
+    /// What is found wrong with the file later on is told with its name, too.
+    pub(crate) fn placed(&self, error: Error) -> Error {
+        if error.kind() == Kind::Usage { placed(error, &self.file) } else { error }
     }
 
     fn of(tree: Vec<(String, Node)>, file: &str, folder: &Path, name: &str) -> Result<Config> {
@@ -112,7 +116,7 @@ impl Config {
         if let (Some(name), None) = (&named, entry) {
             return Err(no_such_platform(name));
         }
-        let top = Settings { map: &tree, at: "the job file", secrets: &NoSecrets, folder };
+        let top = Settings { map: &tree, at: "", secrets: &NoSecrets, folder };
         if top.get("version").is_some_and(|version| version.as_u64() != Some(1)) {
             return Err(Error::usage("version must be 1").with_hint("this listferry reads version 1 of the job file"));
         }
@@ -124,6 +128,7 @@ impl Config {
         let conditions = top.get("where").map_or(Ok(Vec::new()), Condition::parse_all)?;
         let wait = top.opt_duration("wait").map_err(|_| bad_duration("wait"))?;
         let config = Config {
+            file: file.to_owned(),
             name,
             folder: folder.to_owned(),
             source: source(&object(&tree, "source")?, folder)?,
@@ -184,6 +189,10 @@ impl Config {
 /// The environment of this process, for jobs that are not told another.
 pub(crate) fn process_variables() -> Lookup {
     std::sync::Arc::new(|name| std::env::var(name).ok())
+}
+
+fn placed(error: Error, file: &str) -> Error {
+    if error.place().is_empty() { error.with_place(in_file(file)) } else { error }
 }
 
 fn in_file(file: &str) -> Place {
@@ -277,16 +286,18 @@ enum Format {
 
 fn format(written: Option<String>, path: Option<&str>) -> Result<Format> {
     let (name, at) = match &written {
-        Some(format) => (format.as_str(), "source.format"),
+        Some(format) => (format.clone(), "source.format"),
         None => {
-            let mut name = path.unwrap_or_default();
+            // what a glob leaves open at the end is a compression, mostly
+            let whole = path.unwrap_or_default().to_ascii_lowercase();
+            let mut name = whole.trim_end_matches(['*', '?']).trim_end_matches('.');
             for packed in [".gz", ".gzip", ".zst", ".zstd", ".bz2", ".xz"] {
                 name = name.strip_suffix(packed).unwrap_or(name);
             }
-            (name.rsplit_once('.').map_or("", |(_, ending)| ending), "source.path")
+            (name.rsplit_once('.').map_or("", |(_, ending)| ending).to_owned(), "source.path")
         }
     };
-    match name {
+    match name.as_str() {
         "tsv" => Ok(Format::Tsv),
         "csv" => Ok(Format::Csv),
         "ndjson" | "jsonl" | "xlsx" | "parquet" => Err(Error::usage(format!("{at}: {name} is not yet supported"))

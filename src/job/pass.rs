@@ -27,6 +27,10 @@ impl Config {
     /// # Errors
     /// `Usage`: what the platform says of its keys and the map; a secret that is not set.
     pub(crate) fn prepare(&self, secrets: &dyn Secrets) -> Result<Prepared> {
+        self.build(secrets).map_err(|error| self.placed(error))
+    }
+
+    fn build(&self, secrets: &dyn Secrets) -> Result<Prepared> {
         let entry = self.platform()?;
         let settings = Settings { map: &self.destination, at: "destination", secrets, folder: &self.folder };
         let platform: Arc<dyn Platform> = Arc::from((entry.build)(&settings)?);
@@ -55,7 +59,7 @@ impl Config {
             if error.place().column.is_some() {
                 error.place_mut().file = table.source().inputs().first().map(|input| input.name().to_owned());
             }
-            error
+            self.placed(error)
         })?;
         Ok((Arc::new(table), Arc::new(plan)))
     }

@@ -20,7 +20,10 @@ pub(crate) fn parse(text: &str, file: &str) -> Result<Node> {
         let place = error.location();
         let whole = error.without_snippet().to_string();
         let said = whole.rsplit_once(" at line ").map_or(whole.as_str(), |(said, _)| said);
-        let said = said.strip_suffix(", set DuplicateKeyPolicy in Options if acceptable").unwrap_or(said);
+        let said = match said.strip_suffix(", set DuplicateKeyPolicy in Options if acceptable").unwrap_or(said) {
+            said if said.starts_with("multiple YAML documents") => "a second YAML document begins; a job file has one",
+            said => said,
+        };
         let mut at = Place { file: Some(file.to_owned()), ..Place::default() };
         let message = match place {
             Some(place) => {
@@ -172,6 +175,8 @@ mod tests {
     fn errors_name_line_and_column_and_quote_nothing() {
         let error = parse("a: 1\npasscode: hunter2\na: 3", "job.yaml").unwrap_err();
         assert_eq!(error.to_string(), "job.yaml: line 3: column 1: duplicate mapping key: a");
+        let error = parse("a: 1\n---\nb: 2", "job.yaml").unwrap_err();
+        assert!(error.message().ends_with("a second YAML document begins; a job file has one"), "{error}");
         let error = parse("passcode: [hunter2\nb: 2", "job.yaml").unwrap_err();
         assert!(error.place().line.is_some());
         assert!(!format!("{error:?}").contains("hunter2"));

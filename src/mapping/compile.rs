@@ -267,6 +267,8 @@ impl Compiler<'_> {
                 let near = nearest(name, self.columns.iter().map(String::as_str));
                 let hint = if bare && constants.contains(&name) {
                     format!("for the constant, write {{ value: {name} }}")
+                } else if let Some(delimiter) = self.delimiter(name) {
+                    format!("the first line is one cell; it has the column with source.csv.delimiter: {delimiter:?}")
                 } else if !self.names_columns {
                     // what stands there may be somebody's data
                     let alike = near.filter(|near| is_misspelt(near, name));
@@ -286,6 +288,12 @@ impl Compiler<'_> {
                 Err(wrong("no such column").with_hint(hint))
             }
         }
+    }
+
+    /// Where the header is one cell: what it would have to be split at to have the column.
+    fn delimiter(&self, name: &str) -> Option<char> {
+        let [cell] = self.columns else { return None };
+        ['\t', ';', '|', ','].into_iter().find(|at| cell.contains(*at) && cell.split(*at).any(|part| part == name))
     }
 
     fn origin(&self, field: &Field) -> Result<Option<Origin>> {

@@ -92,7 +92,7 @@ impl Secrets for NoSecrets {
 pub struct Settings<'a> {
     /// The keys.
     pub map: &'a Map<String, Value>,
-    /// Its path: `destination`, `destination.host`.
+    /// Its path: `destination`, `destination.host`; empty for the whole file.
     pub at: &'a str,
     /// Resolves secrets.
     pub secrets: &'a dyn Secrets,
@@ -129,14 +129,18 @@ impl<'a> Settings<'a> {
         self.map.get(key).filter(|value| !value.is_null())
     }
 
+    fn path(&self, key: &str) -> String {
+        if self.at.is_empty() { key.to_owned() } else { format!("{}.{key}", self.at) }
+    }
+
     fn required(&self, key: &str) -> Result<&'a Value> {
         self.get(key).ok_or_else(|| {
-            Error::usage(format!("{}.{key} is required", self.at)).with_hint(format!("add {key} to {}", self.at))
+            Error::usage(format!("{} is required", self.path(key))).with_hint(format!("add {key} to {}", self.at))
         })
     }
 
     fn wrong(&self, key: &str, want: &str, example: &str) -> Error {
-        Error::usage(format!("{}.{key} must be {want}", self.at)).with_hint(format!("for example {key}: {example}"))
+        Error::usage(format!("{} must be {want}", self.path(key))).with_hint(format!("for example {key}: {example}"))
     }
 
     /// One of the words allowed; `None` where absent.
@@ -148,7 +152,7 @@ impl<'a> Settings<'a> {
         if let Some(word) = allowed.iter().find(|word| **word == text) {
             return Ok(Some(*word));
         }
-        let error = Error::usage(format!("{}.{key} must be one of {}", self.at, allowed.join(", ")));
+        let error = Error::usage(format!("{} must be one of {}", self.path(key), allowed.join(", ")));
         Err(error.with_hint(match nearest(&text, allowed.iter().copied()) {
             Some(near) => format!("did you mean \"{near}\"?"),
             None => format!("for example {key}: {}", allowed.first().copied().unwrap_or_default()),
@@ -184,7 +188,7 @@ impl<'a> Settings<'a> {
     /// # Errors
     /// `Usage`: missing or not resolvable.
     pub fn secret(&self, key: &str) -> Result<Secret> {
-        self.secrets.resolve(self.required(key)?, &format!("{}.{key}", self.at))
+        self.secrets.resolve(self.required(key)?, &self.path(key))
     }
 
     /// A secret that may be there.
@@ -192,7 +196,7 @@ impl<'a> Settings<'a> {
     /// # Errors
     /// `Usage`: not resolvable.
     pub fn opt_secret(&self, key: &str) -> Result<Option<Secret>> {
-        self.get(key).map(|value| self.secrets.resolve(value, &format!("{}.{key}", self.at))).transpose()
+        self.get(key).map(|value| self.secrets.resolve(value, &self.path(key))).transpose()
     }
 
     /// True or false, `default` where absent.

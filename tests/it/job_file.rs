@@ -270,3 +270,34 @@ fn names_of_columns_are_told_where_they_are_names() {
     let columns = ", csv: { header: false, columns: [id, name, phone] }";
     assert!(of("a1.csv", columns, &env).ends_with("the header has: id, name, phone"));
 }
+
+#[test]
+fn what_is_found_wrong_late_is_told_with_the_file_too() {
+    let told = |map: &str| {
+        let text = format!("source: {{ path: gone.csv }}\ndestination: {{ {AUDIENCE} }}\nmap: {map}");
+        Job::from_yaml(&text).unwrap().check(&Env::default()).error.unwrap().to_string()
+    };
+    assert_eq!(told("{ customer_id: { colum: id } }"), "job file: map.customer_id: unknown key \"colum\"");
+    assert!(
+        refused(AUDIENCE, "map: { customer_id: { value: '' } }").to_string().starts_with("job file: map.customer_id: ")
+    );
+    assert_eq!(refused(AUDIENCE, "allow_empty: 1").to_string(), "job file: allow_empty must be true or false");
+}
+
+#[test]
+fn a_name_in_any_case_or_with_an_open_end_says_what_is_in_it() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["A.TSV", "b1.tsv.old", "c.txt"] {
+        std::fs::write(dir.path().join(name), "id\tn\n1\t2\n").unwrap();
+    }
+    let read = |path: &str| {
+        let text = format!("source: {{ path: '{path}' }}\ndestination: {{ {AUDIENCE} }}\nmap: {{ customer_id: id }}");
+        Job::read(&text, dir.path(), &[]).unwrap().check(&Env::default())
+    };
+    for path in ["A.TSV", "A.TSV*", "b*.tsv*", "b?.tsv.*"] {
+        let report = read(path);
+        assert_eq!(report.exit_code, 0, "{path}: {:?}", report.error);
+    }
+    let hint = "the first line is one cell; it has the column with source.csv.delimiter: '\\t'";
+    assert_eq!(read("c.txt").error.unwrap().hint(), Some(hint));
+}
