@@ -1,6 +1,7 @@
 //! An APSIS One export as a job's source, or for its own sake.
 
 use super::config::Config;
+use super::offline::over_its_own;
 use super::secrets::JobSecrets;
 use super::{Env, Job};
 use crate::error::{Error, Result};
@@ -17,9 +18,12 @@ impl Job {
     /// is whole.
     ///
     /// # Errors
-    /// `Usage`: the job names no export; else as [`Apsis::export`].
+    /// `Usage`: the job names no export, or `target` is its job file; else as [`Apsis::export`].
     pub async fn export(&self, env: &Env, target: &Path) -> Result<Fetched> {
         let config = &self.config;
+        if self.is_file(target) {
+            return Err(over_its_own("job file", target));
+        }
         let secrets = JobSecrets::new(Arc::clone(&env.variables), &config.folder);
         let secrets = if env.sandbox { secrets.for_sandbox("made-up-for-the-sandbox") } else { secrets };
         let apsis = apsis(config, &secrets)?

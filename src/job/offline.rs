@@ -118,7 +118,7 @@ impl Job {
                 Err(error) => failed(Error::io(format!("{} cannot be written", target.display()), error)),
             };
         }
-        if self.file.as_deref().is_some_and(|file| same_place(file, target)) {
+        if self.is_file(target) {
             return failed(over_its_own("job file", target));
         }
         if Rejects::new(&self.config, env, &format!("{}.convert", self.config.name)).is_at(target) {
@@ -150,6 +150,11 @@ impl Job {
             tracing::warn!("source.expect.max_change_percent is not applied here: {error}");
             None
         })
+    }
+
+    /// Whether it was read from that file.
+    pub(super) fn is_file(&self, path: &Path) -> bool {
+        self.file.as_deref().is_some_and(|file| same_place(file, path))
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -267,7 +272,8 @@ impl Job {
     }
 }
 
-fn over_its_own(what: &str, target: &Path) -> Error {
+/// Output that would replace what the job is made of.
+pub(super) fn over_its_own(what: &str, target: &Path) -> Error {
     Error::usage(format!("the output would replace the {what} {}", target.display()))
         .with_hint("name another file with -o")
 }

@@ -87,6 +87,11 @@ fn convert_does_not_replace_what_it_reads() {
         let arguments = ["convert", "job.yaml", "--set", "source.path=-", "-o", "list.csv"];
         assert_eq!(said(&bed, &arguments, stdin.into()).0, 2);
     }
+    // nor does an export, which needs no list at all
+    let export = "source={ apsis: { report: segments, client_id: i, client_secret: s, request: {}, base_url: \"http://127.0.0.1:1\" } }";
+    let (code, said) = said(&bed, &["export", "job.yaml", "--set", export, "-o", "job.yaml"], Stdio::null());
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("the output would replace the job file"), "{said}");
     assert_eq!(bed.convert(&with(&["-o", "out.csv"], &REJECTS)).0, 0);
     assert_eq!(bed.convert(&with(&["-o", "out.csv"], &REJECTS)).0, 0, "its own output it may replace");
 }
