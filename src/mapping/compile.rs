@@ -1,6 +1,7 @@
 //! From a [`Shape`] and the names of the columns to a [`Plan`].
 
 use super::cast::Cast;
+use super::column::{Columns, wanted};
 use super::filter::Filter;
 use super::joint::Joiner;
 use super::op::Op;
@@ -9,8 +10,7 @@ use super::shape::{Cells, Check, Field, Json, Quoting, Separator, Shape, Unit};
 use super::spec::{Condition, Empty, From, TemplatePart, Type};
 use super::value::{CellRule, Form, Origin, Output, Piece, Value};
 use crate::encode;
-use crate::error::{Error, Place, Result, nearest};
-use crate::reader::{listed, shown};
+use crate::error::{Error, Result};
 use crate::scan::Out;
 
 /// The separators that are tried, in order.
@@ -60,10 +60,9 @@ fn compile(
     names_columns: bool,
     candidate: Option<usize>,
 ) -> Result<Plan> {
+    let told = names_columns || wanted(shape, conditions).any(|name| columns.iter().any(|column| column == name));
     let mut compiler = Compiler {
-        columns,
-        names_columns: names_columns
-            || wanted(shape, conditions).any(|name| columns.iter().any(|column| column == name)),
+        columns: Columns { names: columns, told },
         judges_defaults: candidate.is_none(),
         joiner: Joiner::new(),
         ops: Vec::new(),
@@ -75,7 +74,7 @@ fn compile(
     };
     let filters = conditions
         .iter()
-        .map(|condition| Filter::new(condition, compiler.column(&condition.column, "where", &[], false)?))
+        .map(|condition| Filter::new(condition, compiler.columns.index(&condition.column, "where", &[], false)?))
         .collect::<Result<Vec<_>>>()?;
     let (mut head, mut separator, mut trial, mut one_line) = (Vec::new(), None, None, true);
     let (close, filter_without_units, checks, max_record_bytes) = match shape {
@@ -132,36 +131,6 @@ fn compile(
         separator,
         trial,
     })
-}
-
-/// The columns that the job names.
-fn wanted<'s>(shape: &'s Shape, conditions: &'s [Condition]) -> impl Iterator<Item = &'s str> {
-    let (units, cells): (Vec<&Unit>, &[Field]) = match shape {
-        Shape::Json(json) => (json.lead.iter().chain(&json.units).collect(), &[]),
-        Shape::Delimited(cells) => (Vec::new(), &cells.fields),
-    };
-    let fields = units.into_iter().filter_map(|unit| unit.field.as_ref()).chain(cells);
-    let named = fields.flat_map(|field| match &field.value.from {
-        From::Column(name) => vec![name.as_str()],
-        From::Constant(_) => Vec::new(),
-        From::Template(parts) => {
-            let column = |part: &'s TemplatePart| match part {
-                TemplatePart::Column(name) => Some(name.as_str()),
-                TemplatePart::Literal(_) => None,
-            };
-            parts.iter().filter_map(column).collect()
-        }
-    });
-    named.chain(conditions.iter().map(|condition| condition.column.as_str()))
-}
-
-/// Whether a cell is surely the name, misspelt: a letter or two in other case, other punctuation.
-fn is_misspelt(cell: &str, name: &str) -> bool {
-    let letters = |text: &str| -> String {
-        text.chars().take(100).filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
-    };
-    let name = letters(name);
-    strsim::osa_distance(&letters(cell), &name) <= 1 + name.chars().count() / 8
 }
 
 /// The separator to use or to try from `candidate` on, and the one after it.
@@ -229,9 +198,7 @@ fn written(field: &Field, what: &str, scratch: &mut Scratch, output: &Output) ->
 }
 
 struct Compiler<'a> {
-    columns: &'a [String],
-    /// Whether errors may name the columns: at least one of those that the job names is there.
-    names_columns: bool,
+    columns: Columns<'a>,
     /// On the first compilation; with a later separator they are only written differently.
     judges_defaults: bool,
     joiner: Joiner,
@@ -251,53 +218,8 @@ struct Compiler<'a> {
 struct Folded(Option<Vec<u8>>);
 
 impl Compiler<'_> {
-    /// The index of a column by name. The place of an error has the column; the file is for who knows it.
-    fn column(&self, name: &str, at: &str, constants: &[&str], bare: bool) -> Result<usize> {
-        let mut found = self.columns.iter().enumerate().filter(|(_, column)| *column == name).map(|(i, _)| i);
-        let wrong = |why: &str| {
-            let place = Place { column: Some(name.to_owned()), ..Place::default() };
-            Error::usage(format!("{at} names it, but the header has {why}")).with_place(place)
-        };
-        match (found.next(), found.next()) {
-            (Some(index), None) => Ok(index),
-            (Some(_), Some(_)) => {
-                Err(wrong("it twice").with_hint("rename one of them in the source: it is not clear which one is meant"))
-            }
-            (None, _) => {
-                let near = nearest(name, self.columns.iter().map(String::as_str));
-                let hint = if bare && constants.contains(&name) {
-                    format!("for the constant, write {{ value: {name} }}")
-                } else if let Some(delimiter) = self.delimiter(name) {
-                    format!("the first line is one cell; it has the column with source.csv.delimiter: {delimiter:?}")
-                } else if !self.names_columns {
-                    // what stands there may be somebody's data
-                    let alike = near.filter(|near| is_misspelt(near, name));
-                    let alike = alike.map(|near| format!("did you mean \"{}\"? ", shown(near))).unwrap_or_default();
-                    format!(
-                        "{alike}the first line has {} columns and none that the job names: if it is no header, see \
-                         source.csv.header; --show-values shows it",
-                        self.columns.len()
-                    )
-                } else {
-                    let listed = listed(self.columns);
-                    match near {
-                        Some(near) => format!("did you mean \"{}\"? The header has: {listed}", shown(near)),
-                        None => format!("the header has: {listed}"),
-                    }
-                };
-                Err(wrong("no such column").with_hint(hint))
-            }
-        }
-    }
-
-    /// Where the header is one cell: what it would have to be split at to have the column.
-    fn delimiter(&self, name: &str) -> Option<char> {
-        let [cell] = self.columns else { return None };
-        ['\t', ';', '|', ','].into_iter().find(|at| cell.contains(*at) && cell.split(*at).any(|part| part == name))
-    }
-
     fn origin(&self, field: &Field) -> Result<Option<Origin>> {
-        let column = |name: &str, bare| self.column(name, &field.at, field.rules.constants, bare);
+        let column = |name: &str, bare| self.columns.index(name, &field.at, field.rules.constants, bare);
         Ok(match &field.value.from {
             From::Column(name) => Some(Origin::Column(column(name, field.value.bare)?)),
             From::Constant(_) => None,

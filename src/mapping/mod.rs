@@ -3,6 +3,7 @@
 
 mod apply;
 mod cast;
+mod column;
 mod compile;
 mod filter;
 mod joint;
