@@ -41,15 +41,18 @@ impl Job {
 pub(crate) fn apsis(config: &Config, secrets: &dyn Secrets) -> Result<Option<Apsis>> {
     let Some(map) = &config.source.apsis else { return Ok(None) };
     let settings = Settings { map, at: "source.apsis", secrets, folder: &config.folder };
-    let report = match settings.text("report")?.as_str() {
-        "duplicates" => Report::Duplicates,
-        "segments" => Report::Segments,
-        "consents" => Report::Consents,
-        _ => return Err(Error::usage("source.apsis.report must be duplicates, segments or consents")),
+    settings.text("report")?;
+    let report = match settings.one_of("report", &["duplicates", "segments", "consents"])? {
+        Some("segments") => Report::Segments,
+        Some("consents") => Report::Consents,
+        _ => Report::Duplicates,
     };
     let request = match settings.get("request") {
         Some(Value::Object(request)) => Value::Object(request.clone()),
-        Some(_) => return Err(Error::usage("source.apsis.request must be a mapping")),
+        Some(_) => {
+            return Err(Error::usage("source.apsis.request must be a mapping")
+                .with_hint("the body of the report request as APSIS One documents it"));
+        }
         None => {
             return Err(Error::usage("source.apsis.request is required")
                 .with_hint("the body of the report request as APSIS One documents it"));
@@ -57,10 +60,9 @@ pub(crate) fn apsis(config: &Config, secrets: &dyn Secrets) -> Result<Option<Aps
     };
     let mut options =
         ApsisOptions::new(report, settings.secret("client_id")?, settings.secret("client_secret")?, request);
-    options.format = match settings.opt_text("format")?.as_deref() {
-        None | Some("csv") => Format::Csv,
+    options.format = match settings.one_of("format", &["csv", "xlsx"])? {
         Some("xlsx") => Format::Xlsx,
-        Some(_) => return Err(Error::usage("source.apsis.format must be csv or xlsx")),
+        _ => Format::Csv,
     };
     options.gzip = settings.bool_or("gzip", true)?;
     if let Some(wait) = settings.opt_duration("wait")? {

@@ -91,9 +91,9 @@ impl Config {
             yaml::set(&mut tree, assignment)?;
         }
         let Node::Map(tree) = tree else {
-            return Err(
-                Error::usage("a job file is a mapping with source, map and destination").with_place(in_file(file))
-            );
+            return Err(Error::usage("a job file is a mapping with source, map and destination")
+                .with_place(in_file(file))
+                .with_hint("`listferry schema` has all the keys"));
         };
         Config::of(tree, file, folder, name).map_err(|error| placed(error, file))
     }
@@ -122,7 +122,8 @@ impl Config {
         }
         let name = top.opt_text("name")?.unwrap_or_else(|| name.to_owned());
         if name.is_empty() || name.chars().any(char::is_control) {
-            return Err(Error::usage("name must be a text without control characters"));
+            return Err(Error::usage("name must be a text without control characters")
+                .with_hint("one line, not empty; without it the job file's name is taken"));
         }
         let map = object(&tree, "map")?;
         let conditions = top.get("where").map_or(Ok(Vec::new()), Condition::parse_all)?;
@@ -174,7 +175,8 @@ impl Config {
             Some(Value::String(word)) if word == "env" => Proxy::Env,
             Some(Value::String(word)) if word == "none" => Proxy::None,
             Some(Value::String(word)) if !word.contains("://") => {
-                return Err(Error::usage("network.proxy must be env, none or a URL"));
+                return Err(Error::usage("network.proxy must be env, none or a URL")
+                    .with_hint("for example proxy: http://proxy.example.com:3128"));
             }
             Some(_) => Proxy::Url(settings.secret("proxy")?),
         };
@@ -209,6 +211,7 @@ fn no_such_platform(name: &str) -> Error {
 
 fn bad_duration(at: &str) -> Error {
     Error::usage(format!("{at} must be a duration like 90s, 15m or 2h"))
+        .with_hint("a number and its unit: ms, s, m, h, d")
 }
 
 /// The mapping under a key; none is an empty one.
@@ -216,7 +219,8 @@ fn object(tree: &Map<String, Value>, key: &str) -> Result<Map<String, Value>> {
     match tree.get(key) {
         None | Some(Value::Null) => Ok(Map::new()),
         Some(Value::Object(map)) => Ok(map.clone()),
-        Some(_) => Err(Error::usage(format!("{key} must be a mapping"))),
+        Some(_) => Err(Error::usage(format!("{key} must be a mapping"))
+            .with_hint("its keys stand below it, further to the right; `listferry schema` has them")),
     }
 }
 
@@ -240,7 +244,9 @@ fn source(map: &Map<String, Value>, folder: &Path) -> Result<SourceConfig> {
     let mut csv = csv(&object(map, "csv").map_err(|_| Error::usage("source.csv must be a mapping"))?, tsv, folder)?;
     if let Some(max) = settings.opt_size("max_record_bytes")? {
         if max == 0 {
-            return Err(Error::usage("source.max_record_bytes must be above 0"));
+            return Err(
+                Error::usage("source.max_record_bytes must be above 0").with_hint("for example max_record_bytes: 8MiB")
+            );
         }
         csv.max_record_bytes = max;
     }
@@ -250,19 +256,25 @@ fn source(map: &Map<String, Value>, folder: &Path) -> Result<SourceConfig> {
         Some("gzip") => Compression::Gzip,
         Some("zstd") => Compression::Zstd,
         Some(later @ ("bzip2" | "xz")) => {
-            return Err(Error::usage(format!("source.compression: {later} is not yet supported")));
+            return Err(Error::usage(format!("source.compression: {later} is not yet supported"))
+                .with_hint("decompress it through a pipe: path: \"-\", or make it gzip or zstd"));
         }
-        Some(_) => return Err(Error::usage("source.compression must be auto, none, gzip or zstd")),
+        Some(_) => {
+            return Err(Error::usage("source.compression must be auto, none, gzip or zstd")
+                .with_hint("auto tells by the first bytes of the file"));
+        }
     };
     let mut open = SourceOptions { compression, ..SourceOptions::default() };
     if let Some(max) = settings.opt_integer("max_expansion")? {
         open.max_expansion = max;
     }
-    let expect = object(map, "expect").map_err(|_| Error::usage("source.expect must be a mapping"))?;
+    let expect = object(map, "expect").map_err(|_| {
+        Error::usage("source.expect must be a mapping").with_hint("for example expect: { min_records: 1000 }")
+    })?;
     let expect = at(&expect, "source.expect");
     let sha256 = expect.opt_text("sha256")?.map(|hex| hex.to_ascii_lowercase());
     if sha256.as_ref().is_some_and(|hex| hex.len() != 64 || !hex.bytes().all(|b| b.is_ascii_hexdigit())) {
-        return Err(Error::usage("source.expect.sha256 must be 64 hex digits"));
+        return Err(Error::usage("source.expect.sha256 must be 64 hex digits").with_hint("as sha256sum prints it"));
     }
     Ok(SourceConfig {
         path: path.map(|path| if path == "-" { path } else { folder.join(path).to_string_lossy().into_owned() }),
@@ -303,7 +315,7 @@ fn format(written: Option<String>, path: Option<&str>) -> Result<Format> {
         "ndjson" | "jsonl" | "xlsx" | "parquet" => Err(Error::usage(format!("{at}: {name} is not yet supported"))
             .with_hint("csv and tsv are; if the file is one of them, set source.format")),
         _ if written.is_none() => Ok(Format::Csv),
-        _ => Err(Error::usage("source.format must be csv or tsv")),
+        _ => Err(Error::usage("source.format must be csv or tsv").with_hint("without it the name of the file decides")),
     }
 }
 
@@ -312,7 +324,8 @@ fn csv(map: &Map<String, Value>, tsv: bool, folder: &Path) -> Result<CsvOptions>
     let byte = |key: &str, text: &str| match (text, text.as_bytes()) {
         ("\\t" | "tab", _) => Ok(b'\t'),
         (_, &[byte]) if byte.is_ascii() && byte != b'\n' && byte != b'\r' && byte != 0 => Ok(byte),
-        _ => Err(Error::usage(format!("source.csv.{key} must be one ASCII character other than a line end"))),
+        _ => Err(Error::usage(format!("source.csv.{key} must be one ASCII character other than a line end"))
+            .with_hint("in quotes: \";\", a tab as \"\\t\"")),
     };
     let mut csv = CsvOptions { delimiter: if tsv { b'\t' } else { b',' }, ..CsvOptions::default() };
     if let Some(delimiter) = settings.opt_text("delimiter")? {
@@ -325,7 +338,8 @@ fn csv(map: &Map<String, Value>, tsv: bool, folder: &Path) -> Result<CsvOptions>
         Some(_) => csv.quote = Some(byte("quote", &settings.text("quote")?)?),
     }
     if csv.quote == Some(csv.delimiter) {
-        return Err(Error::usage("source.csv: delimiter and quote are the same"));
+        return Err(Error::usage("source.csv: delimiter and quote are the same")
+            .with_hint("quote: \"\" where no cell is quoted"));
     }
     csv.header = settings.bool_or("header", true)?;
     csv.columns = match settings.get("columns") {
@@ -335,11 +349,15 @@ fn csv(map: &Map<String, Value>, tsv: bool, folder: &Path) -> Result<CsvOptions>
                 .iter()
                 .map(|name| match name {
                     Value::String(name) if !name.is_empty() => Ok(name.clone()),
-                    _ => Err(Error::usage("source.csv.columns must be a list of names")),
+                    _ => Err(Error::usage("source.csv.columns must be a list of names")
+                        .with_hint("for example columns: [email, first_name]")),
                 })
                 .collect::<Result<_>>()?,
         ),
-        Some(_) => return Err(Error::usage("source.csv.columns must be a list of names")),
+        Some(_) => {
+            return Err(Error::usage("source.csv.columns must be a list of names")
+                .with_hint("for example columns: [email, first_name]"));
+        }
     };
     match (csv.header, &csv.columns) {
         (false, None) => Err(Error::usage("source.csv.columns is required where header is false")
@@ -351,7 +369,10 @@ fn csv(map: &Map<String, Value>, tsv: bool, folder: &Path) -> Result<CsvOptions>
 }
 
 fn percent(settings: &Settings<'_>, key: &str) -> Result<Option<f64>> {
-    let wrong = || Error::usage(format!("{}.{key} must be a number from 0", settings.at));
+    let wrong = || {
+        Error::usage(format!("{}.{key} must be a number from 0", settings.at))
+            .with_hint(format!("for example {key}: 1.5"))
+    };
     let read = |value: &Value| match value {
         Value::Number(number) => number.as_f64(),
         Value::String(text) => text.strip_suffix('%').and_then(|number| number.trim().parse().ok()),
@@ -381,19 +402,25 @@ fn upload(map: &Map<String, Value>, folder: &Path) -> Result<Upload> {
     ] {
         if let Some(time) = settings.opt_duration(key)? {
             if time.is_zero() {
-                return Err(Error::usage(format!("upload.{key} must be above 0")));
+                return Err(
+                    Error::usage(format!("upload.{key} must be above 0")).with_hint(format!("for example {key}: 60s"))
+                );
             }
             *into = time;
         }
     }
     timers.max_rate = settings.opt_size("max_rate")?;
     if timers.max_rate == Some(0) {
-        return Err(Error::usage("upload.max_rate must be above 0"));
+        return Err(
+            Error::usage("upload.max_rate must be above 0").with_hint("leave it out for no limit; for example 10MB")
+        );
     }
     let attempts = settings.opt_integer("attempts")?.unwrap_or(5);
     let attempts = u32::try_from(attempts).ok().filter(|n| *n > 0);
     Ok(Upload {
-        attempts: attempts.ok_or_else(|| Error::usage("upload.attempts must be a whole number from 1"))?,
+        attempts: attempts.ok_or_else(|| {
+            Error::usage("upload.attempts must be a whole number from 1").with_hint("1 tries once; 5 is the default")
+        })?,
         timers,
         give_up_after: settings.opt_duration("give_up_after")?.unwrap_or(Duration::from_secs(2 * 3600)),
         max_quota_wait: settings.opt_duration("max_quota_wait")?.unwrap_or(Duration::from_secs(15 * 60)),

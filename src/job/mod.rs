@@ -98,7 +98,9 @@ impl Job {
     pub fn open(path: &Path, overrides: &[String]) -> Result<Job> {
         let shown = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|error| {
-            Error::usage(format!("the job file {shown} cannot be read: {error}")).with_source(error)
+            Error::usage(format!("the job file {shown} cannot be read: {error}"))
+                .with_source(error)
+                .with_hint("check the path, and that the file is UTF-8 text")
         })?;
         let name = path.file_stem().map_or_else(|| "job".into(), |stem| stem.to_string_lossy().into_owned());
         let folder = path.parent().unwrap_or(Path::new(""));

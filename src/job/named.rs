@@ -53,8 +53,8 @@ pub(super) fn named_elsewhere(journal: &dyn Journal) -> Result<Option<String>> {
     let more = if named > indexes.len() as u64 { ", …" } else { "" };
     Ok((named > 0).then(|| {
         format!(
-            "the platform named {} by index (from 0: {}{more}); the file is not made from a source of this job, so they \
-             cannot be shown",
+            "the platform named {} by index (from 0: {}{more}), which cannot be looked up: the file is not made from a source \
+             of this job",
             rows(named),
             listed(&indexes)
         )

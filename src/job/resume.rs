@@ -155,7 +155,10 @@ impl State {
     /// `Usage`: there is none.
     pub fn find(&self, run: &str) -> Result<RunRecord> {
         if run == "last" {
-            return self.last_run()?.ok_or_else(|| Error::usage("there is no run yet"));
+            return self.last_run()?.ok_or_else(|| {
+                Error::usage("there is no run yet")
+                    .with_hint("`listferry run JOB` makes one; --state-dir names another state directory")
+            });
         }
         if let Some(record) = self.run_of_id(run)? {
             return Ok(record);

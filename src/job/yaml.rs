@@ -100,12 +100,14 @@ fn descend<'a>(node: &'a mut Node, step: &Step<'_>, path: &str) -> Result<&'a mu
                 });
                 Ok(&mut map[at].1)
             }
-            Step::Index(_) => Err(Error::usage(format!("--set {path}: there is a mapping, not a list"))),
+            Step::Index(_) => Err(Error::usage(format!("--set {path}: there is a mapping, not a list"))
+                .with_hint("name a key there, not a number")),
         },
         Node::List(list) => {
             let length = list.len();
             let Some(index) = index.filter(|index| *index <= length) else {
-                return Err(Error::usage(format!("--set {path}: the list there has {length} entries, counted from 0")));
+                return Err(Error::usage(format!("--set {path}: the list there has {length} entries, counted from 0"))
+                    .with_hint(format!("{length} adds one at its end")));
             };
             if index == length {
                 list.push(Node::Fixed(Value::Null));

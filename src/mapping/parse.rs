@@ -42,20 +42,30 @@ fn object(map: &Map<String, Value>, at: &str, extra: &[&str]) -> Result<ValueSpe
     let from = match (get("column"), get("value"), get("template")) {
         (Some(column), None, None) => match column {
             Value::String(name) => From::Column(name.clone()),
-            _ => return Err(Error::usage(format!("{at}.column must be a column's name"))),
+            _ => {
+                return Err(Error::usage(format!("{at}.column must be a column's name"))
+                    .with_hint("a number as a name in quotes: \"7\""));
+            }
         },
-        (None, Some(constant), None) => From::Constant(
-            scalar(constant)
-                .ok_or_else(|| Error::usage(format!("{at}.value must be a text, a number, true or false")))?,
-        ),
+        (None, Some(constant), None) => From::Constant(scalar(constant).ok_or_else(|| {
+            Error::usage(format!("{at}.value must be a text, a number, true or false"))
+                .with_hint("for example { value: UPDATE }")
+        })?),
         (None, None, Some(template)) => match template {
             Value::String(text) => From::Template(parse_template(text, at)?),
-            _ => return Err(Error::usage(format!("{at}.template must be a text"))),
+            _ => {
+                return Err(Error::usage(format!("{at}.template must be a text"))
+                    .with_hint("for example { template: \"{first_name} {last_name}\" }"));
+            }
         },
         (None, None, None) => {
-            return Err(Error::usage(format!("{at}: one of column, value and template is required")));
+            return Err(Error::usage(format!("{at}: one of column, value and template is required"))
+                .with_hint("for example { column: email }"));
         }
-        _ => return Err(Error::usage(format!("{at}: only one of column, value and template can be given"))),
+        _ => {
+            return Err(Error::usage(format!("{at}: only one of column, value and template can be given"))
+                .with_hint("to put columns and constants together, use template alone"));
+        }
     };
     let apply = match get("apply") {
         None => Vec::new(),
@@ -68,10 +78,10 @@ fn object(map: &Map<String, Value>, at: &str, extra: &[&str]) -> Result<ValueSpe
     };
     let default = match get("default") {
         None => None,
-        Some(value) => Some(
-            scalar(value)
-                .ok_or_else(|| Error::usage(format!("{at}.default must be a text, a number, true or false")))?,
-        ),
+        Some(value) => Some(scalar(value).ok_or_else(|| {
+            Error::usage(format!("{at}.default must be a text, a number, true or false"))
+                .with_hint("for example { column: country, default: SE }")
+        })?),
     };
     // `empty: null` in YAML is the null itself, and means it.
     let empty = match map.get("empty").filter(|_| !extra.contains(&"empty")) {
@@ -84,12 +94,18 @@ fn object(map: &Map<String, Value>, at: &str, extra: &[&str]) -> Result<ValueSpe
             "reject" => Empty::Reject,
             _ => return Err(unknown(&format!("{at}.empty"), "rule", word, EMPTIES)),
         }),
-        Some(_) => return Err(Error::usage(format!("{at}.empty must be one of {}", EMPTIES.join(", ")))),
+        Some(_) => {
+            return Err(Error::usage(format!("{at}.empty must be one of {}", EMPTIES.join(", ")))
+                .with_hint("what becomes of an empty value; without it required values reject the row"));
+        }
     };
     let split = match get("split") {
         None => None,
         Some(Value::String(text)) if !text.is_empty() => Some(text.clone()),
-        Some(_) => return Err(Error::usage(format!("{at}.split must be a text of at least one character"))),
+        Some(_) => {
+            return Err(Error::usage(format!("{at}.split must be a text of at least one character"))
+                .with_hint("for example split: \"|\""));
+        }
     };
     let r#type = parse_type(get("type"), get("format"), get(UNIT), at)?;
     Ok(ValueSpec { from, apply, default, empty, split, r#type, bare: false })
@@ -138,7 +154,9 @@ fn conversion(entry: &Value, at: &str) -> Result<Apply> {
 
 fn with_argument(map: &Map<String, Value>, at: &str) -> Result<Apply> {
     let Some((name, argument)) = map.iter().next() else {
-        return Err(Error::usage(format!("{at}: a conversion has one key")));
+        return Err(
+            Error::usage(format!("{at}: a conversion has one key")).with_hint("for example { replace: [from, to] }")
+        );
     };
     match name.as_str() {
         "replace" => match argument.as_array().map(Vec::as_slice) {
@@ -166,18 +184,26 @@ fn parse_type(name: Option<&Value>, format: Option<&Value>, unit: Option<&Value>
     let name = match name {
         None => None,
         Some(Value::String(name)) => Some(name.as_str()),
-        Some(_) => return Err(Error::usage(format!("{at}.type must be one of {}", TYPES.join(", ")))),
+        Some(_) => {
+            return Err(Error::usage(format!("{at}.type must be one of {}", TYPES.join(", ")))
+                .with_hint("leave it out for text"));
+        }
     };
     if format.is_some() && !matches!(name, Some("date" | "timestamp")) {
-        return Err(Error::usage(format!("{at}.format goes with type: date or type: timestamp only")));
+        return Err(Error::usage(format!("{at}.format goes with type: date or type: timestamp only"))
+            .with_hint("add the type, or leave format out"));
     }
     if unit.is_some() && name != Some("timestamp") {
-        return Err(Error::usage(format!("{at}.unit goes with type: timestamp only")));
+        return Err(Error::usage(format!("{at}.unit goes with type: timestamp only"))
+            .with_hint("add type: timestamp, or leave unit out"));
     }
     let format = match format {
         None => None,
         Some(Value::String(format)) => Some(check_format(format, name == Some("timestamp"), at)?),
-        Some(_) => return Err(Error::usage(format!("{at}.format must be a text like \"%d.%m.%Y\""))),
+        Some(_) => {
+            return Err(Error::usage(format!("{at}.format must be a text like \"%d.%m.%Y\""))
+                .with_hint("%d day, %m month, %Y year, %H %M %S time"));
+        }
     };
     Ok(Some(match name {
         None => return Ok(None),
@@ -229,7 +255,8 @@ fn parse_template(text: &str, at: &str) -> Result<Vec<TemplatePart>> {
                     }
                 }
                 if name.is_empty() {
-                    return Err(Error::usage(format!("{at}.template: {{}} names no column")));
+                    return Err(Error::usage(format!("{at}.template: {{}} names no column"))
+                        .with_hint("a column's name goes into the braces; {{ and }} are braces"));
                 }
                 if !literal.is_empty() {
                     parts.push(TemplatePart::Literal(std::mem::take(&mut literal)));

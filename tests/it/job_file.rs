@@ -2,6 +2,7 @@
 
 use listferry::job::{Env, Job};
 use listferry::{Error, Kind};
+use serde_json::Value;
 
 const CLEVERTAP: &str = "platform: clevertap, region: in1, account_id: { env: A }, passcode: { env: P }, segment: s, \
                          creator: c, email: e@example.com";
@@ -300,4 +301,51 @@ fn a_name_in_any_case_or_with_an_open_end_says_what_is_in_it() {
     }
     let hint = "the first line is one cell; it has the column with source.csv.delimiter: '\\t'";
     assert_eq!(read("c.txt").error.unwrap().hint(), Some(hint));
+}
+
+/// The paths of all keys below `schema`, but those that a platform has.
+fn paths(schema: &Value, at: &str, found: &mut Vec<String>) {
+    let choices = ["anyOf", "oneOf", "allOf"].iter().filter_map(|key| schema[*key].as_array()).flatten();
+    for schema in choices.chain([schema]) {
+        for (name, key) in schema["properties"].as_object().into_iter().flatten() {
+            let path = if at.is_empty() { name.clone() } else { format!("{at}.{name}") };
+            if !matches!(path.as_str(), "map" | "destination") {
+                paths(key, &path, found);
+                found.push(path);
+            }
+        }
+    }
+}
+
+#[test]
+fn each_wrong_key_of_a_job_file_says_what_to_do() {
+    let mut found = Vec::new();
+    paths(&listferry::job::schema(), "", &mut found);
+    assert!(found.len() > 30 && found.iter().any(|path| path == "source.csv.delimiter"), "{found:?}");
+    let yaml = "source: { path: list.csv }\nmap: { identity: id }\n\
+                destination: { platform: clevertap, region: in1, account_id: { env: K }, passcode: { env: K }, segment: VIP,\n\
+                creator: Jane, email: jane@example.com }\n";
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("list.csv"), "id\n1\n").unwrap();
+    let values: Vec<&str> = vec!["[[1]]", "''", "not quite", "-1", "0", "{ nonsense: 1 }", "1.5"];
+    let mapped = [
+        "{}",
+        "{ column: [1] }",
+        "{ column: id, type: text }",
+        "{ column: id, empty: no }",
+        "{ column: id, split: '' }",
+    ];
+    let in_keys = found.iter().flat_map(|path| values.iter().map(move |value| format!("{path}={value}")));
+    let mut silent = Vec::new();
+    for bad in in_keys.chain(mapped.iter().chain(&values).map(|value| format!("map.identity={value}"))) {
+        let error = match Job::read(yaml, dir.path(), std::slice::from_ref(&bad)) {
+            Ok(job) => job.check(&Env::default()).error,
+            Err(error) => Some(error),
+        };
+        let Some(error) = error.filter(|error| error.kind() == Kind::Usage) else { continue };
+        if error.hint().is_none_or(str::is_empty) {
+            silent.push(format!("{bad}: {error:?}"));
+        }
+    }
+    assert!(silent.is_empty(), "{}", silent.join("\n"));
 }

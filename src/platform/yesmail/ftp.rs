@@ -60,7 +60,8 @@ impl Target {
             (None, None) => "anonymous@".to_owned(),
         };
         if password.chars().any(char::is_control) {
-            return Err(Error::usage("destination.host.ftp.password holds a control character"));
+            return Err(Error::usage("destination.host.ftp.password holds a control character")
+                .with_hint("is there a line end in it?"));
         }
         Ok(Target {
             host: url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned(),
