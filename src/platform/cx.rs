@@ -521,6 +521,7 @@ fn intent(operation: &Operation, lost: u64) -> Value {
 ///
 /// # Errors
 /// `Busy`.
+#[cfg(feature = "jobs")]
 pub(crate) fn would_send(journal: &dyn Journal, operation: &Operation, assume: Option<Assume>) -> Result<bool> {
     Ok(match journal.step(&operation.name)? {
         StepState::Done(_) => false,

@@ -16,6 +16,7 @@ mod verdict;
 pub mod yesmail;
 
 pub use clock::{Clock, SystemClock};
+#[cfg(feature = "jobs")]
 pub(crate) use cx::would_send;
 pub use cx::{Cx, Judge};
 pub use journal::{Journal, MAX_STORED_FAULTS, MemoryJournal, PartState, Slot, StepState};
