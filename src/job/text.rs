@@ -1,6 +1,7 @@
 //! A report as people read it.
 
 use super::report::Report;
+use crate::body::MAX_REJECT_ROWS;
 use crate::secret::printable;
 use serde_json::Value;
 use std::fmt::Write;
@@ -51,6 +52,9 @@ impl Report {
         }
         if let Some(file) = &self.rejects_file {
             line(out, "rejects", &file.display().to_string());
+            if records.rejected > MAX_REJECT_ROWS {
+                line(out, "", &format!("the first {} rows; the others were only counted", grouped(MAX_REJECT_ROWS)));
+            }
             for reject in &self.first_rejects {
                 line(out, "", reject);
             }
@@ -170,6 +174,16 @@ mod tests {
         let text = report.to_text();
         assert!(text.starts_with("run clevertap: done (exit 0), run r1\n"), "{text}");
         assert!(text.contains("  segment id         12345\n  verdict            by e-mail\n"), "{text}");
+    }
+
+    #[test]
+    fn a_reject_file_that_was_cut_is_told() {
+        let mut report = Report::new("check");
+        report.rejects_file = Some("r.csv".into());
+        for (rejected, told) in [(1_000_000, false), (1_000_001, true)] {
+            (report.records.read, report.records.rejected) = (rejected, rejected);
+            assert_eq!(report.to_text().contains("the first 1,000,000 rows"), told, "{}", report.to_text());
+        }
     }
 
     #[test]
