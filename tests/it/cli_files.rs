@@ -195,3 +195,40 @@ fn a_reject_file_for_which_there_is_no_room_is_removed_and_says_what_to_do() {
     assert_eq!(report["rejects_file"], Value::Null, "{report}");
     assert_eq!(std::fs::read_dir(bed.path("state/rejects")).unwrap().count(), 0);
 }
+
+#[cfg(unix)]
+#[test]
+fn what_a_killed_convert_left_is_gone_after_the_next_and_stdout_by_its_name_is_stdout() {
+    let bed = Bed::new(CLEVERTAP, "id,n\n1,2\n3,4\n");
+    let left = bed.path(".out.csv.1-18a0c3.part");
+    std::fs::write(&left, "half").unwrap();
+    let file = std::fs::File::options().write(true).open(&left).unwrap();
+    file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(600)).unwrap();
+    assert_eq!(bed.run(&["convert", "job.yaml", "-o", "out.csv"]).status.code(), Some(0));
+    assert!(!left.exists());
+    let converted = std::fs::read(bed.path("out.csv")).unwrap();
+    for name in ["-", "/dev/stdout"] {
+        let output = bed.run(&["convert", "job.yaml", "-o", name, "--output", "json"]);
+        assert_eq!(output.stdout, converted, "{name}");
+        let report: serde_json::Value = serde_json::from_slice(&output.stderr).unwrap();
+        assert_eq!(report["status"], "done", "{name}");
+    }
+}
+
+#[test]
+fn a_preview_has_the_separator_that_the_whole_list_chooses() {
+    let job = "\
+source: { path: list.csv }
+map: { id: id, f: f }
+destination: { platform: yesmail, list: l, api_user: { env: CT_U }, api_key: { env: CT_K }, host: { put: { url: { env: CT_P }, fetch_url: 'https://h/l' } } }
+";
+    for list in ["id,f\n1,a\n2,\"b\tc\"\n3,d\n", "id,f\n1,\"a\tb\"\n2,c\n3,d\n"] {
+        let bed = Bed::new(job, list);
+        let converted = String::from_utf8(bed.run(&["convert", "job.yaml", "-q"]).stdout).unwrap();
+        assert!(converted.starts_with("id|f\n"), "{converted}");
+        let (code, preview) = bed.json(&["preview", "job.yaml"]);
+        let rows: Vec<_> =
+            preview["rows"].as_array().unwrap().iter().map(|row| row["output"].as_str().unwrap()).collect();
+        assert_eq!((code, rows.join("\n")), (0, converted["id|f\n".len()..].trim_end().to_owned()), "{preview}");
+    }
+}
