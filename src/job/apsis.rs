@@ -1,7 +1,7 @@
 //! An APSIS One export as a job's source, or for its own sake.
 
 use super::config::Config;
-use super::offline::over_its_own;
+use super::open::over_its_own;
 use super::secrets::JobSecrets;
 use super::{Env, Job};
 use crate::error::{Error, Result};

@@ -3,7 +3,7 @@
 use super::Job;
 use super::env::{Env, Stage};
 use super::journal::State;
-use super::open::Passes;
+use super::open::{Passes, over_its_own};
 use super::pass::{options, warn};
 use super::rejects::{Rejects, same_place};
 use super::report::{Report, digest, peak_rss_bytes};
@@ -270,12 +270,6 @@ impl Job {
         report.peak_rss_bytes = peak_rss_bytes();
         report
     }
-}
-
-/// Output that would replace what the job is made of.
-pub(super) fn over_its_own(what: &str, target: &Path) -> Error {
-    Error::usage(format!("the output would replace the {what} {}", target.display()))
-        .with_hint("name another file with -o")
 }
 
 /// Whether pass one chooses the separator.

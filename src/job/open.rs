@@ -111,3 +111,9 @@ fn stream(path: String, env: &Env) -> Result<Stoppable> {
     };
     Stoppable::open(open, move || progress.cancelled.load(Ordering::Relaxed))
 }
+
+/// Output that would replace what the job is made of.
+pub(super) fn over_its_own(what: &str, target: &Path) -> Error {
+    Error::usage(format!("the output would replace the {what} {}", target.display()))
+        .with_hint("name another file with -o")
+}

@@ -143,11 +143,19 @@ async fn wrong_credentials_in_between_repeat_no_part_that_was_taken() {
     let parts = report["parts"].as_array().unwrap().len();
     assert!(parts > 2, "{report}");
     // still wrong, at the first call that is left
-    assert_eq!(bed.go_with("wrong", &["run", "job.yaml"]).await.0, 30);
+    let (code, old) = bed.go_with("wrong", &["run", "job.yaml"]).await;
+    assert_eq!(code, 30, "{old}");
     let before = is_upload(&bed);
     let (code, report) = bed.go(&["run", "job.yaml"]).await;
     assert_eq!(code, 0, "{report}");
     assert_eq!(is_upload(&bed) - before, parts - 1, "the first part was taken before");
+    // or given up
+    let refused = |nth| (nth == 1).then(|| Does::Answer(401, "{}".to_owned()));
+    let bed = Bed::new(PROFILES, 600, profiles(refused)).await;
+    let (code, old) = bed.go(&["run", "job.yaml"]).await;
+    assert_eq!((code, bed.go(&["run", "job.yaml", "--new"]).await.0), (30, 0), "{old}");
+    let (code, report) = bed.go(&["resume", old["run_id"].as_str().unwrap()]).await;
+    assert!(code == 2 && report["error"]["message"].as_str().unwrap().contains("abandoned"), "{report}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -239,7 +239,9 @@ impl State {
     pub(in crate::job) fn abandon(&self, record: &RunRecord) -> Result<()> {
         self.write(|transaction| {
             transaction.execute(
-                "UPDATE runs SET closed = 1, exit_code = coalesce(exit_code, 130) WHERE seq = ?1",
+                // codes that end a run for good do not say that it was abandoned; its report keeps them
+                "UPDATE runs SET closed = 1, exit_code = CASE WHEN exit_code IN (1, 20, 21, 22, 143) THEN exit_code ELSE 130 END \
+                 WHERE seq = ?1",
                 [record.seq],
             )?;
             erase(transaction, record.seq)
