@@ -6,6 +6,8 @@
 //! ```
 
 pub mod body;
+#[cfg(feature = "upload")]
+pub mod calls;
 pub mod encode;
 pub mod error;
 pub mod mapping;
@@ -14,6 +16,8 @@ pub mod platform;
 pub mod reader;
 pub mod scan;
 pub mod secret;
+#[cfg(feature = "upload")]
+pub mod settings;
 pub mod source;
 #[cfg(feature = "upload")]
 pub mod transport;

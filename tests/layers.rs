@@ -17,8 +17,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     // scan and encode: slabs and where they are cut; secret: texts of platforms in the reject file
     ("body", &["source", "reader", "mapping", "encode", "error", "scan", "secret"]),
     ("transport", &["error", "secret"]),
-    ("platform", &["body", "mapping", "transport", "error", "secret", "source"]),
-    ("job", &["platform", "body", "mapping", "source", "reader", "transport", "error", "secret"]),
+    ("settings", &["error", "secret"]),
+    ("calls", &["transport", "error", "secret", "settings"]),
+    ("platform", &["body", "mapping", "calls", "transport", "error", "secret", "settings"]),
+    ("job", &["platform", "body", "mapping", "source", "reader", "calls", "transport", "error", "secret", "settings"]),
     ("sandbox", &[]),
 ];
 

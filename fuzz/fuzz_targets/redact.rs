@@ -74,7 +74,7 @@ fuzz_target!(|data: &str| {
         }
     }
     let error = Error::new(Kind::Refused, text.clone()).with_hint(text);
-    let error = listferry::platform::scrubbed(&request, error);
+    let error = listferry::calls::scrubbed(&request, error);
     for shown in [error.message(), error.hint().unwrap_or_default()] {
         for form in forms.iter().filter(|form| form.len() >= SHORTEST) {
             assert!(!shown.contains(form.as_str()), "{form:?} in {shown:?}");

@@ -3,9 +3,10 @@
 use super::journal::PASS_ONE;
 use super::report::Report;
 use crate::body::{Counts, Measured};
+use crate::calls::{Assume, Journal, would_send};
 use crate::error::Result;
 use crate::mapping::MapSpec;
-use crate::platform::{Assume, Journal, Platform, would_send};
+use crate::platform::Platform;
 use serde_json::{Value, json};
 
 /// Keeps what the report says after pass one, for [`load`].

@@ -1,7 +1,7 @@
 //! What a job file may hold, outside of `destination` and `map`, which are the platforms' affair. One table for the
 //! error on an unknown key and for the schema.
 
-use crate::platform::{Key, KeyKind};
+use crate::settings::{Key, KeyKind};
 
 const fn key(name: &'static str, kind: KeyKind, default: Option<&'static str>, doc: &'static str) -> Key {
     Key { name, kind, required: false, default, doc }

@@ -3,8 +3,8 @@
 use super::secrets::JobSecrets;
 use super::{Env, Job};
 use crate::error::{Error, Result};
-use crate::platform::Settings;
 use crate::platform::localytics::AudienceLists;
+use crate::settings::Settings;
 use crate::transport::Client;
 use serde_json::Value;
 

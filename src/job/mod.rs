@@ -28,7 +28,7 @@ mod written;
 mod yaml;
 
 pub use crate::body::Progress;
-pub use crate::platform::Assume;
+pub use crate::calls::Assume;
 pub use crate::secret::printable;
 pub use env::{Env, Stage};
 pub use offline::PreviewRow;

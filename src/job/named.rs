@@ -4,8 +4,8 @@ use super::rejects::Rejects;
 use super::report::Report;
 use super::text::plural;
 use crate::body::Measured;
+use crate::calls::{FaultAt, Journal, RowFault};
 use crate::error::Result;
-use crate::platform::{FaultAt, Journal, RowFault};
 
 /// Indexes that a warning shows.
 const SHOWN_INDEXES: usize = 5;

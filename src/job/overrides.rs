@@ -2,8 +2,9 @@
 
 use super::written::Node;
 use super::{keys, yaml};
-use crate::platform::{Entry, Key, KeyKind};
+use crate::platform::Entry;
 use crate::secret::redacted_url;
+use crate::settings::{Key, KeyKind};
 use serde_json::Value;
 use url::Url;
 

@@ -1,8 +1,8 @@
 //! What came of a command: one object for machines, some lines for people.
 
 use crate::body::{Counts, Measured};
+use crate::calls::PartState;
 use crate::error::{Error, Kind};
-use crate::platform::PartState;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;

@@ -1,8 +1,8 @@
 //! Running the same job again: begin anew, continue, or say that nobody knows.
 
 use super::journal::{JobLock, Run, RunRecord, State};
+use crate::calls::Assume;
 use crate::error::{Error, Kind, Result};
-use crate::platform::Assume;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};

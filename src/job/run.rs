@@ -14,8 +14,10 @@ use super::resume::{Begin, Intent, JobKey, absolute, fingerprint};
 use super::secrets::JobSecrets;
 use super::text::plural;
 use crate::body::Measured;
+use crate::calls::{Assume, Journal, Policy, Remote};
 use crate::error::{Error, Kind, Result};
-use crate::platform::{Assume, Cx, Journal, KeyKind, Outcome, Policy, Secrets, Verdict};
+use crate::platform::{Outcome, Verdict};
+use crate::settings::{KeyKind, Secrets};
 use crate::source::Source;
 use crate::transport::Client;
 use serde_json::{Value, json};
@@ -212,7 +214,7 @@ impl Job {
         report: &mut Report,
     ) -> Result<()> {
         let prepared = &parts.prepared;
-        let cx = Cx::new(run.seed(), &self.config.map, run, &parts.client, self.policy()).assuming(assume);
+        let cx = Remote::new(run.seed(), run, &parts.client, self.policy()).assuming(assume);
         if let Some(text) = prepared.platform.remark(&self.config.map) {
             cx.note(&text)?;
         }
@@ -259,7 +261,7 @@ impl Job {
             return Ok(None);
         };
         env.stage(Stage::Send { body_bytes: 0, parts: 0 });
-        let cx = Cx::new(run.seed(), &self.config.map, run, &parts.client, self.policy()).assuming(assume);
+        let cx = Remote::new(run.seed(), run, &parts.client, self.policy()).assuming(assume);
         let verdict = self.deliver(env, &parts.prepared, Some(&measured), cx, report).await?;
         if run.fault_count()? > 0 {
             // should the source be gone, the report still tells what the platform made of the list
@@ -342,7 +344,7 @@ impl Job {
         env: &Env,
         prepared: &Prepared,
         measured: Option<&Measured>,
-        mut cx: Cx<'_>,
+        mut cx: Remote<'_>,
         report: &mut Report,
     ) -> Result<Verdict> {
         let began = Instant::now();
@@ -350,8 +352,8 @@ impl Job {
         let verdict = {
             let delivery = async {
                 match measured {
-                    Some(measured) => prepared.platform.deliver(measured, &mut cx).await,
-                    None => prepared.platform.import(&mut cx).await,
+                    Some(measured) => prepared.platform.deliver(measured, &self.config.map, &mut cx).await,
+                    None => prepared.platform.import(&self.config.map, &mut cx).await,
                 }
             };
             tokio::select! {

@@ -3,8 +3,8 @@
 use super::env::Env;
 use super::journal::{RunRecord, State};
 use super::report::Report;
+use crate::calls::utc;
 use crate::error::{Error, Kind, Result};
-use crate::platform::utc;
 use serde_json::Value;
 use std::io::Write;
 use std::path::PathBuf;

@@ -1,7 +1,8 @@
 //! JSON Schema of the job file, from the same tables that reading goes by.
 
 use super::keys;
-use crate::platform::{Entry, Key, KeyKind, PLATFORMS};
+use crate::platform::{Entry, PLATFORMS};
+use crate::settings::{Key, KeyKind};
 use serde_json::{Map, Value, json};
 
 /// The JSON Schema (2020-12) of the job file, one branch a platform.

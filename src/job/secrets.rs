@@ -1,8 +1,8 @@
 //! Secrets of a job: from the environment, from files, or (with a warning) as they stand.
 
 use crate::error::{Error, Result, nearest};
-use crate::platform::Secrets;
 use crate::secret::{Secret, printable};
+use crate::settings::Secrets;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,8 @@
 //! Unknown keys: found on every level, answered with the nearest known one.
 
 use crate::error::{Error, Place, Result, nearest};
-use crate::platform::{Entry, Key, KeyKind};
+use crate::platform::Entry;
+use crate::settings::{Key, KeyKind};
 use serde_json::{Map, Value};
 
 /// Checks every mapping of the file.

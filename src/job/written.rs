@@ -2,7 +2,8 @@
 //! forgets how it was written.
 
 use super::unknown::FileKeys;
-use crate::platform::{Entry, Key, KeyKind};
+use crate::platform::Entry;
+use crate::settings::{Key, KeyKind};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Number, Value};
 use serde_saphyr::{Location, Spanned};

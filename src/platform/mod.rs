@@ -1,47 +1,20 @@
 //! The platforms: each a folder with its options and limits, its row shape, its frame, its steps. They never meet, and
-//! reach the network only through [`Cx`], which journals intent before and result after.
+//! reach the network only through [`Remote`], which journals intent before and result after.
 
 pub mod clevertap;
-mod clock;
-mod cx;
-mod journal;
-mod judgement;
 pub mod localytics;
 pub mod mediarithmics;
-mod operation;
-mod retry;
-mod scrub;
-pub mod settings;
 mod verdict;
 pub mod yesmail;
 
-pub use clock::{Clock, SystemClock};
-#[cfg(feature = "jobs")]
-pub(crate) use cx::would_send;
-pub use cx::{Cx, Judge};
-pub use journal::{Journal, MAX_STORED_FAULTS, MemoryJournal, PartState, Slot, StepState};
-pub use judgement::{Judgement, quoted};
-pub use operation::{Assume, Operation, Quota, Repeat, Step, assumed};
-pub use retry::{Policy, utc};
-pub use settings::{Key, KeyKind, NoSecrets, Secrets, Settings};
-pub(crate) use verdict::parts_accepted;
-pub use verdict::{FaultAt, Outcome, RowFault, Verdict};
-
-/// An error without what `request` held secret: the door of the fuzz target.
-#[cfg(fuzzing)]
-#[must_use]
-pub fn scrubbed(request: &crate::transport::Request, error: crate::Error) -> crate::Error {
-    scrub::Scrub::of(request).error(error)
-}
+pub use verdict::{Outcome, Verdict};
+pub(crate) use verdict::{accepted_part, parts_accepted};
 
 use crate::body::{Frame, Measured};
+use crate::calls::{BoxFuture, Call, JobSeed, Remote};
 use crate::error::{Error, Result};
 use crate::mapping::{MapSpec, Shape};
-use std::future::Future;
-use std::pin::Pin;
-
-/// A boxed future, for trait objects.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+use crate::settings::{Key, Settings};
 
 /// A destination.
 pub trait Platform: Send + Sync {
@@ -83,7 +56,7 @@ pub trait Platform: Send + Sync {
 
     /// The call that sends the body of a part: once it is done, what is left of a run needs no source. Default: not known,
     /// and the source is needed until the part was taken.
-    fn body_call(&self, map: &MapSpec, part: usize) -> Option<Operation> {
+    fn body_call(&self, map: &MapSpec, part: usize) -> Option<Call> {
         let _ = (map, part);
         None
     }
@@ -99,13 +72,18 @@ pub trait Platform: Send + Sync {
     ///
     /// # Errors
     /// As [`Platform::deliver`]; `Usage` where the platform knows no such thing.
-    fn import<'a>(&'a self, cx: &'a mut Cx<'_>) -> BoxFuture<'a, Result<Verdict>> {
-        let _ = cx;
+    fn import<'a>(&'a self, map: &'a MapSpec, remote: &'a mut Remote<'_>) -> BoxFuture<'a, Result<Verdict>> {
+        let _ = (map, remote);
         Box::pin(async { Err(Error::usage(format!("{}: a source is required", self.name()))) })
     }
 
     /// Sends, finalises and waits for the verdict.
-    fn deliver<'a>(&'a self, measured: &'a Measured, cx: &'a mut Cx<'_>) -> BoxFuture<'a, Result<Verdict>>;
+    fn deliver<'a>(
+        &'a self,
+        measured: &'a Measured,
+        map: &'a MapSpec,
+        remote: &'a mut Remote<'_>,
+    ) -> BoxFuture<'a, Result<Verdict>>;
 }
 
 /// One line of the list of platforms.
@@ -138,23 +116,4 @@ pub struct Limits {
     /// Part sizes are not cut between records but the whole is refused above `max_body_bytes` (false) or
     /// cut into numbered lists (true, CleverTap `oversize: number`).
     pub number_oversize: bool,
-}
-
-/// What is drawn once a run and kept in the journal: the same run sends the same bytes.
-#[derive(Clone, Debug)]
-pub struct JobSeed {
-    /// The run's id.
-    pub run_id: String,
-    /// 128 random bits as 32 hex digits.
-    pub random: String,
-    /// The day the run started, `YYYY-MM-DD`, for `{date}`.
-    pub date: String,
-}
-
-impl JobSeed {
-    /// Fills in `{date}` and `{run}` in a name.
-    #[must_use]
-    pub fn fill(&self, name: &str) -> String {
-        name.replace("{date}", &self.date).replace("{run}", &self.run_id)
-    }
 }

@@ -1,5 +1,7 @@
 //! What a platform made of a delivery.
 
+use crate::body::Part;
+use crate::calls::PartState;
 use crate::error::{Error, Kind};
 use serde_json::Value;
 
@@ -79,21 +81,7 @@ impl Verdict {
     }
 }
 
-/// A row that the platform refused: told to [`super::Cx`] while results are read as a stream, so that it is stored when
-/// the verdict comes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RowFault {
-    /// Which output record.
-    pub at: FaultAt,
-    /// The vendor's message.
-    pub message: String,
-}
-
-/// Which output record a [`RowFault`] is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FaultAt {
-    /// Index in the whole output, from 0.
-    Index(u64),
-    /// The key (customer id) of the row.
-    Key(String),
+/// Returns the state of a part that the platform has accepted; its attempts were counted when it was sent.
+pub(crate) fn accepted_part(part: &Part, remote_id: Option<String>) -> PartState {
+    PartState { index: part.index, bytes: part.bytes, records: part.records, attempts: 0, remote_id, accepted: true }
 }

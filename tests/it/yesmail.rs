@@ -2,12 +2,11 @@
 
 use crate::vendor::{Seen, Vendor, answer};
 use listferry::body::{self, DiscardRejects, Measured, Split};
+use listferry::calls::{FaultAt, JobSeed, Journal, MemoryJournal, Policy, Remote, RowFault};
 use listferry::mapping::{MapSpec, Plan};
-use listferry::platform::{
-    Cx, FaultAt, JobSeed, Journal, MemoryJournal, NoSecrets, Outcome, PLATFORMS, Platform, Policy, RowFault, Secrets,
-    Settings, Verdict,
-};
+use listferry::platform::{Outcome, PLATFORMS, Platform, Verdict};
 use listferry::reader::{CsvOptions, Table};
+use listferry::settings::{NoSecrets, Secrets, Settings};
 use listferry::source::{Source, SourceOptions};
 use listferry::transport::{Client, NetworkOptions, Proxy, Timers};
 use listferry::{Error, Kind, Result, Secret};
@@ -90,10 +89,10 @@ impl Scene {
     }
 
     pub(crate) async fn deliver(&self) -> Result<Verdict> {
-        let mut cx = Cx::new(&self.seed, &self.map, &self.journal, &self.client, self.policy.clone());
+        let mut cx = Remote::new(&self.seed, &self.journal, &self.client, self.policy.clone());
         let verdict = match &self.measured {
-            Some(measured) => self.platform.deliver(measured, &mut cx).await,
-            None => self.platform.import(&mut cx).await,
+            Some(measured) => self.platform.deliver(measured, &self.map, &mut cx).await,
+            None => self.platform.import(&self.map, &mut cx).await,
         };
         if let Err(error) = &verdict {
             let text = format!("{error} {error:?} {:?}", error.hint());

@@ -3,9 +3,9 @@
 use super::lock::JobLock;
 use super::run::erase;
 use super::{State, millis, moment, unreadable};
+use crate::calls::PartState;
 use crate::error::{Error, Kind, Result};
 use crate::job::resume::{Intent, JobKey};
-use crate::platform::PartState;
 use rusqlite::{OptionalExtension as _, Row, params};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};

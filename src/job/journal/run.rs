@@ -3,8 +3,8 @@
 use super::lock::JobLock;
 use super::record::RunRecord;
 use super::{State, millis, moment, unreadable, unwritable};
+use crate::calls::{FaultAt, JobSeed, Journal, MAX_STORED_FAULTS, PartState, Quota, RowFault, Slot, StepState};
 use crate::error::{Error, Kind, Result};
-use crate::platform::{FaultAt, JobSeed, Journal, MAX_STORED_FAULTS, PartState, Quota, RowFault, Slot, StepState};
 use rusqlite::{OptionalExtension as _, Transaction, TransactionBehavior, params};
 use serde_json::Value;
 use std::path::Path;

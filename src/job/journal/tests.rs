@@ -1,8 +1,8 @@
 //! The state, tried on real files.
 
 use super::*;
+use crate::calls::{Assume, FaultAt, Journal as _, PartState, Quota, RowFault, Slot, StepState};
 use crate::job::resume::{Begin, Intent, JobKey, fingerprint};
-use crate::platform::{Assume, FaultAt, Journal as _, PartState, Quota, RowFault, Slot, StepState};
 use serde_json::json;
 use std::time::Duration;
 

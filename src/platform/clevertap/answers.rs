@@ -1,30 +1,30 @@
 //! What CleverTap and its storage answer, as the documents show it and as it was seen.
 
+use crate::calls::{Reply, quoted};
 use crate::error::{Error, Kind};
-use crate::platform::{Judgement, quoted};
 use crate::transport::Answer;
 use serde_json::{Map, Value, json};
 
 /// The answer to the request for a URL: `{"url": …}`.
-pub(super) fn url(answer: &Answer) -> Judgement {
+pub(super) fn url(answer: &Answer) -> Reply {
     let what = "asking CleverTap for an upload URL";
     let later = |text: &str| text.to_ascii_lowercase().contains("come back later");
     let Some(says) = Says::read(answer) else {
         // documented: one line of plain text in place of JSON
         if later(&String::from_utf8_lossy(&answer.body)) && !matches!(answer.status, 401 | 403) {
-            return Judgement::Retry(passing(what, &quoted(answer), answer));
+            return Reply::Retry(passing(what, &quoted(answer), answer));
         }
         return match answer.status {
-            200..=299 => Judgement::Unclear(passing(what, &format!("no JSON: {}", quoted(answer)), answer)),
-            _ => Judgement::by_status(what, answer),
+            200..=299 => Reply::Unclear(passing(what, &format!("no JSON: {}", quoted(answer)), answer)),
+            _ => Reply::by_status(what, answer),
         };
     };
     if let (200..=299, false, Some(url)) = (answer.status, says.failed(), says.text("presigneds3url")) {
         if url.starts_with("https://") || url.starts_with("http://") {
-            return Judgement::Done(json!({ "url": url }));
+            return Reply::Done(json!({ "url": url }));
         }
         let error = Error::new(Kind::Refused, format!("{what}: it gave something that is no URL"));
-        return Judgement::Fail(
+        return Reply::Fail(
             error.with_hint(
                 "check destination.region or base_url, and a proxy on the way; else ask CleverTap's support",
             ),
@@ -32,15 +32,15 @@ pub(super) fn url(answer: &Answer) -> Judgement {
     }
     let error = says.error();
     match answer.status {
-        _ if later(&error) => Judgement::Retry(passing(what, &error, answer)),
-        200..=299 if says.failed() => Judgement::Fail(refusal(what, answer, &says)),
-        200..=299 => Judgement::Unclear(passing(what, "success without a URL", answer)),
-        _ => Judgement::by_status_saying(what, answer, &error),
+        _ if later(&error) => Reply::Retry(passing(what, &error, answer)),
+        200..=299 if says.failed() => Reply::Fail(refusal(what, answer, &says)),
+        200..=299 => Reply::Unclear(passing(what, "success without a URL", answer)),
+        _ => Reply::by_status_saying(what, answer, &error),
     }
 }
 
 /// The answer of the storage to the PUT.
-pub(super) fn put(answer: &Answer) -> Judgement {
+pub(super) fn put(answer: &Answer) -> Reply {
     let what = "the PUT to the storage";
     let text = String::from_utf8_lossy(&answer.body);
     let code = element(&text, "Code").unwrap_or_default();
@@ -52,20 +52,20 @@ pub(super) fn put(answer: &Answer) -> Judgement {
         _ => format!("{code}: {message}"),
     };
     match answer.status {
-        200..=299 if code.is_empty() => Judgement::Done(json!({ "etag": answer.header("etag") })),
-        200..=299 => Judgement::Unclear(passing(what, &says, answer)),
+        200..=299 if code.is_empty() => Reply::Done(json!({ "etag": answer.header("etag") })),
+        200..=299 => Reply::Unclear(passing(what, &says, answer)),
         400 if matches!(code, "RequestTimeout" | "IncompleteBody" | "BadDigest") => {
-            Judgement::Unclear(passing(what, &says, answer))
+            Reply::Unclear(passing(what, &says, answer))
         }
-        403 if code == "RequestTimeTooSkewed" => Judgement::Fail(
+        403 if code == "RequestTimeTooSkewed" => Reply::Fail(
             Error::new(Kind::Credentials, format!("{what}: refused with status 403: {says}"))
                 .with_hint("the clock of this machine or of the storage is wrong"),
         ),
-        403 => Judgement::Fail(
+        403 => Reply::Fail(
             Error::new(Kind::Credentials, format!("{what}: refused with status 403: {says}"))
                 .with_hint("CleverTap signed the URL; ask its support, or look for a proxy that alters requests"),
         ),
-        _ => Judgement::by_status_saying(what, answer, &says),
+        _ => Reply::by_status_saying(what, answer, &says),
     }
 }
 
@@ -82,32 +82,32 @@ pub(super) fn url_expired(answer: &Answer) -> bool {
 
 /// The answer to "completed": `{"segment_id": …}`. `again`: the user ordered the call a second time after its first
 /// answer was lost.
-pub(super) fn completed(answer: &Answer, again: bool) -> Judgement {
+pub(super) fn completed(answer: &Answer, again: bool) -> Reply {
     let what = "telling CleverTap that the list is complete";
     let Some(says) = Says::read(answer) else {
         return match answer.status {
             // a creating call: nobody knows what such words mean
-            200..=299 => Judgement::Unclear(passing(what, &format!("no JSON: {}", quoted(answer)), answer)),
-            _ => Judgement::by_status(what, answer),
+            200..=299 => Reply::Unclear(passing(what, &format!("no JSON: {}", quoted(answer)), answer)),
+            _ => Reply::by_status(what, answer),
         };
     };
     if let (200..=299, false, Some(id)) = (answer.status, says.failed(), says.get("segmentid")) {
-        return Judgement::Done(json!({ "segment_id": id }));
+        return Reply::Done(json!({ "segment_id": id }));
     }
     let error = says.error();
     let lower = error.to_ascii_lowercase();
     if again && lower.contains("previously used url") {
-        return Judgement::Done(json!({ "segment_id": null, "confirmed": "the URL had been used by the first call" }));
+        return Reply::Done(json!({ "segment_id": null, "confirmed": "the URL had been used by the first call" }));
     }
     // the documented refusals are final under any status code
     let known = ["invalid url", "mandatory", "valid admin", "previously used url", "duplicate"];
     if answer.status != 429 && known.iter().any(|text| lower.contains(text)) {
-        return Judgement::Fail(refusal(what, answer, &says).into_kind(Kind::Refused));
+        return Reply::Fail(refusal(what, answer, &says).into_kind(Kind::Refused));
     }
     match answer.status {
-        200..=299 if says.failed() => Judgement::Fail(refusal(what, answer, &says)),
-        200..=299 => Judgement::Unclear(passing(what, "success without a segment id", answer)),
-        _ => Judgement::by_status_saying(what, answer, &error),
+        200..=299 if says.failed() => Reply::Fail(refusal(what, answer, &says)),
+        200..=299 => Reply::Unclear(passing(what, "success without a segment id", answer)),
+        _ => Reply::by_status_saying(what, answer, &error),
     }
 }
 
@@ -212,13 +212,13 @@ mod tests {
         Answer { status, headers: Vec::new(), body: body.as_bytes().to_vec() }
     }
 
-    fn class(judgement: &Judgement) -> &'static str {
+    fn class(judgement: &Reply) -> &'static str {
         match judgement {
-            Judgement::Done(_) => "done",
-            Judgement::Retry(_) => "retry",
-            Judgement::Strange(_) => "strange",
-            Judgement::Unclear(_) => "unclear",
-            Judgement::Fail(error) => error.kind().name(),
+            Reply::Done(_) => "done",
+            Reply::Retry(_) => "retry",
+            Reply::Strange(_) => "strange",
+            Reply::Unclear(_) => "unclear",
+            Reply::Fail(error) => error.kind().name(),
         }
     }
 
@@ -279,7 +279,7 @@ mod tests {
     fn the_signature_is_not_quoted() {
         let body =
             "<Error><Code>SignatureDoesNotMatch</Code><Message>no</Message><StringToSign>secret</StringToSign></Error>";
-        let Judgement::Fail(error) = put(&answer(403, body)) else { panic!("must fail") };
+        let Reply::Fail(error) = put(&answer(403, body)) else { panic!("must fail") };
         assert!(error.message().contains("SignatureDoesNotMatch: no") && !error.message().contains("secret"));
     }
 
@@ -329,7 +329,7 @@ mod tests {
 
     #[test]
     fn the_segment_id_comes_as_it_is() {
-        let Judgement::Done(value) = completed(&answer(200, r#"{"Segment ID":1598345958,"status":"success"}"#), false)
+        let Reply::Done(value) = completed(&answer(200, r#"{"Segment ID":1598345958,"status":"success"}"#), false)
         else {
             panic!("must be done")
         };

@@ -7,14 +7,13 @@ mod answers;
 mod options;
 mod presigned;
 
-use super::{
-    BoxFuture, Cx, Entry, JobSeed, Key, KeyKind, Limits, Operation, Outcome, Platform, Repeat, Settings, Verdict,
-    parts_accepted,
-};
+use super::{Entry, Limits, Outcome, Platform, Verdict, accepted_part, parts_accepted};
 use crate::body::{Frame, Measured, Part};
+use crate::calls::{BoxFuture, Call, JobSeed, Remote, Reply, RetrySafety};
 use crate::error::{Error, Kind, Result};
 use crate::mapping::{Cells, Field, From, MapSpec, Quoting, Rules, Separator, Shape, ValueSpec};
 use crate::secret::Secret;
+use crate::settings::{Key, KeyKind, Settings};
 use crate::transport::Request;
 use options::Options;
 use serde_json::{Value, json};
@@ -119,19 +118,24 @@ impl Platform for CleverTap {
         }
     }
 
-    fn body_call(&self, _: &MapSpec, part: usize) -> Option<Operation> {
+    fn body_call(&self, _: &MapSpec, part: usize) -> Option<Call> {
         Some(put(part))
     }
 
-    fn deliver<'a>(&'a self, measured: &'a Measured, cx: &'a mut Cx<'_>) -> BoxFuture<'a, Result<Verdict>> {
+    fn deliver<'a>(
+        &'a self,
+        measured: &'a Measured,
+        _: &'a MapSpec,
+        remote: &'a mut Remote<'_>,
+    ) -> BoxFuture<'a, Result<Verdict>> {
         Box::pin(async move {
             let mut lists = Vec::new();
             for part in measured.parts() {
-                match self.deliver_part(measured, part, cx).await {
+                match self.deliver_part(measured, part, remote).await {
                     Ok(list) => lists.push(list),
                     Err(error) => {
                         for list in &lists {
-                            cx.note(&format!("the list {} is there", list["segment"]))?;
+                            remote.note(&format!("the list {} is there", list["segment"]))?;
                         }
                         return Err(parts_accepted(error, lists.len(), measured.parts().len()));
                     }
@@ -150,11 +154,11 @@ impl Platform for CleverTap {
 
 impl CleverTap {
     /// The three steps for one list.
-    async fn deliver_part(&self, measured: &Measured, part: &Part, cx: &mut Cx<'_>) -> Result<Value> {
+    async fn deliver_part(&self, measured: &Measured, part: &Part, remote: &mut Remote<'_>) -> Result<Value> {
         let count = measured.parts().len();
-        let segment = self.options.segment(cx.seed(), part.index, count);
-        let filename = self.options.filename(cx.seed(), part.index, count);
-        let url = self.upload(measured, part, cx).await?;
+        let segment = self.options.segment(remote.seed(), part.index, count);
+        let filename = self.options.filename(remote.seed(), part.index, count);
+        let url = self.upload(measured, part, remote).await?;
         let body = json!({
             "name": segment,
             "email": self.options.email,
@@ -163,16 +167,16 @@ impl CleverTap {
             "url": url.expose(),
             "replace": self.options.replace,
         });
-        let operation = Operation::new(step("completed", part), Repeat::Never).about(format!("the list \"{segment}\""));
+        let operation = Call::new(step("completed", part), RetrySafety::Never).about(format!("the list \"{segment}\""));
         let request = self.request("/upload_custom_list_segment_completed").body(body.to_string());
-        let again = cx.in_doubt(&operation.name)?;
+        let again = remote.in_doubt(&operation.name)?;
         let judge = |answer: &_| answers::completed(answer, again);
-        let mut said = cx.call(&operation, &request, &judge).await?.done()?;
+        let mut said = remote.call(&operation, &request, &judge).await?.done()?;
         let id = said.get("segment_id").filter(|id| !id.is_null()).map(|id| match id {
             Value::String(id) => id.clone(),
             other => other.to_string(),
         });
-        cx.part_done(part, id)?;
+        remote.part_done(&accepted_part(part, id))?;
         if said.get("segment_id").is_none() {
             said["segment_id"] = Value::Null;
         }
@@ -182,25 +186,25 @@ impl CleverTap {
     }
 
     /// Gets a URL and puts the list there; a URL that has expired is replaced once and never spoken of again.
-    async fn upload(&self, measured: &Measured, part: &Part, cx: &mut Cx<'_>) -> Result<Secret> {
-        let get = Operation::new(step("get-url", part), Repeat::Always);
+    async fn upload(&self, measured: &Measured, part: &Part, remote: &mut Remote<'_>) -> Result<Secret> {
+        let get = Call::new(step("get-url", part), RetrySafety::Always);
         let put = put(part.index);
         let mut replaced = false;
         loop {
-            let from_earlier_run = cx.result_of(&get.name)?.is_some();
-            let uploaded = cx.result_of(&put.name)?.is_some();
-            let asked_at = cx.now();
+            let from_earlier_run = remote.result_of(&get.name)?.is_some();
+            let uploaded = remote.result_of(&put.name)?.is_some();
+            let asked_at = remote.now();
             let judge = |answer: &_| with_time(answers::url(answer), asked_at);
-            let known = cx.call(&get, &self.request("/get_custom_list_segment_url"), &judge).await?.done()?;
+            let known = remote.call(&get, &self.request("/get_custom_list_segment_url"), &judge).await?.done()?;
             let url = Secret::new(known.get("url").and_then(Value::as_str).unwrap_or_default());
             if uploaded {
                 return Ok(url);
             }
             let end = presigned::expires(url.expose(), asked(&known, asked_at));
             // our clock alone is believed only against a URL that has lain in the journal
-            if from_earlier_run && !replaced && cx.now() >= end {
+            if from_earlier_run && !replaced && remote.now() >= end {
                 replaced = true;
-                cx.forget(&get.name)?;
+                remote.forget(&get.name)?;
                 continue;
             }
             let mut request = Request::new("PUT", url.clone()).supplied_by(&self.options.origin).follow_one();
@@ -213,10 +217,11 @@ impl CleverTap {
                 expired.store(over || (answer.status == 403 && SystemTime::now() >= end), Ordering::Relaxed);
                 answers::put(answer)
             };
-            let sent = cx.send(&put, &request, measured, part, &Frame::default(), &judge).await;
+            let sent =
+                remote.send(&put, &request, part.index, &|| measured.body(part, &Frame::default()), &judge).await;
             match sent {
                 Err(error) if expired.load(Ordering::Relaxed) => {
-                    cx.forget(&get.name)?;
+                    remote.forget(&get.name)?;
                     if replaced {
                         return Err(Error::new(
                             Kind::Transient,
@@ -247,8 +252,8 @@ impl CleverTap {
 }
 
 /// The list itself, to the storage.
-fn put(part: usize) -> Operation {
-    Operation::new(format!("put/{part}"), Repeat::Always)
+fn put(part: usize) -> Call {
+    Call::new(format!("put/{part}"), RetrySafety::Always)
 }
 
 fn step(name: &str, part: &Part) -> String {
@@ -256,11 +261,11 @@ fn step(name: &str, part: &Part) -> String {
 }
 
 /// Notes with a URL when it was asked for.
-fn with_time(judgement: super::Judgement, asked_at: SystemTime) -> super::Judgement {
-    let super::Judgement::Done(mut value) = judgement else { return judgement };
+fn with_time(judgement: Reply, asked_at: SystemTime) -> Reply {
+    let Reply::Done(mut value) = judgement else { return judgement };
     let since = asked_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     value["asked"] = json!(since.as_secs());
-    super::Judgement::Done(value)
+    Reply::Done(value)
 }
 
 fn asked(known: &Value, otherwise: SystemTime) -> SystemTime {

@@ -1,8 +1,9 @@
 //! The `destination` of a CleverTap job.
 
+use crate::calls::JobSeed;
 use crate::error::{Error, Result, nearest};
-use crate::platform::{JobSeed, Key, KeyKind, Settings};
 use crate::secret::Secret;
+use crate::settings::{Key, KeyKind, Settings};
 
 /// The keys of `destination`.
 pub(super) const KEYS: &[Key] = &[
@@ -180,7 +181,7 @@ fn header_secret(settings: &Settings<'_>, key: &str) -> Result<Secret> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::platform::NoSecrets;
+    use crate::settings::NoSecrets;
     use serde_json::{Value, json};
 
     fn read(extra: Value) -> Result<Options> {

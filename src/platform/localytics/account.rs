@@ -1,8 +1,9 @@
 //! Whose account: the address, the key pair, and what every request to Localytics carries.
 
+use crate::calls::Quota;
 use crate::error::{Error, Result};
-use crate::platform::{Quota, Settings};
 use crate::secret::Secret;
+use crate::settings::Settings;
 use crate::transport::Request;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -66,7 +67,7 @@ impl Account {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::platform::Secrets;
+    use crate::settings::Secrets;
     use serde_json::{Value, json};
 
     struct Literal;

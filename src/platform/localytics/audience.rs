@@ -5,9 +5,11 @@ use super::deliver::{Upload, deliver, upload_call};
 use super::form::{Form, one_of_two, plain};
 use super::{AUDIENCE, customer_id};
 use crate::body::{Frame, Measured};
+use crate::calls::{BoxFuture, Call, JobSeed, Remote, RetrySafety};
 use crate::error::{Error, Result};
 use crate::mapping::{Json, MapSpec, Shape};
-use crate::platform::{BoxFuture, Cx, JobSeed, Limits, NoSecrets, Operation, Platform, Repeat, Settings, Verdict};
+use crate::platform::{Limits, Platform, Verdict};
+use crate::settings::{NoSecrets, Settings};
 use std::time::Duration;
 
 /// Under `destination.platform`.
@@ -82,23 +84,28 @@ impl Platform for Audience {
         self.form(seed).frame()
     }
 
-    fn body_call(&self, _: &MapSpec, part: usize) -> Option<Operation> {
+    fn body_call(&self, _: &MapSpec, part: usize) -> Option<Call> {
         let repeat = match &self.target {
-            Target::Create(_) => Repeat::Never,
-            Target::Replace(_) => Repeat::Always,
+            Target::Create(_) => RetrySafety::Never,
+            Target::Replace(_) => RetrySafety::Always,
         };
         Some(upload_call(part, repeat))
     }
 
-    fn deliver<'a>(&'a self, measured: &'a Measured, cx: &'a mut Cx<'_>) -> BoxFuture<'a, Result<Verdict>> {
+    fn deliver<'a>(
+        &'a self,
+        measured: &'a Measured,
+        _: &'a MapSpec,
+        remote: &'a mut Remote<'_>,
+    ) -> BoxFuture<'a, Result<Verdict>> {
         Box::pin(async move {
             // a second creation would make a second list; a replacement ends in the same state
             let (method, path, repeat) = match &self.target {
-                Target::Create(_) => ("POST", "/v1/imports/audiences/list/".to_owned(), Repeat::Never),
-                Target::Replace(id) => ("PUT", format!("/v1/imports/audiences/list/{id}"), Repeat::Always),
+                Target::Create(_) => ("POST", "/v1/imports/audiences/list/".to_owned(), RetrySafety::Never),
+                Target::Replace(id) => ("PUT", format!("/v1/imports/audiences/list/{id}"), RetrySafety::Always),
             };
             let about = match &self.target {
-                Target::Create(name) => format!("the audience list \"{}\"", cx.seed().fill(name)),
+                Target::Create(name) => format!("the audience list \"{}\"", remote.seed().fill(name)),
                 Target::Replace(id) => format!("the audience list {id}"),
             };
             let form = |seed: &JobSeed| self.form(seed);
@@ -112,7 +119,7 @@ impl Platform for Audience {
                 quota: Some(self.account.quota("audiences", 60, Duration::from_secs(60))),
                 form: &form,
             };
-            deliver(&upload, measured, cx).await
+            deliver(&upload, measured, remote).await
         })
     }
 }

@@ -3,7 +3,7 @@
 use super::{PROFILES, customer_id};
 use crate::error::{Error, Result, nearest};
 use crate::mapping::{Empty, Field, From, Json, MapSpec, Rules, Shape, Type, Unit, ValueSpec};
-use crate::platform::{NoSecrets, Settings};
+use crate::settings::{NoSecrets, Settings};
 use serde_json::{Map, Value};
 
 /// Longest text that Localytics keeps as a value.

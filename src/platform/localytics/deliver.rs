@@ -4,8 +4,9 @@ use super::account::Account;
 use super::form::Form;
 use super::{error_log, status};
 use crate::body::Measured;
+use crate::calls::{Call, JobSeed, Remote, RetrySafety, Step, assumed};
 use crate::error::Result;
-use crate::platform::{Cx, JobSeed, Operation, Outcome, Repeat, Step, Verdict, assumed, parts_accepted};
+use crate::platform::{Outcome, Verdict, accepted_part, parts_accepted};
 use serde_json::{Value, json};
 
 /// How the parts of one platform travel.
@@ -16,15 +17,15 @@ pub(super) struct Upload<'a> {
     pub(super) method: &'static str,
     pub(super) path: String,
     pub(super) status_path: &'static str,
-    pub(super) repeat: Repeat,
-    pub(super) quota: Option<crate::platform::Quota>,
+    pub(super) repeat: RetrySafety,
+    pub(super) quota: Option<crate::calls::Quota>,
     pub(super) form: &'a (dyn Fn(&JobSeed) -> Form + Sync),
 }
 
 /// Sends every part, each finished before the next begins, and adds up what became of them. An import that Localytics
 /// reports as failed does not stop the later ones: their rows are others, so the list is as whole as it can be, and the
 /// run ends as partial (11). A part that is refused or in doubt ends the run there.
-pub(super) async fn deliver(upload: &Upload<'_>, measured: &Measured, cx: &mut Cx<'_>) -> Result<Verdict> {
+pub(super) async fn deliver(upload: &Upload<'_>, measured: &Measured, remote: &mut Remote<'_>) -> Result<Verdict> {
     let mut imports = Vec::new();
     // no part has told of failed rows so far, nor kept silent about them
     let (mut failed_rows, mut all_told) = (0u64, true);
@@ -32,7 +33,7 @@ pub(super) async fn deliver(upload: &Upload<'_>, measured: &Measured, cx: &mut C
     let many = measured.parts().len() > 1;
     for part in measured.parts() {
         let label = if many { format!("part {} of {}", part.index + 1, measured.parts().len()) } else { String::new() };
-        let sent = send(upload, measured, cx, part.index).await;
+        let sent = send(upload, measured, remote, part.index).await;
         let step = match sent {
             Ok(step) => step,
             Err(error) => return Err(parts_accepted(error, accepted, measured.parts().len())),
@@ -40,21 +41,22 @@ pub(super) async fn deliver(upload: &Upload<'_>, measured: &Measured, cx: &mut C
         let taken = step.done().map_err(|error| parts_accepted(error, accepted, measured.parts().len()))?;
         accepted += 1;
         if assumed(&taken) {
-            cx.part_done(part, None)?;
-            cx.note("the upload was assumed to be done: its activity id is not known, so neither is its verdict")?;
+            remote.part_done(&accepted_part(part, None))?;
+            remote
+                .note("the upload was assumed to be done: its activity id is not known, so neither is its verdict")?;
             imports.push(json!({"activity_id": null, "assumed": "done"}));
             all_told = false;
             continue;
         }
         let id = taken["activity_id"].as_str().unwrap_or_default().to_owned();
-        cx.part_done(part, Some(id.clone()))?;
-        if !cx.waits() {
+        remote.part_done(&accepted_part(part, Some(id.clone())))?;
+        if !remote.waits() {
             imports.push(json!({"activity_id": id, "status": "accepted"}));
             all_told = false;
             continue;
         }
         let ended =
-            status::wait(upload.account, cx, &format!("status/{}", part.index), upload.status_path, &id).await?;
+            status::wait(upload.account, remote, &format!("status/{}", part.index), upload.status_path, &id).await?;
         let told = ended.failed_rows;
         failed_rows += told.unwrap_or(0);
         all_told &= told.is_some();
@@ -63,9 +65,9 @@ pub(super) async fn deliver(upload: &Upload<'_>, measured: &Measured, cx: &mut C
         {
             // read once: what was stored outlives the address, whose signature the journal does not keep
             let (group, read) = (format!("part/{}", part.index), format!("error-log/{}", part.index));
-            if cx.load(&read)?.is_none() {
-                error_log::read(cx, upload.account.base(), url, &group).await?;
-                cx.store(&read, json!(true))?;
+            if remote.load(&read)?.is_none() {
+                error_log::read(remote, upload.account.base(), url, &group).await?;
+                remote.store(&read, json!(true))?;
             }
         }
         let mut shown = ended.shown.as_object().cloned().unwrap_or_default();
@@ -74,7 +76,7 @@ pub(super) async fn deliver(upload: &Upload<'_>, measured: &Measured, cx: &mut C
             let reason = ended.reason.unwrap_or_default();
             if !label.is_empty() {
                 let colon = if reason.is_empty() { "" } else { ": " };
-                cx.note(&format!("{label}: the import failed{colon}{reason}"))?;
+                remote.note(&format!("{label}: the import failed{colon}{reason}"))?;
             }
             reasons.push(reason);
         }
@@ -102,12 +104,12 @@ fn result(mut imports: Vec<Value>, failed_rows: Option<u64>) -> Value {
 }
 
 /// The upload of a part.
-pub(super) fn upload_call(part: usize, repeat: Repeat) -> Operation {
-    Operation::new(format!("upload/{part}"), repeat)
+pub(super) fn upload_call(part: usize, repeat: RetrySafety) -> Call {
+    Call::new(format!("upload/{part}"), repeat)
 }
 
-async fn send(upload: &Upload<'_>, measured: &Measured, cx: &mut Cx<'_>, index: usize) -> Result<Step> {
-    let form = (upload.form)(cx.seed());
+async fn send(upload: &Upload<'_>, measured: &Measured, remote: &mut Remote<'_>, index: usize) -> Result<Step> {
+    let form = (upload.form)(remote.seed());
     let request = upload.account.request(upload.method, &upload.path).header("Content-Type", &form.content_type());
     let frame = form.frame();
     let (part, parts) = (&measured.parts()[index], measured.parts().len());
@@ -120,5 +122,5 @@ async fn send(upload: &Upload<'_>, measured: &Measured, cx: &mut Cx<'_>, index: 
         operation = operation.with_quota(quota.clone());
     }
     let judge = |answer: &crate::transport::Answer| status::judge_upload("the Localytics upload", answer);
-    cx.send(&operation, &request, measured, part, &frame, &judge).await
+    remote.send(&operation, &request, index, &|| measured.body(part, &frame), &judge).await
 }

@@ -1,8 +1,8 @@
 //! The log of failed rows: fetched as a stream, without credentials, from wherever the status points. Never fatal.
 
 use super::tolerant;
+use crate::calls::{FaultAt, Remote, RowFault};
 use crate::error::Result;
-use crate::platform::{Cx, FaultAt, RowFault};
 use crate::secret::Secret;
 use crate::transport::{Failed, Reach, Request};
 use serde_json::Value;
@@ -16,18 +16,18 @@ const SILENCE: Duration = Duration::from_secs(60);
 const LONGEST: Duration = Duration::from_secs(900);
 
 /// Reads the log and stores each row that it names by customer id, under `group`. What goes wrong is noted.
-pub(super) async fn read(cx: &mut Cx<'_>, base: &str, url: &str, group: &str) -> Result<()> {
+pub(super) async fn read(remote: &mut Remote<'_>, base: &str, url: &str, group: &str) -> Result<()> {
     let request = Request::new("GET", Secret::new(absolute(url, base))).supplied_by(base);
     for attempt in 1..=3 {
-        cx.begin_faults(group)?;
+        remote.begin_faults(group)?;
         let mut entries = Entries::default();
-        let outcome = match tokio::time::timeout(LONGEST, fetch(cx, &request, &mut entries)).await {
+        let outcome = match tokio::time::timeout(LONGEST, fetch(remote, &request, &mut entries)).await {
             Ok(outcome) => outcome?,
             Err(_) => Some(("it takes too long".to_owned(), false)),
         };
         let Some((why, again)) = outcome else {
             if entries.unjoined > 0 {
-                cx.note(&format!(
+                remote.note(&format!(
                     "the error log of Localytics names no customer id in {} of its entries",
                     entries.unjoined
                 ))?;
@@ -35,7 +35,7 @@ pub(super) async fn read(cx: &mut Cx<'_>, base: &str, url: &str, group: &str) ->
             return Ok(());
         };
         if !again || attempt == 3 {
-            return cx.note(&format!("the error log of Localytics could not be read: {why}"));
+            return remote.note(&format!("the error log of Localytics could not be read: {why}"));
         }
         tokio::time::sleep(Duration::from_secs(attempt)).await;
     }
@@ -43,10 +43,10 @@ pub(super) async fn read(cx: &mut Cx<'_>, base: &str, url: &str, group: &str) ->
 }
 
 /// `None`: read to its end; else why not, and whether trying again may help. An error is one of our own journal.
-async fn fetch(cx: &Cx<'_>, request: &Request, entries: &mut Entries) -> Result<Option<(String, bool)>> {
+async fn fetch(remote: &Remote<'_>, request: &Request, entries: &mut Entries) -> Result<Option<(String, bool)>> {
     let failed = |failed: Failed| Some((failed.error.to_string(), failed.reach == Reach::Lost));
     let silent = || Some(("the other side fell silent".to_owned(), true));
-    let mut answer = match tokio::time::timeout(SILENCE, cx.client().stream(request)).await {
+    let mut answer = match tokio::time::timeout(SILENCE, remote.client().stream(request)).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) => return Ok(failed(error)),
         Err(_) => return Ok(silent()),
@@ -56,7 +56,7 @@ async fn fetch(cx: &Cx<'_>, request: &Request, entries: &mut Entries) -> Result<
     }
     loop {
         match tokio::time::timeout(SILENCE, answer.chunk()).await {
-            Ok(Ok(Some(chunk))) => entries.push(&chunk, &mut |fault| cx.fault(fault))?,
+            Ok(Ok(Some(chunk))) => entries.push(&chunk, &mut |fault| remote.fault(fault))?,
             Ok(Ok(None)) => return Ok(None),
             Ok(Err(error)) => return Ok(failed(error)),
             Err(_) => return Ok(silent()),

@@ -3,8 +3,9 @@
 //! Our own framing, because the length must be exact and a repeat byte-identical: the boundary is drawn once a run.
 
 use crate::body::Frame;
+use crate::calls::JobSeed;
 use crate::error::{Error, Result};
-use crate::platform::{JobSeed, Settings};
+use crate::settings::Settings;
 
 /// A form under construction; the file comes last.
 pub(super) struct Form {
@@ -88,7 +89,7 @@ pub(super) fn plain(settings: &Settings<'_>, key: &str, text: &str) -> Result<()
 mod tests {
     use super::*;
     use crate::error::Kind;
-    use crate::platform::NoSecrets;
+    use crate::settings::NoSecrets;
     use serde_json::json;
 
     fn seed() -> JobSeed {

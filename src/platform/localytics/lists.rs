@@ -2,11 +2,12 @@
 
 use super::account::Account;
 use super::{AUDIENCE, tolerant};
+use crate::calls::retry::back_off;
+use crate::calls::scrub::Scrub;
+use crate::calls::{Reply, quoted};
 use crate::error::{Error, Kind, Result};
-use crate::platform::retry::back_off;
-use crate::platform::scrub::Scrub;
-use crate::platform::{Judgement, Settings, quoted};
 use crate::secret::printable;
+use crate::settings::Settings;
 use crate::transport::{Answer, Client, Failed, Reach, Request};
 use serde_json::Value;
 use std::time::Duration;
@@ -94,14 +95,14 @@ impl AudienceLists {
                         let error = Error::new(Kind::Refused, format!("{what}: there is none (status 404)"));
                         return Err(error.with_hint(missing));
                     }
-                    _ => match Judgement::by_status(what, &answer) {
-                        Judgement::Unclear(error) => {
+                    _ => match Reply::by_status(what, &answer) {
+                        Reply::Unclear(error) => {
                             lost = true;
                             error
                         }
-                        Judgement::Retry(error) | Judgement::Strange(error) => error,
-                        Judgement::Fail(error) => return Err(scrub.error(error)),
-                        Judgement::Done(_) => return Ok(answer),
+                        Reply::Retry(error) | Reply::Strange(error) => error,
+                        Reply::Fail(error) => return Err(scrub.error(error)),
+                        Reply::Done(_) => return Ok(answer),
                     },
                 },
                 Err(Failed { reach: Reach::Permanent | Reach::Body, error }) => return Err(error),

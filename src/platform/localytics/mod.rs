@@ -16,9 +16,10 @@ mod tolerant;
 
 pub use lists::AudienceLists;
 
-use super::{Entry, Key, KeyKind};
+use super::Entry;
 use crate::error::{Error, Result};
 use crate::mapping::{Field, Rules, Unit, ValueSpec};
+use crate::settings::{Key, KeyKind};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use serde_json::Value;
 

@@ -5,9 +5,11 @@ use super::deliver::{Upload, deliver, upload_call};
 use super::form::{Form, one_of_two};
 use super::{PROFILES, changes};
 use crate::body::{Frame, Measured};
+use crate::calls::{BoxFuture, Call, JobSeed, Remote, RetrySafety};
 use crate::error::{Error, Result};
 use crate::mapping::{MapSpec, Shape};
-use crate::platform::{BoxFuture, Cx, JobSeed, Limits, Operation, Platform, Repeat, Settings, Verdict};
+use crate::platform::{Limits, Platform, Verdict};
+use crate::settings::Settings;
 use std::time::Duration;
 
 /// Under `destination.platform`.
@@ -60,12 +62,17 @@ impl Platform for Profiles {
         self.form(seed).frame()
     }
 
-    fn body_call(&self, map: &MapSpec, part: usize) -> Option<Operation> {
+    fn body_call(&self, map: &MapSpec, part: usize) -> Option<Call> {
         Some(upload_call(part, repeat(map)))
     }
 
-    fn deliver<'a>(&'a self, measured: &'a Measured, cx: &'a mut Cx<'_>) -> BoxFuture<'a, Result<Verdict>> {
-        let repeat = repeat(cx.map());
+    fn deliver<'a>(
+        &'a self,
+        measured: &'a Measured,
+        map: &'a MapSpec,
+        remote: &'a mut Remote<'_>,
+    ) -> BoxFuture<'a, Result<Verdict>> {
+        let repeat = repeat(map);
         Box::pin(async move {
             let form = |seed: &JobSeed| self.form(seed);
             let upload = Upload {
@@ -79,11 +86,11 @@ impl Platform for Profiles {
                 quota: Some(self.account.quota("profiles", 10, Duration::from_secs(3600))),
                 form: &form,
             };
-            deliver(&upload, measured, cx).await
+            deliver(&upload, measured, remote).await
         })
     }
 }
 
-fn repeat(map: &MapSpec) -> Repeat {
-    if changes::repeatable(map) { Repeat::Always } else { Repeat::Never }
+fn repeat(map: &MapSpec) -> RetrySafety {
+    if changes::repeatable(map) { RetrySafety::Always } else { RetrySafety::Never }
 }

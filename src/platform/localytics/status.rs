@@ -2,22 +2,22 @@
 
 use super::account::Account;
 use super::tolerant;
+use crate::calls::scrub::said;
+use crate::calls::{Call, Remote, Reply, RetrySafety, quoted};
 use crate::error::{Error, Kind, Result};
-use crate::platform::scrub::said;
-use crate::platform::{Cx, Judgement, Operation, Repeat, quoted};
 use crate::secret::printable;
 use crate::transport::Answer;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
 /// Judges the answer to an upload: any 2xx that carries an activity id is success, whatever else it says.
-pub(super) fn judge_upload(what: &str, answer: &Answer) -> Judgement {
+pub(super) fn judge_upload(what: &str, answer: &Answer) -> Reply {
     if !(200..300).contains(&answer.status) {
-        return Judgement::by_status(what, answer);
+        return Reply::by_status(what, answer);
     }
     match tolerant::read(&answer.body).as_ref().and_then(|value| tolerant::word(&value["activity_id"])) {
-        Some(id) => Judgement::Done(json!({ "activity_id": id })),
-        None => Judgement::Unclear(Error::new(
+        Some(id) => Reply::Done(json!({ "activity_id": id })),
+        None => Reply::Unclear(Error::new(
             Kind::Transient,
             format!("{what}: answered with status {} but without an activity id that can be read", answer.status),
         )),
@@ -73,40 +73,46 @@ impl Ended {
 }
 
 /// Asks until the import has ended. `step` is the name in the journal; `path` is before the activity id.
-pub(super) async fn wait(account: &Account, cx: &mut Cx<'_>, step: &str, path: &str, id: &str) -> Result<Ended> {
+pub(super) async fn wait(
+    account: &Account,
+    remote: &mut Remote<'_>,
+    step: &str,
+    path: &str,
+    id: &str,
+) -> Result<Ended> {
     let id = percent_encoding::utf8_percent_encode(id, super::PATH_PART);
     let request = account.request("GET", &format!("{path}{id}"));
     let limit = account.quota("status", 60, Duration::from_secs(60));
-    let operation = Operation::new(step, Repeat::Always).with_quota(limit);
-    let mut ended = Ended::read(&cx.poll_within(&operation, &request, &judge_status).await?);
+    let operation = Call::new(step, RetrySafety::Always).with_quota(limit);
+    let mut ended = Ended::read(&remote.poll_within(&operation, &request, &judge_status).await?);
     if let Some(reason) = &mut ended.reason {
         *reason = said(&request, reason);
         ended.shown["error_reason"] = json!(reason);
     }
     // the journal forgets the signature; the log is fetched with what is in memory
     if ended.error_log.is_some() && ended.shown["error_log"] != json!(ended.error_log) {
-        cx.record(step, &ended.shown)?;
+        remote.record(step, &ended.shown)?;
     }
     if let Some(text) = ended.doubts() {
-        cx.note(&text)?;
+        remote.note(&text)?;
     }
     Ok(ended)
 }
 
-fn judge_status(answer: &Answer) -> Judgement {
+fn judge_status(answer: &Answer) -> Reply {
     const WHAT: &str = "Localytics import status";
     if !(200..300).contains(&answer.status) {
-        return Judgement::by_status(WHAT, answer);
+        return Reply::by_status(WHAT, answer);
     }
     let not_yet = |text: String| Error::new(Kind::Pending, text);
     let Some(value) = tolerant::read(&answer.body) else {
-        return Judgement::Strange(not_yet(format!("{WHAT}: the answer cannot be read: {}", quoted(answer))));
+        return Reply::Strange(not_yet(format!("{WHAT}: the answer cannot be read: {}", quoted(answer))));
     };
     let word = value["status"].as_str().unwrap_or_default().trim().to_owned();
     match word.to_ascii_lowercase().as_str() {
-        "completed" | "failed" => Judgement::Done(lean(value)),
-        "pending" | "running" => Judgement::Retry(not_yet(format!("{WHAT}: {word}"))),
-        _ => Judgement::Strange(not_yet(format!("{WHAT}: unknown word \"{}\"", printable(&word)))),
+        "completed" | "failed" => Reply::Done(lean(value)),
+        "pending" | "running" => Reply::Retry(not_yet(format!("{WHAT}: {word}"))),
+        _ => Reply::Strange(not_yet(format!("{WHAT}: unknown word \"{}\"", printable(&word)))),
     }
 }
 
@@ -139,14 +145,14 @@ mod tests {
     #[test]
     fn an_upload_is_taken_by_any_2xx_with_an_activity_id() {
         for (status, body) in [(202, r#"{"activity_id": "a-1"}"#), (200, r#"{“activity_id”:“a-1”,}"#)] {
-            let Judgement::Done(value) = judge_upload("x", &answer(status, body)) else { panic!("{body}") };
+            let Reply::Done(value) = judge_upload("x", &answer(status, body)) else { panic!("{body}") };
             assert_eq!(value["activity_id"], "a-1");
         }
         for body in ["", "ok", "{}", r#"{"activity_id": ""#, r#"{"activity_id": null}"#] {
-            assert!(matches!(judge_upload("x", &answer(202, body)), Judgement::Unclear(_)), "{body}");
+            assert!(matches!(judge_upload("x", &answer(202, body)), Reply::Unclear(_)), "{body}");
         }
-        assert!(matches!(judge_upload("x", &answer(429, "")), Judgement::Retry(_)));
-        assert!(matches!(judge_upload("x", &answer(404, "")), Judgement::Fail(_)));
+        assert!(matches!(judge_upload("x", &answer(429, "")), Reply::Retry(_)));
+        assert!(matches!(judge_upload("x", &answer(404, "")), Reply::Fail(_)));
     }
 
     #[test]
@@ -159,8 +165,8 @@ mod tests {
             (r#"{"state":"x"}"#, true),
         ] {
             let strange = match judge_status(&answer(200, body)) {
-                Judgement::Retry(_) => false,
-                Judgement::Strange(_) => true,
+                Reply::Retry(_) => false,
+                Reply::Strange(_) => true,
                 other => panic!("{other:?}"),
             };
             assert_eq!(strange, noted, "{body}");
@@ -170,7 +176,7 @@ mod tests {
     #[test]
     fn the_end_is_read_from_both_samples() {
         let read = |body: &str| match judge_status(&answer(200, body)) {
-            Judgement::Done(value) => Ended::read(&value),
+            Reply::Done(value) => Ended::read(&value),
             other => panic!("{other:?}"),
         };
         let profiles = read(

@@ -1,8 +1,8 @@
 //! What mediarithmics answers: an envelope `{"status":"ok","data":…}`, read leniently.
 
+use crate::calls::quoted_text;
+use crate::calls::{Reply, quoted};
 use crate::error::{Error, Kind};
-use crate::platform::judgement::quoted_text;
-use crate::platform::{Judgement, quoted};
 use crate::secret::printable;
 use crate::transport::Answer;
 use serde_json::{Value, json};
@@ -22,9 +22,9 @@ pub(super) fn count(value: &Value) -> Option<u64> {
 }
 
 /// Judges the answer to a creating call: success is a 2xx with an id in its data.
-pub(super) fn judge_created(what: &str, answer: &Answer) -> Judgement {
+pub(super) fn judge_created(what: &str, answer: &Answer) -> Reply {
     if !(200..300).contains(&answer.status) {
-        return Judgement::by_status(what, answer);
+        return Reply::by_status(what, answer);
     }
     let Ok(value) = serde_json::from_slice::<Value>(&answer.body) else {
         return unclear(what, answer, "an answer that cannot be read");
@@ -33,18 +33,18 @@ pub(super) fn judge_created(what: &str, answer: &Answer) -> Judgement {
         let says = word(&value["error"]).or_else(|| word(&value["message"])).unwrap_or_default();
         let says = if says.is_empty() { quoted(answer) } else { quoted_text(&says) };
         let error = Error::new(Kind::Refused, format!("{what}: refused: {says}"));
-        return Judgement::Fail(
+        return Reply::Fail(
             error.with_hint("correct what mediarithmics names in the destination or the map, then run the job again"),
         );
     }
     match word(&value["data"]["id"]) {
-        Some(id) => Judgement::Done(json!({"id": id})),
+        Some(id) => Reply::Done(json!({"id": id})),
         None => unclear(what, answer, "an answer without an id"),
     }
 }
 
-fn unclear(what: &str, answer: &Answer, how: &str) -> Judgement {
-    Judgement::Unclear(Error::new(Kind::Transient, format!("{what}: status {} with {how}", answer.status)))
+fn unclear(what: &str, answer: &Answer, how: &str) -> Reply {
+    Reply::Unclear(Error::new(Kind::Transient, format!("{what}: status {} with {how}", answer.status)))
 }
 
 /// An execution as the list shows it.
@@ -104,18 +104,18 @@ mod tests {
     #[test]
     fn a_creation_needs_an_id() {
         for body in [r#"{"status":"ok","data":{"id":"7"}}"#, r#"{"data":{"id":7,"new":1}}"#] {
-            let Judgement::Done(value) = judge_created("x", &answer(200, body)) else { panic!("{body}") };
+            let Reply::Done(value) = judge_created("x", &answer(200, body)) else { panic!("{body}") };
             assert_eq!(value["id"], "7");
         }
         for body in ["", "ok", "{}", r#"{"status":"ok","data":{}}"#, r#"{"data":{"id":"7"#] {
-            assert!(matches!(judge_created("x", &answer(200, body)), Judgement::Unclear(_)), "{body}");
+            assert!(matches!(judge_created("x", &answer(200, body)), Reply::Unclear(_)), "{body}");
         }
         let refused = judge_created("x", &answer(200, r#"{"status":"error","error":"no\u001b such"}"#));
-        let Judgement::Fail(error) = refused else { panic!() };
+        let Reply::Fail(error) = refused else { panic!() };
         assert!(error.message().contains("no\\u{1b} such") && error.hint().is_some());
-        assert!(matches!(judge_created("x", &answer(503, "")), Judgement::Retry(_)));
-        assert!(matches!(judge_created("x", &answer(500, "")), Judgement::Unclear(_)));
-        assert!(matches!(judge_created("x", &answer(400, "")), Judgement::Fail(_)));
+        assert!(matches!(judge_created("x", &answer(503, "")), Reply::Retry(_)));
+        assert!(matches!(judge_created("x", &answer(500, "")), Reply::Unclear(_)));
+        assert!(matches!(judge_created("x", &answer(400, "")), Reply::Fail(_)));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::mapping::{
     Cells, Check, Field, From, Json, MapSpec, Quoting, Rules, Separator, Shape, Type, Unit, ValueSpec,
 };
-use crate::platform::{NoSecrets, Settings};
+use crate::settings::{NoSecrets, Settings};
 
 /// In the order of the output.
 const FIELDS: [&str; 10] = [

@@ -4,11 +4,11 @@ use super::answers::{self, Found, find};
 use super::commands::{self, Format};
 use super::import::{Import, Target};
 use crate::body::{Frame, Measured, Part};
+use crate::calls::scrub::said;
+use crate::calls::{Call, FaultAt, Remote, Reply, RetrySafety, RowFault, Step, assumed, quoted};
 use crate::error::{Error, Kind, Result};
-use crate::platform::scrub::said;
-use crate::platform::{
-    Cx, FaultAt, Judgement, Operation, Outcome, Repeat, RowFault, Step, Verdict, assumed, parts_accepted, quoted,
-};
+use crate::mapping::MapSpec;
+use crate::platform::{Outcome, Verdict, accepted_part, parts_accepted};
 use crate::transport::{Answer, Request};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -26,29 +26,34 @@ impl Import {
     /// Sends every part and waits for all of them. An execution that failed does not stop the later ones: what they say
     /// of a user stands later in the list and holds either way; the run ends as partial (11). A part that is refused
     /// ends the run there.
-    pub(super) async fn send_all(&self, measured: &Measured, cx: &mut Cx<'_>) -> Result<Verdict> {
-        let import = self.import_id(cx).await?;
+    pub(super) async fn send_all(
+        &self,
+        measured: &Measured,
+        map: &MapSpec,
+        remote: &mut Remote<'_>,
+    ) -> Result<Verdict> {
+        let import = self.import_id(remote).await?;
         // UPDATE and DELETE of one user must not overtake each other
-        let in_turn = commands::mixes_operations(cx.map());
+        let in_turn = commands::mixes_operations(map);
         let parts = measured.parts();
         let (mut executions, mut verdicts) = (Vec::new(), Vec::new());
         for part in parts {
-            let id = match self.execute(measured, part, &import, &executions, cx).await {
+            let id = match self.execute(measured, part, &import, &executions, remote).await {
                 Ok(id) => id,
                 Err(error) => return Err(parts_accepted(error, executions.len(), parts.len())),
             };
-            cx.part_done(part, id.clone())?;
+            remote.part_done(&accepted_part(part, id.clone()))?;
             executions.push(id.clone());
-            if in_turn && cx.waits() {
-                verdicts.push(self.wait(&import, part, id.as_deref(), cx).await?);
+            if in_turn && remote.waits() {
+                verdicts.push(self.wait(&import, part, id.as_deref(), remote).await?);
             }
         }
         let result = |executions: Value| json!({"document_import_id": import, "executions": executions});
-        if !cx.waits() {
+        if !remote.waits() {
             return Ok(Verdict::new(Outcome::Done, result(json!(executions))));
         }
         for (part, id) in parts.iter().zip(&executions).skip(verdicts.len()) {
-            verdicts.push(self.wait(&import, part, id.as_deref(), cx).await?);
+            verdicts.push(self.wait(&import, part, id.as_deref(), remote).await?);
         }
         let failed = |verdict: &&Value| matches!(verdict["status"].as_str(), Some("FAILED" | "CANCELED" | "CANCELLED"));
         let failed_parts = verdicts.iter().filter(failed).count();
@@ -67,7 +72,7 @@ impl Import {
                 .filter(|(_, verdict)| failed(verdict))
                 .map(|(i, _)| (i + 1).to_string())
                 .collect();
-            cx.note(&format!(
+            remote.note(&format!(
                 "{} of {} parts were imported; part {} failed",
                 parts.len() - failed_parts,
                 parts.len(),
@@ -91,10 +96,10 @@ impl Import {
         Request::new(method, crate::Secret::new(url)).header("Authorization", self.token.expose())
     }
 
-    async fn import_id(&self, cx: &mut Cx<'_>) -> Result<String> {
+    async fn import_id(&self, remote: &mut Remote<'_>) -> Result<String> {
         let name = match &self.target {
             Target::Reuse(id) => return Ok(id.clone()),
-            Target::Create(name) => cx.seed().fill(name),
+            Target::Create(name) => remote.seed().fill(name),
         };
         let mime_type = if self.format == Format::Csv { "TEXT_CSV" } else { "APPLICATION_X_NDJSON" };
         let wanted =
@@ -104,8 +109,8 @@ impl Import {
         const NEXT: &str = "an import that was created and is not used holds nothing: resume the run with --assume repeat; or look \
                             up its id in the console, set destination.document_import_id in place of import_name and run \
                             the job";
-        let operation = Operation::new("create-import", Repeat::Once).about(format!("the document import \"{name}\""));
-        let created = match cx.call(&operation, &request, &judge).await? {
+        let operation = Call::new("create-import", RetrySafety::Once).about(format!("the document import \"{name}\""));
+        let created = match remote.call(&operation, &request, &judge).await? {
             Step::Done(created) => created,
             Step::InDoubt(error) => return Err(error.with_hint(NEXT)),
         };
@@ -113,7 +118,7 @@ impl Import {
             Some(id) => Ok(id.to_owned()),
             None => {
                 // what was assumed helps nobody: the doubt stays
-                cx.doubt_again(&operation)?;
+                remote.doubt_again(&operation)?;
                 Err(Error::usage("the document import was assumed to be created, but its id is not known")
                     .with_hint(NEXT))
             }
@@ -131,25 +136,27 @@ impl Import {
         part: &Part,
         import: &str,
         known: &[Option<String>],
-        cx: &mut Cx<'_>,
+        remote: &mut Remote<'_>,
     ) -> Result<Option<String>> {
         let content_type = if self.format == Format::Csv { "text/csv" } else { "application/x-ndjson" };
         let request = self.request("POST", &format!("/{import}/executions")).header("Content-Type", content_type);
         let own = matches!(self.target, Target::Create(_)) && !known.contains(&None);
-        let repeat = if own { Repeat::Never } else { Repeat::Always };
-        let operation = Operation::new(execution(part.index), repeat);
+        let repeat = if own { RetrySafety::Never } else { RetrySafety::Always };
+        let operation = Call::new(execution(part.index), repeat);
         let what = format!("the execution of part {}", part.index + 1);
         let judge = |answer: &Answer| answers::judge_created(&what, answer);
         let (mut attempt, began) = (1, tokio::time::Instant::now());
         loop {
-            if own && cx.in_doubt(&operation.name)? {
-                if let Some(id) = self.find_other(import, known, cx).await? {
-                    cx.record(&operation.name, &json!({"id": id}))?;
+            if own && remote.in_doubt(&operation.name)? {
+                if let Some(id) = self.find_other(import, known, remote).await? {
+                    remote.record(&operation.name, &json!({"id": id}))?;
                     return Ok(Some(id));
                 }
-                cx.forget(&operation.name)?;
+                remote.forget(&operation.name)?;
             }
-            let step = cx.send(&operation, &request, measured, part, &Frame::default(), &judge).await?;
+            let step = remote
+                .send(&operation, &request, part.index, &|| measured.body(part, &Frame::default()), &judge)
+                .await?;
             let taken = match step {
                 Step::Done(value) => value,
                 Step::InDoubt(error) if !own => return Err(error),
@@ -157,10 +164,10 @@ impl Import {
                     // whether it is there is looked up, so that there is no doubt: what counts is the fault itself
                     let cause = std::error::Error::source(&error)
                         .map_or_else(|| error.message().to_owned(), ToString::to_string);
-                    let seed = format!("{}/{}", cx.seed().random, operation.name);
-                    let back_off = crate::platform::retry::back_off(&seed, attempt);
+                    let seed = format!("{}/{}", remote.seed().random, operation.name);
+                    let back_off = crate::calls::retry::back_off(&seed, attempt);
                     let wait = back_off.max(error.retry_after().unwrap_or_default());
-                    if attempt >= cx.attempts() || began.elapsed() + wait > cx.policy().give_up_after {
+                    if attempt >= remote.attempts() || began.elapsed() + wait > remote.policy().give_up_after {
                         let given_up = format!("given up after {attempt} attempts; run the job again or resume it");
                         return Err(Error::new(Kind::Transient, cause).with_hint(given_up));
                     }
@@ -176,30 +183,35 @@ impl Import {
                 }
             };
             if assumed(&taken) {
-                cx.note(&format!("{what} was assumed to be done: its verdict is not known"))?;
+                remote.note(&format!("{what} was assumed to be done: its verdict is not known"))?;
             }
             return Ok(taken["id"].as_str().map(str::to_owned));
         }
     }
 
     /// The id of an execution of this import that is none of `known`.
-    async fn find_other(&self, import: &str, known: &[Option<String>], cx: &mut Cx<'_>) -> Result<Option<String>> {
-        let operation = Operation::new("look", Repeat::Always);
+    async fn find_other(
+        &self,
+        import: &str,
+        known: &[Option<String>],
+        remote: &mut Remote<'_>,
+    ) -> Result<Option<String>> {
+        let operation = Call::new("look", RetrySafety::Always);
         let judge = |answer: &Answer| {
             const WHAT: &str = "the list of executions";
             match answers::ids(&answer.body) {
-                _ if !(200..300).contains(&answer.status) => Judgement::by_status(WHAT, answer),
-                Some(ids) => Judgement::Done(json!(ids)),
-                None => Judgement::Unclear(Error::new(Kind::Transient, format!("{WHAT}: the answer cannot be read"))),
+                _ if !(200..300).contains(&answer.status) => Reply::by_status(WHAT, answer),
+                Some(ids) => Reply::Done(json!(ids)),
+                None => Reply::Unclear(Error::new(Kind::Transient, format!("{WHAT}: the answer cannot be read"))),
             }
         };
         let (mut first, mut before) = (0, Value::Null);
         loop {
             let path = format!("/{import}/executions?first_result={first}&max_results={PAGE}");
             // a look is of its moment: what an earlier one saw must not be replayed
-            cx.forget(&operation.name)?;
-            let page = cx.call(&operation, &self.request("GET", &path), &judge).await?.done()?;
-            cx.forget(&operation.name)?;
+            remote.forget(&operation.name)?;
+            let page = remote.call(&operation, &self.request("GET", &path), &judge).await?.done()?;
+            remote.forget(&operation.name)?;
             let ids = page.as_array().map(Vec::as_slice).unwrap_or_default();
             let other = ids.iter().filter_map(Value::as_str).find(|id| !known.iter().flatten().any(|one| one == id));
             if let Some(id) = other {
@@ -215,7 +227,7 @@ impl Import {
     }
 
     /// Waits until an execution is final.
-    async fn wait(&self, import: &str, part: &Part, id: Option<&str>, cx: &mut Cx<'_>) -> Result<Value> {
+    async fn wait(&self, import: &str, part: &Part, id: Option<&str>, remote: &mut Remote<'_>) -> Result<Value> {
         let Some(id) = id else { return Ok(json!({"id": null, "assumed": "done"})) };
         let name = format!("verdict/{}", part.index);
         let judge = |answer: &Answer| judge_list(answer, id);
@@ -223,18 +235,18 @@ impl Import {
         loop {
             let path = format!("/{import}/executions?first_result={first}&max_results={PAGE}");
             let request = self.request("GET", &path);
-            let mut verdict = cx.poll(&name, &request, &judge).await?;
+            let mut verdict = remote.poll(&name, &request, &judge).await?;
             if let Some(more) = verdict["not_among"].as_u64() {
                 // it lies on another page, or is not listed yet: begin again, a little later
-                cx.forget(&name)?;
+                remote.forget(&name)?;
                 first += PAGE;
                 if first >= more {
                     first = 0;
-                    if cx.wait_left().is_zero() {
+                    if remote.wait_left().is_zero() {
                         return Err(Error::new(Kind::Pending, format!("execution {id} is not in the list"))
                             .with_hint("resume the run to go on waiting"));
                     }
-                    cx.sleep(Duration::from_secs(2)).await;
+                    remote.sleep(Duration::from_secs(2)).await;
                 }
                 continue;
             }
@@ -244,11 +256,15 @@ impl Import {
             if let Some(uri) = verdict["error_file_uri"].as_str()
                 && verdict["total_failure"].as_u64() != Some(0)
             {
-                self.failed_rows(uri, part, cx).await?;
+                self.failed_rows(uri, part, remote).await?;
             }
             if verdict["status"].as_str().is_some_and(|status| status != "SUCCEEDED" && status != "SUCCESS") {
                 let message = verdict["message"].as_str().unwrap_or("no reason was given");
-                cx.note(&format!("part {}: the execution ended {}: {message}", part.index + 1, verdict["status"]))?;
+                remote.note(&format!(
+                    "part {}: the execution ended {}: {message}",
+                    part.index + 1,
+                    verdict["status"]
+                ))?;
             }
             return Ok(verdict);
         }
@@ -256,22 +272,22 @@ impl Import {
 
     /// Reads the error file as a stream and stores the rows that it names. Its form is not documented, so nothing that is
     /// wrong with it is fatal.
-    async fn failed_rows(&self, uri: &str, part: &Part, cx: &mut Cx<'_>) -> Result<()> {
+    async fn failed_rows(&self, uri: &str, part: &Part, remote: &mut Remote<'_>) -> Result<()> {
         let escaped = percent_encoding::utf8_percent_encode(uri, percent_encoding::NON_ALPHANUMERIC);
         let url = crate::Secret::new(format!("{}/v1/data_file/data?uri={escaped}", self.base));
         let request = Request::new("GET", url).header("Authorization", self.token.expose());
-        cx.begin_faults(&format!("part/{}", part.index))?;
-        let mut answer = match cx.client().stream(&request).await {
+        remote.begin_faults(&format!("part/{}", part.index))?;
+        let mut answer = match remote.client().stream(&request).await {
             Ok(answer) if (200..300).contains(&answer.status) => answer,
-            Ok(answer) => return cx.note(&format!("the error file could not be read: status {}", answer.status)),
-            Err(failed) => return cx.note(&format!("the error file could not be read: {}", failed.error)),
+            Ok(answer) => return remote.note(&format!("the error file could not be read: status {}", answer.status)),
+            Err(failed) => return remote.note(&format!("the error file could not be read: {}", failed.error)),
         };
         let (mut line, mut unknown, mut told) = (Vec::new(), 0u64, 0u64);
         loop {
             let chunk = match answer.chunk().await {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) => break,
-                Err(failed) => return cx.note(&format!("the error file could not be read on: {}", failed.error)),
+                Err(failed) => return remote.note(&format!("the error file could not be read on: {}", failed.error)),
             };
             for &byte in &chunk[..] {
                 if byte != b'\n' {
@@ -283,7 +299,7 @@ impl Import {
                 match row_fault(&line, part) {
                     Some(fault) if told < MOST_ROWS => {
                         told += 1;
-                        cx.fault(fault)?;
+                        remote.fault(fault)?;
                     }
                     Some(_) => {}
                     None if line.is_empty() => {}
@@ -293,10 +309,10 @@ impl Import {
             }
         }
         if let Some(fault) = row_fault(&line, part) {
-            cx.fault(fault)?;
+            remote.fault(fault)?;
         }
         if unknown > 0 {
-            cx.note(&format!("{unknown} lines of the error file of part {} name no row", part.index + 1))?;
+            remote.note(&format!("{unknown} lines of the error file of part {} name no row", part.index + 1))?;
         }
         Ok(())
     }
@@ -319,23 +335,23 @@ fn row_fault(line: &[u8], part: &Part) -> Option<RowFault> {
     Some(RowFault { at: FaultAt::Index(part.first_record + at), message })
 }
 
-fn judge_list(answer: &Answer, id: &str) -> Judgement {
+fn judge_list(answer: &Answer, id: &str) -> Reply {
     const WHAT: &str = "the list of executions";
     if !(200..300).contains(&answer.status) {
-        return Judgement::by_status(WHAT, answer);
+        return Reply::by_status(WHAT, answer);
     }
     let not_yet = |text: String| Error::new(Kind::Pending, text);
     match find(&answer.body, id) {
-        Some(Found::Ended(value)) => Judgement::Done(value),
-        Some(Found::Running(word)) => Judgement::Retry(not_yet(format!("execution {id}: {word}"))),
+        Some(Found::Ended(value)) => Reply::Done(value),
+        Some(Found::Running(word)) => Reply::Retry(not_yet(format!("execution {id}: {word}"))),
         Some(Found::Unknown(word)) => {
-            Judgement::Strange(not_yet(format!("execution {id} of mediarithmics: unknown status \"{word}\"")))
+            Reply::Strange(not_yet(format!("execution {id} of mediarithmics: unknown status \"{word}\"")))
         }
         // where no total is told, a full page says that there may be another
         Some(Found::NotHere { total, listed }) => {
             let most = if listed < PAGE { 0 } else { MOST_LISTED };
-            Judgement::Done(json!({"not_among": total.unwrap_or(most).min(MOST_LISTED)}))
+            Reply::Done(json!({"not_among": total.unwrap_or(most).min(MOST_LISTED)}))
         }
-        None => Judgement::Strange(not_yet(format!("{WHAT}: the answer cannot be read: {}", quoted(answer)))),
+        None => Reply::Strange(not_yet(format!("{WHAT}: the answer cannot be read: {}", quoted(answer)))),
     }
 }

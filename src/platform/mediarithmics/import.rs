@@ -3,10 +3,12 @@
 use super::ENTRY;
 use super::commands::{self, Format};
 use crate::body::{Frame, Measured};
+use crate::calls::{BoxFuture, Call, JobSeed, Remote, RetrySafety};
 use crate::error::{Error, Result};
 use crate::mapping::{MapSpec, Shape};
-use crate::platform::{BoxFuture, Cx, JobSeed, Limits, Operation, Platform, Repeat, Settings, Verdict};
+use crate::platform::{Limits, Platform, Verdict};
 use crate::secret::Secret;
+use crate::settings::Settings;
 
 /// Under `destination.platform`.
 pub(super) const NAME: &str = "mediarithmics";
@@ -95,12 +97,17 @@ impl Platform for Import {
         Frame::default()
     }
 
-    fn body_call(&self, _: &MapSpec, part: usize) -> Option<Operation> {
+    fn body_call(&self, _: &MapSpec, part: usize) -> Option<Call> {
         // an execution in doubt is looked for and, where it is not there, sent again
-        Some(Operation::new(super::deliver::execution(part), Repeat::Always))
+        Some(Call::new(super::deliver::execution(part), RetrySafety::Always))
     }
 
-    fn deliver<'a>(&'a self, measured: &'a Measured, cx: &'a mut Cx<'_>) -> BoxFuture<'a, Result<Verdict>> {
-        Box::pin(self.send_all(measured, cx))
+    fn deliver<'a>(
+        &'a self,
+        measured: &'a Measured,
+        map: &'a MapSpec,
+        remote: &'a mut Remote<'_>,
+    ) -> BoxFuture<'a, Result<Verdict>> {
+        Box::pin(self.send_all(measured, map, remote))
     }
 }

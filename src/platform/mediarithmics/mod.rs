@@ -7,7 +7,8 @@ mod commands;
 mod deliver;
 mod import;
 
-use super::{Entry, Key, KeyKind};
+use super::Entry;
+use crate::settings::{Key, KeyKind};
 
 /// The line in the list.
 pub const ENTRY: Entry = Entry {

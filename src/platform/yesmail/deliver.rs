@@ -6,10 +6,12 @@ use super::serve::PullServer;
 use super::ticket::{Place, Ticket, ticket_place};
 use super::{columns, ftp};
 use crate::body::{Frame, Measured, Part};
+use crate::calls::scrub::said;
+use crate::calls::{Call, FaultAt, Remote, Reply, RetrySafety, RowFault, Step, assumed, quoted};
 use crate::error::{Error, Kind, Result};
+use crate::mapping::MapSpec;
 use crate::mapping::Separator;
-use crate::platform::scrub::said;
-use crate::platform::{Cx, FaultAt, Judgement, Operation, Outcome, Repeat, RowFault, Step, Verdict, assumed, quoted};
+use crate::platform::{Outcome, Verdict, accepted_part};
 use crate::secret::{Secret, printable, redacted_url};
 use crate::transport::{Answer, Request, StreamAnswer};
 use base64::Engine as _;
@@ -26,73 +28,74 @@ const PULLED: &str = "pulled";
 
 impl Options {
     /// Makes the measured list reachable and has it imported.
-    pub(super) async fn deliver(&self, measured: &Measured, cx: &mut Cx<'_>) -> Result<Verdict> {
+    pub(super) async fn deliver(&self, measured: &Measured, map: &MapSpec, remote: &mut Remote<'_>) -> Result<Verdict> {
         let part = measured.parts().first().ok_or_else(|| Error::data("nothing to send"))?;
-        let separator = self.separator_of(measured, cx)?;
+        let separator = self.separator_of(measured, remote)?;
         match &self.host {
-            Host::Uri(uri) => self.import(cx, uri, separator, None).await,
+            Host::Uri(uri) => self.import(map, remote, uri, separator, None).await,
             Host::Put { url, fetch_url } => {
-                put(cx, url, measured, part).await?;
-                self.import(cx, fetch_url, separator, Some(part)).await
+                put(remote, url, measured, part).await?;
+                self.import(map, remote, fetch_url, separator, Some(part)).await
             }
             Host::Ftp { url, password } => {
                 let target = ftp::Target::read(url, password.as_ref())?;
-                if cx.result_of(FTP)?.is_none() {
-                    let policy = cx.policy().clone();
-                    ftp::send(&target, measured, part, cx, &policy).await?;
-                    cx.record(FTP, &json!({"bytes": part.bytes}))?;
+                if remote.result_of(FTP)?.is_none() {
+                    let policy = remote.policy().clone();
+                    ftp::send(&target, measured, part, remote, &policy).await?;
+                    remote.record(FTP, &json!({"bytes": part.bytes}))?;
                 }
-                self.import(cx, &target.fetch_url(), separator, Some(part)).await
+                self.import(map, remote, &target.fetch_url(), separator, Some(part)).await
             }
-            Host::Serve(options) => self.serve(options, measured, part, cx).await,
+            Host::Serve(options) => self.serve(map, options, measured, part, remote).await,
         }
     }
 
     /// What pass one chose, kept: a run that is taken up without the source does not choose again.
-    fn separator_of(&self, measured: &Measured, cx: &Cx<'_>) -> Result<Option<u8>> {
+    fn separator_of(&self, measured: &Measured, remote: &Remote<'_>) -> Result<Option<u8>> {
         const FACT: &str = "separator";
-        if let Some(known) = cx.load(FACT)?.as_ref().and_then(Value::as_u64) {
+        if let Some(known) = remote.load(FACT)?.as_ref().and_then(Value::as_u64) {
             return Ok(u8::try_from(known).ok());
         }
         let separator = measured.separator();
         if let Some(separator) = separator {
-            cx.store(FACT, json!(separator))?;
+            remote.store(FACT, json!(separator))?;
         }
         Ok(separator)
     }
 
     async fn serve(
         &self,
+        map: &MapSpec,
         options: &ServeOptions,
         measured: &Measured,
         part: &Part,
-        cx: &mut Cx<'_>,
+        remote: &mut Remote<'_>,
     ) -> Result<Verdict> {
-        if !cx.waits() {
+        if !remote.waits() {
             return Err(Error::usage("destination.host.serve needs wait above 0")
                 .with_hint("the list is served only while the run waits for the ticket"));
         }
-        let at = cx.load("serve-listen")?;
+        let at = remote.load("serve-listen")?;
         let at = at.as_ref().and_then(Value::as_str).and_then(|at| at.parse::<SocketAddr>().ok());
-        let server = PullServer::bind(options, at, measured, part, cx.seed()).await?;
-        cx.store("serve-listen", json!(server.address()?.to_string()))?;
+        let server = PullServer::bind(options, at, measured, part, remote.seed()).await?;
+        remote.store("serve-listen", json!(server.address()?.to_string()))?;
         let url = server.url(options)?;
         tracing::info!("serving the list on {}", server.address()?);
-        cx.part_attempt(part)?;
+        remote.part_attempt(part.index)?;
         let separator = measured.separator();
-        let journal = cx.journal();
+        let journal = remote.journal();
         let import = async {
-            let verdict = self.import(cx, &url, separator, Some(part)).await?;
+            let verdict = self.import(map, remote, &url, separator, Some(part)).await?;
             // of an import that was assumed nobody tells the end: served until somebody has had the list
-            while verdict.result["assumed"].is_string() && cx.load(PULLED)?.is_none() {
-                if cx.wait_left().is_zero() {
+            while verdict.result["assumed"].is_string() && remote.load(PULLED)?.is_none() {
+                if remote.wait_left().is_zero() {
                     return Err(Error::new(
                         Kind::Pending,
                         "the import was assumed to be done, but nobody has fetched the list yet",
                     )
                     .with_hint("resume the run to serve it on, or abandon it with --new"));
                 }
-                cx.sleep(std::time::Duration::from_millis(200).min(cx.wait_left())).await;
+                remote.sleep(std::time::Duration::from_millis(200).min(remote.wait_left())).await;
             }
             Ok(verdict)
         };
@@ -115,7 +118,8 @@ impl Options {
     /// Has the file at `uri` imported and waits for what becomes of it.
     pub(super) async fn import(
         &self,
-        cx: &mut Cx<'_>,
+        map: &MapSpec,
+        remote: &mut Remote<'_>,
         uri: &Secret,
         separator: Option<u8>,
         part: Option<&Part>,
@@ -124,23 +128,23 @@ impl Options {
             Separator::Byte(byte) => byte,
             Separator::Auto => b',',
         });
-        let request = self.import_request(&columns(cx.map()), separator, uri);
+        let request = self.import_request(&columns(map), separator, uri);
         let judge = |answer: &Answer| self.judge_import(answer, uri);
         let operation =
-            Operation::new("file-import", Repeat::Never).about(format!("an import into the list \"{}\"", self.list));
-        let accepted = match cx.call(&operation, &request, &judge).await? {
+            Call::new("file-import", RetrySafety::Never).about(format!("an import into the list \"{}\"", self.list));
+        let accepted = match remote.call(&operation, &request, &judge).await? {
             Step::Done(value) => value,
             Step::InDoubt(error) => return Err(error),
         };
         let id = accepted.get("ticket").and_then(Value::as_str).map(str::to_owned);
         if let Some(part) = part {
-            cx.part_done(part, id.clone())?;
+            remote.part_done(&accepted_part(part, id.clone()))?;
         }
         if assumed(&accepted) {
-            cx.note("the import was assumed to be done: its ticket is not known, so neither is its verdict")?;
+            remote.note("the import was assumed to be done: its ticket is not known, so neither is its verdict")?;
             return Ok(Verdict::new(Outcome::Done, json!({"ticket": null, "assumed": "done"})));
         }
-        if !cx.waits() {
+        if !remote.waits() {
             return Ok(Verdict::new(Outcome::Done, json!({"ticket": id, "state": "accepted"})));
         }
         let place = Place {
@@ -148,8 +152,8 @@ impl Options {
             own: accepted.get("own").and_then(Value::as_bool).unwrap_or(false),
         };
         let judge = |answer: &Answer| judge_ticket(answer, uri);
-        let ticket = cx.poll("ticket", &self.at(&place), &judge).await?;
-        self.verdict(cx, id, &ticket).await
+        let ticket = remote.poll("ticket", &self.at(&place), &judge).await?;
+        self.verdict(remote, id, &ticket).await
     }
 
     /// A GET of a URL that an answer gave; the credentials go to the configured address only.
@@ -162,32 +166,32 @@ impl Options {
         }
     }
 
-    fn judge_import(&self, answer: &Answer, uri: &Secret) -> Judgement {
+    fn judge_import(&self, answer: &Answer, uri: &Secret) -> Reply {
         let what = "the import request";
         if !(200..300).contains(&answer.status) {
-            return Judgement::by_status_saying(what, answer, &hidden(&quoted(answer), uri));
+            return Reply::by_status_saying(what, answer, &hidden(&quoted(answer), uri));
         }
         let ticket = Ticket::read(&answer.body);
         match ticket_place(&self.base, answer, ticket.as_ref()) {
             Some(place) => {
                 let id = ticket.and_then(|ticket| ticket.id).or_else(|| last_segment(&place.url));
-                Judgement::Done(json!({"ticket": id, "url": place.url, "own": place.own}))
+                Reply::Done(json!({"ticket": id, "url": place.url, "own": place.own}))
             }
-            None => Judgement::Unclear(Error::new(
+            None => Reply::Unclear(Error::new(
                 Kind::Transient,
                 format!("{what}: status {} without a ticket: {}", answer.status, hidden(&quoted(answer), uri)),
             )),
         }
     }
 
-    async fn verdict(&self, cx: &mut Cx<'_>, id: Option<String>, ticket: &Value) -> Result<Verdict> {
+    async fn verdict(&self, remote: &mut Remote<'_>, id: Option<String>, ticket: &Value) -> Result<Verdict> {
         let text = |key: &str| ticket.get(key).and_then(Value::as_str).unwrap_or_default();
         let (state, message) = (text("state"), said(&self.request("GET", self.base.clone()), text("message")));
         let mut result = json!({"ticket": id, "state": state, "message": message});
         let place = ticket.get("location").and_then(Value::as_str).and_then(|at| Place::resolve(&self.base, at));
         let summary = match place {
             None => None,
-            Some(place) => self.results(cx, &place).await?,
+            Some(place) => self.results(remote, &place).await?,
         };
         if let Some(summary) = &summary {
             result["results"] = json!(summary.id);
@@ -195,7 +199,7 @@ impl Options {
         }
         if state == "failed" {
             // the documents say both that an import stops midway and that nothing is done
-            cx.note("the import failed: the state of the list is unknown")?;
+            remote.note("the import failed: the state of the list is unknown")?;
             result["list"] = json!("state unknown");
             return Ok(Verdict::new(Outcome::Failed, result).with_reasons([message]));
         }
@@ -203,7 +207,7 @@ impl Options {
             Some(summary) if summary.failures() > 0 => Outcome::Partial,
             Some(_) => Outcome::Done,
             None => {
-                cx.note("Yesmail gave no results by row: whether rows failed is not known")?;
+                remote.note("Yesmail gave no results by row: whether rows failed is not known")?;
                 Outcome::Done
             }
         };
@@ -211,35 +215,33 @@ impl Options {
     }
 
     /// Reads the results by row as a stream; `None` where they are gone.
-    async fn results(&self, cx: &mut Cx<'_>, place: &Place) -> Result<Option<Summary>> {
+    async fn results(&self, remote: &mut Remote<'_>, place: &Place) -> Result<Option<Summary>> {
         let request = self.at(place);
         let mut pause = std::time::Duration::from_secs(1);
         for attempt in 1.. {
             // a repeated reading tells all rows again
-            cx.begin_faults("results")?;
-            let error = match cx.client().stream(&request).await {
+            remote.begin_faults("results")?;
+            let error = match remote.client().stream(&request).await {
                 Err(failed) => failed.error,
-                Ok(mut answer) if answer.status == 200 => match read_results(&mut answer, cx).await {
-                    Ok(summary) => return settle(cx, summary).map(Some),
+                Ok(mut answer) if answer.status == 200 => match read_results(&mut answer, remote).await {
+                    Ok(summary) => return settle(remote, summary).map(Some),
                     Err(error) if error.kind() != Kind::Transient => return Err(error),
                     Err(error) => error,
                 },
                 Ok(answer) if matches!(answer.status, 404 | 410) => {
-                    cx.note("the results by row are gone: whether rows failed is not known")?;
+                    remote.note("the results by row are gone: whether rows failed is not known")?;
                     return Ok(None);
                 }
                 Ok(answer) => {
                     let answer = Answer { status: answer.status, headers: answer.headers.clone(), body: Vec::new() };
-                    match Judgement::by_status("the results", &answer) {
-                        Judgement::Fail(error) => return Err(error),
-                        Judgement::Retry(error) | Judgement::Strange(error) | Judgement::Unclear(error) => error,
-                        Judgement::Done(_) => {
-                            Error::new(Kind::Transient, format!("the results: status {}", answer.status))
-                        }
+                    match Reply::by_status("the results", &answer) {
+                        Reply::Fail(error) => return Err(error),
+                        Reply::Retry(error) | Reply::Strange(error) | Reply::Unclear(error) => error,
+                        Reply::Done(_) => Error::new(Kind::Transient, format!("the results: status {}", answer.status)),
                     }
                 }
             };
-            if attempt >= cx.policy().attempts {
+            if attempt >= remote.policy().attempts {
                 return Err(error.into_kind(Kind::Transient).with_hint("resume the run to read the results again"));
             }
             tracing::warn!(attempt, "{error}; reading the results again in {} s", pause.as_secs());
@@ -250,7 +252,7 @@ impl Options {
     }
 }
 
-async fn read_results(answer: &mut StreamAnswer, cx: &Cx<'_>) -> Result<Summary> {
+async fn read_results(answer: &mut StreamAnswer, remote: &Remote<'_>) -> Result<Summary> {
     let mut results = Results::new();
     let mut sink = |entry: &Entry<'_>| {
         let Some(index) = entry.index else { return Ok(()) };
@@ -261,7 +263,7 @@ async fn read_results(answer: &mut StreamAnswer, cx: &Cx<'_>) -> Result<Summary>
             (_, true) => "failed".to_owned(),
             (_, false) => said,
         };
-        cx.fault(RowFault { at: FaultAt::Index(index), message })
+        remote.fault(RowFault { at: FaultAt::Index(index), message })
     };
     while let Some(piece) = answer.chunk().await.map_err(|failed| failed.error.into_kind(Kind::Transient))? {
         results.push(&piece, &mut sink)?;
@@ -270,50 +272,51 @@ async fn read_results(answer: &mut StreamAnswer, cx: &Cx<'_>) -> Result<Summary>
 }
 
 /// Says where the counts do not fit the rows that were listed.
-fn settle(cx: &Cx<'_>, summary: Summary) -> Result<Summary> {
+fn settle(remote: &Remote<'_>, summary: Summary) -> Result<Summary> {
     for (name, seen) in [("failed", summary.failed), ("ignored", summary.ignored)] {
         if let Some(counted) = summary.count(name).filter(|counted| *counted != seen) {
-            cx.note(&format!("Yesmail counts {counted} {name} rows and lists {seen}"))?;
+            remote.note(&format!("Yesmail counts {counted} {name} rows and lists {seen}"))?;
         }
     }
     Ok(summary)
 }
 
-fn judge_ticket(answer: &Answer, uri: &Secret) -> Judgement {
+fn judge_ticket(answer: &Answer, uri: &Secret) -> Reply {
     let what = "the ticket";
     if answer.status != 200 {
-        return Judgement::by_status_saying(what, answer, &hidden(&quoted(answer), uri));
+        return Reply::by_status_saying(what, answer, &hidden(&quoted(answer), uri));
     }
     let pending = |why: String| Error::new(Kind::Pending, why);
     let Some(ticket) = Ticket::read(&answer.body) else {
-        return Judgement::Strange(pending(format!("{what} cannot be read: {}", hidden(&quoted(answer), uri))));
+        return Reply::Strange(pending(format!("{what} cannot be read: {}", hidden(&quoted(answer), uri))));
     };
     match ticket.state.as_str() {
-        "completed" | "failed" => Judgement::Done(json!({
+        "completed" | "failed" => Reply::Done(json!({
             "state": ticket.state,
             "message": hidden(&ticket.message, uri),
             "location": ticket.location,
         })),
-        known @ ("accepted" | "processing" | "retrying") => {
-            Judgement::Retry(pending(format!("{what} says \"{known}\"")))
-        }
+        known @ ("accepted" | "processing" | "retrying") => Reply::Retry(pending(format!("{what} says \"{known}\""))),
         other => {
             let other = hidden(&printable(other), uri);
-            Judgement::Strange(pending(format!("{what} of Yesmail: unknown state \"{other}\"")))
+            Reply::Strange(pending(format!("{what} of Yesmail: unknown state \"{other}\"")))
         }
     }
 }
 
-async fn put(cx: &mut Cx<'_>, url: &Secret, measured: &Measured, part: &Part) -> Result<()> {
+async fn put(remote: &mut Remote<'_>, url: &Secret, measured: &Measured, part: &Part) -> Result<()> {
     let judge = |answer: &Answer| match answer.status {
-        200..=299 => Judgement::Done(json!({"status": answer.status})),
+        200..=299 => Reply::Done(json!({"status": answer.status})),
         400 if quoted(answer).contains("RequestTimeout") => {
-            Judgement::Unclear(Error::new(Kind::Transient, "the PUT to destination.host.put.url ran into a timeout"))
+            Reply::Unclear(Error::new(Kind::Transient, "the PUT to destination.host.put.url ran into a timeout"))
         }
-        _ => Judgement::by_status("the PUT to destination.host.put.url", answer),
+        _ => Reply::by_status("the PUT to destination.host.put.url", answer),
     };
-    let operation = Operation::new(PUT, Repeat::Always);
-    cx.send(&operation, &put_request(url)?, measured, part, &Frame::default(), &judge).await?.done()?;
+    let operation = Call::new(PUT, RetrySafety::Always);
+    remote
+        .send(&operation, &put_request(url)?, part.index, &|| measured.body(part, &Frame::default()), &judge)
+        .await?
+        .done()?;
     Ok(())
 }
 

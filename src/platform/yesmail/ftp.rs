@@ -3,8 +3,8 @@
 
 use super::request::SEGMENT;
 use crate::body::{Body, Frame, Measured, Part};
+use crate::calls::{Policy, Remote};
 use crate::error::{Error, Kind, Result};
-use crate::platform::{Cx, Policy};
 use crate::secret::{Secret, printable};
 use http_body_util::BodyExt as _;
 use percent_encoding::{percent_decode_str, utf8_percent_encode};
@@ -130,10 +130,10 @@ pub(super) async fn send(
     target: &Target,
     measured: &Measured,
     part: &Part,
-    cx: &mut Cx<'_>,
+    remote: &mut Remote<'_>,
     policy: &Policy,
 ) -> Result<()> {
-    let ours = cx.seed().random.get(..8).unwrap_or("listferry");
+    let ours = remote.seed().random.get(..8).unwrap_or("listferry");
     let names = Names {
         list: target.path.clone(),
         part: format!("{}.{ours}.part", target.path),
@@ -143,8 +143,8 @@ pub(super) async fn send(
     let mut attempt = 0;
     let sent = loop {
         attempt += 1;
-        cx.part_attempt(part)?;
-        match attempt_once(target, &names, measured.body(part, &Frame::default()), part.bytes, cx).await {
+        remote.part_attempt(part.index)?;
+        match attempt_once(target, &names, measured.body(part, &Frame::default()), part.bytes, remote).await {
             Ok(()) => break Ok(()),
             Err(Fault::Final(error)) => break Err(error),
             Err(fault) if attempt >= policy.attempts => {
@@ -159,13 +159,13 @@ pub(super) async fn send(
             }
         }
     };
-    if !is_aside(cx)? {
+    if !is_aside(remote)? {
         return sent;
     }
     // the session was lost, or the server refused to undo it
     let settled = match open(target).await {
         Ok(mut session) => {
-            let settled = settle(&mut session, &names, cx).await;
+            let settled = settle(&mut session, &names, remote).await;
             let _ = timeout(CONNECT_TIME, session.quit()).await;
             settled
         }
@@ -173,7 +173,7 @@ pub(super) async fn send(
     };
     match (settled, sent) {
         (Ok(()), sent) => sent,
-        (Err(_), Ok(())) => cx.note(&format!(
+        (Err(_), Ok(())) => remote.note(&format!(
             "host.ftp: the list that was there before could not be deleted: .{ours}.old behind its name"
         )),
         (Err(_), Err(error)) => Err(error.with_hint(format!(
@@ -193,17 +193,23 @@ async fn open(target: &Target) -> Result<AsyncFtpStream, Fault> {
     Ok(session)
 }
 
-async fn attempt_once(target: &Target, names: &Names, body: Body, bytes: u64, cx: &Cx<'_>) -> Result<(), Fault> {
+async fn attempt_once(
+    target: &Target,
+    names: &Names,
+    body: Body,
+    bytes: u64,
+    remote: &Remote<'_>,
+) -> Result<(), Fault> {
     let mut session = open(target).await?;
     // an attempt or a process before this one ended between two names
-    if is_aside(cx).map_err(Fault::Final)?
-        && let Err(fault @ (Fault::Lost(_) | Fault::Passing(_))) = settle(&mut session, names, cx).await
+    if is_aside(remote).map_err(Fault::Final)?
+        && let Err(fault @ (Fault::Lost(_) | Fault::Passing(_))) = settle(&mut session, names, remote).await
     {
         return Err(fault);
     }
     let sent = transfer(&mut session, &names.part, body).await;
     let placed = match sent {
-        Ok(()) => place(&mut session, names, bytes, cx).await,
+        Ok(()) => place(&mut session, names, bytes, remote).await,
         Err(fault) => Err(fault),
     };
     if placed.is_err() {
@@ -236,7 +242,7 @@ async fn transfer(session: &mut AsyncFtpStream, temporary: &str, mut body: Body)
 }
 
 /// Gives the list its name once it is whole. A list that has it is replaced; it is never deleted before that.
-async fn place(session: &mut AsyncFtpStream, names: &Names, bytes: u64, cx: &Cx<'_>) -> Result<(), Fault> {
+async fn place(session: &mut AsyncFtpStream, names: &Names, bytes: u64, remote: &Remote<'_>) -> Result<(), Fault> {
     let size = step("SIZE", STALL_TIME, session.size(&names.part)).await? as u64;
     if size != bytes {
         let message = format!("host.ftp: the server has {size} bytes of {bytes}");
@@ -248,7 +254,7 @@ async fn place(session: &mut AsyncFtpStream, names: &Names, bytes: u64, cx: &Cx<
         Err(refused) => refused,
     };
     // Some servers do not rename onto a file that is there: it steps aside.
-    cx.store(ASIDE, Value::Bool(true)).map_err(Fault::Final)?;
+    remote.store(ASIDE, Value::Bool(true)).map_err(Fault::Final)?;
     let placed = match rename(session, &names.list, &names.old).await {
         Ok(()) => rename(session, &names.part, &names.list).await,
         Err(Fault::Lost(error)) => return Err(Fault::Lost(error)),
@@ -257,24 +263,24 @@ async fn place(session: &mut AsyncFtpStream, names: &Names, bytes: u64, cx: &Cx<
     };
     if !matches!(placed, Err(Fault::Lost(_))) {
         // should this fail, it is tried again in a session of its own
-        let _ = settle(session, names, cx).await;
+        let _ = settle(session, names, remote).await;
     }
     placed
 }
 
-fn is_aside(cx: &Cx<'_>) -> Result<bool> {
-    Ok(cx.load(ASIDE)? == Some(Value::Bool(true)))
+fn is_aside(remote: &Remote<'_>) -> Result<bool> {
+    Ok(remote.load(ASIDE)? == Some(Value::Bool(true)))
 }
 
 /// After a step aside: where a list has the name, the old one goes; where none has, the old one gets it back.
-async fn settle(session: &mut AsyncFtpStream, names: &Names, cx: &Cx<'_>) -> Result<(), Fault> {
+async fn settle(session: &mut AsyncFtpStream, names: &Names, remote: &Remote<'_>) -> Result<(), Fault> {
     if exists(session, &names.old).await? {
         match exists(session, &names.list).await? {
             true => step("DELE", STALL_TIME, session.rm(&names.old)).await?,
             false => rename(session, &names.old, &names.list).await?,
         }
     }
-    cx.store(ASIDE, Value::Bool(false)).map_err(Fault::Final)
+    remote.store(ASIDE, Value::Bool(false)).map_err(Fault::Final)
 }
 
 async fn exists(session: &mut AsyncFtpStream, path: &str) -> Result<bool, Fault> {

@@ -13,10 +13,12 @@ mod results;
 mod serve;
 mod ticket;
 
-use super::{BoxFuture, Cx, Entry, JobSeed, Key, KeyKind, Limits, Operation, Platform, Repeat, Settings, Verdict};
+use super::{Entry, Limits, Platform, Verdict};
 use crate::body::{Frame, Measured};
+use crate::calls::{BoxFuture, Call, JobSeed, Remote, RetrySafety};
 use crate::error::{Error, Result};
 use crate::mapping::{Cells, Field, MapSpec, Quoting, Rules, Separator, Shape, ValueSpec};
+use crate::settings::{Key, KeyKind, Settings};
 use options::{Host, Options};
 
 /// The line in the list.
@@ -97,26 +99,31 @@ impl Platform for Yesmail {
         })
     }
 
-    fn import<'a>(&'a self, cx: &'a mut Cx<'_>) -> BoxFuture<'a, Result<Verdict>> {
+    fn import<'a>(&'a self, map: &'a MapSpec, remote: &'a mut Remote<'_>) -> BoxFuture<'a, Result<Verdict>> {
         Box::pin(async {
             match &self.options.host {
-                Host::Uri(uri) => self.options.import(cx, uri, None, None).await,
+                Host::Uri(uri) => self.options.import(map, remote, uri, None, None).await,
                 _ => Err(Error::usage("destination.host needs a source").with_hint("set source.path")),
             }
         })
     }
 
-    fn body_call(&self, _: &MapSpec, _: usize) -> Option<Operation> {
+    fn body_call(&self, _: &MapSpec, _: usize) -> Option<Call> {
         match self.options.host {
-            Host::Put { .. } => Some(Operation::new(deliver::PUT, Repeat::Always)),
-            Host::Ftp { .. } => Some(Operation::new(deliver::FTP, Repeat::Always)),
+            Host::Put { .. } => Some(Call::new(deliver::PUT, RetrySafety::Always)),
+            Host::Ftp { .. } => Some(Call::new(deliver::FTP, RetrySafety::Always)),
             // what is served is served as long as somebody may come for it
             Host::Serve(_) | Host::Uri(_) => None,
         }
     }
 
-    fn deliver<'a>(&'a self, measured: &'a Measured, cx: &'a mut Cx<'_>) -> BoxFuture<'a, Result<Verdict>> {
-        Box::pin(self.options.deliver(measured, cx))
+    fn deliver<'a>(
+        &'a self,
+        measured: &'a Measured,
+        map: &'a MapSpec,
+        remote: &'a mut Remote<'_>,
+    ) -> BoxFuture<'a, Result<Verdict>> {
+        Box::pin(self.options.deliver(measured, map, remote))
     }
 }
 

@@ -3,8 +3,8 @@
 use super::serve::Tls;
 use crate::error::{Error, Result};
 use crate::mapping::{Quoting, Separator};
-use crate::platform::{Key, KeyKind, Settings};
 use crate::secret::Secret;
+use crate::settings::{Key, KeyKind, Settings};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::PathBuf;

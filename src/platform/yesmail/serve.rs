@@ -6,8 +6,8 @@ use super::guard::Guarded;
 use super::options::ServeOptions;
 use super::range::{Conditions, Wanted};
 use crate::body::{Body, Frame, Measured, Part};
+use crate::calls::{BoxFuture, JobSeed};
 use crate::error::{Error, Kind, Result};
-use crate::platform::{BoxFuture, JobSeed};
 use crate::secret::Secret;
 use base64::Engine as _;
 use bytes::Bytes;
@@ -350,9 +350,9 @@ impl http_body::Body for Watched {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
+        remote: &mut Context<'_>,
     ) -> Poll<Option<Result<http_body::Frame<Bytes>, Error>>> {
-        match Pin::new(&mut self.body).poll_frame(cx) {
+        match Pin::new(&mut self.body).poll_frame(remote) {
             Poll::Ready(Some(Err(error))) => {
                 let told = Error::new(Kind::Local, "the list cannot be served any more");
                 *self.state.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);

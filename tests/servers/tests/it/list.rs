@@ -1,9 +1,11 @@
 //! A list, measured, and a Yesmail that takes every import.
 
 use listferry::body::{self, DiscardRejects, Measured, Split};
+use listferry::calls::{JobSeed, MemoryJournal, Policy, Remote};
 use listferry::mapping::{MapSpec, Plan};
-use listferry::platform::{Cx, JobSeed, MemoryJournal, PLATFORMS, Platform, Policy, Secrets, Settings, Verdict};
+use listferry::platform::{PLATFORMS, Platform, Verdict};
 use listferry::reader::{CsvOptions, Table};
+use listferry::settings::{Secrets, Settings};
 use listferry::source::{Source, SourceOptions};
 use listferry::transport::{Client, NetworkOptions, Proxy, Timers};
 use listferry::{Result, Secret};
@@ -77,8 +79,8 @@ impl List {
         let mut policy = Policy::default();
         policy.attempts = 2;
         policy.wait = Duration::ZERO;
-        let mut cx = Cx::new(&seed, &self.map, &journal, client, policy);
-        self.platform.deliver(&self.measured, &mut cx).await
+        let mut cx = Remote::new(&seed, &journal, client, policy);
+        self.platform.deliver(&self.measured, &self.map, &mut cx).await
     }
 }
 

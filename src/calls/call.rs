@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// What repeating an operation does; see the repeat matrix of each platform's README.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Repeat {
+pub enum RetrySafety {
     /// The final state is the same.
     Always,
     /// An orphan without data may be left: repeated once after a lost answer.
@@ -17,34 +17,34 @@ pub enum Repeat {
 
 /// A kind of call: its name in the journal and what may be done about faults.
 #[derive(Clone, Debug)]
-pub struct Operation {
+pub struct Call {
     /// In the journal, with the part's index where there are several: `get-url`, `put/0`.
     pub name: String,
     /// Whether it may be repeated.
-    pub repeat: Repeat,
+    pub repeat: RetrySafety,
     /// Counted against a quota: each attempt takes one.
     pub quota: Option<Quota>,
     /// What the user would look for at the platform, where nobody knows whether it was done.
     pub about: Option<String>,
 }
 
-impl Operation {
+impl Call {
     /// An operation without a quota.
     #[must_use]
-    pub fn new(name: impl Into<String>, repeat: Repeat) -> Operation {
-        Operation { name: name.into(), repeat, quota: None, about: None }
+    pub fn new(name: impl Into<String>, repeat: RetrySafety) -> Call {
+        Call { name: name.into(), repeat, quota: None, about: None }
     }
 
     /// Says what the user would look for: `the list "vip"`.
     #[must_use]
-    pub fn about(mut self, what: impl Into<String>) -> Operation {
+    pub fn about(mut self, what: impl Into<String>) -> Call {
         self.about = Some(what.into());
         self
     }
 
     /// Counts each attempt against `quota`.
     #[must_use]
-    pub fn with_quota(mut self, quota: Quota) -> Operation {
+    pub fn with_quota(mut self, quota: Quota) -> Call {
         self.quota = Some(quota);
         self
     }

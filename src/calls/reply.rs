@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// A platform's view of an answer.
 #[derive(Debug)]
-pub enum Judgement {
+pub enum Reply {
     /// Success; the value is journaled and replayed on resume.
     Done(Value),
     /// A passing fault (429, 503, "come back later"): repeated whatever the operation, after `Retry-After`.
@@ -15,7 +15,7 @@ pub enum Judgement {
     /// As `Retry`, in words that nobody documents (an unknown status): a warning, once.
     Strange(Error),
     /// A fault that leaves open whether it was done (500, 502, 504, unreadable answer to a creating call): repeated
-    /// or in doubt by the operation's [`super::Repeat`].
+    /// or in doubt by the operation's [`super::RetrySafety`].
     Unclear(Error),
     /// Refused for good.
     Fail(Error),
@@ -24,17 +24,17 @@ pub enum Judgement {
 /// How much of an answer a message quotes, in characters.
 const QUOTED_CHARS: usize = 500;
 
-impl Judgement {
+impl Reply {
     /// The usual reading of a status other than 2xx: 429 and 503 retry (with `Retry-After`), 501 `Refused`, other 5xx and 408 unclear, 401 and 403
     /// `Credentials`, 3xx and other 4xx `Refused`. `what` names the call, for the message; the body is quoted, made printable.
     #[must_use]
-    pub fn by_status(what: &str, answer: &Answer) -> Judgement {
-        Judgement::by_status_saying(what, answer, &quoted(answer))
+    pub fn by_status(what: &str, answer: &Answer) -> Reply {
+        Reply::by_status_saying(what, answer, &quoted(answer))
     }
 
-    /// As [`Judgement::by_status`], with the platform's words in place of the body.
+    /// As [`Reply::by_status`], with the platform's words in place of the body.
     #[must_use]
-    pub fn by_status_saying(what: &str, answer: &Answer, says: &str) -> Judgement {
+    pub fn by_status_saying(what: &str, answer: &Answer, says: &str) -> Reply {
         let status = answer.status;
         let says = printable(says);
         let message = |verb: &str| match says.is_empty() {
@@ -44,34 +44,34 @@ impl Judgement {
         match status {
             429 | 503 => {
                 let error = Error::new(Kind::Transient, message("put off"));
-                Judgement::Retry(match answer.retry_after() {
+                Reply::Retry(match answer.retry_after() {
                     Some(wait) => error.with_retry_after(wait),
                     None => error,
                 })
             }
-            501 => Judgement::Fail(
+            501 => Reply::Fail(
                 Error::new(Kind::Refused, message("refused"))
                     .with_hint("the server knows no such request: check base_url, and a proxy on the way"),
             ),
             408 | 500.. => {
                 let error = Error::new(Kind::Transient, message("failed"));
-                Judgement::Unclear(match answer.retry_after() {
+                Reply::Unclear(match answer.retry_after() {
                     Some(wait) => error.with_retry_after(wait),
                     None => error,
                 })
             }
-            401 | 403 => Judgement::Fail(
+            401 | 403 => Reply::Fail(
                 Error::new(Kind::Credentials, message("refused"))
                     .with_hint("check the credentials of the destination and what they are allowed to do"),
             ),
-            300..=399 => Judgement::Fail(
+            300..=399 => Reply::Fail(
                 Error::new(
                     Kind::Refused,
                     format!("{what}: redirected with status {status}; redirects are not followed"),
                 )
                 .with_hint("check base_url or the region of the destination"),
             ),
-            _ => Judgement::Fail(Error::new(Kind::Refused, message("refused")).with_hint(match status {
+            _ => Reply::Fail(Error::new(Kind::Refused, message("refused")).with_hint(match status {
                 404 | 405 | 410 => {
                     "it is not known there: check the ids, names and addresses (base_url) of the destination"
                 }
@@ -90,7 +90,7 @@ pub fn quoted(answer: &Answer) -> String {
 }
 
 /// A text of the platform, likewise.
-pub(super) fn quoted_text(text: &str) -> String {
+pub(crate) fn quoted_text(text: &str) -> String {
     let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if let Some((cut, _)) = line.char_indices().nth(QUOTED_CHARS) {
         line.truncate(cut);
@@ -109,12 +109,12 @@ mod tests {
 
     #[test]
     fn statuses_fall_into_classes() {
-        let class = |status| match Judgement::by_status("x", &answer(status)) {
-            Judgement::Done(_) => "done".to_owned(),
-            Judgement::Retry(_) => "retry".to_owned(),
-            Judgement::Strange(_) => "strange".to_owned(),
-            Judgement::Unclear(_) => "unclear".to_owned(),
-            Judgement::Fail(error) => error.kind().name().to_owned(),
+        let class = |status| match Reply::by_status("x", &answer(status)) {
+            Reply::Done(_) => "done".to_owned(),
+            Reply::Retry(_) => "retry".to_owned(),
+            Reply::Strange(_) => "strange".to_owned(),
+            Reply::Unclear(_) => "unclear".to_owned(),
+            Reply::Fail(error) => error.kind().name().to_owned(),
         };
         for (status, want) in [
             (429, "retry"),
@@ -132,7 +132,7 @@ mod tests {
             (413, "refused"),
         ] {
             assert_eq!(class(status), want, "{status}");
-            if let Judgement::Fail(error) = Judgement::by_status("x", &answer(status)) {
+            if let Reply::Fail(error) = Reply::by_status("x", &answer(status)) {
                 assert!(error.hint().is_some(), "{status} says what to do");
             }
         }

@@ -1,7 +1,7 @@
 //! The repeat matrix, waits and quotas, against a scripted wire and simulated time.
 
 use super::*;
-use crate::platform::{MemoryJournal, assumed};
+use crate::calls::{MemoryJournal, assumed};
 use crate::secret::Secret;
 use crate::transport::{NetworkOptions, Timers};
 use std::sync::Mutex;
@@ -66,10 +66,10 @@ impl Wire for Scripted<'_> {
     }
 }
 
-fn judge(answer: &Answer) -> Judgement {
+fn judge(answer: &Answer) -> Reply {
     match answer.status {
-        200 => Judgement::Done(json!("fine")),
-        _ => Judgement::by_status("the call", answer),
+        200 => Reply::Done(json!("fine")),
+        _ => Reply::by_status("the call", answer),
     }
 }
 
@@ -77,8 +77,8 @@ fn seed() -> JobSeed {
     JobSeed { run_id: "r".to_owned(), random: "00ff".repeat(8), date: "2026-11-21".to_owned() }
 }
 
-fn operation(repeat: Repeat) -> Operation {
-    Operation::new("op", repeat)
+fn operation(repeat: RetrySafety) -> Call {
+    Call::new("op", repeat)
 }
 
 /// What came of an operation: `done`, `doubt` or the error's kind, with the calls that were made and the waits.
@@ -106,21 +106,21 @@ impl Bench {
         }
     }
 
-    fn run(&self, operation: &Operation, script: &[Does], poll: bool) -> Came {
+    fn run(&self, operation: &Call, script: &[Does], poll: bool) -> Came {
         let client = Client::new(&NetworkOptions::default(), &Timers::default()).expect("a client");
         let wire = Scripted { journal: &self.journal, script: script.to_vec(), calls: Mutex::default() };
-        let (seed, map) = (seed(), MapSpec::default());
+        let seed = seed();
         let before = self.clock.waits().len();
-        let mut cx = Cx::new(&seed, &map, &self.journal, &client, self.policy.clone())
+        let mut remote = Remote::new(&seed, &self.journal, &client, self.policy.clone())
             .assuming(self.assume)
             .with_clock(&self.clock);
-        cx.wire = &wire;
+        remote.wire = &wire;
         let request = Request::new("POST", Secret::new("http://127.0.0.1:1/"));
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let step = runtime.block_on(async {
             match poll {
-                true => cx.poll_within(operation, &request, &judge).await.map(Step::Done),
-                false => cx.call(operation, &request, &judge).await,
+                true => remote.poll_within(operation, &request, &judge).await.map(Step::Done),
+                false => remote.call(operation, &request, &judge).await,
             }
         });
         let (of, error) = match step {
@@ -160,7 +160,7 @@ fn the_repeat_matrix() {
         (Fails(Permanent), ("transient", 1), ("transient", 1), ("transient", 1)),
         (Fails(Body), ("transient", 1), ("transient", 1), ("transient", 1)),
     ] {
-        for (repeat, want) in [(Repeat::Always, always), (Repeat::Once, once), (Repeat::Never, never)] {
+        for (repeat, want) in [(RetrySafety::Always, always), (RetrySafety::Once, once), (RetrySafety::Never, never)] {
             let bench = Bench::new();
             let came = bench.run(&operation(repeat), &[fault.clone(), Says(200)], false);
             assert_eq!((came.of.as_str(), came.calls), want, "{fault:?} {repeat:?}");
@@ -184,7 +184,7 @@ fn the_same_fault_for_ever_ends() {
         (Says(500), ("transient", 5), ("doubt", 2), ("doubt", 1)),
         (Fails(Lost), ("transient", 5), ("doubt", 2), ("doubt", 1)),
     ] {
-        for (repeat, want) in [(Repeat::Always, always), (Repeat::Once, once), (Repeat::Never, never)] {
+        for (repeat, want) in [(RetrySafety::Always, always), (RetrySafety::Once, once), (RetrySafety::Never, never)] {
             let came = Bench::new().run(&operation(repeat), std::slice::from_ref(&fault), false);
             assert_eq!((came.of.as_str(), came.calls), want, "{fault:?} {repeat:?}");
         }
@@ -194,7 +194,7 @@ fn the_same_fault_for_ever_ends() {
 #[test]
 fn a_result_is_replayed_and_doubt_stays_until_the_user_assumes() {
     let mut bench = Bench::new();
-    let never = operation(Repeat::Never);
+    let never = operation(RetrySafety::Never);
     assert_eq!(bench.run(&never, &[Says(500)], false).of, "doubt");
     let came = bench.run(&never, &[Says(200)], false);
     assert_eq!((came.of.as_str(), came.calls), ("doubt", 0), "nothing is sent in doubt");
@@ -215,7 +215,9 @@ fn a_result_is_replayed_and_doubt_stays_until_the_user_assumes() {
 
 #[test]
 fn a_killed_attempt_counts_as_lost() {
-    for (repeat, want) in [(Repeat::Always, ("done", 1)), (Repeat::Once, ("done", 1)), (Repeat::Never, ("doubt", 0))] {
+    for (repeat, want) in
+        [(RetrySafety::Always, ("done", 1)), (RetrySafety::Once, ("done", 1)), (RetrySafety::Never, ("doubt", 0))]
+    {
         let bench = Bench::new();
         bench.journal.intent("op", &json!({"lost": 0})).expect("written");
         let came = bench.run(&operation(repeat), &[Says(200)], false);
@@ -223,14 +225,14 @@ fn a_killed_attempt_counts_as_lost() {
     }
     let bench = Bench::new();
     bench.journal.intent("op", &json!({"lost": 1})).expect("written");
-    assert_eq!(bench.run(&operation(Repeat::Once), &[Says(200)], false).of, "doubt", "lost once and killed once");
+    assert_eq!(bench.run(&operation(RetrySafety::Once), &[Says(200)], false).of, "doubt", "lost once and killed once");
 }
 
 #[test]
 fn waits_double_are_jittered_and_end() {
     let mut bench = Bench::new();
     bench.policy.attempts = 12;
-    let came = bench.run(&operation(Repeat::Always), &[Says(503)], false);
+    let came = bench.run(&operation(RetrySafety::Always), &[Says(503)], false);
     assert_eq!(came.calls, 12);
     for (at, wait) in came.waits.iter().enumerate() {
         let most = Duration::from_secs((1u64 << at).min(60));
@@ -240,14 +242,14 @@ fn waits_double_are_jittered_and_end() {
     assert!(longer > 0, "{:?}", came.waits);
     assert_eq!(
         Bench { policy: bench.policy.clone(), ..Bench::new() }
-            .run(&operation(Repeat::Always), &[Says(503)], false)
+            .run(&operation(RetrySafety::Always), &[Says(503)], false)
             .waits,
         came.waits,
         "the same seed waits alike"
     );
 
     bench.policy.give_up_after = Duration::from_secs(5);
-    let came = bench.run(&operation(Repeat::Always), &[Fails(Reach::NotConnected)], false);
+    let came = bench.run(&operation(RetrySafety::Always), &[Fails(Reach::NotConnected)], false);
     assert!(came.of == "transient" && came.calls < 12, "{} calls", came.calls);
     assert!(came.waits.iter().sum::<Duration>() <= Duration::from_secs(5));
 }
@@ -255,13 +257,13 @@ fn waits_double_are_jittered_and_end() {
 #[test]
 fn retry_after_is_a_minimum_and_too_long_ends_at_once() {
     let bench = Bench::new();
-    let came = bench.run(&operation(Repeat::Never), &[SaysAfter(429, "7"), Says(200)], false);
+    let came = bench.run(&operation(RetrySafety::Never), &[SaysAfter(429, "7"), Says(200)], false);
     assert_eq!((came.of.as_str(), came.waits.as_slice()), ("done", [Duration::from_secs(7)].as_slice()));
-    let came = Bench::new().run(&operation(Repeat::Always), &[SaysAfter(503, "soon"), Says(200)], false);
+    let came = Bench::new().run(&operation(RetrySafety::Always), &[SaysAfter(503, "soon"), Says(200)], false);
     assert!(came.waits[0] <= Duration::from_secs(1), "garbage is no wait");
     let mut bench = Bench::new();
     bench.policy.give_up_after = Duration::from_secs(60);
-    let came = bench.run(&operation(Repeat::Always), &[SaysAfter(503, "61"), Says(200)], false);
+    let came = bench.run(&operation(RetrySafety::Always), &[SaysAfter(503, "61"), Says(200)], false);
     assert_eq!((came.of.as_str(), came.calls, came.waits.len()), ("transient", 1, 0));
     let hint = came.error.as_ref().and_then(Error::hint).unwrap_or_default().to_owned();
     assert!(hint.contains(&utc_from(bench.clock.wall() + Duration::from_secs(61))), "{hint}");
@@ -271,7 +273,7 @@ fn retry_after_is_a_minimum_and_too_long_ends_at_once() {
 fn every_attempt_takes_a_slot_and_a_long_wait_ends_with_its_time() {
     let hour = Duration::from_secs(3600);
     let quota = Quota { key: "localytics/x".to_owned(), limit: 3, window: hour };
-    let operation = operation(Repeat::Never).with_quota(quota);
+    let operation = operation(RetrySafety::Never).with_quota(quota);
     let mut bench = Bench::new();
     let came = bench.run(&operation, &[Says(429), Says(429), Says(429), Says(200)], false);
     assert_eq!((came.of.as_str(), came.calls), ("transient", 3), "429 counts as used");
@@ -293,7 +295,7 @@ fn a_poll_goes_on_until_the_wait_is_over() {
         bench.journal.intent("op", &json!({})).expect("written");
         bench
     };
-    let poll = operation(Repeat::Always);
+    let poll = operation(RetrySafety::Always);
     let came = bench(1800).run(&poll, &[Says(503), Says(503), SaysAfter(503, "30"), Says(200)], true);
     assert_eq!((came.of.as_str(), came.calls), ("done", 4));
     assert_eq!(came.waits[2], Duration::from_secs(30));

@@ -1,6 +1,6 @@
 //! Keeps what a request held secret out of the errors about it: platforms quote requests in their answers.
 
-use super::judgement::quoted_text;
+use super::reply::quoted_text;
 use crate::error::Error;
 use crate::transport::Request;
 use base64::Engine as _;
@@ -9,7 +9,7 @@ use serde_json::Value;
 use std::borrow::Cow;
 
 /// The secrets of one request.
-pub(super) struct Scrub {
+pub(crate) struct Scrub {
     secrets: Vec<String>,
 }
 
@@ -20,7 +20,7 @@ const SHORTEST_SECRET: usize = 5;
 const OPEN_HEADERS: [&str; 5] = ["content-type", "accept", "cache-control", "user-agent", "content-disposition"];
 
 impl Scrub {
-    pub(super) fn of(request: &Request) -> Scrub {
+    pub(crate) fn of(request: &Request) -> Scrub {
         let mut secrets = Vec::new();
         for header in &request.headers {
             if OPEN_HEADERS.contains(&header.name.to_ascii_lowercase().as_str()) {
@@ -69,12 +69,12 @@ impl Scrub {
     }
 
     /// The error without the secrets and without queries of URLs.
-    pub(super) fn error(&self, error: Error) -> Error {
+    pub(crate) fn error(&self, error: Error) -> Error {
         error.map_text(|text| self.text(text))
     }
 
     /// A text of the other side, likewise.
-    pub(super) fn text(&self, text: &str) -> String {
+    pub(crate) fn text(&self, text: &str) -> String {
         let mut out = without_queries(text);
         for secret in &self.secrets {
             if out.contains(secret.as_str()) {
@@ -86,7 +86,7 @@ impl Scrub {
 }
 
 /// What a platform answered to `request`, as a message may quote it: one line, printable, cut, without the secrets.
-pub(super) fn said(request: &Request, text: &str) -> String {
+pub(crate) fn said(request: &Request, text: &str) -> String {
     quoted_text(&Scrub::of(request).text(text))
 }
 

@@ -1,28 +1,27 @@
 //! The one way of a platform to the network: intent before the first byte, result after, repeats by the operation's
 //! rule, quotas, waits.
 
+use super::call::{Assume, Call, Quota, RetrySafety, Step};
 use super::clock::{Clock, SystemClock};
 use super::journal::{Journal, PartState, Slot, StepState};
-use super::operation::{Assume, Operation, Quota, Repeat, Step};
 use super::retry::{Budget, Policy, utc_from};
 use super::scrub::Scrub;
-use super::{BoxFuture, JobSeed, Judgement, RowFault};
-use crate::body::{Frame, Measured, Part};
+use super::{BoxFuture, JobSeed, Reply, RowFault};
 use crate::error::{Error, Kind, Result};
-use crate::mapping::MapSpec;
 use crate::secret::printable;
 use crate::transport::{Answer, Client, Failed, Reach, Request};
+use bytes::Bytes;
+use http_body::Body;
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime};
 
 /// Judges an answer.
-pub type Judge<'j> = &'j (dyn Fn(&Answer) -> Judgement + Send + Sync);
+pub type Classify<'j> = &'j (dyn Fn(&Answer) -> Reply + Send + Sync);
 
 /// How a platform reaches the network: journals intent before and result after, repeats by the operation's rule, keeps
 /// quotas, waits out `Retry-After`. Cancelled by dropping: an intent then stays in the journal.
-pub struct Cx<'a> {
+pub struct Remote<'a> {
     seed: &'a JobSeed,
-    map: &'a MapSpec,
     journal: &'a dyn Journal,
     client: &'a Client,
     policy: Policy,
@@ -59,25 +58,15 @@ enum Attempt {
     Final(Error),
 }
 
-/// What is to be sent.
-enum Payload<'p> {
-    Small,
-    Body(&'p Measured, &'p Part, &'p Frame),
-}
+/// Makes one attempt of a call.
+type Once<'p> = &'p (dyn Fn() -> BoxFuture<'p, Result<Answer, Failed>> + Sync);
 
-impl<'a> Cx<'a> {
+impl<'a> Remote<'a> {
     /// The way to the network for one delivery.
     #[must_use]
-    pub fn new(
-        seed: &'a JobSeed,
-        map: &'a MapSpec,
-        journal: &'a dyn Journal,
-        client: &'a Client,
-        policy: Policy,
-    ) -> Cx<'a> {
-        Cx {
+    pub fn new(seed: &'a JobSeed, journal: &'a dyn Journal, client: &'a Client, policy: Policy) -> Remote<'a> {
+        Remote {
             seed,
-            map,
             journal,
             client,
             policy,
@@ -91,14 +80,14 @@ impl<'a> Cx<'a> {
 
     /// What the user says about calls in doubt.
     #[must_use]
-    pub fn assuming(mut self, assume: Option<Assume>) -> Cx<'a> {
+    pub fn assuming(mut self, assume: Option<Assume>) -> Remote<'a> {
         self.assume = assume;
         self
     }
 
     /// Another clock: simulated time.
     #[must_use]
-    pub fn with_clock(mut self, clock: &'a dyn Clock) -> Cx<'a> {
+    pub fn with_clock(mut self, clock: &'a dyn Clock) -> Remote<'a> {
         self.clock = clock;
         self
     }
@@ -107,12 +96,6 @@ impl<'a> Cx<'a> {
     #[must_use]
     pub fn seed(&self) -> &JobSeed {
         self.seed
-    }
-
-    /// The `map` of the job: what may be repeated, and what must wait for the part before, can depend on it.
-    #[must_use]
-    pub fn map(&self) -> &MapSpec {
-        self.map
     }
 
     /// The journal itself, for what goes on beside the steps.
@@ -184,7 +167,7 @@ impl<'a> Cx<'a> {
         self.journal.load(key)
     }
 
-    /// Names what the next [`Cx::fault`]s belong to (`part/0`) and forgets what was stored under that name: call it before
+    /// Names what the next [`Remote::fault`]s belong to (`part/0`) and forgets what was stored under that name: call it before
     /// results are read, which a resumed run does again.
     ///
     /// # Errors
@@ -212,27 +195,20 @@ impl<'a> Cx<'a> {
         self.journal.fault_count()
     }
 
-    /// The platform has taken a part; its attempts were counted by [`Cx::send`].
+    /// Records that the platform has accepted a part.
     ///
     /// # Errors
     /// `Local`.
-    pub fn part_done(&self, part: &Part, remote_id: Option<String>) -> Result<()> {
-        self.journal.part_done(&PartState {
-            index: part.index,
-            bytes: part.bytes,
-            records: part.records,
-            attempts: 0,
-            remote_id,
-            accepted: true,
-        })
+    pub fn part_done(&self, part: &PartState) -> Result<()> {
+        self.journal.part_done(part)
     }
 
-    /// Counts one more beginning of a part's body where [`Cx::send`] does not (FTP, serving).
+    /// Counts one more beginning of a part's body where [`Remote::send`] does not (FTP, serving).
     ///
     /// # Errors
     /// `Local`.
-    pub fn part_attempt(&self, part: &Part) -> Result<()> {
-        self.journal.part_attempt(part.index)
+    pub fn part_attempt(&self, part: usize) -> Result<()> {
+        self.journal.part_attempt(part)
     }
 
     /// A warning, for the log and the report.
@@ -244,7 +220,7 @@ impl<'a> Cx<'a> {
         self.journal.note(text)
     }
 
-    /// True where the step was tried and its result is not known; asked before [`Cx::call`], it tells a repetition that
+    /// True where the step was tried and its result is not known; asked before [`Remote::call`], it tells a repetition that
     /// the user ordered from a first try.
     ///
     /// # Errors
@@ -284,7 +260,7 @@ impl<'a> Cx<'a> {
     ///
     /// # Errors
     /// `Local`.
-    pub(crate) fn doubt_again(&self, operation: &Operation) -> Result<()> {
+    pub(crate) fn doubt_again(&self, operation: &Call) -> Result<()> {
         self.journal.intent(&operation.name, &intent(operation, u64::MAX))
     }
 
@@ -293,32 +269,38 @@ impl<'a> Cx<'a> {
     ///
     /// # Errors
     /// `Refused`, `Credentials`, `Transient`, … as judged.
-    pub async fn call(&mut self, operation: &Operation, request: &Request, judge: Judge<'_>) -> Result<Step> {
-        self.step(operation, request, Payload::Small, judge).await
+    pub async fn call(&mut self, operation: &Call, request: &Request, judge: Classify<'_>) -> Result<Step> {
+        let (wire, once) = (self.wire, request);
+        self.step(operation, request, None, &|| wire.call(once), judge).await
     }
 
-    /// Sends a part's body, a fresh one each attempt.
+    /// Sends the body of part `part`; `open` gives a fresh one for each attempt.
     ///
     /// # Errors
-    /// As [`Cx::call`]; `SourceChanged`.
-    pub async fn send(
+    /// As [`Remote::call`]; `SourceChanged`.
+    pub async fn send<B>(
         &mut self,
-        operation: &Operation,
+        operation: &Call,
         request: &Request,
-        measured: &Measured,
-        part: &Part,
-        frame: &Frame,
-        judge: Judge<'_>,
-    ) -> Result<Step> {
-        self.step(operation, request, Payload::Body(measured, part, frame), judge).await
+        part: usize,
+        open: &(dyn Fn() -> B + Sync),
+        judge: Classify<'_>,
+    ) -> Result<Step>
+    where
+        B: Body<Data = Bytes, Error = Error> + Send + 'static,
+    {
+        let client = self.client;
+        let once = || -> BoxFuture<'_, Result<Answer, Failed>> { Box::pin(client.upload(request, open())) };
+        self.step(operation, request, Some(part), &once, judge).await
     }
 
     async fn step(
         &self,
-        operation: &Operation,
+        operation: &Call,
         request: &Request,
-        payload: Payload<'_>,
-        judge: Judge<'_>,
+        part: Option<usize>,
+        once: Once<'_>,
+        judge: Classify<'_>,
     ) -> Result<Step> {
         let name = operation.name.as_str();
         let mut lost = match self.journal.step(name)? {
@@ -345,7 +327,7 @@ impl<'a> Cx<'a> {
                 self.take_slot(quota).await?;
             }
             self.journal.intent(name, &intent(operation, lost))?;
-            let error = match self.attempt(request, &payload, judge).await? {
+            let error = match self.attempt(part, once, judge).await? {
                 Attempt::Done(value) => {
                     self.journal.result(name, &value)?;
                     return Ok(Step::Done(value));
@@ -382,21 +364,18 @@ impl<'a> Cx<'a> {
     }
 
     /// One attempt. An error is one of our own body or of the journal.
-    async fn attempt(&self, request: &Request, payload: &Payload<'_>, judge: Judge<'_>) -> Result<Attempt> {
-        let answer = match payload {
-            Payload::Small => self.wire.call(request).await,
-            Payload::Body(measured, part, frame) => {
-                self.journal.part_attempt(part.index)?;
-                self.client.upload(request, measured.body(part, frame)).await
-            }
-        };
+    async fn attempt(&self, part: Option<usize>, once: Once<'_>, judge: Classify<'_>) -> Result<Attempt> {
+        if let Some(part) = part {
+            self.journal.part_attempt(part)?;
+        }
+        let answer = once().await;
         Ok(match answer {
             Ok(answer) => match judge(&answer) {
-                Judgement::Done(value) => Attempt::Done(value),
-                Judgement::Retry(error) => Attempt::Passing(error),
-                Judgement::Strange(error) => Attempt::Strange(error),
-                Judgement::Unclear(error) => Attempt::Unclear(error),
-                Judgement::Fail(error) => Attempt::Final(error),
+                Reply::Done(value) => Attempt::Done(value),
+                Reply::Retry(error) => Attempt::Passing(error),
+                Reply::Strange(error) => Attempt::Strange(error),
+                Reply::Unclear(error) => Attempt::Unclear(error),
+                Reply::Fail(error) => Attempt::Final(error),
             },
             Err(Failed { reach, error }) => match reach {
                 Reach::NotConnected => Attempt::Unreached(error),
@@ -438,21 +417,21 @@ impl<'a> Cx<'a> {
     /// honoured), `Strange` too, with a warning as soon as it comes. Ends with `Pending` when the job's `wait` is over. The value is journaled and replayed.
     ///
     /// # Errors
-    /// As [`Cx::call`]; `Pending`.
-    pub async fn poll(&mut self, name: &str, request: &Request, judge: Judge<'_>) -> Result<Value> {
-        self.poll_within(&Operation::new(name, Repeat::Always), request, judge).await
+    /// As [`Remote::call`]; `Pending`.
+    pub async fn poll(&mut self, name: &str, request: &Request, judge: Classify<'_>) -> Result<Value> {
+        self.poll_within(&Call::new(name, RetrySafety::Always), request, judge).await
     }
 
-    /// As [`Cx::poll`], each question counted against the operation's quota.
+    /// As [`Remote::poll`], each question counted against the operation's quota.
     ///
     /// # Errors
-    /// As [`Cx::poll`].
-    pub async fn poll_within(&mut self, operation: &Operation, request: &Request, judge: Judge<'_>) -> Result<Value> {
+    /// As [`Remote::poll`].
+    pub async fn poll_within(&mut self, operation: &Call, request: &Request, judge: Classify<'_>) -> Result<Value> {
         let name = operation.name.as_str();
         if let StepState::Done(value) = self.journal.step(name)? {
             return Ok(value);
         }
-        let scrub = Scrub::of(request);
+        let (wire, scrub) = (self.wire, Scrub::of(request));
         let mut interval = Duration::from_secs(1);
         let policy = self.policy.clone();
         let mut budget = Budget::new(&policy, format!("{}/{name}", self.seed.random));
@@ -462,7 +441,7 @@ impl<'a> Cx<'a> {
             if let Some(quota) = &operation.quota {
                 self.take_slot(quota).await?;
             }
-            let attempt = self.attempt(request, &Payload::Small, judge).await?;
+            let attempt = self.attempt(None, &|| wire.call(request), judge).await?;
             self.waited += self.clock.elapsed().saturating_sub(began);
             // a word that changes with every answer is still one warning
             if let Attempt::Strange(error) = &attempt
@@ -503,26 +482,26 @@ impl<'a> Cx<'a> {
 }
 
 /// Whether an operation whose answer was lost `lost` times may be tried again.
-fn may_repeat(repeat: Repeat, lost: u64) -> bool {
+fn may_repeat(repeat: RetrySafety, lost: u64) -> bool {
     match repeat {
-        Repeat::Always => true,
-        Repeat::Once => lost <= 1,
-        Repeat::Never => false,
+        RetrySafety::Always => true,
+        RetrySafety::Once => lost <= 1,
+        RetrySafety::Never => false,
     }
 }
 
 /// What the journal keeps of a call that is being made: how often its answer was lost, and whether losing this one leaves
 /// it in doubt.
-fn intent(operation: &Operation, lost: u64) -> Value {
+fn intent(operation: &Call, lost: u64) -> Value {
     json!({"lost": lost, "doubtful": !may_repeat(operation.repeat, lost.saturating_add(1))})
 }
 
-/// Whether [`Cx::send`] would begin the body of the operation in a run that is taken up.
+/// Whether [`Remote::send`] would begin the body of the operation in a run that is taken up.
 ///
 /// # Errors
 /// `Busy`.
 #[cfg(feature = "jobs")]
-pub(crate) fn would_send(journal: &dyn Journal, operation: &Operation, assume: Option<Assume>) -> Result<bool> {
+pub(crate) fn would_send(journal: &dyn Journal, operation: &Call, assume: Option<Assume>) -> Result<bool> {
     Ok(match journal.step(&operation.name)? {
         StepState::Done(_) => false,
         StepState::New => true,
@@ -533,7 +512,7 @@ pub(crate) fn would_send(journal: &dyn Journal, operation: &Operation, assume: O
     })
 }
 
-fn doubt(operation: &Operation, cause: Option<Error>) -> Error {
+fn doubt(operation: &Call, cause: Option<Error>) -> Error {
     let why = cause.as_ref().map_or_else(|| "an earlier run of this job got no answer".to_owned(), Error::to_string);
     let about =
         operation.about.as_deref().map(|what| format!(" ({})", crate::secret::printable(what))).unwrap_or_default();

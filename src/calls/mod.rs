@@ -1,0 +1,37 @@
+//! The one way to the network for platforms and sources: intent journaled before, result after, retries by each call's own
+//! rule, quotas, waits, one clock. Knows no platform and no body.
+
+mod call;
+mod clock;
+mod journal;
+mod remote;
+mod reply;
+pub(crate) mod retry;
+mod row_fault;
+pub(crate) mod scrub;
+mod seed;
+
+pub use call::{Assume, Call, Quota, RetrySafety, Step, assumed};
+pub use clock::{Clock, SystemClock};
+pub use journal::{Journal, MAX_STORED_FAULTS, MemoryJournal, PartState, Slot, StepState};
+#[cfg(feature = "jobs")]
+pub(crate) use remote::would_send;
+pub use remote::{Classify, Remote};
+pub(crate) use reply::quoted_text;
+pub use reply::{Reply, quoted};
+pub use retry::{Policy, utc};
+pub use row_fault::{FaultAt, RowFault};
+pub use seed::JobSeed;
+
+use std::future::Future;
+use std::pin::Pin;
+
+/// A boxed future, for trait objects.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Returns an error without what `request` held secret. Entry point of the fuzz target.
+#[cfg(fuzzing)]
+#[must_use]
+pub fn scrubbed(request: &crate::transport::Request, error: crate::Error) -> crate::Error {
+    scrub::Scrub::of(request).error(error)
+}
