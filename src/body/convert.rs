@@ -30,7 +30,7 @@ pub fn convert(
     }
     let mut writer = Writer { out, rejects: Rejects::new(rejects) };
     let want = Want { data: true, rejects: true, rows: false };
-    let (ended, base) = pipeline::run(table, plan, options, want, &Start::default(), &mut writer)
+    let (ended, base) = pipeline::run(table, plan, options, want, &Start::of(table), &mut writer)
         .inspect_err(|_| writer.rejects.stopped())?;
     if ended == Ended::Clash {
         return Err(Error::new(Kind::Local, "the separator on trial occurs in a value: measure first"));
@@ -58,7 +58,7 @@ impl Consumer for Writer<'_> {
         Ok(true)
     }
 
-    fn chunk_end(&mut self, _: Mark, base: &Base) -> Result<bool> {
+    fn chunk_end(&mut self, _: Mark, base: &Base, _: &Table) -> Result<bool> {
         self.rejects.chunk_end(base);
         Ok(true)
     }

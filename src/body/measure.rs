@@ -20,9 +20,6 @@ use crate::source::{Source, SourceOptions};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// At most so many places where a pass could start again.
-const MOST_CHECKPOINTS: usize = 4096;
-
 /// A place where a pass can start again, and what the output must be up to there.
 #[derive(Clone, Debug)]
 pub(crate) struct Checkpoint {
@@ -107,7 +104,7 @@ impl Measured {
         let plan = Arc::new(Plan::compile(&Shape::Json(Json::default()), &[], table.columns())?);
         let options = Options { threads: 1, ..Options::default() };
         let mut discarded = DiscardRejects;
-        let measurer = Measurer::new(&plan, &Split::default(), &mut discarded);
+        let measurer = Measurer::new(&table, &plan, &Split::default(), &options, &mut discarded);
         let mut measured = measurer.finish(Base::default(), &table, plan.clone(), &options);
         measured.counts = counts;
         measured.digest = parts.iter().fold(0, |digest, (bytes, _, crc)| crc::combine(digest, *crc, *bytes));
@@ -143,9 +140,9 @@ pub fn measure(
     let mut plan = plan.clone();
     loop {
         options.progress.begin_pass();
-        let mut measurer = Measurer::new(&plan, split, &mut *rejects);
+        let mut measurer = Measurer::new(table, &plan, split, options, &mut *rejects);
         let want = Want { data: split.max_part_bytes.is_some(), rejects: true, rows: false };
-        let (ended, base) = pipeline::run(table, &plan, options, want, &Start::default(), &mut measurer)
+        let (ended, base) = pipeline::run(table, &plan, options, want, &Start::of(table), &mut measurer)
             .inspect_err(|_| measurer.rejects.stopped())?;
         if ended == Ended::Clash {
             match plan.next_separator() {
@@ -171,14 +168,21 @@ struct Measurer<'a> {
     part: Part,
     crc: u64,
     checkpoints: Vec<Checkpoint>,
+    most_checkpoints: usize,
     stride: u64,
     chunks: u64,
-    /// What stood before the chunk under way.
+    /// What precedes the chunk under way, in the input of the chunk before it.
     seam: (Base, u64),
 }
 
 impl<'a> Measurer<'a> {
-    fn new(plan: &Plan, split: &Split, rejects: &'a mut dyn RejectSink) -> Measurer<'a> {
+    fn new(
+        table: &Table,
+        plan: &Plan,
+        split: &Split,
+        options: &Options,
+        rejects: &'a mut dyn RejectSink,
+    ) -> Measurer<'a> {
         let head = plan.head().to_vec();
         let part = Measurer::empty_part(&head, 0, 0, 0);
         Measurer {
@@ -190,9 +194,10 @@ impl<'a> Measurer<'a> {
             head,
             crc: 0,
             checkpoints: Vec::new(),
+            most_checkpoints: options.bounds.checkpoints.max(2),
             stride: 1,
             chunks: 0,
-            seam: (Base::default(), 0),
+            seam: (Base::at_start(table), 0),
         }
     }
 
@@ -220,9 +225,7 @@ impl<'a> Measurer<'a> {
         }
         let digest = self.parts.iter().fold(0, |digest, part| crc::combine(digest, part.crc, part.bytes));
         if self.checkpoints.is_empty() {
-            let mut start = Start::default();
-            start.base.line = table.start_of(0).lines;
-            self.checkpoints.push(Checkpoint { start, crc: 0 });
+            self.checkpoints.push(Checkpoint { start: Start::of(table), crc: 0 });
         }
         Measured {
             counts: Counts { reject_reasons: self.rejects.reasons, ..base.counts },
@@ -272,15 +275,11 @@ impl Consumer for Measurer<'_> {
         Ok(true)
     }
 
-    fn chunk_end(&mut self, mark: Mark, base: &Base) -> Result<bool> {
+    fn chunk_end(&mut self, mark: Mark, base: &Base, table: &Table) -> Result<bool> {
         self.rejects.chunk_end(base);
-        if self.chunks == 0 {
-            // the first chunk starts where the source does, whatever input that is in
-            self.seam.0.line = base.line;
-        }
-        let (before, crc) = std::mem::replace(&mut self.seam, (base.clone(), self.crc));
+        let (mut before, crc) = std::mem::replace(&mut self.seam, (base.clone(), self.crc));
         if self.chunks.is_multiple_of(self.stride) {
-            if self.checkpoints.len() == MOST_CHECKPOINTS {
+            if self.checkpoints.len() == self.most_checkpoints {
                 let mut n = 0;
                 self.checkpoints.retain(|_| {
                     n += 1;
@@ -289,11 +288,7 @@ impl Consumer for Measurer<'_> {
                 self.stride *= 2;
             }
             if self.chunks.is_multiple_of(self.stride) {
-                let mut before = before;
-                if mark.input != before.input {
-                    before.input = mark.input;
-                    before.record = 0;
-                }
+                before.enter(mark.input, table);
                 self.checkpoints.push(Checkpoint { start: Start { mark, base: before }, crc });
             }
         }

@@ -14,6 +14,8 @@ mod slab;
 mod stream;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_positions;
 mod worker;
 
 pub use convert::convert;
@@ -31,7 +33,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 /// How the pipeline runs.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
     /// Converting threads; default: the cores this process may use, at most 8.
@@ -40,10 +42,31 @@ pub struct Options {
     pub chunk_bytes: usize,
     /// Where progress is counted.
     pub progress: Arc<Progress>,
+    /// How much is gathered before it is handed on.
+    pub(crate) bounds: Bounds,
+}
+
+/// How much a pass gathers before it hands it on. The output and the positions do not depend on it: tests set it low.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// A slab is sealed at this size; one large record may make it larger.
+    pub(crate) slab_bytes: usize,
+    /// Rejected or shown records of a chunk that wait for its end.
+    pub(crate) rows: usize,
+    /// Their bytes.
+    pub(crate) row_bytes: usize,
+    /// Places where a later pass can start; at least 2.
+    pub(crate) checkpoints: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Bounds {
+        Bounds { slab_bytes: slab::SLAB_BYTES, rows: 2048, row_bytes: 128 << 10, checkpoints: 4096 }
+    }
 }
 
 /// Counters of a pass under way; all relaxed.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Progress {
     /// Bytes of the source (as stored) read in this pass.
     pub source_bytes: AtomicU64,
@@ -166,7 +189,7 @@ pub struct Part {
 impl Default for Options {
     fn default() -> Options {
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
-        Options { threads, chunk_bytes: 256 << 10, progress: Arc::default() }
+        Options { threads, chunk_bytes: 256 << 10, progress: Arc::default(), bounds: Bounds::default() }
     }
 }
 

@@ -21,10 +21,10 @@ use std::time::Duration;
 pub(crate) trait Consumer: Send {
     /// A piece of output. `false`: no more is wanted, the pass ends without an error.
     fn slab(&mut self, slab: Slab) -> Result<bool>;
-    /// Rows that the pass was asked for; positions relative to `base`.
+    /// Rows that the pass was asked for; positions relative to `base`, which is in the input of the rows.
     fn rows(&mut self, rows: &Rows, base: &Base, table: &Table) -> Result<bool>;
-    /// The chunk whose seam is at `mark` is over; `base` is what stands before the next one.
-    fn chunk_end(&mut self, mark: Mark, base: &Base) -> Result<bool>;
+    /// The chunk whose seam is at `mark` has ended; `base` is what precedes the next chunk of the same input.
+    fn chunk_end(&mut self, mark: Mark, base: &Base, table: &Table) -> Result<bool>;
 }
 
 /// What the records before the head add up to.
@@ -41,6 +41,34 @@ pub(crate) struct Base {
     pub(crate) out_records: u64,
 }
 
+impl Base {
+    /// What precedes the first record of a table: the header of its first input.
+    pub(crate) fn at_start(table: &Table) -> Base {
+        Base { line: table.start_of(0).lines, ..Base::default() }
+    }
+
+    /// Moves to `input`, where records and lines count anew; does nothing if it is there. Inputs without records hand
+    /// out no chunks, so several may be skipped at once.
+    pub(crate) fn enter(&mut self, input: usize, table: &Table) {
+        if self.input != input {
+            self.input = input;
+            self.record = 0;
+            self.line = table.start_of(input).lines;
+        }
+    }
+
+    fn add(&mut self, finished: &Finished) {
+        let Tally { read, written, filtered, rejected, blank } = finished.tally;
+        self.record += read;
+        self.line += finished.lines;
+        self.counts.read += read;
+        self.counts.written += written;
+        self.counts.filtered += filtered;
+        self.counts.rejected += rejected;
+        self.counts.blank += blank;
+    }
+}
+
 /// How a pass ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
@@ -53,10 +81,17 @@ pub(crate) enum Ended {
 }
 
 /// Where a pass starts.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Start {
     pub(crate) mark: Mark,
     pub(crate) base: Base,
+}
+
+impl Start {
+    /// The first record of the first input.
+    pub(crate) fn of(table: &Table) -> Start {
+        Start { mark: Mark::default(), base: Base::at_start(table) }
+    }
 }
 
 /// What the workers of a pass share.
@@ -104,7 +139,6 @@ struct Done {
 struct Sink<'c> {
     consumer: &'c mut dyn Consumer,
     base: Base,
-    input_now: usize,
 }
 
 /// Runs a pass from `start` to the end or until the consumer has enough.
@@ -137,12 +171,9 @@ pub(crate) fn run(
         stopped: AtomicBool::new(false),
         order: Mutex::new(Order { done: (0..window).map(|_| None).collect(), outcome: None, waiting: 0 }),
         moved: Condvar::new(),
-        sink: Mutex::new(Sink { consumer, base: start.base.clone(), input_now: start.mark.input }),
+        sink: Mutex::new(Sink { consumer, base: start.base.clone() }),
         start_inside: start.mark.inside,
     };
-    if start.mark == Mark::default() {
-        shared.lock_sink().base.line = table.start_of(0).lines;
-    }
     if threads == 1 {
         shared.work();
     } else {
@@ -287,10 +318,11 @@ impl<'c> Shared<'_, 'c> {
         self.pool.try_take(self.at_head(seq))
     }
 
-    /// Hands a batch of the chunk at the head to the consumer.
-    pub(crate) fn consume(&self, batch: &mut Batch) -> Result<(), Stop> {
+    /// Hands a batch of the chunk at the head, which lies in `input`, to the consumer.
+    pub(crate) fn consume(&self, input: usize, batch: &mut Batch) -> Result<(), Stop> {
         let mut sink = self.lock_sink();
-        let Sink { consumer, base, .. } = &mut *sink;
+        let Sink { consumer, base } = &mut *sink;
+        base.enter(input, self.table);
         let mut go_on = true;
         if !batch.rows.items.is_empty() {
             let rows = std::mem::take(&mut batch.rows);
@@ -343,17 +375,7 @@ impl<'c> Shared<'_, 'c> {
 
     fn hand_over(&self, mut done: Done) -> Result<(), Result<Ended>> {
         let Done { chunk, batch, end } = &mut done;
-        {
-            let mut sink = self.lock_sink();
-            // an input of no records hands out no chunks, so this may skip some
-            if sink.input_now != chunk.input {
-                sink.input_now = chunk.input;
-                sink.base.input = chunk.input;
-                sink.base.record = 0;
-                sink.base.line = self.table.start_of(chunk.input).lines;
-            }
-        }
-        match self.consume(batch) {
+        match self.consume(chunk.input, batch) {
             Ok(()) => {}
             Err(Stop::Fatal(fatal)) => return Err(Err(fatal.error)),
             Err(_) => return Err(Ok(Ended::Enough)),
@@ -361,7 +383,7 @@ impl<'c> Shared<'_, 'c> {
         match std::mem::replace(end, Err(Stop::Stopped)) {
             Ok(finished) => {
                 let mut sink = self.lock_sink();
-                let Sink { consumer, base, .. } = &mut *sink;
+                let Sink { consumer, base } = &mut *sink;
                 base.add(&finished);
                 let progress = &self.options.progress;
                 progress.records.fetch_add(finished.tally.read, Ordering::Relaxed);
@@ -372,7 +394,7 @@ impl<'c> Shared<'_, 'c> {
                     progress.source_bytes.fetch_add(finished.bytes, Ordering::Relaxed);
                 }
                 let mark = Mark { input: chunk.input, chunk: chunk.index, inside: finished.inside };
-                match consumer.chunk_end(mark, base) {
+                match consumer.chunk_end(mark, base, self.table) {
                     Ok(true) => Ok(()),
                     Ok(false) => Err(Ok(Ended::Enough)),
                     Err(error) => Err(Err(error)),
@@ -416,19 +438,6 @@ impl<'c> Shared<'_, 'c> {
 
     fn lock_sink(&self) -> MutexGuard<'_, Sink<'c>> {
         self.sink.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Base {
-    fn add(&mut self, finished: &Finished) {
-        let Tally { read, written, filtered, rejected, blank } = finished.tally;
-        self.record += read;
-        self.line += finished.lines;
-        self.counts.read += read;
-        self.counts.written += written;
-        self.counts.filtered += filtered;
-        self.counts.rejected += rejected;
-        self.counts.blank += blank;
     }
 }
 

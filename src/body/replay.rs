@@ -115,7 +115,7 @@ pub fn preview(
     options.threads = 1;
     options.chunk_bytes = options.chunk_bytes.min(64 << 10);
     let want = Want { data: false, rejects: true, rows: true };
-    let (ended, _) = pipeline::run(table, plan, &options, want, &Start::default(), &mut Show(&mut show))?;
+    let (ended, _) = pipeline::run(table, plan, &options, want, &Start::of(table), &mut Show(&mut show))?;
     if ended == Ended::Clash {
         return Err(Error::data("a value of the next record holds the separator that is on trial")
             .with_hint("name another separator, or one that the records do not hold"));
@@ -136,7 +136,7 @@ impl Consumer for Show<'_> {
         (self.0)(rows, base, table)
     }
 
-    fn chunk_end(&mut self, _: Mark, _: &Base) -> Result<bool> {
+    fn chunk_end(&mut self, _: Mark, _: &Base, _: &Table) -> Result<bool> {
         Ok(true)
     }
 }

@@ -121,7 +121,7 @@ impl Consumer for Streamer {
         Ok(true)
     }
 
-    fn chunk_end(&mut self, mark: Mark, _: &Base) -> Result<bool> {
+    fn chunk_end(&mut self, mark: Mark, _: &Base, _: &Table) -> Result<bool> {
         let seam = std::mem::replace(&mut self.seam, (self.bytes, self.crc));
         if let Some(checkpoint) = self.checkpoints.get(self.next)
             && (checkpoint.start.mark.input, checkpoint.start.mark.chunk) == (mark.input, mark.chunk)

@@ -175,7 +175,7 @@ fn run(bytes: Vec<u8>, columns: &[&str], threads: usize, chunk: usize) -> Result
     Ok((out, counts, positions.0, measured.digest()))
 }
 
-fn gzip(data: &[u8]) -> Vec<u8> {
+pub(super) fn gzip(data: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(data).unwrap();
     encoder.finish().unwrap()

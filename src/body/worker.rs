@@ -2,7 +2,7 @@
 
 use super::grid::{Buffer, Chunk, ChunkKind, first_read};
 use super::slab::{Pool, QUEUED_SLABS, SLAB_BYTES, Slab};
-use super::{crc, pipeline::Shared};
+use super::{Bounds, crc, pipeline::Shared};
 use crate::error::{Error, Kind, Result};
 use crate::mapping::{Outcome, Scratch};
 use crate::reader::Record;
@@ -66,8 +66,8 @@ impl Rows {
         (from, self.arena.len() as u32)
     }
 
-    fn is_large(&self) -> bool {
-        self.arena.len() > 128 << 10 || self.items.len() > 2048
+    fn is_large(&self, bounds: &Bounds) -> bool {
+        self.arena.len() > bounds.row_bytes || self.items.len() > bounds.rows
     }
 }
 
@@ -153,7 +153,9 @@ impl Worker {
         let mut convert = Convert {
             shared,
             seq: chunk.seq,
+            input: chunk.input,
             longest: usize::try_from(shared.table.options().max_record_bytes).unwrap_or(usize::MAX),
+            slab_bytes: shared.options.bounds.slab_bytes,
             out,
             records: 0,
             bytes: 0,
@@ -346,8 +348,12 @@ fn opening_quote(record: &[u8], quote: Option<u8>, delimiter: u8) -> Option<usiz
 struct Convert<'w, 's, 'a, 'c> {
     shared: &'s Shared<'a, 'c>,
     seq: u64,
+    /// The input of the chunk.
+    input: usize,
     /// `max_record_bytes`.
     longest: usize,
+    /// An output of that size is sealed.
+    slab_bytes: usize,
     out: Out,
     /// In `out`.
     records: u64,
@@ -391,7 +397,7 @@ impl Convert<'_, '_, '_, '_> {
             raw,
             what,
         });
-        if rows.is_large() { self.flush() } else { Ok(()) }
+        if rows.is_large(&self.shared.options.bounds) { self.flush() } else { Ok(()) }
     }
 
     /// A record that lies whole in the chunk and is too long all the same: the limit knows no chunks.
@@ -423,7 +429,7 @@ impl Convert<'_, '_, '_, '_> {
     /// Hands over what there is; only the head may.
     fn flush(&mut self) -> Result<(), Stop> {
         self.shared.wait_for_head(self.seq).map_err(|()| Stop::Stopped)?;
-        self.shared.consume(self.batch)?;
+        self.shared.consume(self.input, self.batch)?;
         Ok(())
     }
 
@@ -445,7 +451,7 @@ impl Convert<'_, '_, '_, '_> {
         let data = Some(Pool::seal(&self.shared.pool, out));
         self.batch.slabs.push(Slab { bytes: len, records, crc, data });
         if self.shared.at_head(self.seq) {
-            self.shared.consume(self.batch)?;
+            self.shared.consume(self.input, self.batch)?;
         }
         match self.shared.try_take_slab(self.seq) {
             Some(out) => self.out = out,
@@ -505,7 +511,7 @@ impl Visit for Convert<'_, '_, '_, '_> {
                         output: rows.keep(&output),
                     })?;
                 }
-                if self.out.len() >= SLAB_BYTES { self.seal() } else { Ok(()) }
+                if self.out.len() >= self.slab_bytes { self.seal() } else { Ok(()) }
             }
             Outcome::Filtered => {
                 self.tally.filtered += 1;

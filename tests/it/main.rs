@@ -38,6 +38,8 @@ mod schema;
 #[cfg(feature = "jobs")]
 mod scripted;
 #[cfg(feature = "cli")]
+mod several_files;
+#[cfg(feature = "cli")]
 mod taken_up;
 #[cfg(feature = "upload")]
 mod transport_body;
