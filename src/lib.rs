@@ -21,6 +21,7 @@ pub mod settings;
 pub mod source;
 #[cfg(feature = "upload")]
 pub mod transport;
+pub mod warning;
 
 #[cfg(feature = "jobs")]
 pub mod job;
@@ -29,3 +30,4 @@ pub mod sandbox;
 
 pub use error::{Error, Kind, Place, Result};
 pub use secret::Secret;
+pub use warning::{Warning, WarningKind};

@@ -10,6 +10,7 @@ use super::{BoxFuture, JobSeed, Reply, RowFault};
 use crate::error::{Error, Kind, Result};
 use crate::secret::printable;
 use crate::transport::{Answer, Client, Failed, Reach, Request};
+use crate::warning::Warning;
 use bytes::Bytes;
 use http_body::Body;
 use serde_json::{Value, json};
@@ -218,6 +219,15 @@ impl<'a> Remote<'a> {
     pub fn note(&self, text: &str) -> Result<()> {
         tracing::warn!("{text}");
         self.journal.note(text)
+    }
+
+    /// As [`Remote::note`], with its kind, numbers and hint.
+    ///
+    /// # Errors
+    /// `Local`.
+    pub fn warn(&self, warning: &Warning) -> Result<()> {
+        tracing::warn!("{}", warning.message);
+        self.journal.note(&warning.to_note())
     }
 
     /// True where the step was tried and its result is not known; asked before [`Remote::call`], it tells a repetition that

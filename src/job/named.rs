@@ -6,6 +6,7 @@ use super::text::plural;
 use crate::body::Measured;
 use crate::calls::{FaultAt, Journal, RowFault};
 use crate::error::Result;
+use crate::warning::{Warning, WarningKind};
 
 /// Indexes that a warning shows.
 const SHOWN_INDEXES: usize = 5;
@@ -36,7 +37,7 @@ pub(super) fn look_up(
     rejects.keep(report)?;
     if let Some(text) = found.unknown(measured.counts().written) {
         tracing::warn!("{text}");
-        journal.note(&text)?;
+        journal.note(&Warning::new(WarningKind::RowsNotFound, text).to_note())?;
     }
     Ok(found.rows)
 }

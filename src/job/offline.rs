@@ -15,6 +15,7 @@ use crate::mapping::{Plan, Separator, Shape};
 use crate::reader::Table;
 use crate::secret::printable;
 use crate::source::temporary::{Temporary, is_special};
+use crate::warning::{Warning, WarningKind};
 use serde_json::{Map, Value, json};
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -61,7 +62,7 @@ impl Job {
             let prepared = config.prepare_offline()?;
             if let Some(text) = prepared.platform.remark(&config.map) {
                 tracing::warn!("{text}");
-                report.notes.push(text);
+                report.warn(Warning::new(WarningKind::Note, text));
             }
             if !prepared.platform.needs_source() {
                 return Ok(());
@@ -70,7 +71,7 @@ impl Job {
             // Two tries at a separator are two passes.
             let source = config.open(env, Passes::Several)?;
             let spool = source.spool_path().map(std::path::Path::to_owned);
-            let last_read = self.last_read(env);
+            let last_read = self.last_read(env, report);
             let done = config.pass_one(env, &prepared, source, last_read, &mut rejects, report).map(drop);
             remove(spool);
             done
@@ -139,7 +140,7 @@ impl Job {
 
     /// Records of the last done run, where `source.expect.max_change_percent` compares with them. Which job it is may need
     /// a secret; where that or the state is not to be had, the check goes on without, and says so.
-    fn last_read(&self, env: &Env) -> Option<u64> {
+    fn last_read(&self, env: &Env, report: &mut Report) -> Option<u64> {
         self.config.source.expect.max_change_percent?;
         let read = || {
             let Some(state) = State::open_to_read(&env.state_dir()?)? else { return Ok(None) };
@@ -147,7 +148,9 @@ impl Job {
             last_read(&state, &self.intent(&secrets)?)
         };
         read().unwrap_or_else(|error: Error| {
-            tracing::warn!("source.expect.max_change_percent is not applied here: {error}");
+            let text = format!("source.expect.max_change_percent is not applied here: {error}");
+            tracing::warn!("{text}");
+            report.warn(Warning::new(WarningKind::Note, text));
             None
         })
     }
@@ -194,7 +197,7 @@ impl Job {
             table.source().inputs().iter().map(|input| input.stored_bytes().max(input.consumed_bytes())).sum();
         let counts = counts?;
         closed?;
-        warn(table.source());
+        warn(table.source(), report);
         report.count(&counts);
         report.bytes.body = bytes;
         report.digest = Some(digest(crc.finalize()));

@@ -12,6 +12,7 @@ use crate::platform::Platform;
 use crate::reader::Table;
 use crate::settings::{NoSecrets, Secrets, Settings};
 use crate::source::Source;
+use crate::warning::{Warning, WarningKind};
 use sha2::Digest;
 use std::path::Path;
 use std::sync::Arc;
@@ -98,7 +99,7 @@ impl Config {
         let measured = measured?;
         report.measured(&measured);
         closed?;
-        warn(table.source());
+        warn(table.source(), report);
         self.judge(measured.counts(), last_read, report)?;
         // The platform knows best what to do about it.
         prepared.platform.judge(&measured)?;
@@ -209,10 +210,11 @@ impl Expect {
     }
 }
 
-/// Says what is odd about a source that was read to its end.
-pub(crate) fn warn(source: &Source) {
-    for warning in source.inputs().iter().flat_map(|input| input.warnings()) {
-        tracing::warn!("{warning}");
+/// Reports what is odd about a source that was read to its end.
+pub(crate) fn warn(source: &Source, report: &mut Report) {
+    for text in source.inputs().iter().flat_map(|input| input.warnings()) {
+        tracing::warn!("{text}");
+        report.warn(Warning::new(WarningKind::TrailingZeros, text));
     }
 }
 

@@ -9,6 +9,7 @@ use crate::error::{Error, Kind, Place, Result};
 use crate::reader::CsvOptions;
 use crate::source::Source;
 use crate::source::temporary::Temporary;
+use crate::warning::{Warning, WarningKind};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -23,6 +24,8 @@ pub(crate) struct Rejects {
     show_values: bool,
     file: Option<RejectFile>,
     first: Vec<String>,
+    /// Why there is no file although rows were rejected.
+    missed: Option<String>,
     /// Of a pass that did not come to its end.
     so_far: Option<Counts>,
     columns: Vec<String>,
@@ -43,6 +46,7 @@ impl Rejects {
             show_values: env.show_values,
             file: None,
             first: Vec::new(),
+            missed: None,
             so_far: None,
             columns: Vec::new(),
             dialect: (b',', None),
@@ -128,6 +132,9 @@ impl Rejects {
         if let Some(Err(error)) = self.file.as_mut().map(RejectFile::flush) {
             self.miss(error)?;
         }
+        if let Some(text) = self.missed.take() {
+            report.warn(Warning::new(WarningKind::Note, text));
+        }
         let own = self.file.as_ref().and_then(RejectFile::path);
         if let Some(copy) = &self.copy {
             publish(own, copy)?;
@@ -141,7 +148,9 @@ impl Rejects {
         if !self.may_miss || error.kind() != Kind::Local {
             return Err(error);
         }
-        tracing::warn!("the rejected rows are only counted: {error}");
+        let text = format!("the rejected rows are only counted: {error}");
+        tracing::warn!("{text}");
+        self.missed = Some(text);
         self.file = None;
         Ok(())
     }

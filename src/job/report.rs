@@ -3,6 +3,7 @@
 use crate::body::{Counts, Measured};
 use crate::calls::PartState;
 use crate::error::{Error, Kind};
+use crate::warning::Warning;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -40,6 +41,8 @@ pub struct Report {
     /// What went wrong.
     #[serde(serialize_with = "error_object")]
     pub error: Option<Error>,
+    /// What deserves a look although it fails nothing.
+    pub warnings: Vec<Warning>,
     /// Where the time went.
     pub seconds: Seconds,
     /// Greatest resident memory of this process, 0 where unknown.
@@ -47,9 +50,6 @@ pub struct Report {
     /// The first rejects, for people.
     #[serde(skip)]
     pub first_rejects: Vec<String>,
-    /// What the platform's steps noted, for people; each was logged when it was noted.
-    #[serde(skip)]
-    pub notes: Vec<String>,
 }
 
 /// How a run ended.
@@ -182,10 +182,10 @@ impl Report {
             platform_result: Value::Object(Map::new()),
             rejects_file: None,
             error: None,
+            warnings: Vec::new(),
             seconds: Seconds::default(),
             peak_rss_bytes: peak_rss_bytes(),
             first_rejects: Vec::new(),
-            notes: Vec::new(),
         }
     }
 
@@ -202,6 +202,13 @@ impl Report {
         self.exit_code = error.kind().exit_code();
         self.status = Status::of(error.kind());
         self.error = Some(error);
+    }
+
+    /// Adds a warning, unless it is there already.
+    pub fn warn(&mut self, warning: Warning) {
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
     }
 
     pub(crate) fn count(&mut self, counts: &Counts) {
@@ -242,6 +249,7 @@ impl Report {
         self.rejects_file.clone_from(&record.rejects_file);
         self.platform_result = report.get("platform_result").cloned().unwrap_or(json!({}));
         self.seconds = read(report, "seconds");
+        self.warnings = read(report, "warnings");
         let kind = record.exit_code.and_then(Kind::of_exit_code);
         if let (Some(kind), Some(error)) = (kind, report.get("error").filter(|error| error.is_object())) {
             let text = |key: &str| error.get(key).and_then(Value::as_str);
@@ -320,13 +328,14 @@ pub fn peak_rss_bytes() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::warning::WarningKind;
 
     #[test]
     fn the_object_has_the_keys_of_the_contract_in_its_order() {
         let json = Report::failed("run", Error::data("3 rows were rejected").with_hint("look")).to_json();
         let keys: Vec<_> = json.as_object().unwrap().keys().map(String::as_str).collect();
         let contract = "run_id command platform status exit_code records reject_reasons bytes digest parts platform_result \
-                        rejects_file error seconds peak_rss_bytes";
+                        rejects_file error warnings seconds peak_rss_bytes";
         assert_eq!(keys, contract.split_whitespace().collect::<Vec<_>>());
         assert_eq!(json["error"], json!({"kind": "data", "message": "3 rows were rejected", "hint": "look"}));
         assert_eq!((json["status"].as_str(), json["exit_code"].as_u64()), (Some("rejected"), Some(10)));
@@ -341,6 +350,19 @@ mod tests {
         report.rejects_file = Some("out/rejects.csv".into());
         let here = std::env::current_dir().unwrap();
         assert_eq!(report.to_json()["rejects_file"], here.join("out/rejects.csv").to_str().unwrap());
+    }
+
+    #[test]
+    fn a_warning_is_in_the_report_once() {
+        let mut report = Report::new("check");
+        let warning = Warning::new(WarningKind::NullMarker, "2 values").in_column("email").with_count(2).first_at(7);
+        report.warn(warning.clone());
+        report.warn(warning);
+        let want = json!([{
+            "kind": "null_marker", "message": "2 values", "column": "email", "count": 2, "first_record": 7, "hint": null,
+        }]);
+        assert_eq!(report.to_json()["warnings"], want);
+        assert_eq!(report.exit_code, 0);
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::platform::{Outcome, Verdict};
 use crate::settings::{KeyKind, Secrets};
 use crate::source::Source;
 use crate::transport::Client;
+use crate::warning::{Warning, WarningKind};
 use serde_json::{Value, json};
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -89,6 +90,7 @@ impl Job {
             Ok(Begun { begin: Begin::Fresh(run) | Begin::Continue(run), parts }) => {
                 let fresh = run.is_fresh();
                 report.run_id = Some(run.id().to_owned());
+                parts.secrets.literal().into_iter().for_each(|warning| report.warn(warning));
                 let mut end = End::AsItEnds;
                 if let Err(error) = self.work(env, &run, &parts, assume, &mut report).await {
                     let error = stays(&run, error, &mut end);
@@ -223,7 +225,7 @@ impl Job {
             let verdict = self.deliver(env, prepared, None, cx, report).await?;
             if let Some(text) = named_elsewhere(run)? {
                 tracing::warn!("{text}");
-                run.note(&text)?;
+                run.note(&Warning::new(WarningKind::RowsNotFound, text).to_note())?;
             }
             return self.conclude(run, verdict, 0, report);
         }
@@ -335,6 +337,7 @@ impl Job {
         report.rejects_file = scratch.rejects_file;
         report.first_rejects = scratch.first_rejects;
         report.seconds.measure = scratch.seconds.measure;
+        scratch.warnings.into_iter().for_each(|warning| report.warn(warning));
         Ok((measured?, rejects))
     }
 
@@ -414,7 +417,9 @@ impl Job {
         if failed && accepted > 0 && accepted < report.parts.len() {
             report.status = Some(Status::Partial);
         }
-        report.notes = journal.notes()?;
+        for note in journal.notes()? {
+            report.warn(Warning::from_note(&note));
+        }
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result, nearest};
 use crate::secret::{Secret, printable};
 use crate::settings::Secrets;
+use crate::warning::{Warning, WarningKind};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ pub(crate) struct JobSecrets {
     folder: PathBuf,
     /// Stands for what is not set: the sandbox takes any credentials that look like some.
     stand_in: Option<&'static str>,
-    /// Warned about already.
+    /// Those that stand in the job file, by their path.
     warned: Mutex<BTreeSet<String>>,
 }
 
@@ -31,7 +32,19 @@ impl JobSecrets {
         self.stand_in = Some(stand_in);
         self
     }
+
+    /// A warning for each secret that stands in the job file itself and was used.
+    pub(crate) fn literal(&self) -> Vec<Warning> {
+        let warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        let warning = |at: &String| {
+            Warning::new(WarningKind::LiteralSecret, format!("{at} {STANDS_THERE}")).with_hint(KEEP_IT_SECRET)
+        };
+        warned.iter().map(warning).collect()
+    }
 }
+
+const STANDS_THERE: &str = "stands in the job file as it is";
+const KEEP_IT_SECRET: &str = "{ env: NAME } or { file: PATH } keep it secret";
 
 fn wrong_form(at: &str) -> Error {
     Error::usage(format!("{at} must be {{ env: NAME }}, {{ file: PATH }} or a text"))
@@ -73,9 +86,7 @@ impl Secrets for JobSecrets {
             Value::String(text) => {
                 let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
                 if warned.insert(at.to_owned()) {
-                    tracing::warn!(
-                        "{at} stands in the job file as it is; {{ env: NAME }} or {{ file: PATH }} keep it secret"
-                    );
+                    tracing::warn!("{at} {STANDS_THERE}; {KEEP_IT_SECRET}");
                 }
                 text.clone()
             }

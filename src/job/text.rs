@@ -3,6 +3,7 @@
 use super::report::Report;
 use crate::body::MAX_REJECT_ROWS;
 use crate::secret::printable;
+use crate::warning::WarningKind;
 use serde_json::Value;
 use std::fmt::Write;
 
@@ -19,9 +20,7 @@ impl Report {
             self.counts(&mut out);
         }
         self.sent(&mut out);
-        for note in self.notes.iter().take(20) {
-            line(&mut out, "note", &printable(note));
-        }
+        self.warned(&mut out);
         if let Some(error) = &self.error {
             line(&mut out, "error", &error.to_string());
             if let Some(value) = error.value() {
@@ -58,6 +57,24 @@ impl Report {
             for reject in &self.first_rejects {
                 line(out, "", reject);
             }
+        }
+    }
+
+    /// A line for each kind; plain notes have one each.
+    fn warned(&self, out: &mut String) {
+        let mut shown: Vec<WarningKind> = Vec::new();
+        for warning in self.warnings.iter().filter(|warning| warning.kind != WarningKind::Note) {
+            if shown.contains(&warning.kind) {
+                continue;
+            }
+            shown.push(warning.kind);
+            let more = self.warnings.iter().filter(|other| other.kind == warning.kind).count() - 1;
+            let more = if more > 0 { format!(" (and {more} more like it)") } else { String::new() };
+            let hint = warning.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+            line(out, "warning", &printable(&format!("{}: {}{more}{hint}", warning.kind, warning.message)));
+        }
+        for note in self.warnings.iter().filter(|warning| warning.kind == WarningKind::Note).take(20) {
+            line(out, "note", &printable(&note.message));
         }
     }
 

@@ -113,7 +113,7 @@ async fn failed_rows_come_back_by_customer_id_and_the_log_gets_no_credentials() 
     assert!(rejects.contains("\n\"d,e\",Bob,platform,"), "{rejects}");
     assert!(rejects.contains("no such \\u{1b}[31mattribute") && !rejects.contains('\u{1b}'), "{rejects:?}");
     // a row that the list does not have: a warning, which does not show the key
-    let notes = report.notes.join("|");
+    let notes = crate::warned(&report).join("|");
     assert!(notes.contains("1 row by customer id that the list of 2 rows does not have"), "{notes}");
     assert!(!shown(&report).contains("nobody-1"), "{}", shown(&report));
 }
@@ -145,8 +145,8 @@ async fn a_failed_import_and_a_word_that_nobody_knows() {
     let report = run(&server, &["wait=2s"]).await;
     assert_eq!(report.exit_code, 22, "{}", shown(&report));
     assert!(server.of("GET", STATUS).len() >= 2, "asked on");
-    assert_eq!(report.notes.len(), 1, "one warning, however often it was said: {}", shown(&report));
-    assert!(report.notes[0].contains("unknown word \"Paused\""), "{}", shown(&report));
+    assert_eq!(report.warnings.len(), 1, "one warning, however often it was said: {}", shown(&report));
+    assert!(report.warnings[0].message.contains("unknown word \"Paused\""), "{}", shown(&report));
     let server = vendor(|_, _| answer(500, &[], "")).await;
     let report = run(&server, &["wait=0"]).await;
     assert_eq!((report.exit_code, server.of("GET", STATUS).len()), (0, 0), "{}", shown(&report));
@@ -171,7 +171,11 @@ async fn why_an_import_failed_is_in_the_error() {
     .await;
     let report = run(&server, &["destination.max_part_bytes=100"]).await;
     assert_eq!(report.error.as_ref().unwrap().message(), "the platform took only a part: too large");
-    assert!(report.notes.iter().any(|note| note == "part 1 of 2: the import failed: too large"), "{:?}", report.notes);
+    assert!(
+        crate::warned(&report).iter().any(|note| note == "part 1 of 2: the import failed: too large"),
+        "{:?}",
+        report.warnings
+    );
 }
 
 #[tokio::test]

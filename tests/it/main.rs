@@ -1,5 +1,11 @@
 //! The integration tests, one binary.
 
+/// The messages of a report's warnings.
+#[cfg(feature = "jobs")]
+fn warned(report: &listferry::job::Report) -> Vec<String> {
+    report.warnings.iter().map(|warning| warning.message.clone()).collect()
+}
+
 #[cfg(feature = "upload")]
 mod apsis;
 #[cfg(feature = "cli")]

@@ -235,8 +235,12 @@ async fn each_status_has_its_end() {
         let report = run(&server, &["wait=1500ms"]).await;
         assert_eq!(report.exit_code, 22, "{status}: {}", shown(&report));
         let warnings = usize::from(status == "ASLEEP");
-        assert_eq!(report.notes.len(), warnings, "{status}: {}", shown(&report));
-        assert!(report.notes.iter().all(|note| note.contains("unknown status \"ASLEEP\"")), "{}", shown(&report));
+        assert_eq!(report.warnings.len(), warnings, "{status}: {}", shown(&report));
+        assert!(
+            crate::warned(&report).iter().all(|note| note.contains("unknown status \"ASLEEP\"")),
+            "{}",
+            shown(&report)
+        );
     }
 }
 

@@ -30,7 +30,7 @@ async fn run(text: &str, dir: &Path) -> Value {
 async fn run_noting(text: &str, dir: &Path) -> (Value, String) {
     let job = Job::read(text, dir, &[]).unwrap();
     let report = job.run(&env(dir)).await;
-    let (notes, report) = (report.notes.join("\n"), report.to_json());
+    let (notes, report) = (crate::warned(&report).join("\n"), report.to_json());
     assert!(!format!("{report}{notes}").contains("canary"), "{report} {notes}");
     (report, notes)
 }
@@ -166,7 +166,7 @@ async fn a_file_that_lies_there_already_needs_no_source() {
     assert_eq!(vendor.of("POST", "/")[0].json()["source"]["separator"], json!(","));
     let check = |overrides: &[&str]| {
         let overrides: Vec<String> = overrides.iter().map(|&text| text.to_owned()).collect();
-        Job::read(&text, dir.path(), &overrides).unwrap().check(&env(dir.path())).notes.join("|")
+        crate::warned(&Job::read(&text, dir.path(), &overrides).unwrap().check(&env(dir.path()))).join("|")
     };
     for notes in [notes, check(&[])] {
         assert!(notes.contains("destination.separator is auto") && notes.contains("separator is \",\""), "{notes}");
