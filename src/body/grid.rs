@@ -167,6 +167,7 @@ impl<'a> Grid<'a> {
                 }
                 self.stream = None;
             }
+            input.verify_end()?;
             self.input += 1;
             self.index = 0;
         }

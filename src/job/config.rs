@@ -38,7 +38,7 @@ pub(crate) struct Config {
 /// `source`.
 #[derive(Clone)]
 pub(crate) struct SourceConfig {
-    /// As written, relative paths joined to the job file's folder; `-` is stdin.
+    /// As written, relative to the job file's folder; `-` is stdin.
     pub(crate) path: Option<String>,
     pub(crate) apsis: Option<Map<String, Value>>,
     pub(crate) csv: CsvOptions,
@@ -278,7 +278,7 @@ fn source(map: &Map<String, Value>, folder: &Path) -> Result<SourceConfig> {
         return Err(Error::usage("source.expect.sha256 must be 64 hex digits").with_hint("as sha256sum prints it"));
     }
     Ok(SourceConfig {
-        path: path.map(|path| if path == "-" { path } else { folder.join(path).to_string_lossy().into_owned() }),
+        path,
         apsis: apsis.cloned(),
         csv,
         open,

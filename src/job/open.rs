@@ -3,8 +3,8 @@
 use super::config::Config;
 use super::env::Env;
 use crate::error::{Error, Result};
-use crate::source::Source;
 use crate::source::stoppable::Stoppable;
+use crate::source::{CopyTo, Source};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,22 +35,23 @@ impl Config {
             });
         };
         let (options, max) = (&self.source.open, self.spool.max_bytes);
+        let dirs = self.spool_dirs(env);
+        let copy_to = CopyTo { dirs: &dirs, max_bytes: max };
         if !self.is_stream() {
-            return Ok(Arc::new(Source::open(path, options)?));
+            return Ok(Arc::new(Source::open_in(&self.folder, Path::new(path), options, Some(copy_to))?));
         }
-        let mut stream = stream(path.to_owned(), env)?;
+        let name = &self.source_name();
+        let mut stream = stream(if path == "-" { None } else { Some(self.folder.join(path)) }, env)?;
         let source = match passes {
             Passes::One if self.source.expect.sha256.is_none() => {
-                Source::from_stream_once(path, Box::new(stream), options)?
+                Source::from_stream_once(name, Box::new(stream), options)?
             }
-            Passes::One | Passes::Several => {
-                Source::spool_unnamed(&self.spool_dirs(env), path, &mut stream, max, options)?
-            }
+            Passes::One | Passes::Several => Source::spool_unnamed(copy_to, name, &mut stream, options)?,
             Passes::OfRun(id) => {
                 let copy = self.spool_file(env, id)?;
                 // half of one, of a process of this run that was killed
                 let _ = std::fs::remove_file(&copy);
-                Source::spool_as(&copy, path, &mut stream, max, options)?
+                Source::spool_as(&copy, name, &mut stream, max, options)?
             }
         };
         Ok(Arc::new(source))
@@ -58,7 +59,16 @@ impl Config {
 
     /// Whether the source can be read only once.
     pub(crate) fn is_stream(&self) -> bool {
-        self.source.path.as_deref().is_some_and(|path| path == "-" || Source::is_stream(Path::new(path)))
+        self.source.path.as_deref().is_some_and(|path| path == "-" || Source::is_stream(&self.folder.join(path)))
+    }
+
+    /// The source's path for messages and positions, `-` for standard input.
+    pub(crate) fn source_name(&self) -> String {
+        match self.source.path.as_deref() {
+            None => "apsis".to_owned(),
+            Some("-") => "-".to_owned(),
+            Some(path) => self.folder.join(path).to_string_lossy().into_owned(),
+        }
     }
 
     /// Whether `path` leads to what the job reads: what writes there destroys it.
@@ -81,10 +91,20 @@ impl Config {
     pub(crate) fn forget_spool(&self, env: &Env, run_id: &str, kept: Option<&str>) {
         // the run is over either way; the sweep finds what stays
         if let Some(path) = kept {
-            let _ = std::fs::remove_file(path);
+            let _ = std::fs::remove_file(self.kept_spool(env, path));
         }
         if let Ok(path) = self.spool_file(env, run_id) {
             let _ = std::fs::remove_file(path);
+        }
+    }
+
+    /// Where the copy lies of which a run wrote down this path. A path that is not UTF-8 is not written down exactly, but its
+    /// last name is, and says where to look.
+    pub(crate) fn kept_spool(&self, env: &Env, written: &str) -> PathBuf {
+        let path = PathBuf::from(written);
+        match (path.exists(), path.file_name(), self.spool_dir(env)) {
+            (false, Some(name), Ok(dir)) => dir.join(name),
+            _ => path,
         }
     }
 
@@ -99,14 +119,13 @@ impl Config {
     }
 }
 
-/// Standard input, or a FIFO and the like.
-fn stream(path: String, env: &Env) -> Result<Stoppable> {
+/// Standard input, or the FIFO or the like at `path`.
+fn stream(path: Option<PathBuf>, env: &Env) -> Result<Stoppable> {
     let progress = Arc::clone(env.progress());
     let open = move || -> Result<Box<dyn Read>> {
-        if path == "-" {
-            return Ok(Box::new(std::io::stdin()));
-        }
-        let file = std::fs::File::open(&path).map_err(|error| Error::io(format!("the source {path}"), error))?;
+        let Some(path) = path else { return Ok(Box::new(std::io::stdin())) };
+        let failed = |error| Error::io(format!("the source {}", path.display()), error);
+        let file = std::fs::File::open(&path).map_err(failed)?;
         Ok(Box::new(file))
     };
     Stoppable::open(open, move || progress.cancelled.load(Ordering::Relaxed))

@@ -11,7 +11,7 @@ use crate::mapping::{Plan, Shape};
 use crate::platform::Platform;
 use crate::reader::Table;
 use crate::settings::{NoSecrets, Secrets, Settings};
-use crate::source::Source;
+use crate::source::{Source, into_error};
 use crate::warning::{Warning, WarningKind};
 use sha2::Digest;
 use std::path::Path;
@@ -193,7 +193,7 @@ impl Expect {
             loop {
                 let n = input
                     .read_at(&mut buf, at)
-                    .map_err(|error| Error::io(format!("reading {}", input.name()), error))?;
+                    .map_err(|error| into_error(error, &format!("reading {}", input.name())))?;
                 if n == 0 {
                     break;
                 }

@@ -281,8 +281,8 @@ impl Job {
             if config.source.apsis.is_some() {
                 options.compression = crate::source::Compression::None;
             }
-            let name = config.source.path.as_deref().unwrap_or("apsis");
-            return Ok(Arc::new(Source::open_spooled(std::path::Path::new(path), name, &options)?));
+            let path = config.kept_spool(env, path);
+            return Ok(Arc::new(Source::open_spooled(&path, &config.source_name(), &options)?));
         }
         let source = if config.source.apsis.is_some() {
             let dir = config.spool_dir(env)?;

@@ -6,10 +6,10 @@
 //! all that follows, and what was handed over of it before is passed over. Of a damaged file zstd may say it in other
 //! words, and name the start of the piece where one thread names the byte.
 
+use super::ReadAt;
 use super::decompress::{Resume, Unpacking, expands_too_much};
 use super::local::Sequential;
 use super::pieces::{Piece, Pieces};
-use super::{Identity, ReadAt};
 use crate::error::{Error, Kind, Result};
 use std::collections::VecDeque;
 use std::io::{self, Read};
@@ -34,7 +34,7 @@ const WINDOW_BYTES: u64 = 12 << 20;
 /// Stored bytes that can be opened anywhere.
 pub(super) struct Stored {
     pub(super) data: Arc<dyn ReadAt>,
-    pub(super) identity: Identity,
+    pub(super) size: u64,
 }
 
 /// The content of an input, decoded by others.
@@ -116,7 +116,7 @@ impl Beside {
     /// Decodes stored bytes, several pieces at once where there are some.
     pub(super) fn pieces(stored: Stored, unpacking: Unpacking, threads: usize) -> Result<Beside> {
         let threads = threads.clamp(1, 6);
-        let (data, size) = (stored.data.clone(), stored.identity.size);
+        let (data, size) = (stored.data.clone(), stored.size);
         let mut pieces = Pieces::new(data, unpacking.compression, size, WINDOW_BYTES / threads as u64);
         let first = pieces.next();
         let threads = if matches!(first, Some(Piece::Some { .. })) { threads } else { 1 };
@@ -328,7 +328,7 @@ impl Shared {
             }
             Piece::Rest { .. } => {
                 let Some(base) = self.wait_for_head(order.number) else { return };
-                let bytes = stored_bytes(base.stored_from(), stored.identity.size);
+                let bytes = stored_bytes(base.stored_from(), stored.size);
                 match self.unpacking.open(Box::new(bytes), base) {
                     Ok(reader) => self.read_out(order.number, reader, base.produced, order.skip),
                     Err(error) => self.finish(order.number, End::Failed(io::Error::other(error))),

@@ -1,5 +1,6 @@
-//! Files of this machine: paths and globs, positioned reads, identity.
+//! Files of this machine: positioned reads under the identity that was found first.
 
+use super::handles::{Handles, is_too_many};
 use super::{Identity, ReadAt};
 use crate::error::{Error, Kind, Result};
 use std::fs::{File, Metadata};
@@ -7,54 +8,19 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The paths that a pattern names, in byte order.
-pub(super) fn paths(pattern: &str) -> Result<Vec<PathBuf>> {
-    let literal = PathBuf::from(pattern);
-    if !pattern.contains(['*', '?', '[']) || literal.exists() {
-        return Ok(vec![literal]);
-    }
-    // as in a shell: what starts with a dot is hidden (half-copied files of rsync and the like)
-    let options = glob::MatchOptions { require_literal_leading_dot: true, ..glob::MatchOptions::new() };
-    let entries = glob::glob_with(pattern, options)
-        .map_err(|error| Error::usage(format!("source.path: {pattern} is not a valid glob: {}", error.msg)))?;
-    let mut found = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(|error| {
-            let path = error.path().display().to_string();
-            Error::io(format!("looking for {pattern} in {path}"), error.into())
-        })?;
-        // anything else that is no file must not be passed over in silence: half a list would look whole
-        if !path.is_dir() {
-            found.push(path);
-        }
-    }
-    if found.is_empty() {
-        return Err(Error::new(Kind::Local, format!("no file matches {pattern}"))
-            .with_hint("source.path is relative to the folder of the job file"));
-    }
-    found.sort_by(|a, b| a.as_os_str().as_encoded_bytes().cmp(b.as_os_str().as_encoded_bytes()));
-    Ok(found)
+/// A file of a source, opened whenever it is read and not open: it must still be the one that was there first.
+pub(super) struct PinnedFile {
+    path: PathBuf,
+    identity: Identity,
+    /// Among the files of its source.
+    number: usize,
+    handles: Arc<Handles>,
 }
 
-/// An open file.
-pub(super) struct LocalFile(File);
-
-impl LocalFile {
-    /// One that is open, whatever its name.
-    #[cfg(feature = "jobs")]
-    pub(super) fn of(file: File) -> LocalFile {
-        LocalFile(file)
-    }
-
-    pub(super) fn open(path: &Path) -> Result<LocalFile> {
-        let failed = |error: io::Error| {
-            let hint = match error.kind() {
-                io::ErrorKind::NotFound => "source.path is relative to the folder of the job file",
-                _ => "check that this user may read it",
-            };
-            Error::io(format!("cannot open {}", path.display()), error).with_hint(hint)
-        };
-        let meta = std::fs::metadata(path).map_err(failed)?;
+impl PinnedFile {
+    pub(super) fn new(path: PathBuf, number: usize, handles: Arc<Handles>) -> Result<PinnedFile> {
+        let failed = |error| cannot_open(&path, error);
+        let meta = std::fs::metadata(&path).map_err(failed)?;
         if meta.is_dir() {
             return Err(Error::new(Kind::Local, format!("{} is a directory", path.display()))
                 .with_hint("name a file, or a glob like dir/*.csv"));
@@ -63,23 +29,102 @@ impl LocalFile {
             return Err(Error::new(Kind::Local, format!("{} is not a regular file", path.display()))
                 .with_hint("give a stream on standard input with source.path: \"-\""));
         }
-        Ok(LocalFile(File::open(path).map_err(failed)?))
+        let file = handles.get(number, || File::open(&path)).map_err(failed)?;
+        let identity = identity_of(&file.metadata().map_err(failed)?);
+        Ok(PinnedFile { path, identity, number, handles })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// As it was found.
+    pub(super) fn pinned(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Whether there is content although the size is 0, as on proc-like and on some network file systems: such a file says
+    /// nothing of where it ends, and can only be read from its start.
+    pub(super) fn is_sizeless(&self) -> io::Result<bool> {
+        if self.identity.size > 0 {
+            return Ok(false);
+        }
+        let read = self.read_at(&mut [0], 0)?;
+        // one that is just being written has a size by now
+        Ok(read > 0 && std::fs::metadata(&self.path)?.len() == 0)
+    }
+
+    /// What happened to the file since it was found, in words.
+    pub(super) fn change(&self) -> Option<&'static str> {
+        match std::fs::metadata(&self.path) {
+            Ok(meta) => difference(&self.identity, &identity_of(&meta)),
+            Err(_) => Some("was removed"),
+        }
+    }
+
+    fn reopen(&self) -> io::Result<File> {
+        let changed = |what| io::Error::other(super::changed(&self.path.to_string_lossy(), what));
+        // looked at first, since a FIFO in its place would not open
+        if let Some(what) = self.change() {
+            return Err(changed(what));
+        }
+        let file = File::open(&self.path)?;
+        match difference(&self.identity, &identity_of(&file.metadata()?)) {
+            None => Ok(file),
+            Some(what) => Err(changed(what)),
+        }
     }
 }
 
-impl ReadAt for LocalFile {
-    #[cfg(unix)]
+impl ReadAt for PinnedFile {
     fn read_at(&self, buf: &mut [u8], at: u64) -> io::Result<usize> {
-        std::os::unix::fs::FileExt::read_at(&self.0, buf, at)
-    }
-
-    #[cfg(windows)]
-    fn read_at(&self, buf: &mut [u8], at: u64) -> io::Result<usize> {
-        std::os::windows::fs::FileExt::seek_read(&self.0, buf, at)
+        let file = self.handles.get(self.number, || self.reopen()).map_err(|error| match is_too_many(&error) {
+            true => io::Error::other(cannot_open(&self.path, error)),
+            false => error,
+        })?;
+        read_file_at(&file, buf, at)
     }
 
     fn identity(&self) -> io::Result<Identity> {
-        Ok(identity_of(&self.0.metadata()?))
+        Ok(identity_of(&std::fs::metadata(&self.path)?))
+    }
+}
+
+pub(super) fn cannot_open(path: &Path, error: io::Error) -> Error {
+    let hint = match error.kind() {
+        io::ErrorKind::NotFound => "source.path is relative to the folder of the job file",
+        io::ErrorKind::PermissionDenied => "check that this user may read it",
+        _ if is_too_many(&error) => "the limit on open files is reached: raise it (ulimit -n)",
+        _ => "see whether another program can read it; its disk or network may be at fault",
+    };
+    Error::io(format!("cannot open {}", path.display()), error).with_hint(hint)
+}
+
+#[cfg(unix)]
+fn read_file_at(file: &File, buf: &mut [u8], at: u64) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, buf, at)
+}
+
+#[cfg(windows)]
+fn read_file_at(file: &File, buf: &mut [u8], at: u64) -> io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_read(file, buf, at)
+}
+
+/// A range of an open file that does not change: the copy of a stream.
+pub(super) struct Copied {
+    pub(super) file: Arc<File>,
+    pub(super) from: u64,
+    pub(super) len: u64,
+}
+
+impl ReadAt for Copied {
+    fn read_at(&self, buf: &mut [u8], at: u64) -> io::Result<usize> {
+        let left = usize::try_from(self.len.saturating_sub(at)).unwrap_or(usize::MAX).min(buf.len());
+        if left == 0 { Ok(0) } else { read_file_at(&self.file, &mut buf[..left], self.from + at) }
+    }
+
+    fn identity(&self) -> io::Result<Identity> {
+        Ok(Identity::of_size(self.len))
     }
 }
 
@@ -96,15 +141,23 @@ fn identity_of(meta: &Metadata) -> Identity {
     Identity { size: meta.len(), device, inode, modified_ns }
 }
 
-/// What became of the path, where it no longer names the file that was opened.
-pub(super) fn became(path: &Path, opened: &Identity) -> Option<&'static str> {
-    match std::fs::metadata(path) {
-        Ok(meta) => {
-            let now = identity_of(&meta);
-            ((now.device, now.inode) != (opened.device, opened.inode)).then_some("was replaced")
-        }
-        Err(_) => Some("was removed"),
+/// What must have happened to content for its identity to be `now`.
+pub(super) fn difference(before: &Identity, now: &Identity) -> Option<&'static str> {
+    if (before.device, before.inode) != (now.device, now.inode) {
+        Some("was replaced")
+    } else if now.size > before.size {
+        Some("grew")
+    } else if now.size < before.size {
+        Some("shrank")
+    } else {
+        (now != before).then_some("was edited")
     }
+}
+
+/// Whether `path` leads to a regular file that reports a size of 0 and is not empty. See [`PinnedFile::is_sizeless`].
+pub(super) fn is_sizeless(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() == 0)
+        && PinnedFile::new(path.to_owned(), 0, Arc::default()).is_ok_and(|file| file.is_sizeless().unwrap_or(false))
 }
 
 /// Whether `path` leads to the file that was opened at `opened`, under whatever name.

@@ -8,8 +8,11 @@
 pub mod apsis;
 mod beside;
 mod decompress;
+mod handles;
+mod input;
 mod local;
 mod once;
+mod paths;
 mod pieces;
 mod spool;
 #[cfg(feature = "jobs")]
@@ -17,11 +20,12 @@ pub(crate) mod stoppable;
 #[cfg(feature = "upload")]
 pub(crate) mod temporary;
 
+pub use input::Input;
+
 use crate::error::{Error, Kind, Result};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// Bytes that can be read at any position, again and again.
 pub trait ReadAt: Send + Sync {
@@ -94,42 +98,67 @@ impl Default for SourceOptions {
 /// One or more inputs that together are one list.
 pub struct Source {
     inputs: Vec<Input>,
+    /// A copy that its owner removes.
     spool: Option<PathBuf>,
+    /// A copy that ends with this value.
+    #[cfg_attr(not(feature = "jobs"), allow(dead_code, reason = "held, not used"))]
+    copy: Option<spool::Unnamed>,
 }
 
-/// One file of a [`Source`].
-pub struct Input {
-    name: String,
-    content: Content,
-    /// Never `Auto`.
-    compression: Compression,
-    max_expansion: u64,
-    findings: Arc<decompress::Findings>,
-}
-
-enum Content {
-    Stored { data: Arc<dyn ReadAt>, identity: Identity, path: Option<PathBuf> },
-    Once(once::Once),
+/// Where a source is copied that cannot be read by position.
+#[derive(Clone, Copy)]
+pub(crate) struct CopyTo<'a> {
+    /// The first of these folders that takes a file.
+    pub(crate) dirs: &'a [PathBuf],
+    /// At most that many bytes, all copies together.
+    pub(crate) max_bytes: u64,
 }
 
 impl Source {
-    /// The files that `pattern` (a path or a glob) names, in byte order of their paths.
+    /// The files that `pattern` (a path or a glob) names, in byte order of their paths. They are opened as they are read,
+    /// a few at a time.
     ///
     /// # Errors
     /// `Local`: nothing there, a directory, no permission, not seekable (a FIFO: spool it).
-    pub fn open(pattern: &str, options: &SourceOptions) -> Result<Source> {
-        let mut inputs = Vec::new();
-        for path in local::paths(pattern)? {
-            let file = local::LocalFile::open(&path)?;
-            inputs.push(Input::stored(&path.to_string_lossy(), Arc::new(file), Some(path.clone()), options)?);
-        }
-        Ok(Source { inputs, spool: None })
+    pub fn open(pattern: impl AsRef<Path>, options: &SourceOptions) -> Result<Source> {
+        Source::open_in(Path::new(""), pattern.as_ref(), options, None)
     }
 
-    /// True where `path` is a FIFO, a terminal or the like: readable once only, so to be spooled.
+    /// As [`Source::open`], relative to a folder whose name is taken as it is. Files that do not report their size are
+    /// copied.
+    ///
+    /// # Errors
+    /// As [`Source::open`], and as [`Source::spool`].
+    pub(crate) fn open_in(
+        folder: &Path,
+        pattern: &Path,
+        options: &SourceOptions,
+        copy_to: Option<CopyTo<'_>>,
+    ) -> Result<Source> {
+        let handles = Arc::<handles::Handles>::default();
+        let (mut inputs, mut copy) = (Vec::new(), None);
+        for (number, path) in paths::paths(folder, pattern)?.into_iter().enumerate() {
+            let file = local::PinnedFile::new(path, number, handles.clone())?;
+            let name = file.path().to_string_lossy().into_owned();
+            let sizeless = file.is_sizeless().map_err(|error| into_error(error, &format!("reading {name}")))?;
+            inputs.push(match (sizeless, copy_to) {
+                (false, _) => Input::file(name, file, options)?,
+                (true, Some(to)) => spool::copy_file(&name, file.path(), to, &mut copy)
+                    .and_then(|copied| Input::stored(name, Arc::new(copied), options))?,
+                (true, None) => {
+                    return Err(Error::new(Kind::Local, format!("{name} reports a size of 0 but is not empty"))
+                        .with_hint("read it as a stream: source.path: \"-\", or Source::spool"));
+                }
+            });
+        }
+        Ok(Source { inputs, spool: None, copy })
+    }
+
+    /// True where `path` is readable from its start only, so to be spooled: a FIFO, a terminal, or a file that reports a
+    /// size of 0 and is not empty.
     #[must_use]
     pub fn is_stream(path: &Path) -> bool {
-        std::fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir())
+        std::fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir()) || local::is_sizeless(path)
     }
 
     /// Whether `path` leads to the file that standard input is redirected from; false where it is a pipe, or where that is
@@ -142,10 +171,7 @@ impl Source {
     /// Whether `path` leads to one of its files, under whatever name: what writes there destroys it.
     #[must_use]
     pub fn is_at(&self, path: &Path) -> bool {
-        self.inputs.iter().any(|input| match &input.content {
-            Content::Stored { identity, path: Some(opened), .. } => local::is_at(path, opened, identity),
-            _ => false,
-        })
+        self.inputs.iter().any(|input| input.is_at(path))
     }
 
     /// A source over anything that reads by position.
@@ -153,7 +179,7 @@ impl Source {
     /// # Errors
     /// `Local`: it cannot be read.
     pub fn from_read_at(name: &str, data: Arc<dyn ReadAt>, options: &SourceOptions) -> Result<Source> {
-        Ok(Source { inputs: vec![Input::stored(name, data, None, options)?], spool: None })
+        Ok(Source::of(Input::stored(name.to_owned(), data, options)?))
     }
 
     /// A source over bytes in memory.
@@ -170,21 +196,11 @@ impl Source {
     /// # Errors
     /// `Local`: it cannot be read.
     pub fn from_stream_once(name: &str, reader: Box<dyn io::Read + Send>, options: &SourceOptions) -> Result<Source> {
-        let once = once::Once::new(reader);
-        let compression = match options.compression {
-            Compression::Auto => {
-                decompress::by_magic(&once.peek(4).map_err(|e| into_error(e, &format!("reading {name}")))?)
-            }
-            other => other,
-        };
-        let input = Input {
-            name: name.to_owned(),
-            content: Content::Once(once),
-            compression,
-            max_expansion: options.max_expansion,
-            findings: Arc::default(),
-        };
-        Ok(Source { inputs: vec![input], spool: None })
+        Ok(Source::of(Input::once(name.to_owned(), once::Once::new(reader), options)?))
+    }
+
+    fn of(input: Input) -> Source {
+        Source { inputs: vec![input], spool: None, copy: None }
     }
 
     /// Copies a stream into a new 0600 file in `dir` and reads that; at most `max` bytes.
@@ -217,38 +233,22 @@ impl Source {
         Source::open_spooled(path, name, options)
     }
 
-    /// As [`Source::spool`] into the first of `dirs` that takes a file, which has no name any more when it is filled:
-    /// whatever becomes of the process, nothing of it stays. Where the system keeps the name it is
-    /// [`Source::spool_path`].
+    /// As [`Source::spool`] into a file that has no name any more: whatever becomes of the process, nothing of it stays.
     ///
     /// # Errors
     /// As [`Source::spool`].
     #[cfg(feature = "jobs")]
     pub(crate) fn spool_unnamed(
-        dirs: &[PathBuf],
+        to: CopyTo<'_>,
         name: &str,
         reader: &mut dyn io::Read,
-        max: u64,
         options: &SourceOptions,
     ) -> Result<Source> {
-        let mut made = Err(Error::new(Kind::Local, "there is no place for a copy of the source"));
-        for dir in dirs {
-            let path = spool::name_in(dir);
-            made = spool::create(&path).map(|file| (path, file));
-            if made.is_ok() {
-                break;
-            }
-        }
-        let (path, mut file) = made?;
-        let named = std::fs::remove_file(&path).is_err();
-        let source = spool::copy(name, reader, &mut file, &path, max)
-            .and_then(|()| Input::stored(name, Arc::new(local::LocalFile::of(file)), None, options))
-            .map(|input| Source { inputs: vec![input], spool: named.then(|| path.clone()) });
-        if named && source.is_err() {
-            // the first error is the one to report
-            let _ = std::fs::remove_file(&path);
-        }
-        source
+        let mut copy = spool::Unnamed::create(to)?;
+        let copied = copy.append(name, reader)?;
+        let mut source = Source::of(Input::stored(name.to_owned(), Arc::new(copied), options)?);
+        source.copy = Some(copy);
+        Ok(source)
     }
 
     /// Reads a file that was spooled before, for a run that is taken up again.
@@ -256,9 +256,10 @@ impl Source {
     /// # Errors
     /// `Local`: it is gone.
     pub fn open_spooled(path: &Path, name: &str, options: &SourceOptions) -> Result<Source> {
-        let file = local::LocalFile::open(path)?;
-        let input = Input::stored(name, Arc::new(file), Some(path.to_owned()), options)?;
-        Ok(Source { inputs: vec![input], spool: Some(path.to_owned()) })
+        let file = local::PinnedFile::new(path.to_owned(), 0, Arc::default())?;
+        let mut source = Source::of(Input::file(name.to_owned(), file, options)?);
+        source.spool = Some(path.to_owned());
+        Ok(source)
     }
 
     /// The spooled file, for its owner to remove when the run has ended.
@@ -285,164 +286,6 @@ impl Source {
     /// `SourceChanged` with the name of the input that grew, shrank, was edited or replaced.
     pub fn verify_unchanged(&self) -> Result<()> {
         self.inputs.iter().try_for_each(Input::verify_unchanged)
-    }
-}
-
-impl Input {
-    fn stored(name: &str, data: Arc<dyn ReadAt>, path: Option<PathBuf>, options: &SourceOptions) -> Result<Input> {
-        let failed = |error| Error::io(format!("reading {name}"), error);
-        let identity = data.identity().map_err(failed)?;
-        let mut magic = [0; 4];
-        let mut have = 0;
-        while have < magic.len() {
-            match data.read_at(&mut magic[have..], have as u64).map_err(failed)? {
-                0 => break,
-                n => have += n,
-            }
-        }
-        let found = decompress::by_magic(&magic[..have]);
-        let compression = match options.compression {
-            Compression::Auto => found,
-            told @ (Compression::Gzip | Compression::Zstd) if told != found => {
-                return Err(Error::data(format!("{name} is not {} data", decompress::name(told)))
-                    .with_hint("set source.compression to auto, or to what the file is"));
-            }
-            told => told,
-        };
-        let content = Content::Stored { data, identity, path };
-        let max_expansion = options.max_expansion;
-        Ok(Input { name: name.to_owned(), content, compression, max_expansion, findings: Arc::default() })
-    }
-
-    /// As the user named it.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Bytes as stored; 0 for a stream whose end has not been seen.
-    #[must_use]
-    pub fn stored_bytes(&self) -> u64 {
-        match &self.content {
-            Content::Stored { identity, .. } => identity.size,
-            Content::Once(once) => once.taken(),
-        }
-    }
-
-    /// Stored bytes that the stream opened last has consumed so far.
-    #[must_use]
-    pub fn consumed_bytes(&self) -> u64 {
-        self.findings.consumed.load(Ordering::Relaxed)
-    }
-
-    /// The gzip members that were found so far; 0 where it is not gzip.
-    #[must_use]
-    pub fn members(&self) -> u64 {
-        self.findings.members.load(Ordering::Relaxed)
-    }
-
-    /// What is odd about it but no error, as found so far; for people.
-    #[must_use]
-    pub fn warnings(&self) -> Vec<String> {
-        match self.findings.padding.load(Ordering::Relaxed) {
-            0 => Vec::new(),
-            zeros => {
-                vec![format!("{}: {zeros} zero bytes behind the end of the gzip data were passed over", self.name)]
-            }
-        }
-    }
-
-    /// True where [`Input::read_at`] gives the content itself.
-    #[must_use]
-    pub fn is_plain(&self) -> bool {
-        self.compression == Compression::None && matches!(self.content, Content::Stored { .. })
-    }
-
-    /// How it is compressed; never `Auto`.
-    #[must_use]
-    pub fn compression(&self) -> Compression {
-        self.compression
-    }
-
-    /// Reads stored bytes by position.
-    ///
-    /// # Errors
-    /// Whatever the system says.
-    pub fn read_at(&self, buf: &mut [u8], at: u64) -> io::Result<usize> {
-        match &self.content {
-            Content::Stored { data, .. } => data.read_at(buf, at),
-            Content::Once(_) => Err(io::Error::from(io::ErrorKind::Unsupported)),
-        }
-    }
-
-    /// The decompressed content from its start. Errors that it yields carry an [`crate::Error`] inside
-    /// (see [`into_error`]), so that damage says where.
-    ///
-    /// # Errors
-    /// `Local`: it cannot be read, or is a stream that was read already.
-    pub fn open_stream(&self) -> Result<Box<dyn io::Read + Send>> {
-        self.unpacking().open(self.stored_stream()?, decompress::Resume::default())
-    }
-
-    /// As [`Input::open_stream`], but decompressed (or read, where it is a stream) by threads of its own: up to `threads` (six)
-    /// where it consists of several zstd frames or bgzip members, else one. With one thread it is the same as that.
-    ///
-    /// Bytes and errors are the same. At most 9 MiB of content are held ready, and windows of at most 12 MiB (16 MiB where it is one).
-    ///
-    /// # Errors
-    /// As [`Input::open_stream`], or `Local`: no thread can be started.
-    pub fn open_stream_beside(&self, threads: usize) -> Result<Box<dyn io::Read + Send>> {
-        if threads <= 1 {
-            return self.open_stream();
-        }
-        Ok(match &self.content {
-            Content::Stored { data, identity, .. } if self.compression != Compression::None => {
-                self.findings.consumed.store(0, Ordering::Relaxed);
-                let stored = beside::Stored { data: data.clone(), identity: identity.clone() };
-                Box::new(beside::Beside::pieces(stored, self.unpacking(), threads)?)
-            }
-            _ => Box::new(beside::Beside::serial(self.open_stream()?, self.unpacking())?),
-        })
-    }
-
-    fn stored_stream(&self) -> Result<Box<dyn io::Read + Send>> {
-        self.findings.consumed.store(0, Ordering::Relaxed);
-        Ok(match &self.content {
-            Content::Stored { data, identity, .. } => {
-                Box::new(local::Sequential::new(&self.name, data.clone(), 0, identity.size))
-            }
-            Content::Once(once) => Box::new(once.open()?),
-        })
-    }
-
-    fn unpacking(&self) -> decompress::Unpacking {
-        decompress::Unpacking {
-            name: self.name.clone(),
-            compression: self.compression,
-            max_expansion: self.max_expansion,
-            findings: self.findings.clone(),
-        }
-    }
-
-    /// See [`Source::verify_unchanged`].
-    ///
-    /// # Errors
-    /// `SourceChanged`.
-    pub fn verify_unchanged(&self) -> Result<()> {
-        let Content::Stored { data, identity, path } = &self.content else { return Ok(()) };
-        let now = data.identity().map_err(|error| Error::io(format!("looking at {}", self.name), error))?;
-        let what = if now.size > identity.size {
-            "grew"
-        } else if now.size < identity.size {
-            "shrank"
-        } else if now != *identity {
-            "was edited"
-        } else if let Some(became) = path.as_ref().and_then(|path| local::became(path, identity)) {
-            became
-        } else {
-            return Ok(());
-        };
-        Err(changed(&self.name, what))
     }
 }
 

@@ -1,9 +1,12 @@
 //! A stream written to disk, so that it can be read twice.
 
+use super::CopyTo;
+use super::local::Copied;
 use crate::error::{Error, Kind, Result};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Makes a directory that only its owner may enter.
@@ -43,8 +46,8 @@ pub(super) fn create(path: &Path) -> Result<File> {
 /// Copies the stream into a new file at `path`; removed again where it fails.
 pub(super) fn write(name: &str, reader: &mut dyn Read, path: &Path, max: u64) -> Result<()> {
     let mut file = create(path)?;
-    let copied = copy(name, reader, &mut file, path, max)
-        .and_then(|()| file.sync_all().map_err(|error| Error::io(format!("writing {}", path.display()), error)));
+    let copied = copy(name, reader, &mut file, path, (0, max))
+        .and_then(|_| file.sync_all().map_err(|error| Error::io(format!("writing {}", path.display()), error)));
     if copied.is_err() {
         // the first error is the one to report
         let _ = fs::remove_file(path);
@@ -52,24 +55,80 @@ pub(super) fn write(name: &str, reader: &mut dyn Read, path: &Path, max: u64) ->
     copied
 }
 
-/// Copies the stream to the end of a file; `path` names it in messages.
-pub(super) fn copy(name: &str, reader: &mut dyn Read, file: &mut File, path: &Path, max: u64) -> Result<()> {
+/// Copies the stream to the end of a file, which holds the first of two numbers of bytes and may hold the second; `path`
+/// names it in messages. Returns how many bytes it copied.
+fn copy(name: &str, reader: &mut dyn Read, file: &mut File, path: &Path, (before, max): (u64, u64)) -> Result<u64> {
     let mut buffer = vec![0; 256 << 10];
     let mut total = 0u64;
     loop {
         let n = match reader.read(&mut buffer) {
-            Ok(0) => return Ok(()),
+            Ok(0) => return Ok(total),
             Ok(n) => n,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(super::into_error(error, &format!("reading {name}"))),
         };
         total += n as u64;
-        if total > max {
-            return Err(Error::new(Kind::Data, format!("{name} is larger than spool.max ({max} bytes)"))
+        if before + total > max {
+            let what = if before > 0 { "and the files before it are" } else { "is" };
+            return Err(Error::new(Kind::Data, format!("{name} {what} larger than spool.max ({max} bytes)"))
                 .with_hint("raise spool.max, or put the list into a file and name that"));
         }
         file.write_all(&buffer[..n]).map_err(|error| {
             Error::io(format!("writing {}", path.display()), error).with_hint("set spool.dir to a disk with more room")
         })?;
     }
+}
+
+/// A file without a name that streams are copied into, one after the other. Where the system keeps the name, it is removed
+/// with this value.
+pub(super) struct Unnamed {
+    file: Arc<File>,
+    path: PathBuf,
+    named: bool,
+    len: u64,
+    max: u64,
+}
+
+impl Unnamed {
+    pub(super) fn create(to: CopyTo<'_>) -> Result<Unnamed> {
+        let mut made = Err(Error::new(Kind::Local, "there is no place for a copy of the source"));
+        for dir in to.dirs {
+            let path = name_in(dir);
+            made = create(&path).map(|file| (path, file));
+            if made.is_ok() {
+                break;
+            }
+        }
+        let (path, file) = made?;
+        let named = fs::remove_file(&path).is_err();
+        Ok(Unnamed { file: Arc::new(file), path, named, len: 0, max: to.max_bytes })
+    }
+
+    /// Copies a stream to the end.
+    pub(super) fn append(&mut self, name: &str, reader: &mut dyn Read) -> Result<Copied> {
+        let failed = |error| Error::io(format!("writing {}", self.path.display()), error);
+        let mut file = self.file.try_clone().map_err(failed)?;
+        let from = self.len;
+        let len = copy(name, reader, &mut file, &self.path, (from, self.max))?;
+        self.len += len;
+        Ok(Copied { file: self.file.clone(), from, len })
+    }
+}
+
+impl Drop for Unnamed {
+    fn drop(&mut self) {
+        if self.named {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Copies a file that does not report its size to the end of `copy`, which is made for the first of them.
+pub(super) fn copy_file(name: &str, path: &Path, to: CopyTo<'_>, copy: &mut Option<Unnamed>) -> Result<Copied> {
+    let copy = match copy {
+        Some(copy) => copy,
+        None => copy.insert(Unnamed::create(to)?),
+    };
+    let mut file = File::open(path).map_err(|error| Error::io(format!("reading {name}"), error))?;
+    copy.append(name, &mut file)
 }

@@ -337,3 +337,94 @@ fn a_glob_leaves_hidden_files_out_and_a_dead_link_not() {
     assert_eq!(error.kind(), Kind::Local);
     assert!(error.message().contains("d.csv"), "{error}");
 }
+
+/// A folder with so many files, each `id` and its number.
+fn many(files: usize) -> (tempfile::TempDir, String) {
+    let dir = tempfile::tempdir().unwrap();
+    for n in 0..files {
+        std::fs::write(dir.path().join(format!("{n:03}.csv")), format!("id\n{n}\n")).unwrap();
+    }
+    let pattern = dir.path().join("*.csv").to_str().unwrap().to_owned();
+    (dir, pattern)
+}
+
+/// More files than stay open: each is read right, in any order, and one that was exchanged meanwhile is not read at all.
+#[test]
+fn a_file_of_many_that_is_replaced_between_two_reads_is_not_read() {
+    let (dir, pattern) = many(40);
+    let source = Source::open(&pattern, &SourceOptions::default()).unwrap();
+    let read = |number: usize| {
+        let mut buffer = [0; 16];
+        source.inputs()[number].read_at(&mut buffer, 3).map(|n| String::from_utf8_lossy(&buffer[..n]).into_owned())
+    };
+    for number in (0..40).chain((0..40).rev()).chain([3, 39, 3, 20]) {
+        assert_eq!(read(number).unwrap(), format!("{number}\n"));
+    }
+    // the same name, size and content
+    std::fs::write(dir.path().join("new"), "id\n5\n").unwrap();
+    std::fs::rename(dir.path().join("new"), dir.path().join("005.csv")).unwrap();
+    std::fs::remove_file(dir.path().join("006.csv")).unwrap();
+    let edited = std::fs::OpenOptions::new().append(true).open(dir.path().join("007.csv"));
+    edited.unwrap().write_all(b"8\n").unwrap();
+    (10..40).for_each(|number| assert!(read(number).is_ok()));
+    for (number, what) in [(5, "was replaced"), (6, "was removed"), (7, "grew")] {
+        let error = into_error(read(number).unwrap_err(), "reading");
+        assert_eq!(error.kind(), Kind::SourceChanged, "{error}");
+        assert!(error.message().contains(what) && error.message().contains(&format!("00{number}.csv")), "{error}");
+    }
+    assert!(source.verify_unchanged().unwrap_err().message().contains("005.csv was replaced"));
+}
+
+#[test]
+fn a_limit_on_open_files_is_called_by_its_name() {
+    let error = local::cannot_open(Path::new("x.csv"), std::io::Error::from_raw_os_error(24));
+    assert!(!cfg!(unix) || error.hint().unwrap().contains("ulimit -n"), "{error:?}");
+}
+
+/// Content that goes on after the size it reports.
+struct Longer(Vec<u8>);
+
+impl ReadAt for Longer {
+    fn read_at(&self, buf: &mut [u8], at: u64) -> std::io::Result<usize> {
+        local::Memory(self.0.clone()).read_at(buf, at)
+    }
+
+    fn identity(&self) -> std::io::Result<Identity> {
+        Ok(Identity::of_size(self.0.len() as u64 - 2))
+    }
+}
+
+#[test]
+fn content_after_the_reported_size_is_noticed() {
+    let source =
+        Source::from_read_at("x", Arc::new(Longer(b"id\n1\n2\n".to_vec())), &SourceOptions::default()).unwrap();
+    assert_eq!(source.inputs()[0].verify_end().unwrap_err().kind(), Kind::SourceChanged);
+    let whole = Source::from_bytes("x", b"id\n1\n".to_vec(), &SourceOptions::default()).unwrap();
+    whole.inputs()[0].verify_end().unwrap();
+}
+
+/// A file of proc, which reports a size of 0.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_reports_no_size_is_not_empty() {
+    let path = Path::new("/proc/self/status");
+    assert!(Source::is_stream(path));
+    let error = Source::open(path, &SourceOptions::default()).map(drop).unwrap_err();
+    assert!(error.kind() == Kind::Local && error.message().contains("reports a size of 0"), "{error}");
+    let dirs = [std::env::temp_dir()];
+    let copy_to = |max_bytes| Some(CopyTo { dirs: &dirs, max_bytes });
+    let open =
+        |max| Source::open_in(Path::new("/proc/self"), Path::new("stat[um]s"), &SourceOptions::default(), copy_to(max));
+    let source = open(1 << 20).unwrap();
+    let mut first = [0; 5];
+    assert_eq!(source.inputs()[0].read_at(&mut first, 0).unwrap(), 5);
+    assert_eq!(&first, b"Name:");
+    assert_eq!(source.inputs()[0].name(), "/proc/self/status");
+    assert!(source.stored_bytes() > 100);
+    source.verify_unchanged().unwrap();
+    assert_eq!(open(50).map(drop).unwrap_err().kind(), Kind::Data, "no more than spool.max");
+    // one that is empty is no stream
+    let empty = tempfile::NamedTempFile::new().unwrap();
+    assert!(!Source::is_stream(empty.path()));
+    assert_eq!(Source::open(empty.path(), &SourceOptions::default()).unwrap().stored_bytes(), 0);
+}

@@ -100,3 +100,116 @@ fn rows_that_a_platform_names_are_found_in_their_own_file() {
         }
     }
 }
+
+/// Rows in a file of proc, whose size is reported as 0: the command line of a process.
+#[cfg(target_os = "linux")]
+struct Sizeless(std::process::Child);
+
+#[cfg(target_os = "linux")]
+impl Sizeless {
+    fn new(rows: &str) -> Sizeless {
+        use std::os::unix::process::CommandExt as _;
+        let mut shell = std::process::Command::new("sh");
+        Sizeless(shell.arg0(rows).stdin(std::process::Stdio::piped()).spawn().unwrap())
+    }
+
+    fn path(&self) -> String {
+        format!("/proc/{}/cmdline", self.0.id())
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for Sizeless {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_reports_no_size_is_read_alone_and_in_a_glob() {
+    // a NUL follows the last cell
+    let proc = Sizeless::new("id,note\n7,x\n8,y");
+    assert_eq!(std::fs::metadata(proc.path()).unwrap().len(), 0);
+    let bed = Bed::new(&format!("source: {{ path: 'g/*.csv' }}\n{PROFILES}").replace("60KB", "null"), "");
+    std::fs::create_dir(bed.path("g")).unwrap();
+    std::fs::write(bed.path("g/1.csv"), "id,note\n1,a\n").unwrap();
+    std::os::unix::fs::symlink(proc.path(), bed.path("g/2.csv")).unwrap();
+    std::fs::write(bed.path("g/3.csv"), "id,note\n9,z\n").unwrap();
+    std::fs::write(bed.path("g/4.csv"), "id,note\n").unwrap();
+    let map = "map={ customer_id: id, changes: [ { op: assign, attr: a, value: b } ] }";
+    let alone = format!("source.path={}", proc.path());
+    for (sets, ids) in
+        [(vec!["--set", map], &["1", "7", "8", "9"][..]), (vec!["--set", map, "--set", &alone], &["7", "8"])]
+    {
+        for threads in ["1", "3"] {
+            let sets = [&sets[..], &["--threads", threads]].concat();
+            let (code, out) = bed.convert(&sets);
+            let lines: String = ids
+                .iter()
+                .map(|id| format!("{{\"customer_id\":\"{id}\",\"changes\":[{{\"op\":\"assign\",\"attr\":\"a\",\"value\":\"b\"}}]}}\n"))
+                .collect();
+            assert_eq!((code, String::from_utf8(out).unwrap()), (0, lines));
+            for command in [&["check", "job.yaml"][..], &["run", "job.yaml", "--sandbox"]] {
+                let (code, report) = bed.json(&[command, &sets].concat());
+                assert_eq!((code, &report["records"]["written"]), (0, &Value::from(ids.len())), "{command:?}");
+            }
+        }
+    }
+    let left = std::fs::read_dir(bed.path("state/spool")).map_or(0, Iterator::count);
+    assert_eq!(left, 0, "copies are not left behind");
+}
+
+#[cfg(unix)]
+#[test]
+fn many_more_files_than_may_be_open_are_one_list() {
+    let bed = Bed::new(&format!("source: {{ path: 'g/*' }}\n{CLEVERTAP}"), "");
+    std::fs::create_dir(bed.path("g")).unwrap();
+    for n in 0..1500 {
+        std::fs::write(bed.path(&format!("g/{n:05}.csv")), format!("id\n{n}\n")).unwrap();
+    }
+    for arguments in ["check job.yaml --threads 8", "run job.yaml --sandbox --threads 4", "convert job.yaml -o out.csv"]
+    {
+        let mut command = std::process::Command::new("sh");
+        let script = format!("ulimit -n 64; exec {} {arguments} --output json", env!("CARGO_BIN_EXE_listferry"));
+        command.args(["-c", &script]).current_dir(bed.path("")).env("LISTFERRY_STATE_DIR", bed.path("state"));
+        let output = command.output().unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        assert_eq!(output.status.code(), Some(0), "{arguments}: {}", report["error"]);
+        assert_eq!(report["records"]["written"], 1500, "{arguments}");
+    }
+}
+
+/// A job in a folder whose name is not UTF-8, over files one of which has such a name.
+#[cfg(target_os = "linux")]
+#[test]
+fn names_that_are_not_utf8_are_names() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let bed = Bed::new("", "");
+    let folder = bed.path("").join(std::ffi::OsStr::from_bytes(b"k\xE4se [1]"));
+    std::fs::create_dir(&folder).unwrap();
+    let job = format!("source: {{ path: '*.csv' }}\nrejects: {{ file: rejects.out, max: 9 }}\n{CLEVERTAP}");
+    std::fs::write(folder.join("job.yaml"), job).unwrap();
+    std::fs::write(folder.join("a.csv"), "id,n\n1,2\n").unwrap();
+    std::fs::write(folder.join(std::ffi::OsStr::from_bytes(b"b\xFF.csv")), "id,n\n2,2\n,3\n").unwrap();
+    std::fs::write(folder.join(std::ffi::OsStr::from_bytes(b"b\xFE.txt")), "not of the list").unwrap();
+    let job = folder.join("job.yaml");
+    for arguments in [&["check"][..], &["convert"], &["run", "--sandbox"], &["preview"]] {
+        let mut command = bed.command(&arguments[..1]);
+        let output = command.arg(&job).args(&arguments[1..]).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {stderr}");
+    }
+    assert_eq!(places(&folder.join("rejects.out")), [("b\u{FFFD}.csv".to_owned(), 2, 3, "local".to_owned())]);
+    // a run that failed is found and taken up by its id
+    let run = |arguments: &[&str]| {
+        let mut command = bed.command(arguments);
+        command.args(["--set", "destination.base_url=http://127.0.0.1:1", "--set", "upload.attempts=1"]);
+        command
+    };
+    assert_eq!(run(&["run"]).arg(&job).output().unwrap().status.code(), Some(20));
+    let output = bed.run(&["resume", "last", "--output", "json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    assert_eq!(output.status.code(), Some(20), "{}", report["error"]);
+}

@@ -5,6 +5,7 @@
 
 mod lock;
 mod open;
+mod path;
 mod record;
 mod run;
 

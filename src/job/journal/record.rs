@@ -1,6 +1,7 @@
 //! Past and present runs, as they are listed and found.
 
 use super::lock::JobLock;
+use super::path as stored_path;
 use super::run::erase;
 use super::{State, millis, moment, unreadable};
 use crate::calls::PartState;
@@ -83,7 +84,7 @@ impl RunRecord {
     }
 
     fn read(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
-        let path = |at| row.get::<_, Option<String>>(at).map(|path| path.map(PathBuf::from));
+        let path = |at| row.get::<_, Option<String>>(at).map(|path| path.map(stored_path::from_text));
         let json = |at: usize| {
             row.get::<_, Option<String>>(at)?.map(|text| serde_json::from_str::<Value>(&text)).transpose().map_err(
                 |error| rusqlite::Error::FromSqlConversionFailure(at, rusqlite::types::Type::Text, Box::new(error)),
@@ -153,7 +154,7 @@ impl State {
     /// # Errors
     /// `Busy`.
     pub fn last_run_of_file(&self, path: &Path) -> Result<Option<RunRecord>> {
-        self.one("job_file = ?1 ORDER BY seq DESC LIMIT 1", [path.to_string_lossy()])
+        self.one("job_file = ?1 ORDER BY seq DESC LIMIT 1", [stored_path::to_text(path)])
     }
 
     /// The last run of a job.
@@ -258,7 +259,7 @@ impl State {
         date: &str,
         now: SystemTime,
     ) -> Result<RunRecord> {
-        let file = intent.job_file.as_ref().map(|path| path.to_string_lossy().into_owned());
+        let file = intent.job_file.as_deref().map(stored_path::to_text);
         self.write(|transaction| {
             transaction.execute(
                 "INSERT INTO runs (id, job, name, platform, job_file, overrides, fingerprint, random, date, started_ms) \

@@ -106,8 +106,10 @@ impl Run {
     /// `Local`.
     pub fn set_rejects_file(&self, path: &Path) -> Result<()> {
         self.write(|transaction| {
-            transaction
-                .execute("UPDATE runs SET rejects_file = ?2 WHERE seq = ?1", params![self.seq, path.to_string_lossy()])
+            transaction.execute(
+                "UPDATE runs SET rejects_file = ?2 WHERE seq = ?1",
+                params![self.seq, super::path::to_text(path)],
+            )
         })
         .map(drop)
     }

@@ -1,0 +1,230 @@
+//! One file of a source, or what stands for one: its content by position and as a stream.
+
+use super::{Compression, Identity, ReadAt, SourceOptions, beside, changed, decompress, into_error, local, once};
+use crate::error::{Error, Result};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// One file of a [`super::Source`].
+pub struct Input {
+    name: String,
+    content: Content,
+    /// Never `Auto`.
+    compression: Compression,
+    max_expansion: u64,
+    findings: Arc<decompress::Findings>,
+}
+
+enum Content {
+    File(Arc<local::PinnedFile>),
+    Stored { data: Arc<dyn ReadAt>, identity: Identity },
+    Once(once::Once),
+}
+
+impl Input {
+    /// A file of this machine.
+    pub(super) fn file(name: String, file: local::PinnedFile, options: &SourceOptions) -> Result<Input> {
+        let compression = compression_of(&name, &file, options)?;
+        Ok(Input::new(name, Content::File(Arc::new(file)), compression, options))
+    }
+
+    /// Anything that is read by position.
+    pub(super) fn stored(name: String, data: Arc<dyn ReadAt>, options: &SourceOptions) -> Result<Input> {
+        let identity = data.identity().map_err(|error| Error::io(format!("reading {name}"), error))?;
+        let compression = compression_of(&name, &*data, options)?;
+        Ok(Input::new(name, Content::Stored { data, identity }, compression, options))
+    }
+
+    /// A stream that can be read once.
+    pub(super) fn once(name: String, once: once::Once, options: &SourceOptions) -> Result<Input> {
+        let compression = match options.compression {
+            Compression::Auto => {
+                decompress::by_magic(&once.peek(4).map_err(|e| into_error(e, &format!("reading {name}")))?)
+            }
+            other => other,
+        };
+        Ok(Input::new(name, Content::Once(once), compression, options))
+    }
+
+    fn new(name: String, content: Content, compression: Compression, options: &SourceOptions) -> Input {
+        Input { name, content, compression, max_expansion: options.max_expansion, findings: Arc::default() }
+    }
+
+    /// As the user named it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Bytes as stored; 0 for a stream whose end has not been seen.
+    #[must_use]
+    pub fn stored_bytes(&self) -> u64 {
+        match &self.content {
+            Content::File(file) => file.pinned().size,
+            Content::Stored { identity, .. } => identity.size,
+            Content::Once(once) => once.taken(),
+        }
+    }
+
+    /// Stored bytes that the stream opened last has consumed so far.
+    #[must_use]
+    pub fn consumed_bytes(&self) -> u64 {
+        self.findings.consumed.load(Ordering::Relaxed)
+    }
+
+    /// The gzip members that were found so far; 0 where it is not gzip.
+    #[must_use]
+    pub fn members(&self) -> u64 {
+        self.findings.members.load(Ordering::Relaxed)
+    }
+
+    /// What is odd about it but no error, as found so far; for people.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        match self.findings.padding.load(Ordering::Relaxed) {
+            0 => Vec::new(),
+            zeros => {
+                vec![format!("{}: {zeros} zero bytes behind the end of the gzip data were passed over", self.name)]
+            }
+        }
+    }
+
+    /// True where [`Input::read_at`] gives the content itself.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.compression == Compression::None && !matches!(self.content, Content::Once(_))
+    }
+
+    /// How it is compressed; never `Auto`.
+    #[must_use]
+    pub fn compression(&self) -> Compression {
+        self.compression
+    }
+
+    /// Whether `path` leads to this file, under whatever name.
+    pub(super) fn is_at(&self, path: &Path) -> bool {
+        matches!(&self.content, Content::File(file) if local::is_at(path, file.path(), file.pinned()))
+    }
+
+    /// What is read by position, and how long it is.
+    fn by_position(&self) -> Option<(Arc<dyn ReadAt>, u64)> {
+        match &self.content {
+            Content::File(file) => Some((file.clone(), file.pinned().size)),
+            Content::Stored { data, identity } => Some((data.clone(), identity.size)),
+            Content::Once(_) => None,
+        }
+    }
+
+    /// Reads stored bytes by position.
+    ///
+    /// # Errors
+    /// Whatever the system says; one that carries an [`crate::Error`] (see [`into_error`]) if the file was replaced.
+    pub fn read_at(&self, buf: &mut [u8], at: u64) -> io::Result<usize> {
+        match &self.content {
+            Content::File(file) => file.read_at(buf, at),
+            Content::Stored { data, .. } => data.read_at(buf, at),
+            Content::Once(_) => Err(io::Error::from(io::ErrorKind::Unsupported)),
+        }
+    }
+
+    /// The decompressed content from its start. Errors that it yields carry an [`crate::Error`] inside
+    /// (see [`into_error`]), so that damage says where.
+    ///
+    /// # Errors
+    /// `Local`: it cannot be read, or is a stream that was read already.
+    pub fn open_stream(&self) -> Result<Box<dyn io::Read + Send>> {
+        self.unpacking().open(self.stored_stream()?, decompress::Resume::default())
+    }
+
+    /// As [`Input::open_stream`], but decompressed (or read, where it is a stream) by threads of its own: up to `threads` (six)
+    /// where it consists of several zstd frames or bgzip members, else one. With one thread it is the same as that.
+    ///
+    /// Bytes and errors are the same. At most 9 MiB of content are held ready, and windows of at most 12 MiB (16 MiB where it is one).
+    ///
+    /// # Errors
+    /// As [`Input::open_stream`], or `Local`: no thread can be started.
+    pub fn open_stream_beside(&self, threads: usize) -> Result<Box<dyn io::Read + Send>> {
+        if threads <= 1 {
+            return self.open_stream();
+        }
+        Ok(match self.by_position() {
+            Some((data, size)) if self.compression != Compression::None => {
+                self.findings.consumed.store(0, Ordering::Relaxed);
+                Box::new(beside::Beside::pieces(beside::Stored { data, size }, self.unpacking(), threads)?)
+            }
+            _ => Box::new(beside::Beside::serial(self.open_stream()?, self.unpacking())?),
+        })
+    }
+
+    fn stored_stream(&self) -> Result<Box<dyn io::Read + Send>> {
+        self.findings.consumed.store(0, Ordering::Relaxed);
+        Ok(match (&self.content, self.by_position()) {
+            (Content::Once(once), _) => Box::new(once.open()?),
+            (_, Some((data, size))) => Box::new(local::Sequential::new(&self.name, data, 0, size)),
+            (_, None) => Box::new(io::empty()),
+        })
+    }
+
+    fn unpacking(&self) -> decompress::Unpacking {
+        decompress::Unpacking {
+            name: self.name.clone(),
+            compression: self.compression,
+            max_expansion: self.max_expansion,
+            findings: self.findings.clone(),
+        }
+    }
+
+    /// Compares what is read by position with what it was when it was opened, the path included.
+    ///
+    /// # Errors
+    /// `SourceChanged`.
+    pub fn verify_unchanged(&self) -> Result<()> {
+        let what = match &self.content {
+            Content::File(file) => file.change(),
+            Content::Stored { data, identity } => {
+                let now = data.identity().map_err(|error| Error::io(format!("looking at {}", self.name), error))?;
+                local::difference(identity, &now)
+            }
+            Content::Once(_) => None,
+        };
+        what.map_or(Ok(()), |what| Err(changed(&self.name, what)))
+    }
+
+    /// Checks that nothing follows the size that was found: some file systems report one that is too small.
+    ///
+    /// # Errors
+    /// `SourceChanged`.
+    pub(crate) fn verify_end(&self) -> Result<()> {
+        let Some((data, size)) = self.by_position() else { return Ok(()) };
+        match data.read_at(&mut [0], size) {
+            Ok(0) => Ok(()),
+            Ok(_) => Err(changed(&self.name, "has more content than its size says, or grew")),
+            Err(error) => Err(into_error(error, &format!("reading {}", self.name))),
+        }
+    }
+}
+
+/// How stored bytes are compressed, by what the user says and how they begin.
+fn compression_of(name: &str, data: &dyn ReadAt, options: &SourceOptions) -> Result<Compression> {
+    let mut magic = [0; 4];
+    let mut have = 0;
+    while have < magic.len() {
+        match data.read_at(&mut magic[have..], have as u64) {
+            Ok(0) => break,
+            Ok(n) => have += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(into_error(error, &format!("reading {name}"))),
+        }
+    }
+    let found = decompress::by_magic(&magic[..have]);
+    match options.compression {
+        Compression::Auto => Ok(found),
+        told @ (Compression::Gzip | Compression::Zstd) if told != found => {
+            Err(Error::data(format!("{name} is not {} data", decompress::name(told)))
+                .with_hint("set source.compression to auto, or to what the file is"))
+        }
+        told => Ok(told),
+    }
+}
