@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use serde_json::Value;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// What repeating an operation does; see the repeat matrix of each platform's README.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +13,9 @@ pub enum RetrySafety {
     Once,
     /// The result could change: a lost answer is doubt.
     Never,
+    /// The platform can be asked whether it was carried out: looked up after a lost answer, and repeated if it was not.
+    /// Without a lookup (see [`super::Remote::send_or_find`]) as `Never`.
+    LookUp,
 }
 
 /// A kind of call: its name in the journal and what may be done about faults.
@@ -88,6 +91,38 @@ impl Step {
 #[must_use]
 pub fn assumed(value: &Value) -> bool {
     value.get("assumed").is_some()
+}
+
+/// True if a verdict did not come within the 24 hours after acceptance in which it is asked for.
+#[must_use]
+pub fn expired(value: &Value) -> bool {
+    value.get("verdict").and_then(Value::as_str) == Some("expired")
+}
+
+/// Which wait a poll belongs to.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct Waiting {
+    /// When the platform accepted what is asked about. From then on no answer of a status call is a refusal, and after
+    /// 24 hours the verdict has expired. `None`: nothing was accepted, refusals are final.
+    pub accepted: Option<SystemTime>,
+    /// The next part may be sent only after the verdict: counted against `upload.part_wait` instead of `wait`.
+    pub before_next: bool,
+}
+
+impl Waiting {
+    /// Waits for the verdict on what was accepted at `accepted`.
+    #[must_use]
+    pub fn since(accepted: SystemTime) -> Waiting {
+        Waiting { accepted: Some(accepted), before_next: false }
+    }
+
+    /// Another part follows, and may be sent only after the verdict.
+    #[must_use]
+    pub fn before_next(mut self, follows: bool) -> Waiting {
+        self.before_next = follows;
+        self
+    }
 }
 
 /// What the user says about a call in doubt.

@@ -46,6 +46,8 @@ pub struct PartState {
     pub remote_id: Option<String>,
     /// The platform has taken it.
     pub accepted: bool,
+    /// When it did, if that is known.
+    pub accepted_at: Option<SystemTime>,
 }
 
 /// The memory of one run. Every method is durable when it returns (the durable one syncs).

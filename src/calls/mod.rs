@@ -1,6 +1,7 @@
 //! The one way to the network for platforms and sources: intent journaled before, result after, retries by each call's own
 //! rule, quotas, waits, one clock. Knows no platform and no body.
 
+mod attempt;
 mod call;
 mod clock;
 mod journal;
@@ -11,12 +12,13 @@ mod row_fault;
 pub(crate) mod scrub;
 mod seed;
 
-pub use call::{Assume, Call, Quota, RetrySafety, Step, assumed};
+pub use attempt::Attempt;
+pub use call::{Assume, Call, Quota, RetrySafety, Step, Waiting, assumed, expired};
 pub use clock::{Clock, SystemClock};
 pub use journal::{Journal, MAX_STORED_FAULTS, MemoryJournal, PartState, Slot, StepState};
 #[cfg(feature = "jobs")]
 pub(crate) use remote::would_send;
-pub use remote::{Classify, Remote};
+pub use remote::{Classify, Each, Event, Find, PartBody, Read, Remote};
 pub(crate) use reply::quoted_text;
 pub use reply::{Reply, quoted};
 pub use retry::{Policy, utc};

@@ -1,26 +1,44 @@
-//! The one way of a platform to the network: intent before the first byte, result after, repeats by the operation's
-//! rule, quotas, waits.
+//! The one way to the network for platforms and sources.
+//!
+//! | method | journaled | repeated by | for |
+//! |---|---|---|---|
+//! | `call`, `send`, `send_or_find` | intent before, result after | the call's [`super::RetrySafety`] | what changes something |
+//! | `ask`, `read`, `attempts` | no | always | what only reads, and what is not HTTP |
+//! | `poll`, `until` | the verdict | always, within `wait` | what is asked about until it ends |
+//!
+//! The first two rows share one retry loop (`step.rs`), the last has one of its own (`poll.rs`). All waits go through
+//! the one [`Clock`].
 
-use super::call::{Assume, Call, Quota, RetrySafety, Step};
+mod poll;
+mod read;
+mod slots;
+mod step;
+
+pub use read::{Each, Event, Read};
+#[cfg(feature = "jobs")]
+pub(crate) use step::would_send;
+pub use step::{Find, PartBody};
+
+use super::attempt::{self, Attempt};
+use super::call::{Assume, Call};
 use super::clock::{Clock, SystemClock};
-use super::journal::{Journal, PartState, Slot, StepState};
-use super::retry::{Budget, Policy, utc_from};
+use super::journal::{Journal, PartState, StepState};
+use super::retry::Policy;
 use super::scrub::Scrub;
 use super::{BoxFuture, JobSeed, Reply, RowFault};
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::secret::printable;
-use crate::transport::{Answer, Client, Failed, Reach, Request};
+use crate::transport::{Answer, Client, Failed, Request, StreamAnswer};
 use crate::warning::Warning;
-use bytes::Bytes;
-use http_body::Body;
 use serde_json::{Value, json};
-use std::time::{Duration, SystemTime};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Judges an answer.
+/// Classifies an answer.
 pub type Classify<'j> = &'j (dyn Fn(&Answer) -> Reply + Send + Sync);
 
-/// How a platform reaches the network: journals intent before and result after, repeats by the operation's rule, keeps
-/// quotas, waits out `Retry-After`. Cancelled by dropping: an intent then stays in the journal.
+/// How a platform or a source reaches the network: journals intent before and result after, repeats by the call's rule,
+/// keeps quotas, waits out `Retry-After`. Cancelled by dropping: an intent then stays in the journal.
 pub struct Remote<'a> {
     seed: &'a JobSeed,
     journal: &'a dyn Journal,
@@ -29,38 +47,33 @@ pub struct Remote<'a> {
     assume: Option<Assume>,
     wire: &'a dyn Wire,
     clock: &'a dyn Clock,
+    progress: Mutex<Progress>,
+}
+
+/// What changes while calls are made.
+#[derive(Default)]
+struct Progress {
+    /// How much of the job's `wait` is used up.
     waited: Duration,
+    /// What row faults belong to.
     group: String,
 }
 
-/// Small calls, as [`Client`] makes them.
+/// Small calls and streamed answers, as [`Client`] makes them.
 trait Wire: Send + Sync {
     fn call<'w>(&'w self, request: &'w Request) -> BoxFuture<'w, Result<Answer, Failed>>;
+    fn stream<'w>(&'w self, request: &'w Request) -> BoxFuture<'w, Result<StreamAnswer, Failed>>;
 }
 
 impl Wire for Client {
     fn call<'w>(&'w self, request: &'w Request) -> BoxFuture<'w, Result<Answer, Failed>> {
         Box::pin(Client::call(self, request))
     }
-}
 
-/// What one attempt came to, before the operation's rule.
-enum Attempt {
-    Done(Value),
-    /// The request never left.
-    Unreached(Error),
-    /// Answered "not now", "not yet": known not to have been done; may be tried again.
-    Passing(Error),
-    /// As `Passing`, in words that nobody documents.
-    Strange(Error),
-    /// Not known whether it was done.
-    Unclear(Error),
-    /// Known not to have been done; trying again is of no use.
-    Final(Error),
+    fn stream<'w>(&'w self, request: &'w Request) -> BoxFuture<'w, Result<StreamAnswer, Failed>> {
+        Box::pin(Client::stream(self, request))
+    }
 }
-
-/// Makes one attempt of a call.
-type Once<'p> = &'p (dyn Fn() -> BoxFuture<'p, Result<Answer, Failed>> + Sync);
 
 impl<'a> Remote<'a> {
     /// The way to the network for one delivery.
@@ -74,8 +87,7 @@ impl<'a> Remote<'a> {
             assume: None,
             wire: client,
             clock: &SystemClock,
-            waited: Duration::ZERO,
-            group: String::new(),
+            progress: Mutex::default(),
         }
     }
 
@@ -104,7 +116,7 @@ impl<'a> Remote<'a> {
         self.journal
     }
 
-    /// For answers that are read as streams; such reads are repeatable and not journaled.
+    /// The HTTP client itself.
     #[must_use]
     pub fn client(&self) -> &Client {
         self.client
@@ -128,28 +140,27 @@ impl<'a> Remote<'a> {
         &self.policy
     }
 
-    /// Attempts of a call that the job allows, the first counted.
-    #[must_use]
-    pub fn attempts(&self) -> u32 {
-        self.policy.attempts
-    }
-
     /// What is left of the job's `wait`.
     #[must_use]
     pub fn wait_left(&self) -> Duration {
-        self.policy.wait.saturating_sub(self.waited)
+        self.policy.wait.saturating_sub(self.progress().waited)
     }
 
     /// Waits; the time counts against the job's `wait`.
-    pub async fn sleep(&mut self, time: Duration) {
+    pub async fn sleep(&self, time: Duration) {
         let began = self.clock.elapsed();
         self.clock.sleep(time).await;
-        self.waited += self.clock.elapsed().saturating_sub(began);
+        self.count_wait(self.clock.elapsed().saturating_sub(began));
     }
 
     /// Counts time spent waiting for a verdict in another way (serving a file).
-    pub fn count_wait(&mut self, time: Duration) {
-        self.waited += time;
+    pub fn count_wait(&self, time: Duration) {
+        self.progress().waited += time;
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        // each holder does one change
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Freezes a small fact in the journal: an id, a chosen name. Not for secrets.
@@ -173,8 +184,8 @@ impl<'a> Remote<'a> {
     ///
     /// # Errors
     /// `Local`.
-    pub fn begin_faults(&mut self, group: &str) -> Result<()> {
-        group.clone_into(&mut self.group);
+    pub fn begin_faults(&self, group: &str) -> Result<()> {
+        group.clone_into(&mut self.progress().group);
         self.journal.clear_faults(group)
     }
 
@@ -185,7 +196,8 @@ impl<'a> Remote<'a> {
     /// `Local`.
     pub fn fault(&self, mut fault: RowFault) -> Result<()> {
         fault.message = printable(&fault.message);
-        self.journal.fault(&self.group, &fault)
+        let group = self.progress().group.clone();
+        self.journal.fault(&group, &fault)
     }
 
     /// How many rows the platform rejected so far.
@@ -196,12 +208,31 @@ impl<'a> Remote<'a> {
         self.journal.fault_count()
     }
 
-    /// Records that the platform has accepted a part.
+    /// Records that the platform has accepted a part, and returns when it did: now, or when it was recorded first.
     ///
     /// # Errors
     /// `Local`.
-    pub fn part_done(&self, part: &PartState) -> Result<()> {
-        self.journal.part_done(part)
+    pub fn part_done(&self, part: &PartState) -> Result<SystemTime> {
+        let known = self.journal.parts()?.into_iter().find(|known| known.index == part.index && known.accepted);
+        let at = known.and_then(|known| known.accepted_at).unwrap_or_else(|| self.now());
+        self.journal.part_done(&PartState { accepted_at: Some(at), ..part.clone() })?;
+        Ok(at)
+    }
+
+    /// When the platform accepted something that is no part of ours (a file that it already had): now, or when this was
+    /// asked first under that name.
+    ///
+    /// # Errors
+    /// `Local`, `Busy`.
+    pub fn accepted_at(&self, name: &str) -> Result<SystemTime> {
+        let key = format!("accepted/{name}");
+        let millis = |at: SystemTime| at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
+        if let Some(known) = self.load(&key)?.as_ref().and_then(Value::as_u64) {
+            return Ok(UNIX_EPOCH.checked_add(Duration::from_millis(known)).unwrap_or_else(|| self.now()));
+        }
+        let now = self.now();
+        self.store(&key, json!(millis(now)))?;
+        Ok(now)
     }
 
     /// Counts one more beginning of a part's body where [`Remote::send`] does not (FTP, serving).
@@ -271,283 +302,30 @@ impl<'a> Remote<'a> {
     /// # Errors
     /// `Local`.
     pub(crate) fn doubt_again(&self, operation: &Call) -> Result<()> {
-        self.journal.intent(&operation.name, &intent(operation, u64::MAX))
+        self.journal.intent(&operation.name, &step::intent(operation, u64::MAX))
     }
 
-    /// A small call. A result in the journal is replayed without a call; an intent without a result of an operation that
-    /// must not be repeated is [`Step::InDoubt`] (unless the user assumed).
-    ///
-    /// # Errors
-    /// `Refused`, `Credentials`, `Transient`, … as judged.
-    pub async fn call(&mut self, operation: &Call, request: &Request, judge: Classify<'_>) -> Result<Step> {
-        let (wire, once) = (self.wire, request);
-        self.step(operation, request, None, &|| wire.call(once), judge).await
-    }
-
-    /// Sends the body of part `part`; `open` gives a fresh one for each attempt.
-    ///
-    /// # Errors
-    /// As [`Remote::call`]; `SourceChanged`.
-    pub async fn send<B>(
-        &mut self,
-        operation: &Call,
-        request: &Request,
-        part: usize,
-        open: &(dyn Fn() -> B + Sync),
-        judge: Classify<'_>,
-    ) -> Result<Step>
-    where
-        B: Body<Data = Bytes, Error = Error> + Send + 'static,
-    {
-        let client = self.client;
-        let once = || -> BoxFuture<'_, Result<Answer, Failed>> { Box::pin(client.upload(request, open())) };
-        self.step(operation, request, Some(part), &once, judge).await
-    }
-
-    async fn step(
-        &self,
-        operation: &Call,
-        request: &Request,
-        part: Option<usize>,
-        once: Once<'_>,
-        judge: Classify<'_>,
-    ) -> Result<Step> {
-        let name = operation.name.as_str();
-        let mut lost = match self.journal.step(name)? {
-            StepState::Done(value) => return Ok(Step::Done(value)),
-            StepState::New => 0,
-            StepState::Intent(facts) => {
-                let lost = facts.get("lost").and_then(Value::as_u64).unwrap_or(0).saturating_add(1);
-                match (self.assume, may_repeat(operation.repeat, lost)) {
-                    (Some(Assume::Done), false) => {
-                        let value = json!({"assumed": "done"});
-                        self.journal.result(name, &value)?;
-                        return Ok(Step::Done(value));
-                    }
-                    (Some(Assume::Repeat), false) => 0,
-                    (None, false) => return Ok(Step::InDoubt(doubt(operation, None))),
-                    (_, true) => lost,
-                }
-            }
+    /// Makes one attempt of a small call; not journaled. For [`Remote::attempts`] and [`Remote::until`].
+    pub async fn once(&self, request: &Request, classify: Classify<'_>) -> Attempt<Value> {
+        let came = match self.wire.call(request).await {
+            Ok(answer) => classify(&answer).into(),
+            Err(failed) => attempt::failed(failed, request.supplied_by.is_some()),
         };
-        let scrub = Scrub::of(request);
-        let mut budget = Budget::new(&self.policy, format!("{}/{name}", self.seed.random));
-        loop {
-            if let Some(quota) = &operation.quota {
-                self.take_slot(quota).await?;
-            }
-            self.journal.intent(name, &intent(operation, lost))?;
-            let error = match self.attempt(part, once, judge).await? {
-                Attempt::Done(value) => {
-                    self.journal.result(name, &value)?;
-                    return Ok(Step::Done(value));
-                }
-                Attempt::Final(error) => {
-                    self.journal.forget(name)?;
-                    return Err(scrub.error(error));
-                }
-                Attempt::Unreached(error) | Attempt::Passing(error) | Attempt::Strange(error) => {
-                    if lost == 0 {
-                        self.journal.forget(name)?;
-                    }
-                    error
-                }
-                Attempt::Unclear(error) => {
-                    lost += 1;
-                    if !may_repeat(operation.repeat, lost) {
-                        return Ok(Step::InDoubt(doubt(operation, Some(scrub.error(error)))));
-                    }
-                    self.journal.intent(name, &intent(operation, lost))?;
-                    error
-                }
-            };
-            let (wait, error) = budget.next_wait(scrub.error(error), self.clock)?;
-            tracing::warn!(
-                step = name,
-                attempt = budget.failed(),
-                wait_seconds = wait.as_secs_f64(),
-                "{error}; trying again in {:.1} s",
-                wait.as_secs_f64()
-            );
-            self.clock.sleep(wait).await;
-        }
+        came.map_error(|error| Scrub::of(request).error(error))
     }
 
-    /// One attempt. An error is one of our own body or of the journal.
-    async fn attempt(&self, part: Option<usize>, once: Once<'_>, judge: Classify<'_>) -> Result<Attempt> {
-        if let Some(part) = part {
-            self.journal.part_attempt(part)?;
-        }
-        let answer = once().await;
-        Ok(match answer {
-            Ok(answer) => match judge(&answer) {
-                Reply::Done(value) => Attempt::Done(value),
-                Reply::Retry(error) => Attempt::Passing(error),
-                Reply::Strange(error) => Attempt::Strange(error),
-                Reply::Unclear(error) => Attempt::Unclear(error),
-                Reply::Fail(error) => Attempt::Final(error),
-            },
-            Err(Failed { reach, error }) => match reach {
-                Reach::NotConnected => Attempt::Unreached(error),
-                Reach::Lost | Reach::EarlySuccess => Attempt::Unclear(error),
-                // an incomplete request cannot have been taken
-                Reach::Body | Reach::Permanent => Attempt::Final(error),
-            },
-        })
-    }
-
-    /// Takes a slot of a quota; waits for it as long as the job allows.
-    async fn take_slot(&self, quota: &Quota) -> Result<()> {
-        let mut waited = Duration::ZERO;
-        loop {
-            let now = self.now();
-            let free = match self.journal.quota_take(quota, now)? {
-                Slot::Granted => return Ok(()),
-                Slot::WaitUntil(free) => free,
-            };
-            let wait = free.duration_since(now).unwrap_or_default().max(Duration::from_millis(10));
-            if waited + wait > self.policy.max_quota_wait {
-                let message = format!(
-                    "{} allows {} calls in {} s and all are used; the next slot is free at {}",
-                    quota.key.split('/').next().unwrap_or_default(),
-                    quota.limit,
-                    quota.window.as_secs(),
-                    utc_from(free)
-                );
-                let hint = format!("run the job again after {}, or raise upload.max_quota_wait", utc_from(free));
-                return Err(Error::new(Kind::Transient, message).with_retry_after(wait).with_hint(hint));
-            }
-            tracing::warn!("{}: all {} calls are used; waiting until {}", quota.key, quota.limit, utc_from(free));
-            self.clock.sleep(wait).await;
-            waited += wait;
-        }
-    }
-
-    /// Asks again and again, 1 s growing to 60 s, until the judge says done; `Retry` means "not yet" (its `Retry-After` is
-    /// honoured), `Strange` too, with a warning as soon as it comes. Ends with `Pending` when the job's `wait` is over. The value is journaled and replayed.
+    /// Makes a small call that only reads: not journaled, repeated after any passing fault.
     ///
     /// # Errors
-    /// As [`Remote::call`]; `Pending`.
-    pub async fn poll(&mut self, name: &str, request: &Request, judge: Classify<'_>) -> Result<Value> {
-        self.poll_within(&Call::new(name, RetrySafety::Always), request, judge).await
+    /// As classified; `Transient`.
+    pub async fn ask(&self, call: &Call, request: &Request, classify: Classify<'_>) -> Result<Value> {
+        self.attempts(call, |_| self.once(request, classify)).await
     }
-
-    /// As [`Remote::poll`], each question counted against the operation's quota.
-    ///
-    /// # Errors
-    /// As [`Remote::poll`].
-    pub async fn poll_within(&mut self, operation: &Call, request: &Request, judge: Classify<'_>) -> Result<Value> {
-        let name = operation.name.as_str();
-        if let StepState::Done(value) = self.journal.step(name)? {
-            return Ok(value);
-        }
-        let (wire, scrub) = (self.wire, Scrub::of(request));
-        let mut interval = Duration::from_secs(1);
-        let policy = self.policy.clone();
-        let mut budget = Budget::new(&policy, format!("{}/{name}", self.seed.random));
-        let mut warned = false;
-        loop {
-            let began = self.clock.elapsed();
-            if let Some(quota) = &operation.quota {
-                self.take_slot(quota).await?;
-            }
-            let attempt = self.attempt(None, &|| wire.call(request), judge).await?;
-            self.waited += self.clock.elapsed().saturating_sub(began);
-            // a word that changes with every answer is still one warning
-            if let Attempt::Strange(error) = &attempt
-                && !std::mem::replace(&mut warned, true)
-            {
-                let text = format!("{}; asking on", scrub.text(error.message()));
-                if !self.journal.notes()?.contains(&text) {
-                    self.note(&text)?;
-                }
-            }
-            let (wait, error) = match attempt {
-                Attempt::Done(value) => {
-                    self.journal.result(name, &value)?;
-                    return Ok(value);
-                }
-                Attempt::Final(error) => return Err(scrub.error(error)),
-                Attempt::Passing(error) | Attempt::Strange(error) => {
-                    budget = Budget::new(&policy, format!("{}/{name}", self.seed.random));
-                    let wait = interval.max(error.retry_after().unwrap_or_default());
-                    interval = (interval * 3 / 2).min(Duration::from_secs(60));
-                    tracing::debug!(step = name, "{error}; asking again in {:.1} s", wait.as_secs_f64());
-                    (wait, scrub.error(error))
-                }
-                Attempt::Unreached(error) | Attempt::Unclear(error) => {
-                    let (wait, error) = budget.next_wait(scrub.error(error), self.clock)?;
-                    tracing::warn!(step = name, "{error}; asking again in {:.1} s", wait.as_secs_f64());
-                    (wait, error)
-                }
-            };
-            let left = self.wait_left();
-            // a last question before the time that the platform asked for would be one too early
-            if left.is_zero() || error.retry_after().is_some_and(|asked| asked > left) {
-                return Err(pending(&error));
-            }
-            self.sleep(wait.min(left)).await;
-        }
-    }
-}
-
-/// Whether an operation whose answer was lost `lost` times may be tried again.
-fn may_repeat(repeat: RetrySafety, lost: u64) -> bool {
-    match repeat {
-        RetrySafety::Always => true,
-        RetrySafety::Once => lost <= 1,
-        RetrySafety::Never => false,
-    }
-}
-
-/// What the journal keeps of a call that is being made: how often its answer was lost, and whether losing this one leaves
-/// it in doubt.
-fn intent(operation: &Call, lost: u64) -> Value {
-    json!({"lost": lost, "doubtful": !may_repeat(operation.repeat, lost.saturating_add(1))})
-}
-
-/// Whether [`Remote::send`] would begin the body of the operation in a run that is taken up.
-///
-/// # Errors
-/// `Busy`.
-#[cfg(feature = "jobs")]
-pub(crate) fn would_send(journal: &dyn Journal, operation: &Call, assume: Option<Assume>) -> Result<bool> {
-    Ok(match journal.step(&operation.name)? {
-        StepState::Done(_) => false,
-        StepState::New => true,
-        StepState::Intent(facts) => {
-            let lost = facts.get("lost").and_then(Value::as_u64).unwrap_or(0).saturating_add(1);
-            assume == Some(Assume::Repeat) || may_repeat(operation.repeat, lost)
-        }
-    })
-}
-
-fn doubt(operation: &Call, cause: Option<Error>) -> Error {
-    let why = cause.as_ref().map_or_else(|| "an earlier run of this job got no answer".to_owned(), Error::to_string);
-    let about =
-        operation.about.as_deref().map(|what| format!(" ({})", crate::secret::printable(what))).unwrap_or_default();
-    let error = Error::new(
-        Kind::InDoubt,
-        format!(
-            "step {}{about} must not be repeated and it is not known whether the platform did it: {why}",
-            operation.name
-        ),
-    )
-    .with_hint(
-        "look at the platform, then resume the run with --assume done (it is there) or --assume repeat (it is not)",
-    );
-    let Some(cause) = cause else { return error };
-    match cause.retry_after() {
-        Some(wait) => error.with_retry_after(wait),
-        None => error,
-    }
-    .with_source(cause)
-}
-
-fn pending(last: &Error) -> Error {
-    Error::new(Kind::Pending, format!("accepted, but no verdict within the job's wait: {last}"))
-        .with_hint("resume the run to go on waiting")
 }
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_polls;
+#[cfg(test)]
+mod tests_reads;

@@ -14,8 +14,10 @@ pub struct Policy {
     pub give_up_after: Duration,
     /// A longer wait for a slot of a quota ends the run with 20; default 15 min.
     pub max_quota_wait: Duration,
-    /// For the platform's verdict, over all parts; zero: do not wait. Default 30 min.
+    /// For the platform's verdict after the last part; zero: do not wait. Default 30 min.
     pub wait: Duration,
+    /// For the verdict on a part before the next one may be sent; not part of `wait`. Default 2 h.
+    pub part_wait: Duration,
 }
 
 impl Default for Policy {
@@ -25,6 +27,7 @@ impl Default for Policy {
             give_up_after: Duration::from_secs(2 * 3600),
             max_quota_wait: Duration::from_secs(15 * 60),
             wait: Duration::from_secs(30 * 60),
+            part_wait: Duration::from_secs(2 * 3600),
         }
     }
 }
@@ -97,9 +100,11 @@ impl<'a> Budget<'a> {
         Ok((wait, error))
     }
 
-    /// Failed attempts so far.
-    pub(super) fn failed(&self) -> u32 {
-        self.failed
+    /// Leaves out time that `give_up_after` does not count: waits for a slot of a quota.
+    pub(super) fn leave_out(&mut self, time: Duration) {
+        if let Some(first) = &mut self.first_fault {
+            *first += time;
+        }
     }
 }
 

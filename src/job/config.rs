@@ -72,6 +72,7 @@ pub(crate) struct Upload {
     pub(crate) timers: Timers,
     pub(crate) give_up_after: Duration,
     pub(crate) max_quota_wait: Duration,
+    pub(crate) part_wait: Duration,
 }
 
 /// `spool`.
@@ -425,6 +426,7 @@ fn upload(map: &Map<String, Value>, folder: &Path) -> Result<Upload> {
         timers,
         give_up_after: settings.opt_duration("give_up_after")?.unwrap_or(Duration::from_secs(2 * 3600)),
         max_quota_wait: settings.opt_duration("max_quota_wait")?.unwrap_or(Duration::from_secs(15 * 60)),
+        part_wait: settings.opt_duration("part_wait")?.unwrap_or(Duration::from_secs(2 * 3600)),
     })
 }
 

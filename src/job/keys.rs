@@ -89,6 +89,12 @@ pub(crate) const UPLOAD: &[Key] = &[
     key("stall_timeout", KeyKind::Duration, Some("60s"), "Longest time in which no byte is taken."),
     key("response_timeout", KeyKind::Duration, Some("5m"), "From the last byte to the head of the answer."),
     key("give_up_after", KeyKind::Duration, Some("2h"), "Over all attempts."),
+    key(
+        "part_wait",
+        KeyKind::Duration,
+        Some("2h"),
+        "Longest wait for the verdict on a part before the next one is sent.",
+    ),
     key("max_quota_wait", KeyKind::Duration, Some("15m"), "Longest wait for a quota of the platform."),
     key("max_rate", KeyKind::Size, None, "Most bytes a second."),
 ];

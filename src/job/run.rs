@@ -430,6 +430,7 @@ impl Job {
             give_up_after: upload.give_up_after,
             max_quota_wait: upload.max_quota_wait,
             wait: self.config.wait,
+            part_wait: upload.part_wait,
         }
     }
 }

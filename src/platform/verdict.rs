@@ -83,5 +83,13 @@ impl Verdict {
 
 /// Returns the state of a part that the platform has accepted; its attempts were counted when it was sent.
 pub(crate) fn accepted_part(part: &Part, remote_id: Option<String>) -> PartState {
-    PartState { index: part.index, bytes: part.bytes, records: part.records, attempts: 0, remote_id, accepted: true }
+    PartState {
+        index: part.index,
+        bytes: part.bytes,
+        records: part.records,
+        attempts: 0,
+        remote_id,
+        accepted: true,
+        accepted_at: None,
+    }
 }

@@ -239,14 +239,16 @@ impl Fault {
             _ => (&[0][..], 2..=2),
         };
         Some(match self {
-            Fault::Status(400..=499) if rule == Rule::Storage => return None,
+            Fault::Status(400..=499 | 501) if rule == Rule::Storage => return None,
             // a vendor with spurious 401s may be asked up to three times
             Fault::Status(401) => (&[30], 1..=3),
             Fault::Status(403) => (&[30], 1..=1),
-            Fault::Status(302 | 400 | 404 | 410 | 413) => (&[12], 1..=1),
+            // what is asked about has been accepted: no answer about it is a refusal
+            Fault::Status(302 | 400 | 404 | 410 | 413 | 501) if rule == Rule::Ask => (&[0], 2..=2),
+            Fault::Status(302 | 400 | 404 | 410 | 413 | 501) => (&[12], 1..=1),
             Fault::Status(503) => (&[0], 2..=2),
             Fault::RetryAfterSeconds | Fault::RetryAfterDate | Fault::RetryAfterGarbage => (&[0], 2..=2),
-            Fault::RetryAfterTooLong if rule == Rule::Ask => (&[20, 22], 1..=1),
+            Fault::RetryAfterTooLong if rule == Rule::Ask => (&[22], 1..=1),
             Fault::RetryAfterTooLong => (&[20], 1..=1),
             Fault::Html if rule == Rule::Storage => return None,
             Fault::Status(_) | Fault::Lost | Fault::Cut | Fault::Html => doubtful,
@@ -263,6 +265,7 @@ const FAULTS: &[Fault] = &[
     Fault::Status(410),
     Fault::Status(413),
     Fault::Status(500),
+    Fault::Status(501),
     Fault::Status(502),
     Fault::Status(503),
     Fault::Status(504),

@@ -422,6 +422,7 @@ impl State {
                     attempts: row.get(3)?,
                     remote_id: row.get(4)?,
                     accepted: row.get(5)?,
+                    accepted_at: None,
                 })
             })
             .map_err(unreadable)?;

@@ -211,10 +211,10 @@ impl CleverTap {
             if presigned::signs(url.expose(), "content-type") {
                 request = request.header("Content-Type", "text/csv");
             }
-            let expired = AtomicBool::new(false);
+            let (expired, now) = (AtomicBool::new(false), remote.now());
             let judge = |answer: &_| {
                 let over = answers::url_expired(answer);
-                expired.store(over || (answer.status == 403 && SystemTime::now() >= end), Ordering::Relaxed);
+                expired.store(over || (answer.status == 403 && now >= end), Ordering::Relaxed);
                 answers::put(answer)
             };
             let sent =

@@ -4,7 +4,7 @@ use super::account::Account;
 use super::form::Form;
 use super::{error_log, status};
 use crate::body::Measured;
-use crate::calls::{Call, JobSeed, Remote, RetrySafety, Step, assumed};
+use crate::calls::{Call, JobSeed, Remote, RetrySafety, Step, Waiting, assumed};
 use crate::error::Result;
 use crate::platform::{Outcome, Verdict, accepted_part, parts_accepted};
 use serde_json::{Value, json};
@@ -49,14 +49,14 @@ pub(super) async fn deliver(upload: &Upload<'_>, measured: &Measured, remote: &m
             continue;
         }
         let id = taken["activity_id"].as_str().unwrap_or_default().to_owned();
-        remote.part_done(&accepted_part(part, Some(id.clone())))?;
+        let accepted_at = remote.part_done(&accepted_part(part, Some(id.clone())))?;
+        let waiting = Waiting::since(accepted_at).before_next(part.index + 1 < measured.parts().len());
         if !remote.waits() {
             imports.push(json!({"activity_id": id, "status": "accepted"}));
             all_told = false;
             continue;
         }
-        let ended =
-            status::wait(upload.account, remote, &format!("status/{}", part.index), upload.status_path, &id).await?;
+        let ended = status::wait(upload.account, remote, part.index, upload.status_path, &id, waiting).await?;
         let told = ended.failed_rows;
         failed_rows += told.unwrap_or(0);
         all_told &= told.is_some();

@@ -1,66 +1,41 @@
 //! The log of failed rows: fetched as a stream, without credentials, from wherever the status points. Never fatal.
 
 use super::tolerant;
-use crate::calls::{FaultAt, Remote, RowFault};
-use crate::error::Result;
+use crate::calls::{Call, Event, FaultAt, Remote, Reply, RetrySafety, RowFault};
+use crate::error::{Kind, Result};
 use crate::secret::Secret;
-use crate::transport::{Failed, Reach, Request};
+use crate::transport::{Answer, Request};
 use serde_json::Value;
 use std::time::Duration;
 
 /// A longer entry is not kept, only counted.
 const MAX_ENTRY_BYTES: usize = 256 << 10;
-/// Silence of the other side.
-const SILENCE: Duration = Duration::from_secs(60);
 /// The rows are a help, not the verdict: a log that trickles is left.
 const LONGEST: Duration = Duration::from_secs(900);
 
-/// Reads the log and stores each row that it names by customer id, under `group`. What goes wrong is noted.
-pub(super) async fn read(remote: &mut Remote<'_>, base: &str, url: &str, group: &str) -> Result<()> {
+/// Reads the log and stores each row that it names by customer id, under `group`. A fault of the other side is noted.
+pub(super) async fn read(remote: &Remote<'_>, base: &str, url: &str, group: &str) -> Result<()> {
     let request = Request::new("GET", Secret::new(absolute(url, base))).supplied_by(base);
-    for attempt in 1..=3 {
-        remote.begin_faults(group)?;
-        let mut entries = Entries::default();
-        let outcome = match tokio::time::timeout(LONGEST, fetch(remote, &request, &mut entries)).await {
-            Ok(outcome) => outcome?,
-            Err(_) => Some(("it takes too long".to_owned(), false)),
-        };
-        let Some((why, again)) = outcome else {
-            if entries.unjoined > 0 {
-                remote.note(&format!(
-                    "the error log of Localytics names no customer id in {} of its entries",
-                    entries.unjoined
-                ))?;
+    let mut entries = Entries::default();
+    let read = {
+        let mut each = |event: Event<'_>| match event {
+            Event::Begin(_) => {
+                entries = Entries::default();
+                remote.begin_faults(group)
             }
-            return Ok(());
+            Event::Piece(piece) => entries.push(piece, &mut |fault| remote.fault(fault)),
+            Event::End => Ok(()),
         };
-        if !again || attempt == 3 {
-            return remote.note(&format!("the error log of Localytics could not be read: {why}"));
-        }
-        tokio::time::sleep(Duration::from_secs(attempt)).await;
-    }
-    Ok(())
-}
-
-/// `None`: read to its end; else why not, and whether trying again may help. An error is one of our own journal.
-async fn fetch(remote: &Remote<'_>, request: &Request, entries: &mut Entries) -> Result<Option<(String, bool)>> {
-    let failed = |failed: Failed| Some((failed.error.to_string(), failed.reach == Reach::Lost));
-    let silent = || Some(("the other side fell silent".to_owned(), true));
-    let mut answer = match tokio::time::timeout(SILENCE, remote.client().stream(request)).await {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(error)) => return Ok(failed(error)),
-        Err(_) => return Ok(silent()),
+        let classify = |answer: &Answer| Reply::by_status("the error log", answer);
+        remote.read(&Call::new("error-log", RetrySafety::Always), &request, Some(LONGEST), &classify, &mut each).await
     };
-    if !(200..300).contains(&answer.status) {
-        return Ok(Some((format!("status {}", answer.status), answer.status >= 500)));
-    }
-    loop {
-        match tokio::time::timeout(SILENCE, answer.chunk()).await {
-            Ok(Ok(Some(chunk))) => entries.push(&chunk, &mut |fault| remote.fault(fault))?,
-            Ok(Ok(None)) => return Ok(None),
-            Ok(Err(error)) => return Ok(failed(error)),
-            Err(_) => return Ok(silent()),
-        }
+    match read {
+        // our own journal or disk
+        Err(error) if matches!(error.kind(), Kind::Local | Kind::Busy) => Err(error),
+        Err(error) => remote.note(&format!("the error log of Localytics could not be read: {error}")),
+        Ok(_) if entries.unjoined > 0 => remote
+            .note(&format!("the error log of Localytics names no customer id in {} of its entries", entries.unjoined)),
+        Ok(_) => Ok(()),
     }
 }
 

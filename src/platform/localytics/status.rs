@@ -3,7 +3,7 @@
 use super::account::Account;
 use super::tolerant;
 use crate::calls::scrub::said;
-use crate::calls::{Call, Remote, Reply, RetrySafety, quoted};
+use crate::calls::{Call, Remote, Reply, RetrySafety, Waiting, quoted};
 use crate::error::{Error, Kind, Result};
 use crate::secret::printable;
 use crate::transport::Answer;
@@ -72,26 +72,28 @@ impl Ended {
     }
 }
 
-/// Asks until the import has ended. `step` is the name in the journal; `path` is before the activity id.
+/// Asks until the import of a part has ended. `path` is before the activity id.
 pub(super) async fn wait(
     account: &Account,
-    remote: &mut Remote<'_>,
-    step: &str,
+    remote: &Remote<'_>,
+    part: usize,
     path: &str,
     id: &str,
+    waiting: Waiting,
 ) -> Result<Ended> {
     let id = percent_encoding::utf8_percent_encode(id, super::PATH_PART);
     let request = account.request("GET", &format!("{path}{id}"));
     let limit = account.quota("status", 60, Duration::from_secs(60));
-    let operation = Call::new(step, RetrySafety::Always).with_quota(limit);
-    let mut ended = Ended::read(&remote.poll_within(&operation, &request, &judge_status).await?);
+    let step = format!("status/{part}");
+    let operation = Call::new(step.as_str(), RetrySafety::Always).with_quota(limit);
+    let mut ended = Ended::read(&remote.poll(&operation, &request, waiting, &judge_status).await?);
     if let Some(reason) = &mut ended.reason {
         *reason = said(&request, reason);
         ended.shown["error_reason"] = json!(reason);
     }
     // the journal forgets the signature; the log is fetched with what is in memory
     if ended.error_log.is_some() && ended.shown["error_log"] != json!(ended.error_log) {
-        remote.record(step, &ended.shown)?;
+        remote.record(&step, &ended.shown)?;
     }
     if let Some(text) = ended.doubts() {
         remote.note(&text)?;

@@ -5,7 +5,10 @@ use super::commands::{self, Format};
 use super::import::{Import, Target};
 use crate::body::{Frame, Measured, Part};
 use crate::calls::scrub::said;
-use crate::calls::{Call, FaultAt, Remote, Reply, RetrySafety, RowFault, Step, assumed, quoted};
+use crate::calls::{
+    Attempt, BoxFuture, Call, Event, FaultAt, PartBody, Remote, Reply, RetrySafety, RowFault, Step, Waiting, assumed,
+    expired, quoted,
+};
 use crate::error::{Error, Kind, Result};
 use crate::mapping::MapSpec;
 use crate::platform::{Outcome, Verdict, accepted_part, parts_accepted};
@@ -22,6 +25,15 @@ const MOST_LISTED: u64 = 100 * PAGE;
 /// Rows told by the error file, at most.
 const MOST_ROWS: u64 = 1_000_000;
 
+/// A longer line of the error file is cut.
+const MAX_LINE_BYTES: usize = 64 << 10;
+
+/// The rows are a help, not the verdict: an error file that trickles is left.
+const LONGEST_READING: Duration = Duration::from_secs(900);
+
+/// In messages.
+const LIST: &str = "the list of executions";
+
 impl Import {
     /// Sends every part and waits for all of them. An execution that failed does not stop the later ones: what they say
     /// of a user stands later in the list and holds either way; the run ends as partial (11). A part that is refused
@@ -36,24 +48,27 @@ impl Import {
         // UPDATE and DELETE of one user must not overtake each other
         let in_turn = commands::mixes_operations(map);
         let parts = measured.parts();
-        let (mut executions, mut verdicts) = (Vec::new(), Vec::new());
+        let (mut executions, mut accepted_at, mut verdicts) = (Vec::new(), Vec::new(), Vec::new());
         for part in parts {
             let id = match self.execute(measured, part, &import, &executions, remote).await {
                 Ok(id) => id,
                 Err(error) => return Err(parts_accepted(error, executions.len(), parts.len())),
             };
-            remote.part_done(&accepted_part(part, id.clone()))?;
+            let accepted = remote.part_done(&accepted_part(part, id.clone()))?;
+            accepted_at.push(accepted);
             executions.push(id.clone());
             if in_turn && remote.waits() {
-                verdicts.push(self.wait(&import, part, id.as_deref(), remote).await?);
+                let waiting = Waiting::since(accepted).before_next(part.index + 1 < parts.len());
+                verdicts.push(self.wait(&import, part, id.as_deref(), waiting, remote).await?);
             }
         }
         let result = |executions: Value| json!({"document_import_id": import, "executions": executions});
         if !remote.waits() {
             return Ok(Verdict::new(Outcome::Done, result(json!(executions))));
         }
-        for (part, id) in parts.iter().zip(&executions).skip(verdicts.len()) {
-            verdicts.push(self.wait(&import, part, id.as_deref(), remote).await?);
+        for (index, part) in parts.iter().enumerate().skip(verdicts.len()) {
+            let (id, waiting) = (executions[index].as_deref(), Waiting::since(accepted_at[index]));
+            verdicts.push(self.wait(&import, part, id, waiting, remote).await?);
         }
         let failed = |verdict: &&Value| matches!(verdict["status"].as_str(), Some("FAILED" | "CANCELED" | "CANCELLED"));
         let failed_parts = verdicts.iter().filter(failed).count();
@@ -127,7 +142,7 @@ impl Import {
 
     /// Sends a part; the id of its execution, unless the user assumed that it was done.
     ///
-    /// Commands are keyed: a second execution leaves the same membership, only a relative expiry begins anew. Still, where
+    /// Commands are keyed: a second execution leaves the same membership, only a relative expiry begins anew. Still, if
     /// the import is this run's own, an answer that was lost is looked for in the list before the part is sent again:
     /// an execution there that is none of `known` is this part's.
     async fn execute(
@@ -136,86 +151,43 @@ impl Import {
         part: &Part,
         import: &str,
         known: &[Option<String>],
-        remote: &mut Remote<'_>,
+        remote: &Remote<'_>,
     ) -> Result<Option<String>> {
         let content_type = if self.format == Format::Csv { "text/csv" } else { "application/x-ndjson" };
         let request = self.request("POST", &format!("/{import}/executions")).header("Content-Type", content_type);
         let own = matches!(self.target, Target::Create(_)) && !known.contains(&None);
-        let repeat = if own { RetrySafety::Never } else { RetrySafety::Always };
-        let operation = Call::new(execution(part.index), repeat);
+        let call = execution_call(part.index, own);
         let what = format!("the execution of part {}", part.index + 1);
-        let judge = |answer: &Answer| answers::judge_created(&what, answer);
-        let (mut attempt, began) = (1, tokio::time::Instant::now());
-        loop {
-            if own && remote.in_doubt(&operation.name)? {
-                if let Some(id) = self.find_other(import, known, remote).await? {
-                    remote.record(&operation.name, &json!({"id": id}))?;
-                    return Ok(Some(id));
-                }
-                remote.forget(&operation.name)?;
-            }
-            let step = remote
-                .send(&operation, &request, part.index, &|| measured.body(part, &Frame::default()), &judge)
-                .await?;
-            let taken = match step {
-                Step::Done(value) => value,
-                Step::InDoubt(error) if !own => return Err(error),
-                Step::InDoubt(error) => {
-                    // whether it is there is looked up, so that there is no doubt: what counts is the fault itself
-                    let cause = std::error::Error::source(&error)
-                        .map_or_else(|| error.message().to_owned(), ToString::to_string);
-                    let seed = format!("{}/{}", remote.seed().random, operation.name);
-                    let back_off = crate::calls::retry::back_off(&seed, attempt);
-                    let wait = back_off.max(error.retry_after().unwrap_or_default());
-                    if attempt >= remote.attempts() || began.elapsed() + wait > remote.policy().give_up_after {
-                        let given_up = format!("given up after {attempt} attempts; run the job again or resume it");
-                        return Err(Error::new(Kind::Transient, cause).with_hint(given_up));
-                    }
-                    tracing::warn!(
-                        step = operation.name,
-                        attempt,
-                        "{cause}; trying again in {:.1} s",
-                        wait.as_secs_f64()
-                    );
-                    tokio::time::sleep(wait).await;
-                    attempt += 1;
-                    continue;
-                }
-            };
-            if assumed(&taken) {
-                remote.note(&format!("{what} was assumed to be done: its verdict is not known"))?;
-            }
-            return Ok(taken["id"].as_str().map(str::to_owned));
+        let classify = |answer: &Answer| answers::judge_created(&what, answer);
+        let open = || measured.body(part, &Frame::default());
+        let find = || -> BoxFuture<'_, Result<Option<Value>>> { Box::pin(self.find_other(import, known, remote)) };
+        let body = PartBody { part: part.index, open: &open };
+        let step = match own {
+            true => remote.send_or_find(&call, &request, body, &classify, &find).await?,
+            false => remote.send(&call, &request, part.index, &open, &classify).await?,
+        };
+        let taken = step.done()?;
+        if assumed(&taken) {
+            remote.note(&format!("{what} was assumed to be done: its verdict is not known"))?;
         }
+        Ok(taken["id"].as_str().map(str::to_owned))
     }
 
-    /// The id of an execution of this import that is none of `known`.
-    async fn find_other(
-        &self,
-        import: &str,
-        known: &[Option<String>],
-        remote: &mut Remote<'_>,
-    ) -> Result<Option<String>> {
-        let operation = Call::new("look", RetrySafety::Always);
-        let judge = |answer: &Answer| {
-            const WHAT: &str = "the list of executions";
-            match answers::ids(&answer.body) {
-                _ if !(200..300).contains(&answer.status) => Reply::by_status(WHAT, answer),
-                Some(ids) => Reply::Done(json!(ids)),
-                None => Reply::Unclear(Error::new(Kind::Transient, format!("{WHAT}: the answer cannot be read"))),
-            }
+    /// The execution of this import that is none of `known`, as its creation would have answered.
+    async fn find_other(&self, import: &str, known: &[Option<String>], remote: &Remote<'_>) -> Result<Option<Value>> {
+        let call = Call::new("look", RetrySafety::Always);
+        let classify = |answer: &Answer| match answers::ids(&answer.body) {
+            _ if !(200..300).contains(&answer.status) => Reply::by_status(LIST, answer),
+            Some(ids) => Reply::Done(json!(ids)),
+            None => Reply::Unclear(Error::new(Kind::Transient, format!("{LIST}: the answer cannot be read"))),
         };
         let (mut first, mut before) = (0, Value::Null);
         loop {
-            let path = format!("/{import}/executions?first_result={first}&max_results={PAGE}");
-            // a look is of its moment: what an earlier one saw must not be replayed
-            remote.forget(&operation.name)?;
-            let page = remote.call(&operation, &self.request("GET", &path), &judge).await?.done()?;
-            remote.forget(&operation.name)?;
+            let page = remote.ask(&call, &self.page(import, first), &classify).await?;
             let ids = page.as_array().map(Vec::as_slice).unwrap_or_default();
             let other = ids.iter().filter_map(Value::as_str).find(|id| !known.iter().flatten().any(|one| one == id));
             if let Some(id) = other {
-                return Ok(Some(id.to_owned()));
+                return Ok(Some(json!({"id": id})));
             }
             // a server that knows no pages gives the same one again
             if (ids.len() as u64) < PAGE || page == before {
@@ -226,101 +198,129 @@ impl Import {
         }
     }
 
+    fn page(&self, import: &str, first: u64) -> Request {
+        self.request("GET", &format!("/{import}/executions?first_result={first}&max_results={PAGE}"))
+    }
+
     /// Waits until an execution is final.
-    async fn wait(&self, import: &str, part: &Part, id: Option<&str>, remote: &mut Remote<'_>) -> Result<Value> {
+    async fn wait(
+        &self,
+        import: &str,
+        part: &Part,
+        id: Option<&str>,
+        waiting: Waiting,
+        remote: &Remote<'_>,
+    ) -> Result<Value> {
         let Some(id) = id else { return Ok(json!({"id": null, "assumed": "done"})) };
-        let name = format!("verdict/{}", part.index);
-        let judge = |answer: &Answer| judge_list(answer, id);
+        let call = Call::new(format!("verdict/{}", part.index), RetrySafety::Always);
+        let mut verdict = remote.poll_by(&call, waiting, |_| self.look(import, id, remote)).await?;
+        if expired(&verdict) {
+            verdict["id"] = json!(id);
+            return Ok(verdict);
+        }
+        if let Some(message) = verdict["message"].as_str() {
+            verdict["message"] = json!(said(&self.page(import, 0), message));
+        }
+        if let Some(uri) = verdict["error_file_uri"].as_str()
+            && verdict["total_failure"].as_u64() != Some(0)
+        {
+            self.failed_rows(uri, part, remote).await?;
+        }
+        if verdict["status"].as_str().is_some_and(|status| status != "SUCCEEDED" && status != "SUCCESS") {
+            let message = verdict["message"].as_str().unwrap_or("no reason was given");
+            remote.note(&format!("part {}: the execution ended {}: {message}", part.index + 1, verdict["status"]))?;
+        }
+        Ok(verdict)
+    }
+
+    /// Looks for an execution on the pages of the list, once.
+    async fn look(&self, import: &str, id: &str, remote: &Remote<'_>) -> Attempt<Value> {
+        let classify = |answer: &Answer| judge_list(answer, id);
         let mut first = 0;
         loop {
-            let path = format!("/{import}/executions?first_result={first}&max_results={PAGE}");
-            let request = self.request("GET", &path);
-            let mut verdict = remote.poll(&name, &request, &judge).await?;
-            if let Some(more) = verdict["not_among"].as_u64() {
-                // it lies on another page, or is not listed yet: begin again, a little later
-                remote.forget(&name)?;
-                first += PAGE;
-                if first >= more {
-                    first = 0;
-                    if remote.wait_left().is_zero() {
-                        return Err(Error::new(Kind::Pending, format!("execution {id} is not in the list"))
-                            .with_hint("resume the run to go on waiting"));
-                    }
-                    remote.sleep(Duration::from_secs(2)).await;
-                }
-                continue;
+            let came = remote.once(&self.page(import, first), &classify).await;
+            let Attempt::Done(value) = &came else { return came };
+            let Some(listed) = value["not_among"].as_u64() else { return came };
+            first += PAGE;
+            if first >= listed {
+                return Attempt::Passing(Error::new(Kind::Pending, format!("execution {id} is not in the list")));
             }
-            if let Some(message) = verdict["message"].as_str() {
-                verdict["message"] = json!(said(&request, message));
-            }
-            if let Some(uri) = verdict["error_file_uri"].as_str()
-                && verdict["total_failure"].as_u64() != Some(0)
-            {
-                self.failed_rows(uri, part, remote).await?;
-            }
-            if verdict["status"].as_str().is_some_and(|status| status != "SUCCEEDED" && status != "SUCCESS") {
-                let message = verdict["message"].as_str().unwrap_or("no reason was given");
-                remote.note(&format!(
-                    "part {}: the execution ended {}: {message}",
-                    part.index + 1,
-                    verdict["status"]
-                ))?;
-            }
-            return Ok(verdict);
         }
     }
 
     /// Reads the error file as a stream and stores the rows that it names. Its form is not documented, so nothing that is
     /// wrong with it is fatal.
-    async fn failed_rows(&self, uri: &str, part: &Part, remote: &mut Remote<'_>) -> Result<()> {
+    async fn failed_rows(&self, uri: &str, part: &Part, remote: &Remote<'_>) -> Result<()> {
         let escaped = percent_encoding::utf8_percent_encode(uri, percent_encoding::NON_ALPHANUMERIC);
         let url = crate::Secret::new(format!("{}/v1/data_file/data?uri={escaped}", self.base));
         let request = Request::new("GET", url).header("Authorization", self.token.expose());
-        remote.begin_faults(&format!("part/{}", part.index))?;
-        let mut answer = match remote.client().stream(&request).await {
-            Ok(answer) if (200..300).contains(&answer.status) => answer,
-            Ok(answer) => return remote.note(&format!("the error file could not be read: status {}", answer.status)),
-            Err(failed) => return remote.note(&format!("the error file could not be read: {}", failed.error)),
-        };
-        let (mut line, mut unknown, mut told) = (Vec::new(), 0u64, 0u64);
-        loop {
-            let chunk = match answer.chunk().await {
-                Ok(Some(chunk)) => chunk,
-                Ok(None) => break,
-                Err(failed) => return remote.note(&format!("the error file could not be read on: {}", failed.error)),
+        let mut lines = ErrorLines::default();
+        let read = {
+            let mut each = |event: Event<'_>| match event {
+                Event::Begin(_) => {
+                    lines = ErrorLines::default();
+                    remote.begin_faults(&format!("part/{}", part.index))
+                }
+                Event::Piece(piece) => lines.push(piece, part, &mut |fault| remote.fault(fault)),
+                Event::End => lines.end(part, &mut |fault| remote.fault(fault)),
             };
-            for &byte in &chunk[..] {
-                if byte != b'\n' {
-                    if line.len() < 64 << 10 {
-                        line.push(byte);
-                    }
-                    continue;
-                }
-                match row_fault(&line, part) {
-                    Some(fault) if told < MOST_ROWS => {
-                        told += 1;
-                        remote.fault(fault)?;
-                    }
-                    Some(_) => {}
-                    None if line.is_empty() => {}
-                    None => unknown += 1,
-                }
-                line.clear();
+            let call = Call::new("error-file", RetrySafety::Always);
+            let classify = |answer: &Answer| Reply::by_status("the error file", answer);
+            remote.read(&call, &request, Some(LONGEST_READING), &classify, &mut each).await
+        };
+        match read {
+            // our own journal or disk
+            Err(error) if matches!(error.kind(), Kind::Local | Kind::Busy) => Err(error),
+            Err(error) => remote.note(&format!("the error file could not be read: {error}")),
+            Ok(_) if lines.unknown > 0 => remote.note(&format!(
+                "{} lines of the error file of part {} name no row",
+                lines.unknown,
+                part.index + 1
+            )),
+            Ok(_) => Ok(()),
+        }
+    }
+}
+
+/// The lines of an error file, as its pieces come.
+#[derive(Default)]
+struct ErrorLines {
+    line: Vec<u8>,
+    /// Lines that name no row.
+    unknown: u64,
+    told: u64,
+}
+
+impl ErrorLines {
+    fn push(&mut self, piece: &[u8], part: &Part, each: &mut dyn FnMut(RowFault) -> Result<()>) -> Result<()> {
+        for &byte in piece {
+            match byte {
+                b'\n' => self.end(part, each)?,
+                _ if self.line.len() < MAX_LINE_BYTES => self.line.push(byte),
+                _ => {}
             }
         }
-        if let Some(fault) = row_fault(&line, part) {
-            remote.fault(fault)?;
+        Ok(())
+    }
+
+    fn end(&mut self, part: &Part, each: &mut dyn FnMut(RowFault) -> Result<()>) -> Result<()> {
+        match row_fault(&self.line, part) {
+            Some(fault) if self.told < MOST_ROWS => {
+                self.told += 1;
+                each(fault)?;
+            }
+            Some(_) => {}
+            None if self.line.is_empty() => {}
+            None => self.unknown += 1,
         }
-        if unknown > 0 {
-            remote.note(&format!("{unknown} lines of the error file of part {} name no row", part.index + 1))?;
-        }
+        self.line.clear();
         Ok(())
     }
 }
 
-/// The name of the call that sends a part.
-pub(super) fn execution(part: usize) -> String {
-    format!("execution/{part}")
+/// The call that sends a part. `own`: the import is this run's own, so that its list tells what was carried out.
+pub(super) fn execution_call(part: usize, own: bool) -> Call {
+    Call::new(format!("execution/{part}"), if own { RetrySafety::LookUp } else { RetrySafety::Always })
 }
 
 /// A line of the error file that tells a row: a JSON object with `line` or `index`, from 0 in its part.
@@ -336,9 +336,8 @@ fn row_fault(line: &[u8], part: &Part) -> Option<RowFault> {
 }
 
 fn judge_list(answer: &Answer, id: &str) -> Reply {
-    const WHAT: &str = "the list of executions";
     if !(200..300).contains(&answer.status) {
-        return Reply::by_status(WHAT, answer);
+        return Reply::by_status(LIST, answer);
     }
     let not_yet = |text: String| Error::new(Kind::Pending, text);
     match find(&answer.body, id) {
@@ -352,6 +351,6 @@ fn judge_list(answer: &Answer, id: &str) -> Reply {
             let most = if listed < PAGE { 0 } else { MOST_LISTED };
             Reply::Done(json!({"not_among": total.unwrap_or(most).min(MOST_LISTED)}))
         }
-        None => Reply::Strange(not_yet(format!("{WHAT}: the answer cannot be read: {}", quoted(answer)))),
+        None => Reply::Strange(not_yet(format!("{LIST}: the answer cannot be read: {}", quoted(answer)))),
     }
 }

@@ -3,7 +3,7 @@
 use super::ENTRY;
 use super::commands::{self, Format};
 use crate::body::{Frame, Measured};
-use crate::calls::{BoxFuture, Call, JobSeed, Remote, RetrySafety};
+use crate::calls::{BoxFuture, Call, JobSeed, Remote};
 use crate::error::{Error, Result};
 use crate::mapping::{MapSpec, Shape};
 use crate::platform::{Limits, Platform, Verdict};
@@ -99,7 +99,7 @@ impl Platform for Import {
 
     fn body_call(&self, _: &MapSpec, part: usize) -> Option<Call> {
         // an execution in doubt is looked for and, where it is not there, sent again
-        Some(Call::new(super::deliver::execution(part), RetrySafety::Always))
+        Some(super::deliver::execution_call(part, matches!(self.target, Target::Create(_))))
     }
 
     fn deliver<'a>(

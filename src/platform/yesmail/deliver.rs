@@ -7,7 +7,7 @@ use super::ticket::{Place, Ticket, ticket_place};
 use super::{columns, ftp};
 use crate::body::{Frame, Measured, Part};
 use crate::calls::scrub::said;
-use crate::calls::{Call, FaultAt, Remote, Reply, RetrySafety, RowFault, Step, assumed, quoted};
+use crate::calls::{Call, FaultAt, Remote, Reply, RetrySafety, RowFault, Step, Waiting, assumed, quoted};
 use crate::error::{Error, Kind, Result};
 use crate::mapping::MapSpec;
 use crate::mapping::Separator;
@@ -137,9 +137,10 @@ impl Options {
             Step::InDoubt(error) => return Err(error),
         };
         let id = accepted.get("ticket").and_then(Value::as_str).map(str::to_owned);
-        if let Some(part) = part {
-            remote.part_done(&accepted_part(part, id.clone()))?;
-        }
+        let accepted_at = match part {
+            Some(part) => remote.part_done(&accepted_part(part, id.clone()))?,
+            None => remote.accepted_at("file-import")?,
+        };
         if assumed(&accepted) {
             remote.note("the import was assumed to be done: its ticket is not known, so neither is its verdict")?;
             return Ok(Verdict::new(Outcome::Done, json!({"ticket": null, "assumed": "done"})));
@@ -152,7 +153,9 @@ impl Options {
             own: accepted.get("own").and_then(Value::as_bool).unwrap_or(false),
         };
         let judge = |answer: &Answer| judge_ticket(answer, uri);
-        let ticket = remote.poll("ticket", &self.at(&place), &judge).await?;
+        let ticket = remote
+            .poll(&Call::new("ticket", RetrySafety::Always), &self.at(&place), Waiting::since(accepted_at), &judge)
+            .await?;
         self.verdict(remote, id, &ticket).await
     }
 

@@ -1,0 +1,102 @@
+//! Answers that are read as streams: error logs, results by row, exports.
+
+use super::{Classify, Remote};
+use crate::calls::attempt::{self, Attempt};
+use crate::calls::call::Call;
+use crate::calls::scrub::Scrub;
+use crate::error::{Error, Kind, Result};
+use crate::transport::{Request, StreamAnswer};
+use serde_json::Value;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// What a reader of an answer sees, in this order, anew for each attempt.
+pub enum Event<'e> {
+    /// A 2xx answer begins: its head. What earlier attempts gave is void.
+    Begin(&'e mut StreamAnswer),
+    /// The next piece of its body.
+    Piece(&'e [u8]),
+    /// Its proven end.
+    End,
+}
+
+/// Takes the events of an answer. An error of kind `Transient` is a damaged transfer, which is read again; any other
+/// ends the reading.
+pub type Each<'e> = &'e mut (dyn FnMut(Event<'_>) -> Result<()> + Send);
+
+/// How a reading ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Read {
+    /// The body was read to its end.
+    Whole,
+    /// An answer other than 2xx that was classified as [`crate::calls::Reply::Done`]: the value.
+    Answered(Value),
+}
+
+impl Remote<'_> {
+    /// Reads an answer as a stream, from its beginning again after any passing fault; not journaled. `classify` sees only
+    /// answers other than 2xx. `within`: no piece is waited for longer than that after the first attempt began, for
+    /// readings that are a help and not the verdict.
+    ///
+    /// # Errors
+    /// As classified; those of `each`; `Transient`.
+    pub async fn read(
+        &self,
+        call: &Call,
+        request: &Request,
+        within: Option<Duration>,
+        classify: Classify<'_>,
+        each: Each<'_>,
+    ) -> Result<Read> {
+        let (began, each) = (self.clock.elapsed(), &Mutex::new(each));
+        self.attempts(call, |_| async move {
+            let mut timed = |event: Event<'_>| {
+                if within.is_some_and(|within| self.clock.elapsed().saturating_sub(began) > within) {
+                    return Err(Error::new(Kind::Refused, "reading it takes too long"));
+                }
+                // one attempt at a time
+                each.lock().unwrap_or_else(PoisonError::into_inner)(event)
+            };
+            self.read_once(request, classify, &mut timed).await
+        })
+        .await
+    }
+
+    /// Makes one attempt of [`Remote::read`]; for [`Remote::until`].
+    pub async fn read_once(&self, request: &Request, classify: Classify<'_>, each: Each<'_>) -> Attempt<Read> {
+        let came = self.read_unscrubbed(request, classify, each).await;
+        came.map_error(|error| Scrub::of(request).error(error))
+    }
+
+    async fn read_unscrubbed(&self, request: &Request, classify: Classify<'_>, each: Each<'_>) -> Attempt<Read> {
+        let supplied = request.supplied_by.is_some();
+        let mut answer = match self.wire.stream(request).await {
+            Ok(answer) => answer,
+            Err(failed) => return attempt::failed(failed, supplied),
+        };
+        if !(200..300).contains(&answer.status) {
+            return match answer.into_answer().await {
+                Ok(answer) => Attempt::from(classify(&answer)).map(Read::Answered),
+                Err(failed) => attempt::failed(failed, supplied),
+            };
+        }
+        let mut next = each(Event::Begin(&mut answer));
+        loop {
+            if let Err(error) = next {
+                return match error.kind() {
+                    Kind::Transient => Attempt::Unclear(error),
+                    _ => Attempt::Final(error),
+                };
+            }
+            next = match answer.chunk().await {
+                Ok(Some(piece)) => each(Event::Piece(&piece)),
+                Ok(None) => match each(Event::End) {
+                    Ok(()) => return Attempt::Done(Read::Whole),
+                    Err(error) => Err(error),
+                },
+                Err(failed) => return attempt::failed(failed, supplied),
+            };
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! The retry loop, and the journaled calls on it.
+
+use super::{Classify, Remote};
+use crate::calls::BoxFuture;
+use crate::calls::attempt::{self, Attempt};
+use crate::calls::call::{Assume, Call, RetrySafety, Step};
+use crate::calls::journal::{Journal, StepState};
+use crate::calls::retry::Budget;
+use crate::calls::scrub::Scrub;
+use crate::error::{Error, Kind, Result};
+use crate::transport::{Answer, Failed, Request};
+use bytes::Bytes;
+use http_body::Body;
+use serde_json::{Value, json};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Makes one request.
+type Once<'p> = &'p (dyn Fn() -> BoxFuture<'p, Result<Answer, Failed>> + Sync);
+
+/// Looks up whether a call in doubt was carried out: what it would have answered, or `None` if it was not.
+pub type Find<'f> = &'f (dyn Fn() -> BoxFuture<'f, Result<Option<Value>>> + Sync);
+
+/// The body of a part: `open` returns a fresh one for each attempt.
+#[derive(Clone, Copy)]
+pub struct PartBody<'b, B> {
+    /// The part's index.
+    pub part: usize,
+    /// Opens the body.
+    pub open: &'b (dyn Fn() -> B + Sync),
+}
+
+impl Remote<'_> {
+    /// Makes attempts until one succeeds or none may follow: the one retry loop. `once` gets the number of the attempt,
+    /// from 1. Not journaled: for what is not HTTP (FTP), or only reads. What changes between attempts is shared with
+    /// `once` through an atomic or a mutex.
+    ///
+    /// # Errors
+    /// The error of the last attempt; `Transient` if attempts or time are used up.
+    pub async fn attempts<T, F>(&self, call: &Call, mut once: impl FnMut(u32) -> F) -> Result<T>
+    where
+        F: Future<Output = Attempt<T>>,
+    {
+        let name = call.name.as_str();
+        let mut budget = Budget::new(&self.policy, format!("{}/{name}", self.seed.random));
+        for attempt in 1.. {
+            if let Some(quota) = &call.quota {
+                budget.leave_out(self.take_slot(quota).await?);
+            }
+            let error = match once(attempt).await {
+                Attempt::Done(value) => return Ok(value),
+                Attempt::Final(error) => return Err(error),
+                Attempt::Unreached(error)
+                | Attempt::Passing(error)
+                | Attempt::Strange(error)
+                | Attempt::Unclear(error) => error,
+            };
+            let (wait, error) = budget.next_wait(error, self.clock)?;
+            let seconds = wait.as_secs_f64();
+            tracing::warn!(step = name, attempt, wait_seconds = seconds, "{error}; trying again in {seconds:.1} s");
+            self.clock.sleep(wait).await;
+        }
+        Err(Error::new(Kind::Transient, format!("step {name}: too many attempts")))
+    }
+
+    /// Makes a small call. A result in the journal is replayed without a call; an intent without a result of a call that
+    /// must not be repeated is [`Step::InDoubt`] (unless the user assumed).
+    ///
+    /// # Errors
+    /// `Refused`, `Credentials`, `Transient`, … as classified.
+    pub async fn call(&self, call: &Call, request: &Request, classify: Classify<'_>) -> Result<Step> {
+        let (wire, once) = (self.wire, request);
+        self.step(call, request, None, &|| wire.call(once), classify, None).await
+    }
+
+    /// Sends the body of part `part`; `open` returns a fresh one for each attempt.
+    ///
+    /// # Errors
+    /// As [`Remote::call`]; `SourceChanged`.
+    pub async fn send<B>(
+        &self,
+        call: &Call,
+        request: &Request,
+        part: usize,
+        open: &(dyn Fn() -> B + Sync),
+        classify: Classify<'_>,
+    ) -> Result<Step>
+    where
+        B: Body<Data = Bytes, Error = Error> + Send + 'static,
+    {
+        let client = self.client;
+        let once = || -> BoxFuture<'_, Result<Answer, Failed>> { Box::pin(client.upload(request, open())) };
+        self.step(call, request, Some(part), &once, classify, None).await
+    }
+
+    /// As [`Remote::send`], of a call whose effect can be looked up: before it is repeated or in doubt, `find` is asked.
+    /// If it was carried out, what `find` returns is its result. If not, a [`RetrySafety::LookUp`] call is sent again and
+    /// any other stays in doubt.
+    ///
+    /// # Errors
+    /// As [`Remote::send`], and those of `find`.
+    pub async fn send_or_find<B>(
+        &self,
+        call: &Call,
+        request: &Request,
+        body: PartBody<'_, B>,
+        classify: Classify<'_>,
+        find: Find<'_>,
+    ) -> Result<Step>
+    where
+        B: Body<Data = Bytes, Error = Error> + Send + 'static,
+    {
+        let client = self.client;
+        let once = || -> BoxFuture<'_, Result<Answer, Failed>> { Box::pin(client.upload(request, (body.open)())) };
+        self.step(call, request, Some(body.part), &once, classify, Some(find)).await
+    }
+
+    /// A journaled call: an intent before each attempt, a result after it.
+    #[allow(clippy::too_many_arguments, reason = "private; each public method fixes half of them")]
+    pub(super) async fn step(
+        &self,
+        call: &Call,
+        request: &Request,
+        part: Option<usize>,
+        once: Once<'_>,
+        classify: Classify<'_>,
+        find: Option<Find<'_>>,
+    ) -> Result<Step> {
+        let name = call.name.as_str();
+        let lost = match self.before(call, find).await? {
+            Before::Settled(step) => return Ok(step),
+            Before::Lost(lost) => AtomicU64::new(lost),
+        };
+        let (scrub, lost) = (Scrub::of(request), &lost);
+        let scrub = &scrub;
+        self.attempts(call, |_| async move {
+            let known = lost.load(Ordering::Relaxed);
+            let came = self.journaled(call, part, known, once, classify).await;
+            let came = match came.map_error(|error| scrub.error(error)) {
+                Attempt::Unclear(error) => {
+                    lost.store(known + 1, Ordering::Relaxed);
+                    self.after_loss(call, known + 1, error, find).await
+                }
+                other => self.settle(name, known, other),
+            };
+            came.unwrap_or_else(Attempt::Final)
+        })
+        .await
+    }
+
+    /// What an earlier process left of the call: settled, or how often its answer was lost.
+    async fn before(&self, call: &Call, find: Option<Find<'_>>) -> Result<Before> {
+        let name = call.name.as_str();
+        let facts = match self.journal.step(name)? {
+            StepState::Done(value) => return Ok(Before::Settled(Step::Done(value))),
+            StepState::New => return Ok(Before::Lost(0)),
+            StepState::Intent(facts) => facts,
+        };
+        let lost = facts.get("lost").and_then(Value::as_u64).unwrap_or(0).saturating_add(1);
+        if may_repeat(call.repeat, lost) {
+            return Ok(Before::Lost(lost));
+        }
+        if let Some(find) = find {
+            if let Some(value) = find().await? {
+                self.journal.result(name, &value)?;
+                return Ok(Before::Settled(Step::Done(value)));
+            }
+            if call.repeat == RetrySafety::LookUp {
+                return Ok(Before::Lost(0));
+            }
+        }
+        Ok(match self.assume {
+            Some(Assume::Done) => {
+                let value = json!({"assumed": "done"});
+                self.journal.result(name, &value)?;
+                Before::Settled(Step::Done(value))
+            }
+            Some(Assume::Repeat) => Before::Lost(0),
+            None => Before::Settled(Step::InDoubt(doubt(call, None))),
+        })
+    }
+
+    /// One attempt, its intent journaled before. A failure of the journal is final.
+    async fn journaled(
+        &self,
+        call: &Call,
+        part: Option<usize>,
+        lost: u64,
+        once: Once<'_>,
+        classify: Classify<'_>,
+    ) -> Attempt<Value> {
+        let begun = self.journal.intent(&call.name, &intent(call, lost)).and_then(|()| match part {
+            Some(part) => self.journal.part_attempt(part),
+            None => Ok(()),
+        });
+        if let Err(error) = begun {
+            return Attempt::Final(error);
+        }
+        match once().await {
+            Ok(answer) => classify(&answer).into(),
+            Err(failed) => attempt::failed(failed, false),
+        }
+    }
+
+    /// Journals what is known after an attempt: its result, or that it had no effect.
+    fn settle(&self, name: &str, lost: u64, came: Attempt<Value>) -> Result<Attempt<Step>> {
+        match &came {
+            Attempt::Done(value) => self.journal.result(name, value)?,
+            Attempt::Final(_) => self.journal.forget(name)?,
+            _ if lost == 0 => self.journal.forget(name)?,
+            _ => {}
+        }
+        Ok(came.map(Step::Done))
+    }
+
+    /// An answer was lost, for the `lost`th time: looked up if it can be, then repeated or in doubt.
+    async fn after_loss(&self, call: &Call, lost: u64, error: Error, find: Option<Find<'_>>) -> Result<Attempt<Step>> {
+        if may_repeat(call.repeat, lost) {
+            self.journal.intent(&call.name, &intent(call, lost))?;
+            return Ok(Attempt::Unclear(error));
+        }
+        let Some(find) = find else {
+            return Ok(Attempt::Done(Step::InDoubt(doubt(call, Some(error)))));
+        };
+        match find().await? {
+            Some(value) => {
+                self.journal.result(&call.name, &value)?;
+                Ok(Attempt::Done(Step::Done(value)))
+            }
+            None if call.repeat == RetrySafety::LookUp => {
+                self.journal.forget(&call.name)?;
+                Ok(Attempt::Unclear(error))
+            }
+            None => Ok(Attempt::Done(Step::InDoubt(doubt(call, Some(error))))),
+        }
+    }
+}
+
+/// What is known of a call before its first attempt in this process.
+enum Before {
+    Settled(Step),
+    Lost(u64),
+}
+
+/// Whether a call whose answer was lost `lost` times may be tried again without looking it up.
+fn may_repeat(repeat: RetrySafety, lost: u64) -> bool {
+    match repeat {
+        RetrySafety::Always => true,
+        RetrySafety::Once => lost <= 1,
+        RetrySafety::Never | RetrySafety::LookUp => false,
+    }
+}
+
+/// What the journal keeps of a call that is being made: how often its answer was lost, and whether losing this one leaves
+/// it in doubt.
+pub(super) fn intent(call: &Call, lost: u64) -> Value {
+    let settles = call.repeat == RetrySafety::LookUp || may_repeat(call.repeat, lost.saturating_add(1));
+    json!({"lost": lost, "doubtful": !settles})
+}
+
+/// Whether [`Remote::send`] would begin the body of the call in a run that is taken up.
+///
+/// # Errors
+/// `Busy`.
+#[cfg(feature = "jobs")]
+pub(crate) fn would_send(journal: &dyn Journal, call: &Call, assume: Option<Assume>) -> Result<bool> {
+    Ok(match journal.step(&call.name)? {
+        StepState::Done(_) => false,
+        StepState::New => true,
+        StepState::Intent(facts) => {
+            let lost = facts.get("lost").and_then(Value::as_u64).unwrap_or(0).saturating_add(1);
+            assume == Some(Assume::Repeat) || call.repeat == RetrySafety::LookUp || may_repeat(call.repeat, lost)
+        }
+    })
+}
+
+fn doubt(call: &Call, cause: Option<Error>) -> Error {
+    let why = cause.as_ref().map_or_else(|| "an earlier run of this job got no answer".to_owned(), Error::to_string);
+    let about = call.about.as_deref().map(|what| format!(" ({})", crate::secret::printable(what))).unwrap_or_default();
+    let error = Error::new(
+        Kind::InDoubt,
+        format!(
+            "step {}{about} must not be repeated and it is not known whether the platform did it: {why}",
+            call.name
+        ),
+    )
+    .with_hint(
+        "look at the platform, then resume the run with --assume done (it is there) or --assume repeat (it is not)",
+    );
+    let Some(cause) = cause else { return error };
+    match cause.retry_after() {
+        Some(wait) => error.with_retry_after(wait),
+        None => error,
+    }
+    .with_source(cause)
+}
