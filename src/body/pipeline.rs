@@ -179,7 +179,10 @@ pub(crate) fn run(
     } else {
         std::thread::scope(|scope| {
             for _ in 1..threads {
-                scope.spawn(|| shared.work());
+                // a machine that has no room for more threads gives the same output with fewer
+                if std::thread::Builder::new().spawn_scoped(scope, || shared.work()).is_err() {
+                    break;
+                }
             }
             shared.work();
         });

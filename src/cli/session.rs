@@ -8,6 +8,45 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+/// Threads of the runtime.
+const WORKERS: usize = 2;
+
+/// Descriptors that the runtime opens when it starts, and some for what follows.
+const DESCRIPTORS: usize = 12;
+
+/// Tries whether threads and descriptors are to be had: the runtime panics or hangs where they are not.
+fn is_room_for_a_runtime() -> Result<()> {
+    let mut files = Vec::new();
+    let null = if cfg!(windows) { "NUL" } else { "/dev/null" };
+    for _ in 0..DESCRIPTORS {
+        match std::fs::File::open(null) {
+            Ok(file) => files.push(file),
+            // a machine without that file may have all the rest
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => break,
+            Err(error) => return Err(cannot_start("no more files can be opened", error)),
+        }
+    }
+    let mut threads = Vec::new();
+    let mut failed = None;
+    for _ in 0..=WORKERS {
+        match std::thread::Builder::new().stack_size(1 << 20).spawn(std::thread::park) {
+            Ok(thread) => threads.push(thread),
+            Err(error) => failed = Some(error),
+        }
+    }
+    for thread in threads {
+        thread.thread().unpark();
+        // it only slept
+        let _ = thread.join();
+    }
+    failed.map_or(Ok(()), |error| Err(cannot_start("no more threads can be started", error)))
+}
+
+fn cannot_start(what: &str, error: std::io::Error) -> Error {
+    Error::io(what, error)
+        .with_hint("a limit of this process or machine is reached: raise it (ulimit -n, ulimit -u, ulimit -v)")
+}
+
 /// The surroundings of a command.
 pub(crate) struct Session<'g> {
     pub(crate) global: &'g Global,
@@ -18,13 +57,15 @@ pub(crate) struct Session<'g> {
 
 impl<'g> Session<'g> {
     pub(crate) fn new(global: &'g Global, command: &'static str) -> Result<Session<'g>> {
+        is_room_for_a_runtime()?;
         // Few threads with small stacks: memory is a promise. The converting threads are the pipeline's own.
         let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
+            .worker_threads(WORKERS)
             .thread_stack_size(1 << 20)
             .enable_all()
             .build()
-            .map_err(|error| Error::io("the runtime cannot start", error))?;
+            .map_err(|error| cannot_start("the runtime cannot start", error))?;
+        signals::report_file_size_limit(&runtime);
         let progress = Arc::<listferry::job::Progress>::default();
         let flags = global.clone();
         let late = move |kind| {

@@ -43,16 +43,30 @@ pub(crate) fn listen(
         if let (Err(_), Some(kind)) = (&again, flag.kind()) {
             // whoever reads stderr may be what is stuck
             let (told, is_told) = std::sync::mpsc::channel();
-            std::thread::spawn(move || {
+            let tell = move || {
                 late(kind);
                 let _ = told.send(());
-            });
+            };
+            // without a thread for it nothing is said
+            let _ = std::thread::Builder::new().spawn(tell);
             let _ = is_told.recv_timeout(Duration::from_millis(200));
         }
         std::process::exit(i32::from(again.ok().flatten().unwrap_or(code)));
     });
     stopped
 }
+
+/// Writes beyond the limit on the size of files (`ulimit -f`) are errors from now on; by default they end the process, and
+/// nobody learns why.
+#[cfg(unix)]
+pub(crate) fn report_file_size_limit(runtime: &tokio::runtime::Runtime) {
+    let _context = runtime.enter();
+    // the handler stays when this is dropped
+    let _ = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::from_raw(libc::SIGXFSZ));
+}
+
+#[cfg(not(unix))]
+pub(crate) fn report_file_size_limit(_: &tokio::runtime::Runtime) {}
 
 #[cfg(unix)]
 async fn next() -> Option<u8> {

@@ -98,9 +98,13 @@ impl Job {
     pub fn open(path: &Path, overrides: &[String]) -> Result<Job> {
         let shown = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|error| {
-            Error::usage(format!("the job file {shown} cannot be read: {error}"))
-                .with_source(error)
-                .with_hint("check the path, and that the file is UTF-8 text")
+            let hint = match error.kind() {
+                std::io::ErrorKind::NotFound => "check the path",
+                std::io::ErrorKind::InvalidData => "save it as UTF-8 text",
+                std::io::ErrorKind::PermissionDenied => "check that this user may read it",
+                _ => "see whether another program can read it",
+            };
+            Error::usage(format!("the job file {shown} cannot be read: {error}")).with_source(error).with_hint(hint)
         })?;
         let name = path.file_stem().map_or_else(|| "job".into(), |stem| stem.to_string_lossy().into_owned());
         let folder = path.parent().unwrap_or(Path::new(""));

@@ -523,11 +523,20 @@ fn facts(measured: &Measured) -> Value {
     })
 }
 
-/// Blocking work on a thread for it.
+/// Blocking work on a thread for it. Not one of the runtime's, which panics or waits for ever if it cannot start one.
 async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| Error::new(Kind::Local, format!("a thread ended early: {error}")))
+    let (done, result) = tokio::sync::oneshot::channel();
+    std::thread::Builder::new()
+        .name("pass".to_owned())
+        .stack_size(1 << 20)
+        // nobody waits any more if the run was stopped
+        .spawn(move || drop(done.send(work())))
+        .map_err(|error| {
+            Error::io("a thread cannot be started", error).with_hint(
+                "the limit on processes or memory is reached: raise it (ulimit -u, ulimit -v); then run again",
+            )
+        })?;
+    result.await.map_err(|_| Error::new(Kind::Local, "a thread ended early: this is a bug"))
 }
 
 async fn cancelled(env: &Env) {

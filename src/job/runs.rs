@@ -9,12 +9,12 @@ use serde_json::Value;
 use std::io::Write;
 use std::path::PathBuf;
 
-/// The state directory of a job's runs, open.
+/// The state directory of a job's runs, open; only for reading where nothing can be written.
 ///
 /// # Errors
 /// `Usage`: no state directory is known. `Busy`: it cannot be read.
 pub fn state(env: &Env) -> Result<State> {
-    State::open(&env.state_dir()?)
+    State::open_to_list(&env.state_dir()?)
 }
 
 impl RunRecord {

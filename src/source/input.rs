@@ -152,7 +152,11 @@ impl Input {
         Ok(match self.by_position() {
             Some((data, size)) if self.compression != Compression::None => {
                 self.findings.consumed.store(0, Ordering::Relaxed);
-                Box::new(beside::Beside::pieces(beside::Stored { data, size }, self.unpacking(), threads)?)
+                match beside::Beside::pieces(beside::Stored { data, size }, self.unpacking(), threads) {
+                    Ok(beside) => Box::new(beside),
+                    // a machine that has no room for more threads gives the same content without
+                    Err(_) => self.open_stream()?,
+                }
             }
             _ => Box::new(beside::Beside::serial(self.open_stream()?, self.unpacking())?),
         })

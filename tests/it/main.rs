@@ -32,6 +32,8 @@ mod job_file;
 mod kill;
 #[cfg(feature = "cli")]
 mod kill_yesmail;
+#[cfg(all(feature = "cli", unix))]
+mod limits;
 #[cfg(feature = "jobs")]
 mod localytics;
 mod mapping;

@@ -50,6 +50,17 @@ impl State {
         Ok(Some(State { dir: dir.to_owned(), connection: Arc::new(Mutex::new(connection)) }))
     }
 
+    /// As [`State::open`]; where nothing can be written, what is there is opened for reading.
+    ///
+    /// # Errors
+    /// As [`State::open`].
+    pub(in crate::job) fn open_to_list(dir: &Path) -> Result<State> {
+        State::open(dir).or_else(|error| match is_read_only(&error) {
+            true => State::open_to_read(dir)?.ok_or(error),
+            false => Err(error),
+        })
+    }
+
     /// The directory.
     #[must_use]
     pub fn dir(&self) -> &Path {
@@ -62,8 +73,12 @@ impl State {
     }
 }
 
-/// An error while reading: the state is not to be trusted.
+/// An error while reading: the state is not to be trusted. Reading may have to write, too (the log and the memory that
+/// processes share): then it is an error while writing.
 fn unreadable(error: rusqlite::Error) -> Error {
+    if is_out_of_room(&error) {
+        return unwritable(error);
+    }
     Error::new(Kind::Busy, format!("the state cannot be read: {error}"))
         .with_hint("look at the state directory; it is never replaced by itself, for that could send a list twice")
         .with_source(error)
@@ -75,8 +90,30 @@ fn unwritable(error: rusqlite::Error) -> Error {
         return unreadable(error);
     }
     Error::new(Kind::Local, format!("the state cannot be written: {error}"))
-        .with_hint("is the disk of the state directory full, or read-only? nothing was sent that is not written down")
+        .with_hint(
+            "is the disk of the state directory full or read-only, or the size of files limited (ulimit -f)? nothing was \
+             sent that is not written down",
+        )
         .with_source(error)
+}
+
+/// Whether the disk, a quota or a limit had no room for what was to be written.
+fn is_out_of_room(error: &rusqlite::Error) -> bool {
+    use rusqlite::ffi::{
+        SQLITE_FULL, SQLITE_IOERR_FSYNC, SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_TRUNCATE, SQLITE_IOERR_WRITE,
+    };
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    let of_writing = [SQLITE_FULL, SQLITE_IOERR_FSYNC, SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_TRUNCATE, SQLITE_IOERR_WRITE];
+    code.is_some_and(|code| of_writing.contains(&code))
+}
+
+/// Whether nothing can be written there by this user, now or later.
+fn is_read_only(error: &Error) -> bool {
+    let source = std::error::Error::source(error);
+    let io = source.and_then(|source| source.downcast_ref::<std::io::Error>()).map(std::io::Error::kind);
+    let sqlite = source.and_then(|source| source.downcast_ref::<rusqlite::Error>());
+    matches!(io, Some(std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem))
+        || sqlite.and_then(rusqlite::Error::sqlite_error_code) == Some(rusqlite::ErrorCode::ReadOnly)
 }
 
 fn millis(at: SystemTime) -> i64 {

@@ -21,8 +21,13 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(super) fn open(dir: &Path) -> Result<Connection> {
     let cannot = |what: &str, error: std::io::Error| {
-        Error::new(Kind::Busy, format!("the state directory {} cannot be {what}: {error}", dir.display()))
-            .with_hint("give another with --state-dir")
+        // what has no room has no state that could be in doubt
+        let (kind, hint) = match is_out_of_room(&error) {
+            true => (Kind::Local, "make room, or give another with --state-dir; nothing was sent"),
+            false => (Kind::Busy, "give another with --state-dir"),
+        };
+        Error::new(kind, format!("the state directory {} cannot be {what}: {error}", dir.display()))
+            .with_hint(hint)
             .with_source(error)
     };
     make_dir(dir).map_err(|error| cannot("made", error))?;
@@ -40,6 +45,14 @@ pub(super) fn open(dir: &Path) -> Result<Connection> {
         }
     }
     Ok(db)
+}
+
+/// Whether the disk, a quota or a limit had no room.
+fn is_out_of_room(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+        // ENFILE and EMFILE
+        || (cfg!(unix) && matches!(error.raw_os_error(), Some(23 | 24)))
 }
 
 /// For reading what is there, also where nothing may be written: nothing is made or changed.
