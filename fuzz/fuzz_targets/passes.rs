@@ -26,6 +26,11 @@ fn lines() -> Shape {
         unit("n", "n", &json!({"column": "a", "apply": ["digits"], "type": "integer", "empty": "omit"})),
         unit("t", "t", &json!({"template": "{a}-{b}", "apply": ["sha256"], "empty": "omit"})),
         unit("s", "s", &json!({"column": "b", "split": "|", "empty": "omit"})),
+        unit("h", "h", &json!({"template": "{a}{b}", "needs": "any", "apply": {"md5": {"unless_hashed": true}}})),
+        unit("v", "v", &json!({"column": "a", "apply": ["strip_invisible", {"values": {"a": "b"}, "else": "keep"}]})),
+        unit("o", "o", &json!({"type": "json", "object": {
+            "k": "a", "t": {"template": "{a}-{b}"}, "in": {"object": {"l": {"column": "b", "split": "|", "empty": "keep"}}},
+        }})),
     ];
     Shape::Json(shape)
 }

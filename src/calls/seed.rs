@@ -7,7 +7,7 @@ pub struct JobSeed {
     pub run_id: String,
     /// 128 random bits as 32 hex digits.
     pub random: String,
-    /// The day the run started, `YYYY-MM-DD`, for `{date}`.
+    /// The day on which the run started in the job's `timezone` (default UTC), `YYYY-MM-DD`, for `{date}`.
     pub date: String,
 }
 

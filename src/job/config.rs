@@ -1,6 +1,7 @@
 //! The job file as typed settings, with the defaults of the contract.
 
 use super::secrets::Lookup;
+use super::timezone::Timezone;
 use super::written::{self, Node};
 use super::{unknown, yaml};
 use crate::error::{Error, Kind, Place, Result, nearest};
@@ -20,6 +21,7 @@ pub(crate) struct Config {
     /// As messages name it.
     pub(crate) file: String,
     pub(crate) name: String,
+    pub(crate) timezone: Timezone,
     pub(crate) folder: PathBuf,
     pub(crate) source: SourceConfig,
     pub(crate) conditions: Vec<Condition>,
@@ -127,12 +129,14 @@ impl Config {
             return Err(Error::usage("name must be a text without control characters")
                 .with_hint("one line, not empty; without it the job file's name is taken"));
         }
+        let timezone = top.opt_text("timezone")?.map(|name| Timezone::parse(&name)).transpose()?;
         let map = object(&tree, "map")?;
         let conditions = top.get("where").map_or(Ok(Vec::new()), Condition::parse_all)?;
         let wait = top.opt_duration("wait").map_err(|_| bad_duration("wait"))?;
         let config = Config {
             file: file.to_owned(),
             name,
+            timezone: timezone.unwrap_or_default(),
             folder: folder.to_owned(),
             source: source(&object(&tree, "source")?, folder)?,
             conditions,

@@ -10,6 +10,7 @@ const fn key(name: &'static str, kind: KeyKind, default: Option<&'static str>, d
 /// The top level. `map` and `destination` depend on the platform.
 pub(crate) const TOP: &[Key] = &[
     key("version", KeyKind::Integer, Some("1"), "Version of the job file's form."),
+    key("timezone", KeyKind::Text, Some("UTC"), "The IANA time zone whose day {date} means, as Europe/Paris."),
     key("name", KeyKind::Text, None, "Name of the job; default: the job file's name without its ending."),
     key("source", KeyKind::Object(SOURCE), None, "Where the list lies."),
     key("where", KeyKind::Any, Some("[]"), "Conditions that all must hold; rows left out are counted as filtered."),

@@ -23,6 +23,7 @@ mod schema;
 mod secrets;
 mod sweep;
 mod text;
+mod timezone;
 mod unknown;
 mod written;
 mod yaml;

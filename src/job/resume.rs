@@ -74,6 +74,8 @@ pub struct Intent {
     pub overrides: Vec<String>,
     /// See [`fingerprint`].
     pub fingerprint: String,
+    /// The day that `{date}` means if a run begins now, `YYYY-MM-DD`.
+    pub date: String,
 }
 
 /// How a run begins.
@@ -186,7 +188,7 @@ impl State {
         )
         .unwrap_or_default();
         let id = format!("{}-{}", at.format("%Y%m%d-%H%M%S"), &random[..6]);
-        let record = self.insert(intent, &id, &random, &at.format("%Y-%m-%d").to_string(), now)?;
+        let record = self.insert(intent, &id, &random, &intent.date, now)?;
         Ok(Begin::Fresh(Run::new(self, &record, true, lock)))
     }
 }

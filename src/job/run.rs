@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 impl Job {
     /// Measures, uploads, finalises, waits for the platform's verdict; takes an unfinished run of the same job up. Never
@@ -176,6 +176,7 @@ impl Job {
             job_file: self.file.as_deref().map(absolute),
             overrides: self.overrides.clone(),
             fingerprint: fingerprint(&tree("source"), &tree("where"), &tree("map")),
+            date: config.timezone.day(SystemTime::now()),
         })
     }
 

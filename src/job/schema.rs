@@ -112,6 +112,11 @@ fn described(schema: &Value, doc: &str) -> Value {
 fn definitions() -> Value {
     let text =
         json!({ "type": ["string", "number", "boolean"], "description": "Numbers are taken as they are written." });
+    let unless_hashed = json!({
+        "description": "A value of exactly that many hex digits is kept, in lower case.",
+        "type": "object", "properties": { "unless_hashed": { "type": "boolean" } }, "required": ["unless_hashed"],
+        "additionalProperties": false,
+    });
     json!({
         "secret": {
             "description": "From the environment, from a file (its last line end is dropped), or (with a warning) as it stands.",
@@ -130,7 +135,7 @@ fn definitions() -> Value {
             "anyOf": [{ "type": "number", "minimum": 0 }, { "type": "string", "pattern": "^[0-9.]+ *(ms|s|m|min|h|d)?$" }],
         },
         "value": {
-            "description": "A source column by name, or a mapping with column, value or template.",
+            "description": "A source column by name, or a mapping with column, value, template or object.",
             "anyOf": [
                 { "type": "string" },
                 {
@@ -139,11 +144,20 @@ fn definitions() -> Value {
                         "column": described(&text, "A source column."),
                         "value": described(&text, "A constant."),
                         "template": described(&text, "Text with {column}; {{ and }} for braces."),
+                        "needs": {
+                            "description": "A template is empty if any of its columns is (all), or only if all of them are (any).",
+                            "enum": ["all", "any", null], "default": "all",
+                        },
+                        "object": {
+                            "description": "A JSON object of values, for fields that hold JSON. Members that are empty are left out unless their own empty says otherwise.",
+                            "type": "object",
+                            "additionalProperties": { "$ref": "#/$defs/value" },
+                        },
                         "apply": { "$ref": "#/$defs/apply" },
                         "default": text,
                         "empty": { "enum": ["omit", "keep", "null", "reject", "delete", null] },
                         "split": described(&text, "Between the elements of an array."),
-                        "type": { "enum": ["string", "integer", "decimal", "boolean", "date", "timestamp", "json"] },
+                        "type": { "enum": ["string", "integer", "decimal", "boolean", "date", "timestamp", "json", "email", "e164"] },
                         "format": described(&text, "strftime."),
                         "unit": { "enum": ["s", "ms"] },
                     },
@@ -160,10 +174,23 @@ fn definitions() -> Value {
         },
         "conversion": {
             "anyOf": [
-                { "enum": ["trim", "lower", "upper", "digits", "nfc", "md5", "sha1", "sha256"] },
+                { "enum": ["trim", "lower", "upper", "digits", "nfc", "md5", "sha1", "sha256", "strip_invisible"] },
                 { "type": "object", "properties": { "replace": { "type": "array", "items": text, "minItems": 2, "maxItems": 2 } }, "required": ["replace"], "additionalProperties": false },
                 { "type": "object", "properties": { "prefix": text }, "required": ["prefix"], "additionalProperties": false },
                 { "type": "object", "properties": { "truncate": { "type": "integer", "minimum": 1 } }, "required": ["truncate"], "additionalProperties": false },
+                { "type": "object", "properties": { "md5": unless_hashed }, "required": ["md5"], "additionalProperties": false },
+                { "type": "object", "properties": { "sha1": unless_hashed }, "required": ["sha1"], "additionalProperties": false },
+                { "type": "object", "properties": { "sha256": unless_hashed }, "required": ["sha256"], "additionalProperties": false },
+                {
+                    "description": "One text for another; what is not listed is kept, made empty or rejects the record (the default).",
+                    "type": "object",
+                    "properties": {
+                        "values": { "type": "object", "additionalProperties": text },
+                        "else": { "enum": ["keep", "empty", "reject"], "default": "reject" },
+                    },
+                    "required": ["values"],
+                    "additionalProperties": false,
+                },
             ],
         },
         "condition": {

@@ -38,30 +38,37 @@ impl Node {
 
     /// Numbers and booleans as YAML reads them.
     pub(crate) fn read(self) -> Value {
-        self.map(&|_, _, value| value, "")
-    }
-
-    /// With `choose` to make a value of a scalar's key, text and reading.
-    fn map(self, choose: &dyn Fn(&str, String, Value) -> Value, key: &str) -> Value {
         match self {
-            Node::Fixed(value) => value,
-            Node::Plain(text, value) => choose(key, text, value),
-            Node::List(list) => list.into_iter().map(|node| node.map(choose, key)).collect(),
-            Node::Map(map) => map
-                .into_iter()
-                .map(|(key, node)| {
-                    let value = node.map(choose, &key);
-                    (key, value)
-                })
-                .collect(),
+            Node::Fixed(value) | Node::Plain(_, value) => value,
+            Node::List(list) => list.into_iter().map(Node::read).collect(),
+            Node::Map(map) => map.into_iter().map(|(key, node)| (key, node.read())).collect(),
         }
     }
 
-    /// Below `map` and `where` all scalars are texts but these two.
-    fn in_mapping(self) -> Value {
-        let choose =
-            |key: &str, text, value| if matches!(key, "truncate" | "empty") { value } else { Value::String(text) };
-        self.map(&choose, "")
+    /// Below `map` and `where` all scalars are texts but a few; `key` is the one that it stands under.
+    fn in_mapping(self, key: &str) -> Value {
+        match self {
+            Node::Fixed(value) => value,
+            Node::Plain(_, value) if matches!(key, "truncate" | "empty" | "unless_hashed") => value,
+            Node::Plain(text, _) => Value::String(text),
+            Node::List(list) => list.into_iter().map(|node| node.in_mapping(key)).collect(),
+            Node::Map(map) => {
+                let value = |name: &str, node: Node| match (key, node) {
+                    // the names are the user's: none of them has a meaning
+                    ("values", node) => node.in_mapping(""),
+                    // a bare number is no column's name: it is refused with a hint
+                    ("object", node @ Node::Plain(..)) => node.read(),
+                    ("object", node) => node.in_mapping(""),
+                    (_, node) => node.in_mapping(name),
+                };
+                map.into_iter()
+                    .map(|(name, node)| {
+                        let value = value(&name, node);
+                        (name, value)
+                    })
+                    .collect()
+            }
+        }
     }
 
     /// A setting that is a text: a number is taken as it was written.
@@ -97,8 +104,8 @@ fn value(file: &FileKeys<'_>, node: Node, path: &str, key: &'static Key) -> Valu
         (_, node) => match key.kind {
             // a bare number is no column's name: it is refused with a hint
             KeyKind::Value if matches!(node, Node::Plain(..)) => node.read(),
-            KeyKind::Value => node.in_mapping(),
-            KeyKind::Any if path == "where" || path == "map" || path.starts_with("map.") => node.in_mapping(),
+            KeyKind::Value => node.in_mapping(""),
+            KeyKind::Any if path == "where" || path == "map" || path.starts_with("map.") => node.in_mapping(""),
             KeyKind::Text | KeyKind::Id | KeyKind::Secret | KeyKind::Url | KeyKind::OneOf(_) => node.in_setting(),
             KeyKind::Texts => match node {
                 Node::List(list) => list.into_iter().map(Node::in_setting).collect(),

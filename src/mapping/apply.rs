@@ -1,13 +1,16 @@
 //! The conversions of `apply`, on validated UTF-8. Each leaves its result in `text`; `spare` is lent memory.
 
-use super::spec::Apply;
+use super::spec::{Apply, Hash};
 use sha2::Digest;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
+/// Why a conversion rejects a text: the reject's code and what it is.
+pub(super) type Refused = (&'static str, &'static str);
+
 /// Applies one conversion; an empty text stays empty.
-pub(super) fn apply(conversion: &Apply, text: &mut Vec<u8>, spare: &mut Vec<u8>) {
+pub(super) fn apply(conversion: &Apply, text: &mut Vec<u8>, spare: &mut Vec<u8>) -> Result<(), Refused> {
     if text.is_empty() {
-        return;
+        return Ok(());
     }
     match conversion {
         Apply::Trim => trim(text),
@@ -21,9 +24,10 @@ pub(super) fn apply(conversion: &Apply, text: &mut Vec<u8>, spare: &mut Vec<u8>)
                 replace_with(text, |text| text.nfc().collect());
             }
         }
-        Apply::Md5 => hex(&md5::Md5::digest(&*text), text),
-        Apply::Sha1 => hex(&sha1::Sha1::digest(&*text), text),
-        Apply::Sha256 => hex(&sha2::Sha256::digest(&*text), text),
+        Apply::Hash { hash, unless_hashed: true } if is_digest(text, *hash) => text.make_ascii_lowercase(),
+        Apply::Hash { hash: Hash::Md5, .. } => hex(&md5::Md5::digest(&*text), text),
+        Apply::Hash { hash: Hash::Sha1, .. } => hex(&sha1::Sha1::digest(&*text), text),
+        Apply::Hash { hash: Hash::Sha256, .. } => hex(&sha2::Sha256::digest(&*text), text),
         Apply::Replace(from, to) => replace(text, spare, from.as_bytes(), to.as_bytes()),
         Apply::Prefix(prefix) => {
             spare.clear();
@@ -38,7 +42,40 @@ pub(super) fn apply(conversion: &Apply, text: &mut Vec<u8>, spare: &mut Vec<u8>)
                 text.truncate(at);
             }
         }
+        Apply::Values(table) => match table.get(text) {
+            Some(to) => {
+                spare.clear();
+                spare.extend_from_slice(to);
+                std::mem::swap(text, spare);
+            }
+            None => return Err(("not_in_values", "not one of the values that the map lists")),
+        },
+        Apply::StripInvisible if text.is_ascii() => {}
+        Apply::StripInvisible => {
+            replace_with(text, |text| text.chars().filter(|c| !is_invisible(*c)).collect());
+        }
     }
+    Ok(())
+}
+
+/// True for a text of exactly as many hex digits as the hash has.
+pub(super) fn is_digest(text: &[u8], hash: Hash) -> bool {
+    text.len() == hash.hex_digits() && text.iter().all(u8::is_ascii_hexdigit)
+}
+
+/// Zero-width and bidirectional controls, the byte order mark, the soft hyphen.
+pub(super) fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{2064}'
+            | '\u{2066}'..='\u{206f}'
+            | '\u{feff}'
+    )
 }
 
 /// The text; it was validated when the cell was read, and no conversion breaks it.
@@ -99,12 +136,13 @@ fn replace(text: &mut Vec<u8>, spare: &mut Vec<u8>, from: &[u8], to: &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::spec::{Otherwise, ValueTable};
     use super::*;
     use proptest::prelude::*;
 
     fn run(conversion: &Apply, text: &str) -> String {
         let mut bytes = text.as_bytes().to_vec();
-        apply(conversion, &mut bytes, &mut Vec::new());
+        apply(conversion, &mut bytes, &mut Vec::new()).unwrap();
         String::from_utf8(bytes).unwrap()
     }
 
@@ -121,14 +159,63 @@ mod tests {
         assert_eq!(run(&Apply::Prefix("+".into()), "1"), "+1");
         assert_eq!(run(&Apply::Replace("aa".into(), "b".into()), "aaaaa"), "bba");
         // published test vectors
-        assert_eq!(run(&Apply::Md5, "abc"), "900150983cd24fb0d6963f7d28e17f72");
-        assert_eq!(run(&Apply::Sha1, "abc"), "a9993e364706816aba3e25717850c26c9cd0d89d");
-        assert_eq!(run(&Apply::Sha256, "abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(run(&hash(Hash::Md5), "abc"), "900150983cd24fb0d6963f7d28e17f72");
+        assert_eq!(run(&hash(Hash::Sha1), "abc"), "a9993e364706816aba3e25717850c26c9cd0d89d");
+        assert_eq!(run(&hash(Hash::Sha256), "abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+
+    fn hash(hash: Hash) -> Apply {
+        Apply::Hash { hash, unless_hashed: false }
+    }
+
+    #[test]
+    fn a_value_that_is_hashed_already_is_kept_in_lower_case() {
+        let digest = "BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD";
+        let unless = |hash| Apply::Hash { hash, unless_hashed: true };
+        assert_eq!(run(&unless(Hash::Sha256), digest), digest.to_lowercase());
+        assert_eq!(run(&unless(Hash::Md5), "900150983CD24fb0d6963f7d28e17f72"), "900150983cd24fb0d6963f7d28e17f72");
+        let sha1 = "a9993e364706816aba3e25717850c26c9cd0d89d";
+        assert_eq!(run(&unless(Hash::Sha1), sha1), sha1);
+        // another hash's digest, a digit too few, another letter: not this hash
+        let other = format!("g{}", &sha1[1..]);
+        for (kind, text) in
+            [(Hash::Md5, digest), (Hash::Sha256, &digest[1..]), (Hash::Sha1, &other), (Hash::Md5, "abc")]
+        {
+            assert_eq!(run(&unless(kind), text), run(&hash(kind), text));
+        }
+    }
+
+    #[test]
+    fn values_are_replaced_whole_and_the_others_by_the_rule() {
+        let table = |otherwise| {
+            let pairs = [("ja", "1"), ("nein", ""), ("j", "x")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+            Apply::Values(ValueTable::new(pairs, otherwise))
+        };
+        for (otherwise, want) in [(Otherwise::Keep, "JA"), (Otherwise::Empty, "")] {
+            assert_eq!(run(&table(otherwise), "ja"), "1");
+            assert_eq!(run(&table(otherwise), "nein"), "");
+            assert_eq!(run(&table(otherwise), "JA"), want);
+            assert_eq!(run(&table(otherwise), ""), "");
+        }
+        let mut text = b"jaj".to_vec();
+        let refused = apply(&table(Otherwise::Reject), &mut text, &mut Vec::new()).unwrap_err();
+        assert_eq!(refused.0, "not_in_values");
+        assert_eq!(run(&table(Otherwise::Reject), "ja"), "1");
+    }
+
+    #[test]
+    fn invisible_characters_are_taken_out() {
+        let text = "\u{feff}a\u{200b}n\u{200d}n\u{ad}\u{202e}@\u{2066}x\u{2069}\u{2060}.de\u{61c}";
+        assert_eq!(run(&Apply::StripInvisible, text), "ann@x.de");
+        assert_eq!(run(&Apply::StripInvisible, "a b\u{a0}ä\u{3000}\t"), "a b\u{a0}ä\u{3000}\t");
+        assert_eq!(run(&Apply::StripInvisible, "\u{200b}"), "");
     }
 
     #[test]
     fn empty_stays_empty_so_that_a_blank_is_never_hashed() {
-        for conversion in [Apply::Sha256, Apply::Md5, Apply::Sha1, Apply::Prefix("x".into())] {
+        for conversion in
+            [hash(Hash::Sha256), hash(Hash::Md5), hash(Hash::Sha1), Apply::Prefix("x".into()), Apply::StripInvisible]
+        {
             assert_eq!(run(&conversion, ""), "");
         }
     }

@@ -1,9 +1,9 @@
 //! The types: what a text must be, and how it is written.
 
 use super::apply::as_str;
-use super::moment::Format;
+use super::moment::{Format, rfc3339};
 use super::spec::{TimeUnit, Type};
-use chrono::{DateTime, Datelike};
+use chrono::Datelike;
 
 /// A [`Type`] with its format compiled.
 #[derive(Clone, Debug)]
@@ -15,6 +15,10 @@ pub(super) enum Cast {
     Date(Format),
     Timestamp(Option<Format>, TimeUnit),
     Json,
+    /// JSON that was written here: an object of the map.
+    Built,
+    Email,
+    E164,
 }
 
 const DATE: &str = "%Y-%m-%d";
@@ -29,26 +33,41 @@ impl Cast {
             Some(Type::Date(format)) => Cast::Date(Format::new(format.as_deref().unwrap_or(DATE))),
             Some(Type::Timestamp(format, unit)) => Cast::Timestamp(format.as_deref().map(Format::new), *unit),
             Some(Type::Json) => Cast::Json,
+            Some(Type::Email) => Cast::Email,
+            Some(Type::E164) => Cast::E164,
         }
     }
 
-    /// True where JSON has it in quotes.
+    /// True if JSON has it in quotes.
     pub(super) fn is_text(&self) -> bool {
-        matches!(self, Cast::String | Cast::Date(_))
+        matches!(self, Cast::String | Cast::Date(_) | Cast::Email | Cast::E164)
+    }
+
+    /// True if the text is what is written.
+    pub(super) fn is_verbatim(&self) -> bool {
+        matches!(self, Cast::String | Cast::Built)
+    }
+
+    /// True if it is JSON text, in which white space between tokens may hold line ends.
+    pub(super) fn is_json(&self) -> bool {
+        matches!(self, Cast::Json | Cast::Built)
     }
 
     /// Writes the value of `text` into `to`, which is empty; a reject's code and what the text is not.
     pub(super) fn cast(&self, text: &[u8], to: &mut Vec<u8>) -> Result<(), (&'static str, &'static str)> {
         match self {
-            Cast::String => to.extend_from_slice(text),
+            Cast::String | Cast::Built => to.extend_from_slice(text),
+            Cast::Email if is_email(text) => to.extend_from_slice(text),
+            Cast::Email => return Err(("not_an_email", "not a valid e-mail address")),
+            Cast::E164 if is_e164(text) => to.extend_from_slice(text),
+            Cast::E164 => return Err(("not_e164", "not a phone number of + and 7 to 15 digits")),
             Cast::Integer => to.extend_from_slice(itoa::Buffer::new().format(integer(text)?).as_bytes()),
             Cast::Decimal if is_decimal(text) => to.extend_from_slice(text),
             Cast::Decimal => return Err(("not_a_decimal", "not a decimal number")),
             Cast::Boolean => to.extend_from_slice(boolean(text)?),
             Cast::Date(format) => date(text, format, to)?,
             Cast::Timestamp(format, unit) => {
-                let moment = timestamp(text, format.as_ref(), *unit)
-                    .ok_or(("not_a_timestamp", "not a timestamp in the format given"))?;
+                let moment = timestamp(text, format.as_ref(), *unit)?;
                 to.extend_from_slice(itoa::Buffer::new().format(moment).as_bytes());
             }
             Cast::Json => match serde_json::from_slice::<serde::de::IgnoredAny>(text) {
@@ -58,6 +77,25 @@ impl Cast {
         }
         Ok(())
     }
+}
+
+/// The HTML standard's valid e-mail address:
+/// `[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]+@LABEL(\.LABEL)*`, a label of 1 to 63 letters, digits and inner hyphens.
+fn is_email(text: &[u8]) -> bool {
+    let Some(at) = memchr::memchr(b'@', text) else { return false };
+    let (local, domain) = (&text[..at], &text[at + 1..]);
+    let atext = |b: &u8| b.is_ascii_alphanumeric() || b".!#$%&'*+/=?^_`{|}~-".contains(b);
+    let label = |label: &[u8]| {
+        (1..=63).contains(&label.len())
+            && label.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-')
+            && label[0] != b'-'
+            && label[label.len() - 1] != b'-'
+    };
+    !local.is_empty() && local.iter().all(atext) && domain.split(|b| *b == b'.').all(label)
+}
+
+fn is_e164(text: &[u8]) -> bool {
+    matches!(text, [b'+', digits @ ..] if (7..=15).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit))
 }
 
 fn integer(text: &[u8]) -> Result<i64, (&'static str, &'static str)> {
@@ -152,16 +190,20 @@ fn date(text: &[u8], format: &Format, to: &mut Vec<u8>) -> Result<(), (&'static 
     Ok(())
 }
 
-fn timestamp(text: &[u8], format: Option<&Format>, unit: TimeUnit) -> Option<i64> {
+fn timestamp(text: &[u8], format: Option<&Format>, unit: TimeUnit) -> Result<i64, (&'static str, &'static str)> {
     let text = as_str(text);
     let moment = match format {
-        None => DateTime::parse_from_rfc3339(text).ok()?.to_utc(),
-        Some(format) => format.moment(text)?,
+        None => rfc3339(text),
+        Some(format) => format.moment(text),
     };
-    Some(match unit {
-        TimeUnit::Seconds => moment.timestamp(),
-        TimeUnit::Milliseconds => moment.timestamp_millis(),
-    })
+    match (moment, unit) {
+        (Some(moment), TimeUnit::Seconds) => Ok(moment.timestamp()),
+        (Some(moment), TimeUnit::Milliseconds) => Ok(moment.timestamp_millis()),
+        (None, _) if format.is_some_and(|format| format.has_too_many_seconds(text)) => {
+            Err(("not_a_timestamp", "not seconds since the epoch, which %s reads: more than 11 digits, milliseconds?"))
+        }
+        (None, _) => Err(("not_a_timestamp", "not a timestamp in the format given")),
+    }
 }
 
 #[cfg(test)]
@@ -251,6 +293,16 @@ mod tests {
         assert_eq!(run(&of("%Y-%m-%d"), "1970-01-02").as_deref(), Ok("86400"));
         assert_eq!(run(&of("%d/%m/%Y %H:%M %z"), "01/01/1970 02:00 +0200").as_deref(), Ok("0"));
         assert_eq!(run(&of("%s"), "86400").as_deref(), Ok("86400"));
+        let seconds = Type::Timestamp(Some("%s".into()), TimeUnit::Milliseconds);
+        assert_eq!(run(&seconds, "1732369507").as_deref(), Ok("1732369507000"));
+        assert_eq!(run(&seconds, "1732369507000"), Err("not_a_timestamp"));
+        // both units mean the same instant
+        for (text, seconds) in [("2016-12-31T23:59:60Z", "1483228800"), ("2016-12-31T23:59:60.5Z", "1483228800")] {
+            assert_eq!(run(&s, text).as_deref(), Ok(seconds), "{text}");
+            assert_eq!(&run(&ms, text).unwrap()[..10], seconds, "{text}");
+        }
+        assert_eq!(run(&s, "2016-12-31T12:00:60Z"), Err("not_a_timestamp"));
+        assert_eq!(run(&ms, "2016-12-31T12:00:60Z"), Err("not_a_timestamp"));
     }
 
     #[test]
@@ -263,7 +315,69 @@ mod tests {
         }
     }
 
+    #[test]
+    fn addresses_follow_the_rule_of_the_html_standard() {
+        let long = format!("a@{}.de", "x".repeat(63));
+        for text in ["ann@example.com", "a.b+c@x", "!#$%&'*+/=?^_`{|}~-.@a-b.c1.example", "..@0", &long] {
+            assert_eq!(run(&Type::Email, text).as_deref(), Ok(text));
+        }
+        let long = format!("a@{}.de", "x".repeat(64));
+        for text in [
+            "",
+            "a",
+            "@a",
+            "a@",
+            "a@b@c",
+            "a b@c",
+            "a@-b",
+            "a@b-",
+            "a@b..c",
+            "a@.b",
+            "a@b.",
+            "ä@b",
+            "a@ä.de",
+            "a@b_c",
+            " a@b",
+            "a@b ",
+            "\"a\"@b",
+            "a@[1.2.3.4]",
+            "a,b@c",
+            &long,
+        ] {
+            assert_eq!(run(&Type::Email, text), Err("not_an_email"), "{text}");
+        }
+    }
+
+    #[test]
+    fn phone_numbers_are_a_plus_and_7_to_15_digits() {
+        for text in ["+1234567", "+491701234567", "+123456789012345"] {
+            assert_eq!(run(&Type::E164, text).as_deref(), Ok(text));
+        }
+        for text in [
+            "",
+            "+",
+            "491701234567",
+            "+123456",
+            "+1234567890123456",
+            "+49 170 1234567",
+            "+49-1701234",
+            "++12345678",
+            "+12345६7",
+        ] {
+            assert_eq!(run(&Type::E164, text), Err("not_e164"), "{text}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn addresses_agree_with_the_regular_expression_of_the_standard(
+            text in "[a-c.!+~-]{0,3}@{0,2}[a-c0-9.-]{0,8}|[a@.-]{0,6}",
+        ) {
+            let label = "[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?";
+            let pattern = format!(r"^[a-zA-Z0-9.!#$%&'*+/=?^_`{{|}}~-]+@{label}(?:\.{label})*$");
+            prop_assert_eq!(is_email(text.as_bytes()), regex::Regex::new(&pattern).unwrap().is_match(&text));
+        }
+
         #[test]
         fn integers_agree_with_std(text in "[+-]?[0-9]{1,21}|[+-]{0,2}[0-9a ]{0,3}") {
             let ours = run(&Type::Integer, &text);

@@ -1,7 +1,7 @@
 //! Columns by name, and what to say where there is none of that name.
 
 use super::shape::{Field, Shape, Unit};
-use super::spec::{Condition, From, TemplatePart};
+use super::spec::{Condition, From, TemplatePart, ValueSpec};
 use crate::error::{Error, Place, Result, nearest};
 use crate::reader::{listed, shown};
 
@@ -27,8 +27,9 @@ impl Columns<'_> {
             }
             (None, _) => {
                 let near = nearest(name, self.names.iter().map(String::as_str));
-                let hint = if bare && constants.contains(&name) {
-                    format!("for the constant, write {{ value: {name} }}")
+                let constant = constants.iter().find(|constant| bare && constant.eq_ignore_ascii_case(name));
+                let hint = if let Some(constant) = constant {
+                    format!("for the constant, write {{ value: {constant} }}")
                 } else if let Some(delimiter) = self.delimiter(name) {
                     format!("the first line is one cell; it has the column with source.csv.delimiter: {delimiter:?}")
                 } else if !self.told {
@@ -66,18 +67,24 @@ pub(super) fn wanted<'s>(shape: &'s Shape, conditions: &'s [Condition]) -> impl 
         Shape::Delimited(cells) => (Vec::new(), &cells.fields),
     };
     let fields = units.into_iter().filter_map(|unit| unit.field.as_ref()).chain(cells);
-    let named = fields.flat_map(|field| match &field.value.from {
-        From::Column(name) => vec![name.as_str()],
-        From::Constant(_) => Vec::new(),
-        From::Template(parts) => {
-            let column = |part: &'s TemplatePart| match part {
-                TemplatePart::Column(name) => Some(name.as_str()),
-                TemplatePart::Literal(_) => None,
-            };
-            parts.iter().filter_map(column).collect()
-        }
+    let named = fields.flat_map(|field| {
+        let mut names = Vec::new();
+        name(&field.value, &mut names);
+        names
     });
     named.chain(conditions.iter().map(|condition| condition.column.as_str()))
+}
+
+fn name<'s>(value: &'s ValueSpec, names: &mut Vec<&'s str>) {
+    match &value.from {
+        From::Column(name) => names.push(name),
+        From::Constant(_) => {}
+        From::Template(parts, _) => names.extend(parts.iter().filter_map(|part| match part {
+            TemplatePart::Column(name) => Some(name.as_str()),
+            TemplatePart::Literal(_) => None,
+        })),
+        From::Object(members) => members.iter().for_each(|(_, member)| name(member, names)),
+    }
 }
 
 /// Whether a cell is surely the name, misspelt: a letter or two in other case, other punctuation.

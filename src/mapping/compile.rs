@@ -2,13 +2,14 @@
 
 use super::cast::Cast;
 use super::column::{Columns, wanted};
+use super::compile_json::{Frame, judge_json_template, kind};
 use super::filter::Filter;
 use super::joint::Joiner;
 use super::op::Op;
 use super::plan::{Plan, Rule, Scratch};
 use super::shape::{Cells, Check, Field, Json, Quoting, Separator, Shape, Unit};
 use super::spec::{Condition, Empty, From, TemplatePart, Type};
-use super::value::{CellRule, Form, Origin, Output, Piece, Value};
+use super::value::{CellRule, Form, Origin, Output, Piece, Template, Value};
 use crate::encode;
 use crate::error::{Error, Result};
 use crate::scan::Out;
@@ -197,7 +198,7 @@ fn written(field: &Field, what: &str, scratch: &mut Scratch, output: &Output) ->
     Ok(out.into_vec())
 }
 
-struct Compiler<'a> {
+pub(super) struct Compiler<'a> {
     columns: Columns<'a>,
     /// On the first compilation; with a later separator they are only written differently.
     judges_defaults: bool,
@@ -215,15 +216,16 @@ struct Compiler<'a> {
 }
 
 /// A constant after apply, default, split and type; `None`: empty.
-struct Folded(Option<Vec<u8>>);
+pub(super) struct Folded(pub(super) Option<Vec<u8>>);
 
 impl Compiler<'_> {
-    fn origin(&self, field: &Field) -> Result<Option<Origin>> {
+    /// Where a value comes from; `None`: a constant.
+    pub(super) fn origin(&mut self, field: &Field) -> Result<Option<Origin>> {
         let column = |name: &str, bare| self.columns.index(name, &field.at, field.rules.constants, bare);
         Ok(match &field.value.from {
             From::Column(name) => Some(Origin::Column(column(name, field.value.bare)?)),
             From::Constant(_) => None,
-            From::Template(parts) => {
+            From::Template(parts, needs) => {
                 let pieces = parts
                     .iter()
                     .map(|part| match part {
@@ -231,17 +233,34 @@ impl Compiler<'_> {
                         TemplatePart::Column(name) => column(name, false).map(Piece::Column),
                     })
                     .collect::<Result<Vec<_>>>()?;
-                Some(Origin::Template(pieces))
+                Some(Origin::Template(Template { pieces, needs: *needs }))
             }
+            From::Object(members) => Some(Origin::Object(self.object(field, members)?)),
         })
     }
 
-    fn output(field: &Field, form: Form) -> Output {
+    pub(super) fn value(field: &Field, origin: Origin, output: Output) -> Value {
+        Value {
+            origin,
+            apply: field.value.apply.clone(),
+            default: field.value.default.clone().map(String::into_bytes),
+            output,
+            name: field.name.clone(),
+        }
+    }
+
+    pub(super) fn cast(field: &Field) -> Cast {
+        match &field.value.from {
+            From::Object(_) => Cast::Built,
+            _ => Cast::new(kind(field)),
+        }
+    }
+
+    pub(super) fn output(field: &Field, form: Form) -> Output {
         let rules = &field.rules;
-        let kind = field.value.r#type.as_ref().or(rules.default_type.as_ref());
         Output {
             split: field.value.split.clone().map(String::into_bytes),
-            cast: Cast::new(kind),
+            cast: Compiler::cast(field),
             no_control: rules.no_control,
             not_negative: rules.not_negative,
             max_code_points: rules.max_code_points,
@@ -250,7 +269,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn empty(field: &Field) -> Empty {
+    pub(super) fn empty(field: &Field) -> Empty {
         field.value.empty.unwrap_or(if field.required { Empty::Reject } else { Empty::Omit })
     }
 
@@ -265,10 +284,11 @@ impl Compiler<'_> {
     }
 
     /// A constant, converted and judged now.
-    fn fold(&mut self, field: &Field, text: &str, output: &Output) -> Result<Folded> {
+    pub(super) fn fold(&mut self, field: &Field, text: &str, output: &Output) -> Result<Folded> {
         let mut scratch = Scratch { text: text.as_bytes().to_vec(), ..Scratch::default() };
         for conversion in &field.value.apply {
-            super::apply::apply(conversion, &mut scratch.text, &mut scratch.spare);
+            super::apply::apply(conversion, &mut scratch.text, &mut scratch.spare)
+                .map_err(|(_, what)| Error::usage(format!("{}: the constant is {what}", field.at)))?;
         }
         if scratch.text.is_empty()
             && let Some(default) = &field.value.default
@@ -287,7 +307,7 @@ impl Compiler<'_> {
     }
 
     /// A default that can never be written is a mistake in the job file, not in the rows that would need it.
-    fn judge_default(&self, field: &Field, output: &Output) -> Result<()> {
+    pub(super) fn judge_default(&self, field: &Field, output: &Output) -> Result<()> {
         match &field.value.default {
             Some(default) if self.judges_defaults && !default.is_empty() => {
                 let mut scratch = Scratch { text: default.as_bytes().to_vec(), ..Scratch::default() };
@@ -309,10 +329,8 @@ impl Compiler<'_> {
             return Ok(());
         };
         Compiler::judge_required(field)?;
-        let text = |kind: Option<&Type>| field.rules.as_text || Cast::new(kind).is_text();
-        let quoted = text(field.value.r#type.as_ref().or(field.rules.default_type.as_ref()));
-        let form = if quoted { Form::Quoted } else { Form::Raw };
-        let array = field.rules.array || field.value.split.is_some();
+        let frame = Frame::of(field);
+        let array = frame.kept == "[]";
         if let (Some(Empty::Keep), Some(kind)) = (field.value.empty, &field.rules.default_type)
             && !array
             && !Cast::new(Some(kind)).is_text()
@@ -320,17 +338,11 @@ impl Compiler<'_> {
             let message = format!("{}: empty: keep writes an empty text, which this field does not take", field.at);
             return Err(Error::usage(message).with_hint("use empty: omit or reject"));
         }
-        let (open, close) = match (array, quoted) {
-            (true, true) => ("[\"", "\"]"),
-            (true, false) => ("[", "]"),
-            (false, true) => ("\"", "\""),
-            (false, false) => ("", ""),
-        };
-        let before = format!("{}{open}", unit.before);
-        let after = format!("{close}{}", unit.after);
+        let before = format!("{}{}", unit.before, frame.open);
+        let after = format!("{}{}", frame.close, unit.after);
         let instead = match (&unit.when_empty, Compiler::empty(field)) {
             (Some(text), _) => Some(text.clone()),
-            (None, Empty::Keep) => Some(format!("{}{}{}", unit.before, if array { "[]" } else { "\"\"" }, unit.after)),
+            (None, Empty::Keep) => Some(format!("{}{}{}", unit.before, frame.kept, unit.after)),
             (None, Empty::Null) => Some(format!("{}null{}", unit.before, unit.after)),
             (None, Empty::Omit | Empty::Reject) => None,
         };
@@ -338,7 +350,7 @@ impl Compiler<'_> {
             return Err(Error::usage(format!("{}: this value cannot be left out", field.at))
                 .with_hint("set empty to reject or keep"));
         }
-        self.field(field, index, form, &before, &after, instead.as_deref())
+        self.field(field, index, frame.form, &before, &after, instead.as_deref())
     }
 
     fn cell(&mut self, field: &Field, index: usize, rule: CellRule) -> Result<()> {
@@ -366,6 +378,11 @@ impl Compiler<'_> {
         after: &str,
         instead: Option<&str>,
     ) -> Result<()> {
+        judge_json_template(field)?;
+        if matches!(field.value.from, From::Object(_)) && kind(field) != Some(&Type::Json) {
+            let message = format!("{}: an object is for fields that hold JSON", field.at);
+            return Err(Error::usage(message).with_hint("use a column, or a template for text"));
+        }
         let output = Compiler::output(field, form);
         let bit = index.map_or(0, |index| if index < 64 { 1u64 << index } else { 0 });
         let Some(origin) = self.origin(field)? else {
@@ -394,13 +411,7 @@ impl Compiler<'_> {
         let reject = instead.is_none() && Compiler::empty(field) == Empty::Reject;
         let left_out = instead.is_none() && !reject;
         let steps = self.joiner.value(before.as_bytes(), after.as_bytes(), instead.map(str::as_bytes), left_out);
-        let value = Value {
-            origin,
-            apply: field.value.apply.clone(),
-            default: field.value.default.clone().map(String::into_bytes),
-            output,
-            name: field.name.clone(),
-        };
+        let value = Compiler::value(field, origin, output);
         let op = Op::new(&value, self.values.len() as u32, steps, left_out);
         self.values.push(value);
         if let Some(index) = index {

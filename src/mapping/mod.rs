@@ -5,16 +5,23 @@ mod apply;
 mod cast;
 mod column;
 mod compile;
+mod compile_json;
 mod filter;
 mod joint;
 mod moment;
+mod object;
 mod op;
 mod parse;
+mod parse_apply;
 pub mod plan;
 pub mod shape;
 pub mod spec;
+mod template;
 mod value;
 
 pub use plan::{Fault, Outcome, Plan, Scratch};
 pub use shape::{Cells, Check, Field, Json, Quoting, Rules, Separator, Shape, Unit};
-pub use spec::{Apply, Condition, Empty, From, MapSpec, Test, TimeUnit, Type, ValueSpec};
+pub use spec::{
+    Apply, Condition, Empty, From, Hash, MapSpec, Otherwise, TemplateNeeds, TemplatePart, Test, TimeUnit, Type,
+    ValueSpec, ValueTable,
+};

@@ -2,7 +2,7 @@
 //! and signs before numbers, years of less than four digits, numbers side by side of which one lacks a digit.
 
 use chrono::format::{Fixed, Item, Numeric, Pad, Parsed, StrftimeItems, parse_and_remainder};
-use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, Timelike, Utc};
 use std::fmt::Write;
 
 /// A format, compiled.
@@ -15,23 +15,24 @@ impl Format {
         Format(StrftimeItems::new(format).map(Item::to_owned).collect())
     }
 
-    /// The day, whatever else is in it.
+    /// The day, whatever else is in it; a second 60 only if it can be a leap second.
     pub(super) fn date(&self, text: &str) -> Option<NaiveDate> {
-        self.parse(text)?.to_naive_date().ok()
+        let parsed = self.parse(text)?;
+        if parsed.second() == Some(60) {
+            moment(&parsed)?;
+        }
+        parsed.to_naive_date().ok()
     }
 
-    /// The moment: UTC where there is no offset, midnight where there is no time.
+    /// The moment: UTC if there is no offset, midnight if there is no time.
     pub(super) fn moment(&self, text: &str) -> Option<DateTime<Utc>> {
-        let parsed = self.parse(text)?;
-        if parsed.offset().is_some() {
-            Some(parsed.to_datetime().ok()?.to_utc())
-        } else if let Ok(moment) = parsed.to_naive_datetime_with_offset(0) {
-            Some(moment.and_utc())
-        } else if parsed.hour_mod_12().is_none() && parsed.minute().is_none() {
-            Some(parsed.to_naive_date().ok()?.and_time(NaiveTime::MIN).and_utc())
-        } else {
-            None
-        }
+        moment(&self.parse(text)?)
+    }
+
+    /// Whether the text has more digits than `%s` takes, which reads seconds: milliseconds since the epoch, mostly.
+    pub(super) fn has_too_many_seconds(&self, text: &str) -> bool {
+        let reads_seconds = self.0.iter().any(|item| matches!(item, Item::Numeric(Numeric::Timestamp, _)));
+        reads_seconds && text.bytes().filter(u8::is_ascii_digit).count() > MAX_SECONDS_DIGITS
     }
 
     fn parse(&self, text: &str) -> Option<Parsed> {
@@ -68,6 +69,36 @@ impl Format {
     }
 }
 
+/// `%s` takes at most so many digits: milliseconds since 1973 have more, and seconds have as many from the year 5138 on.
+const MAX_SECONDS_DIGITS: usize = 11;
+
+/// A moment in RFC 3339.
+pub(super) fn rfc3339(text: &str) -> Option<DateTime<Utc>> {
+    settled(DateTime::parse_from_rfc3339(text).ok()?.to_utc())
+}
+
+fn moment(parsed: &Parsed) -> Option<DateTime<Utc>> {
+    if parsed.offset().is_some() {
+        settled(parsed.to_datetime().ok()?.to_utc())
+    } else if let Ok(moment) = parsed.to_naive_datetime_with_offset(0) {
+        settled(moment.and_utc())
+    } else if parsed.hour_mod_12().is_none() && parsed.minute().is_none() {
+        Some(parsed.to_naive_date().ok()?.and_time(NaiveTime::MIN).and_utc())
+    } else {
+        None
+    }
+}
+
+/// A leap second as the epoch counts it, which knows none: the first second of the next day. `None` if there can be none:
+/// it is 23:59:60 UTC at the end of a month.
+fn settled(moment: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    const SECOND: u32 = 1_000_000_000;
+    let nanos = moment.timestamp_subsec_nanos();
+    let Some(nanos) = nanos.checked_sub(SECOND) else { return Some(moment) };
+    let next = DateTime::from_timestamp(moment.timestamp() + 1, nanos)?;
+    (next.num_seconds_from_midnight() == 0 && next.day() == 1).then_some(next)
+}
+
 fn is_space(written: &str, read: &str) -> bool {
     !read.is_empty() && (read == written || read.bytes().all(|b| b == b' '))
 }
@@ -80,7 +111,7 @@ fn width(number: &Numeric) -> (usize, usize) {
         Numeric::Quarter | Numeric::NumDaysFromSun | Numeric::WeekdayFromMon => (1, 1),
         Numeric::Ordinal => (1, 3),
         Numeric::Nanosecond => (9, 9),
-        Numeric::Timestamp => (1, usize::MAX),
+        Numeric::Timestamp => (1, MAX_SECONDS_DIGITS),
         _ => (1, 2),
     }
 }
@@ -164,6 +195,46 @@ mod tests {
             judge(format, false).unwrap_or_else(|wrong| panic!("{format}: {wrong:?}"));
             assert_eq!(date(format, text).as_deref(), Some("2024-01-02"), "{format} {text:?}");
         }
+    }
+
+    #[test]
+    fn a_second_60_is_only_where_a_leap_second_can_be() {
+        let format = Format::new("%Y-%m-%dT%H:%M:%S%.f%z");
+        for (text, want) in [
+            ("2016-12-31T23:59:60+0000", Some("2017-01-01T00:00:00+00:00")),
+            ("2016-12-31T23:59:60.25+0000", Some("2017-01-01T00:00:00.250+00:00")),
+            ("2015-07-01T01:59:60+0200", Some("2015-07-01T00:00:00+00:00")),
+            ("2015-06-30T14:29:60-0930", Some("2015-07-01T00:00:00+00:00")),
+            ("2016-12-31T23:59:60+0100", None),
+            ("2016-12-30T23:59:60+0000", None),
+            ("2016-12-31T12:34:60+0000", None),
+            ("2016-12-31T22:59:60+0000", None),
+            ("2016-12-31T23:59:61+0000", None),
+        ] {
+            let moment = format.moment(text);
+            assert_eq!(moment.map(|moment| moment.to_rfc3339()).as_deref(), want, "{text}");
+            assert_eq!(format.date(text).is_some(), want.is_some(), "{text}");
+            let (head, offset) = text.split_at(text.len() - 2);
+            assert_eq!(rfc3339(&format!("{head}:{offset}")), moment, "{text}");
+        }
+        let local = Format::new("%Y-%m-%d %H:%M:%S");
+        assert!(local.moment("2016-12-31 23:59:60").is_some() && local.moment("2016-12-31 10:00:60").is_none());
+        assert!(local.date("2016-12-31 10:00:60").is_none() && local.date("2016-12-31 10:00:59").is_some());
+    }
+
+    #[test]
+    fn milliseconds_are_not_read_as_seconds_of_the_epoch() {
+        let format = Format::new("%s");
+        for (text, want) in [("0", Some(0)), ("1732369507", Some(1_732_369_507)), ("99999999999", Some(99_999_999_999))]
+        {
+            assert_eq!(format.moment(text).map(|moment| moment.timestamp()), want, "{text}");
+            assert!(!format.has_too_many_seconds(text));
+        }
+        for text in ["1732369507000", "100000000000", "173236950700000"] {
+            assert_eq!(format.moment(text), None, "{text}");
+            assert!(format.has_too_many_seconds(text));
+        }
+        assert!(!Format::new("%Y-%m-%dT%H:%M:%S").has_too_many_seconds("2024-01-02T03:04:05"));
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub(super) enum Code {
 impl Op {
     /// The op for a value whose general way is number `index`.
     pub(super) fn new(value: &Value, index: u32, steps: Table, left_out: bool) -> Op {
-        if matches!(value.origin, Origin::Template(_)) {
+        if !matches!(value.origin, Origin::Column(_)) {
             return Op::slow(value, index, steps, left_out);
         }
         let output = &value.output;
@@ -95,7 +95,7 @@ impl Op {
     fn slow(value: &Value, index: u32, steps: Table, left_out: bool) -> Op {
         let column = match value.origin {
             Origin::Column(column) => column as u32,
-            Origin::Template(_) => 0,
+            Origin::Template(_) | Origin::Object(_) => 0,
         };
         Op {
             code: Code::Slow,

@@ -1,14 +1,14 @@
 //! Reads [`ValueSpec`] and [`Condition`] from the job file's value tree.
 
-use super::spec::{Apply, Condition, Empty, From, TemplatePart, Test, TimeUnit, Type, ValueSpec};
+use super::spec::{Condition, Empty, From, TemplateNeeds, Test, TimeUnit, Type, ValueSpec};
+use super::{parse_apply, template};
 use crate::error::{Error, Result, nearest};
 use serde_json::{Map, Value};
 
-const KEYS: [&str; 9] = ["column", "value", "template", "apply", "default", "empty", "split", "type", "format"];
+const KEYS: [&str; 11] =
+    ["column", "value", "template", "object", "needs", "apply", "default", "empty", "split", "type", "format"];
 const UNIT: &str = "unit";
-const CONVERSIONS: [&str; 11] =
-    ["trim", "lower", "upper", "digits", "nfc", "md5", "sha1", "sha256", "replace", "prefix", "truncate"];
-const TYPES: [&str; 7] = ["string", "integer", "decimal", "boolean", "date", "timestamp", "json"];
+const TYPES: [&str; 9] = ["string", "integer", "decimal", "boolean", "date", "timestamp", "json", "email", "e164"];
 const EMPTIES: [&str; 4] = ["omit", "keep", "null", "reject"];
 const TESTS: [&str; 6] = ["equals", "not_equals", "in", "not_in", "matches", "empty"];
 
@@ -27,7 +27,7 @@ pub(super) fn value(value: &Value, at: &str, extra: &[&str]) -> Result<ValueSpec
         Value::Number(_) | Value::Bool(_) => Err(Error::usage(format!("{at}: a bare value must be a column's name"))
             .with_hint("for a constant write { value: … }; a column's name that is a number goes in quotes")),
         Value::Null | Value::Array(_) => Err(Error::usage(format!("{at} must be a column's name or a mapping"))
-            .with_hint("write a column's name, { column: … }, { value: … } or { template: … }")),
+            .with_hint("write a column's name, { column: … }, { value: … }, { template: … } or { object: … }")),
     }
 }
 
@@ -39,43 +39,8 @@ fn object(map: &Map<String, Value>, at: &str, extra: &[&str]) -> Result<ValueSpe
         }
     }
     let get = |key: &str| map.get(key).filter(|value| !value.is_null() && !extra.contains(&key));
-    let from = match (get("column"), get("value"), get("template")) {
-        (Some(column), None, None) => match column {
-            Value::String(name) => From::Column(name.clone()),
-            _ => {
-                return Err(Error::usage(format!("{at}.column must be a column's name"))
-                    .with_hint("a number as a name in quotes: \"7\""));
-            }
-        },
-        (None, Some(constant), None) => From::Constant(scalar(constant).ok_or_else(|| {
-            Error::usage(format!("{at}.value must be a text, a number, true or false"))
-                .with_hint("for example { value: UPDATE }")
-        })?),
-        (None, None, Some(template)) => match template {
-            Value::String(text) => From::Template(parse_template(text, at)?),
-            _ => {
-                return Err(Error::usage(format!("{at}.template must be a text"))
-                    .with_hint("for example { template: \"{first_name} {last_name}\" }"));
-            }
-        },
-        (None, None, None) => {
-            return Err(Error::usage(format!("{at}: one of column, value and template is required"))
-                .with_hint("for example { column: email }"));
-        }
-        _ => {
-            return Err(Error::usage(format!("{at}: only one of column, value and template can be given"))
-                .with_hint("to put columns and constants together, use template alone"));
-        }
-    };
-    let apply = match get("apply") {
-        None => Vec::new(),
-        Some(Value::Array(list)) => list
-            .iter()
-            .enumerate()
-            .map(|(i, entry)| conversion(entry, &format!("{at}.apply[{i}]")))
-            .collect::<Result<_>>()?,
-        Some(entry) => vec![conversion(entry, &format!("{at}.apply"))?],
-    };
+    let from = origin(map, at, &get)?;
+    let apply = parse_apply::conversions(get("apply"), at)?;
     let default = match get("default") {
         None => None,
         Some(value) => Some(scalar(value).ok_or_else(|| {
@@ -111,8 +76,63 @@ fn object(map: &Map<String, Value>, at: &str, extra: &[&str]) -> Result<ValueSpe
     Ok(ValueSpec { from, apply, default, empty, split, r#type, bare: false })
 }
 
+/// Column, constant, template or object.
+fn origin<'m>(map: &'m Map<String, Value>, at: &str, get: &dyn Fn(&str) -> Option<&'m Value>) -> Result<From> {
+    const KINDS: [&str; 4] = ["column", "value", "template", "object"];
+    let mut given = KINDS.into_iter().filter_map(|kind| get(kind).map(|value| (kind, value)));
+    let (kind, value) = given.next().ok_or_else(|| {
+        Error::usage(format!("{at}: one of column, value, template and object is required"))
+            .with_hint("for example { column: email }")
+    })?;
+    if given.next().is_some() {
+        return Err(Error::usage(format!("{at}: only one of column, value, template and object can be given"))
+            .with_hint("to put columns and constants together, use template alone"));
+    }
+    if kind != "template" && get("needs").is_some() {
+        return Err(Error::usage(format!("{at}.needs goes with template only"))
+            .with_hint("leave needs out, or write a template"));
+    }
+    let must = |what: &str, hint: &str| Error::usage(format!("{at}.{kind} must be {what}")).with_hint(hint);
+    match (kind, value) {
+        ("column", Value::String(name)) => Ok(From::Column(name.clone())),
+        ("column", _) => Err(must("a column's name", "a number as a name in quotes: \"7\"")),
+        ("value", value) => scalar(value)
+            .map(From::Constant)
+            .ok_or_else(|| must("a text, a number, true or false", "for example { value: UPDATE }")),
+        ("template", Value::String(text)) => Ok(From::Template(template::parse(text, at)?, needs(get("needs"), at)?)),
+        ("template", _) => Err(must("a text", "for example { template: \"{first_name} {last_name}\" }")),
+        (_, Value::Object(members)) if !members.is_empty() => object_of(members, map, at),
+        _ => Err(must("a mapping from keys to values", "for example { object: { plan: plan } }")),
+    }
+}
+
+fn needs(word: Option<&Value>, at: &str) -> Result<TemplateNeeds> {
+    match word {
+        None => Ok(TemplateNeeds::All),
+        Some(Value::String(word)) if word == "all" => Ok(TemplateNeeds::All),
+        Some(Value::String(word)) if word == "any" => Ok(TemplateNeeds::Any),
+        Some(_) => Err(Error::usage(format!("{at}.needs must be all or any"))
+            .with_hint("all: empty if any of its columns is; any: empty only if all of them are")),
+    }
+}
+
+/// The members of an `object`; `map` has its other keys.
+fn object_of(members: &Map<String, Value>, map: &Map<String, Value>, at: &str) -> Result<From> {
+    let given = |key: &&str| map.get(*key).is_some_and(|value| !value.is_null());
+    if let Some(key) = ["apply", "split", "default"].into_iter().find(given) {
+        return Err(Error::usage(format!("{at}.{key} is not for objects"))
+            .with_hint(format!("write {key} at the members that need it")));
+    }
+    if map.get("type").is_some_and(|kind| !kind.is_null() && kind != "json") {
+        return Err(Error::usage(format!("{at}.type: an object is JSON")).with_hint("leave type out"));
+    }
+    let member =
+        |(key, member): (&String, &Value)| Ok((key.clone(), value(member, &format!("{at}.object.{key}"), &[])?));
+    members.iter().map(member).collect::<Result<_>>().map(From::Object)
+}
+
 /// A text, number or boolean as text.
-fn scalar(value: &Value) -> Option<String> {
+pub(super) fn scalar(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
@@ -121,63 +141,12 @@ fn scalar(value: &Value) -> Option<String> {
     }
 }
 
-fn unknown<'a>(at: &str, what: &str, name: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> Error {
+pub(super) fn unknown<'a>(at: &str, what: &str, name: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> Error {
     let hint = match nearest(name, known.clone()) {
         Some(near) => format!("did you mean \"{near}\"?"),
         None => format!("known: {}", known.into_iter().collect::<Vec<_>>().join(", ")),
     };
     Error::usage(format!("{at}: unknown {what} \"{name}\"")).with_hint(hint)
-}
-
-fn conversion(entry: &Value, at: &str) -> Result<Apply> {
-    match entry {
-        Value::String(name) => Ok(match name.as_str() {
-            "trim" => Apply::Trim,
-            "lower" => Apply::Lower,
-            "upper" => Apply::Upper,
-            "digits" => Apply::Digits,
-            "nfc" => Apply::Nfc,
-            "md5" => Apply::Md5,
-            "sha1" => Apply::Sha1,
-            "sha256" => Apply::Sha256,
-            "replace" | "prefix" | "truncate" => {
-                return Err(Error::usage(format!("{at}: {name} needs an argument"))
-                    .with_hint("write { replace: [from, to] }, { prefix: x } or { truncate: n }"));
-            }
-            _ => return Err(unknown(at, "conversion", name, CONVERSIONS)),
-        }),
-        Value::Object(map) if map.len() == 1 => with_argument(map, at),
-        _ => Err(Error::usage(format!("{at}: a conversion is a name or a mapping with one key"))
-            .with_hint(format!("known: {}", CONVERSIONS.join(", ")))),
-    }
-}
-
-fn with_argument(map: &Map<String, Value>, at: &str) -> Result<Apply> {
-    let Some((name, argument)) = map.iter().next() else {
-        return Err(
-            Error::usage(format!("{at}: a conversion has one key")).with_hint("for example { replace: [from, to] }")
-        );
-    };
-    match name.as_str() {
-        "replace" => match argument.as_array().map(Vec::as_slice) {
-            Some([from, to]) => match (scalar(from), scalar(to)) {
-                (Some(from), Some(to)) if !from.is_empty() => Ok(Apply::Replace(from, to)),
-                _ => Err(Error::usage(format!("{at}.replace: two texts, the first not empty"))),
-            },
-            _ => Err(Error::usage(format!("{at}.replace must be a list of two texts: [from, to]"))),
-        },
-        "prefix" => {
-            scalar(argument).map(Apply::Prefix).ok_or_else(|| Error::usage(format!("{at}.prefix must be a text")))
-        }
-        "truncate" => match argument.as_u64().and_then(|n| usize::try_from(n).ok()) {
-            Some(n) if n > 0 => Ok(Apply::Truncate(n)),
-            _ => Err(Error::usage(format!("{at}.truncate must be a whole number above 0 (code points)"))),
-        },
-        "trim" | "lower" | "upper" | "digits" | "nfc" | "md5" | "sha1" | "sha256" => {
-            Err(Error::usage(format!("{at}: {name} takes no argument")).with_hint(format!("write only {name}")))
-        }
-        _ => Err(unknown(at, "conversion", name, CONVERSIONS)),
-    }
 }
 
 fn parse_type(name: Option<&Value>, format: Option<&Value>, unit: Option<&Value>, at: &str) -> Result<Option<Type>> {
@@ -212,6 +181,8 @@ fn parse_type(name: Option<&Value>, format: Option<&Value>, unit: Option<&Value>
         Some("decimal") => Type::Decimal,
         Some("boolean") => Type::Boolean,
         Some("json") => Type::Json,
+        Some("email") => Type::Email,
+        Some("e164") => Type::E164,
         Some("date") => Type::Date(format),
         Some("timestamp") => match unit.and_then(Value::as_str) {
             Some("s") => Type::Timestamp(format, TimeUnit::Seconds),
@@ -230,51 +201,6 @@ fn check_format(format: &str, is_timestamp: bool, at: &str) -> Result<String> {
     super::moment::judge(format, is_timestamp)
         .map_err(|(wrong, hint)| Error::usage(format!("{at}.format: {wrong}")).with_hint(hint))?;
     Ok(format.to_owned())
-}
-
-fn parse_template(text: &str, at: &str) -> Result<Vec<TemplatePart>> {
-    let mut parts = Vec::new();
-    let mut literal = String::new();
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '{' | '}' if chars.peek() == Some(&c) => {
-                chars.next();
-                literal.push(c);
-            }
-            '{' => {
-                let mut name = String::new();
-                loop {
-                    match chars.next() {
-                        Some('}') => break,
-                        Some('{') | None => {
-                            return Err(Error::usage(format!("{at}.template: a {{ is not closed"))
-                                .with_hint("write {{ for a brace"));
-                        }
-                        Some(c) => name.push(c),
-                    }
-                }
-                if name.is_empty() {
-                    return Err(Error::usage(format!("{at}.template: {{}} names no column"))
-                        .with_hint("a column's name goes into the braces; {{ and }} are braces"));
-                }
-                if !literal.is_empty() {
-                    parts.push(TemplatePart::Literal(std::mem::take(&mut literal)));
-                }
-                parts.push(TemplatePart::Column(name));
-            }
-            '}' => {
-                return Err(
-                    Error::usage(format!("{at}.template: a }} without its {{")).with_hint("write }} for a brace")
-                );
-            }
-            _ => literal.push(c),
-        }
-    }
-    if !literal.is_empty() || parts.is_empty() {
-        parts.push(TemplatePart::Literal(literal));
-    }
-    Ok(parts)
 }
 
 pub(super) fn conditions(value: &Value) -> Result<Vec<Condition>> {
@@ -335,6 +261,7 @@ fn condition(entry: &Value, at: &str) -> Result<Condition> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::spec::{Apply, Hash, Otherwise, TemplatePart, ValueTable};
     use super::*;
     use serde_json::json;
 
@@ -343,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_has_four_forms() {
+    fn a_value_has_five_forms() {
         assert_eq!(parse(json!("a")).unwrap().from, From::Column("a".into()));
         assert!(parse(json!("a")).unwrap().bare);
         assert_eq!(parse(json!({"column": "a"})).unwrap().from, From::Column("a".into()));
@@ -351,13 +278,22 @@ mod tests {
         assert_eq!(parse(json!({"value": true})).unwrap().from, From::Constant("true".into()));
         assert_eq!(
             parse(json!({"template": "{{{a} b}}{c}"})).unwrap().from,
-            From::Template(vec![
-                TemplatePart::Literal("{".into()),
-                TemplatePart::Column("a".into()),
-                TemplatePart::Literal(" b}".into()),
-                TemplatePart::Column("c".into()),
-            ])
+            From::Template(
+                vec![
+                    TemplatePart::Literal("{".into()),
+                    TemplatePart::Column("a".into()),
+                    TemplatePart::Literal(" b}".into()),
+                    TemplatePart::Column("c".into()),
+                ],
+                TemplateNeeds::All
+            )
         );
+        let any = parse(json!({"template": "{a}", "needs": "any"})).unwrap().from;
+        assert_eq!(any, From::Template(vec![TemplatePart::Column("a".into())], TemplateNeeds::Any));
+        let object = parse(json!({"object": {"k": "a", "n": {"object": {"m": {"value": 1}}}}})).unwrap().from;
+        let From::Object(members) = object else { panic!("an object") };
+        assert_eq!(members[0], ("k".to_owned(), parse(json!("a")).unwrap()));
+        assert!(matches!(&members[1].1.from, From::Object(inner) if inner[0].1.from == From::Constant("1".into())));
     }
 
     #[test]
@@ -372,7 +308,24 @@ mod tests {
                 Apply::Replace("-".into(), String::new()),
                 Apply::Prefix("49".into()),
                 Apply::Truncate(3),
-                Apply::Sha256
+                Apply::Hash { hash: Hash::Sha256, unless_hashed: false }
+            ]
+        );
+        let table = |otherwise| ValueTable::new([("ja".into(), "1".into()), ("nein".into(), "0".into())], otherwise);
+        let values = json!({"ja": 1, "nein": "0"});
+        assert_eq!(
+            parse(json!({"column": "a", "apply": [
+                {"sha1": {"unless_hashed": true}}, "md5", {"values": values}, {"values": values, "else": "keep"},
+                "strip_invisible",
+            ]}))
+            .unwrap()
+            .apply,
+            [
+                Apply::Hash { hash: Hash::Sha1, unless_hashed: true },
+                Apply::Hash { hash: Hash::Md5, unless_hashed: false },
+                Apply::Values(table(Otherwise::Reject)),
+                Apply::Values(table(Otherwise::Keep)),
+                Apply::StripInvisible,
             ]
         );
     }
@@ -399,6 +352,26 @@ mod tests {
             (json!(5), "column's name", "{ value: … }"),
             (json!({"template": "{a"}), "not closed", "{{"),
             (json!({"template": "a}"}), "without", "}}"),
+            (json!({"template": "{a}", "needs": "some"}), "needs must be all or any", "all: empty if any"),
+            (json!({"column": "a", "needs": "any"}), "needs goes with template only", "template"),
+            (json!({"object": {"k": "a"}, "apply": "trim"}), "map.x.apply is not for objects", "members"),
+            (json!({"object": {"k": "a"}, "split": "|"}), "map.x.split is not for objects", "members"),
+            (json!({"object": {"k": "a"}, "default": "{}"}), "map.x.default is not for objects", "members"),
+            (json!({"object": {"k": "a"}, "type": "string"}), "an object is JSON", "type"),
+            (json!({"object": {}}), "map.x.object must be a mapping", "object: {"),
+            (json!({"object": {"k": {"colum": "a"}}}), "map.x.object.k: unknown key \"colum\"", "column"),
+            (json!({"object": {"k": 5}}), "map.x.object.k: a bare value must be a column's name", "{ value: … }"),
+            (json!({"column": "a", "apply": "values"}), "needs an argument", "values: {"),
+            (json!({"column": "a", "apply": {"values": ["a"]}}), "values must be a mapping", "ja:"),
+            (json!({"column": "a", "apply": {"values": {"": "x"}}}), "an empty value stays empty", "default"),
+            (json!({"column": "a", "apply": {"values": {"a": "b"}, "els": "keep"}}), "unknown key \"els\"", "else"),
+            (json!({"column": "a", "apply": {"values": {"a": "b"}, "else": "kep"}}), "unknown rule \"kep\"", "keep"),
+            (
+                json!({"column": "a", "apply": {"sha256": {"unless": true}}}),
+                "takes unless_hashed",
+                "unless_hashed: true",
+            ),
+            (json!({"column": "a", "type": "mail"}), "unknown type \"mail\"", "email"),
         ] {
             let error = parse(value.clone()).unwrap_err();
             assert!(error.message().contains(message), "{value}: {error:?}");

@@ -49,6 +49,8 @@ pub struct Scratch {
     pub fault: Fault,
     pub(super) text: Vec<u8>,
     pub(super) spare: Vec<u8>,
+    /// An object on its way into `text`.
+    pub(super) json: Out,
     /// A value held the separator on trial.
     pub(super) clash: bool,
 }
@@ -232,11 +234,6 @@ impl Plan {
     ) -> std::result::Result<Slow, Wrong> {
         let value = &self.values[op.value as usize];
         value.read(record, scratch)?;
-        if scratch.text.is_empty()
-            && let Some(default) = &value.default
-        {
-            scratch.text.extend_from_slice(default);
-        }
         let empty = scratch.text.is_empty();
         let mut pen = out.pen();
         let state = pen.piece(&self.steps, op.steps.step(state, empty), op.short);

@@ -9,7 +9,7 @@ pub struct MapSpec(pub Map<String, Value>);
 
 /// One value of a `map`: a source column, a constant or a template, and what is done to it.
 ///
-/// Order of work: column, constant or template; `apply`; `default`; the `empty` rule; `split`; `type`.
+/// Order of work: column, constant, template or object; `apply`; `default`; the `empty` rule; `split`; `type`.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ValueSpec {
@@ -25,19 +25,33 @@ pub struct ValueSpec {
     pub split: Option<String>,
     /// What it must be, `None`: what the field wants, else a string.
     pub r#type: Option<Type>,
-    /// True where it was written as a bare string (a column name).
+    /// True if it was written as a bare string (a column name).
     pub bare: bool,
 }
 
 /// Where a value comes from.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum From {
     /// A source column by name.
     Column(String),
     /// The same text in each record.
     Constant(String),
     /// Literal text and columns in turn.
-    Template(Vec<TemplatePart>),
+    Template(Vec<TemplatePart>, TemplateNeeds),
+    /// A JSON object of values by key, in the order written. Members that are empty follow their own `empty` rule
+    /// (default: omit); an object without members left is empty.
+    Object(Vec<(String, ValueSpec)>),
+}
+
+/// Which columns a template needs so that it is not empty. A column of white space alone counts as empty.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TemplateNeeds {
+    /// All of them: no half identifier is sent.
+    #[default]
+    All,
+    /// One of them.
+    Any,
 }
 
 /// A piece of a template.
@@ -63,18 +77,89 @@ pub enum Apply {
     Digits,
     /// Unicode normalisation form C.
     Nfc,
-    /// Lower-case hex of MD5.
-    Md5,
-    /// Lower-case hex of SHA-1.
-    Sha1,
-    /// Lower-case hex of SHA-256.
-    Sha256,
+    /// Lower-case hex of a hash.
+    Hash {
+        /// Which one.
+        hash: Hash,
+        /// A value of exactly as many hex digits as the hash has is put in lower case instead.
+        unless_hashed: bool,
+    },
     /// Literal text, all occurrences: from, to.
     Replace(String, String),
     /// Put before.
     Prefix(String),
     /// At most that many code points.
     Truncate(usize),
+    /// One text for another.
+    Values(ValueTable),
+    /// Without zero-width and bidirectional controls, byte order marks and soft hyphens.
+    StripInvisible,
+}
+
+/// A hash function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hash {
+    /// MD5.
+    Md5,
+    /// SHA-1.
+    Sha1,
+    /// SHA-256.
+    Sha256,
+}
+
+impl Hash {
+    /// Number of hex digits of a digest.
+    #[must_use]
+    pub fn hex_digits(self) -> usize {
+        match self {
+            Hash::Md5 => 32,
+            Hash::Sha1 => 40,
+            Hash::Sha256 => 64,
+        }
+    }
+}
+
+/// Texts and what each becomes; made by [`ValueTable::new`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct ValueTable {
+    /// In the order of their bytes.
+    pairs: Vec<(Bytes, Bytes)>,
+    otherwise: Otherwise,
+}
+
+type Bytes = Box<[u8]>;
+
+/// What becomes of a text that is not in a [`ValueTable`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Otherwise {
+    /// It stays as it is.
+    Keep,
+    /// It becomes empty.
+    Empty,
+    /// The record is rejected.
+    #[default]
+    Reject,
+}
+
+impl ValueTable {
+    /// A table of texts; of several equal ones the last counts.
+    #[must_use]
+    pub fn new(pairs: impl IntoIterator<Item = (String, String)>, otherwise: Otherwise) -> ValueTable {
+        let sorted: std::collections::BTreeMap<_, _> = pairs.into_iter().collect();
+        let bytes = |text: String| text.into_bytes().into_boxed_slice();
+        ValueTable { pairs: sorted.into_iter().map(|(from, to)| (bytes(from), bytes(to))).collect(), otherwise }
+    }
+
+    /// What a text becomes; `None`: the record is rejected.
+    #[must_use]
+    pub fn get<'a>(&'a self, text: &'a [u8]) -> Option<&'a [u8]> {
+        match (self.pairs.binary_search_by(|(from, _)| (**from).cmp(text)), self.otherwise) {
+            (Ok(at), _) => Some(&self.pairs[at].1),
+            (Err(_), Otherwise::Keep) => Some(text),
+            (Err(_), Otherwise::Empty) => Some(b""),
+            (Err(_), Otherwise::Reject) => None,
+        }
+    }
 }
 
 /// What becomes of an empty value.
@@ -105,10 +190,16 @@ pub enum Type {
     /// Out as `YYYY-MM-DD`; strftime format of the input, default `%Y-%m-%d`. Leading zeros may be missing where a separator
     /// follows, digits of the year may not; white space is where the format has some.
     Date(Option<String>),
-    /// RFC 3339 or the strftime format in; seconds or milliseconds since the epoch out.
+    /// RFC 3339 or the strftime format in; seconds or milliseconds since the epoch out. `%s` reads seconds, of at most 11
+    /// digits. A second 60 is valid only at 23:59:60 UTC at the end of a month; it counts as the first second of the next
+    /// day in both units.
     Timestamp(Option<String>, TimeUnit),
     /// Checked and passed on.
     Json,
+    /// A valid e-mail address by the rule of the HTML standard.
+    Email,
+    /// `+` and 7 to 15 digits.
+    E164,
 }
 
 /// The unit of a timestamp in the output.
@@ -152,7 +243,7 @@ impl ValueSpec {
     /// passed over.
     ///
     /// # Errors
-    /// `Usage`: no or several of column, value, template; an unknown key, conversion or type.
+    /// `Usage`: no or several of column, value, template, object; an unknown key, conversion or type.
     pub fn parse(value: &Value, at: &str, extra: &[&str]) -> Result<ValueSpec> {
         super::parse::value(value, at, extra)
     }

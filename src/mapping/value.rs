@@ -3,8 +3,9 @@
 
 use super::apply::{apply, as_str};
 use super::cast::Cast;
+use super::object::Object;
 use super::plan::Scratch;
-use super::spec::Apply;
+use super::spec::{Apply, TemplateNeeds};
 use crate::encode;
 use crate::reader::Record;
 use crate::scan::Out;
@@ -12,7 +13,13 @@ use crate::scan::Out;
 /// Where a value comes from; constants are folded into literals.
 pub(super) enum Origin {
     Column(usize),
-    Template(Vec<Piece>),
+    Template(Template),
+    Object(Object),
+}
+
+pub(super) struct Template {
+    pub(super) pieces: Vec<Piece>,
+    pub(super) needs: TemplateNeeds,
 }
 
 pub(super) enum Piece {
@@ -73,28 +80,27 @@ impl Wrong {
     pub(super) const EMPTY: Wrong = Wrong { code: "empty", what: "an empty value where one is required", cell: None };
 
     #[cold]
-    fn new(code: &'static str, what: &'static str) -> Wrong {
+    pub(super) fn new(code: &'static str, what: &'static str) -> Wrong {
         Wrong { code, what, cell: None }
     }
 }
 
 impl Value {
-    /// Leaves the text, with `apply` done, in `scratch.text`.
+    /// Leaves the text, with `apply` and `default` done, in `scratch.text`.
     pub(super) fn read(&self, record: &Record<'_>, scratch: &mut Scratch) -> Result<(), Wrong> {
         scratch.text.clear();
         match &self.origin {
             Origin::Column(column) => append_cell(record, *column, &mut scratch.text)?,
-            Origin::Template(pieces) => {
-                for piece in pieces {
-                    match piece {
-                        Piece::Literal(text) => scratch.text.extend_from_slice(text),
-                        Piece::Column(column) => append_cell(record, *column, &mut scratch.text)?,
-                    }
-                }
-            }
+            Origin::Template(template) => template.fill(record, &mut scratch.text)?,
+            Origin::Object(object) => object.fill(record, scratch)?,
         }
         for conversion in &self.apply {
-            apply(conversion, &mut scratch.text, &mut scratch.spare);
+            apply(conversion, &mut scratch.text, &mut scratch.spare).map_err(|(code, what)| Wrong::new(code, what))?;
+        }
+        if scratch.text.is_empty()
+            && let Some(default) = &self.default
+        {
+            scratch.text.extend_from_slice(default);
         }
         Ok(())
     }
@@ -103,12 +109,43 @@ impl Value {
     pub(super) fn column(&self) -> Option<usize> {
         match &self.origin {
             Origin::Column(column) => Some(*column),
-            Origin::Template(pieces) => pieces.iter().find_map(|piece| match piece {
+            Origin::Template(template) => template.pieces.iter().find_map(|piece| match piece {
                 Piece::Column(column) => Some(*column),
                 Piece::Literal(_) => None,
             }),
+            Origin::Object(object) => object.column(),
         }
     }
+}
+
+impl Template {
+    /// Appends the text, or nothing if columns that it needs are empty.
+    fn fill(&self, record: &Record<'_>, text: &mut Vec<u8>) -> Result<(), Wrong> {
+        let (mut blank, mut filled) = (0, 0);
+        for piece in &self.pieces {
+            match piece {
+                Piece::Literal(literal) => text.extend_from_slice(literal),
+                Piece::Column(column) => {
+                    let from = text.len();
+                    append_cell(record, *column, text)?;
+                    if is_blank(&text[from..]) { blank += 1 } else { filled += 1 }
+                }
+            }
+        }
+        let emptied = match self.needs {
+            TemplateNeeds::All => blank > 0,
+            TemplateNeeds::Any => blank > 0 && filled == 0,
+        };
+        if emptied {
+            text.clear();
+        }
+        Ok(())
+    }
+}
+
+/// Empty or white space.
+fn is_blank(text: &[u8]) -> bool {
+    !matches!(text.first(), Some(b'!'..=b'~')) && as_str(text).chars().all(char::is_whitespace)
 }
 
 /// Appends a cell's value, quotes removed, having judged it.
@@ -161,7 +198,7 @@ impl Output {
     }
 
     fn element(&self, text: &[u8], spare: &mut Vec<u8>, clash: &mut bool, out: &mut Out) -> Result<(), Wrong> {
-        let text = if let Cast::String = self.cast {
+        let text = if self.cast.is_verbatim() {
             text
         } else {
             spare.clear();
@@ -188,7 +225,7 @@ impl Output {
         match self.form {
             Form::Quoted => encode::escape(text, out),
             // CR and LF in checked JSON are white space between tokens; NDJSON has one line a record
-            Form::Raw if matches!(self.cast, Cast::Json) => {
+            Form::Raw if self.cast.is_json() => {
                 text.split(|b| matches!(b, b'\r' | b'\n')).for_each(|line| out.extend(line));
             }
             Form::Raw => out.extend(text),

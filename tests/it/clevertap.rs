@@ -92,6 +92,21 @@ async fn three_steps_and_the_segment_id() {
 }
 
 #[tokio::test]
+async fn the_date_in_a_name_is_that_of_the_time_zone_of_the_job() {
+    let mut names = Vec::new();
+    // 26 hours apart: never on the same day
+    for zone in ["Pacific/Kiritimati", "Etc/GMT+12"] {
+        let server = vendor(|_, _| None).await;
+        let report = run(&server, &[&format!("timezone={zone}")]).await;
+        assert_eq!(report.exit_code, 0, "{}", shown(&report));
+        let said: serde_json::Value = serde_json::from_slice(&server.of(COMPLETED)[0].body).unwrap();
+        names.push(said["name"].as_str().unwrap().to_owned());
+    }
+    assert!(names.iter().all(|name| name.len() == "VIP 2026-11-30".len()), "{names:?}");
+    assert!(names[0] > names[1], "{names:?}");
+}
+
+#[tokio::test]
 async fn come_back_later_is_asked_again() {
     let server = vendor(|seen, nth| {
         let first = seen.line.contains(GET) && nth == 0;

@@ -4,17 +4,18 @@ use listferry::job::{Env, Job};
 use listferry::{Error, Kind};
 use serde_json::Value;
 
-const CLEVERTAP: &str = "platform: clevertap, region: in1, account_id: { env: A }, passcode: { env: P }, segment: s, \
+pub(crate) const CLEVERTAP: &str = "platform: clevertap, region: in1, account_id: { env: A }, passcode: { env: P }, segment: s, \
                          creator: c, email: e@example.com";
-const AUDIENCE: &str =
+pub(crate) const AUDIENCE: &str =
     "platform: localytics-audience, app_id: a, audience_name: n, api_key: { env: K }, api_secret: { env: S }";
-const PROFILES: &str = "platform: localytics-profiles, org_id: 1, api_key: { env: K }, api_secret: { env: S }";
-const MEDIARITHMICS: &str = "platform: mediarithmics, datamart_id: 1, token: { env: T }, import_name: n";
-const YESMAIL: &str = "platform: yesmail, list: l, separator: ',', api_user: { env: U }, api_key: { env: K }, \
+pub(crate) const PROFILES: &str =
+    "platform: localytics-profiles, org_id: 1, api_key: { env: K }, api_secret: { env: S }";
+pub(crate) const MEDIARITHMICS: &str = "platform: mediarithmics, datamart_id: 1, token: { env: T }, import_name: n";
+pub(crate) const YESMAIL: &str = "platform: yesmail, list: l, separator: ',', api_user: { env: U }, api_key: { env: K }, \
                        host: { put: { url: { env: P }, fetch_url: 'https://x.example/z' } }";
 
 /// What `convert` writes of a list, or the error. `further` is the job file without `source` and `destination`.
-fn convert(destination: &str, further: &str, list: &str) -> Result<String, Error> {
+pub(crate) fn convert(destination: &str, further: &str, list: &str) -> Result<String, Error> {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("list.csv"), list).unwrap();
     let text = format!("source: {{ path: list.csv }}\ndestination: {{ {destination} }}\n{further}\n");
@@ -27,7 +28,7 @@ fn convert(destination: &str, further: &str, list: &str) -> Result<String, Error
 }
 
 /// The error of a job file that is wrong.
-fn refused(destination: &str, further: &str) -> Error {
+pub(crate) fn refused(destination: &str, further: &str) -> Error {
     let error = convert(destination, further, "id,n,d\n1,5,\n").expect_err(further);
     assert_eq!(error.kind(), Kind::Usage, "{further}: {error}");
     error

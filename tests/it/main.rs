@@ -28,6 +28,8 @@ mod ftp;
 mod golden;
 #[cfg(feature = "jobs")]
 mod job_file;
+#[cfg(feature = "jobs")]
+mod job_map;
 #[cfg(feature = "cli")]
 mod kill;
 #[cfg(feature = "cli")]

@@ -16,6 +16,7 @@ fn intent(map: &str) -> Intent {
         job_file: None,
         overrides: vec!["wait=0".to_owned()],
         fingerprint: fingerprint(&json!({"path": "a.csv"}), &json!([]), &json!({ "identity": map })),
+        date: "2026-11-21".to_owned(),
     }
 }
 
