@@ -19,6 +19,7 @@ struct Inner {
     place: Place,
     retry_after: Option<Duration>,
     value: Option<String>,
+    answer: Option<serde_json::Value>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -182,6 +183,7 @@ impl Error {
             place: Place::default(),
             retry_after: None,
             value: None,
+            answer: None,
             source: None,
         }))
     }
@@ -239,6 +241,13 @@ impl Error {
         self
     }
 
+    /// Adds what the platform answered, for `platform_result`.
+    #[must_use]
+    pub fn with_answer(mut self, answer: serde_json::Value) -> Error {
+        self.0.answer = Some(answer);
+        self
+    }
+
     /// The class.
     #[must_use]
     pub fn kind(&self) -> Kind {
@@ -252,13 +261,23 @@ impl Error {
         self
     }
 
-    /// The same error with its message and hint rewritten (secrets taken out); its cause is dropped, for it may say more.
+    /// The same error with its message, hint and answer rewritten (secrets taken out); its cause is dropped, for it may
+    /// say more.
     #[must_use]
     pub fn map_text(mut self, rewrite: impl Fn(&str) -> String) -> Error {
         self.0.message = rewrite(&self.0.message);
         self.0.hint = self.0.hint.map(|hint| rewrite(&hint));
+        if let Some(answer) = &mut self.0.answer {
+            map_texts(answer, &rewrite);
+        }
         self.0.source = None;
         self
+    }
+
+    /// What the platform answered, if it refused in an answer.
+    #[must_use]
+    pub fn answer(&self) -> Option<&serde_json::Value> {
+        self.0.answer.as_ref()
     }
 
     /// What was wrong, without place and hint.
@@ -297,6 +316,21 @@ impl Error {
     }
 }
 
+/// Rewrites all texts in a tree, names included.
+fn map_texts(tree: &mut serde_json::Value, rewrite: &impl Fn(&str) -> String) {
+    match tree {
+        serde_json::Value::String(text) => *text = rewrite(text),
+        serde_json::Value::Array(elements) => elements.iter_mut().for_each(|element| map_texts(element, rewrite)),
+        serde_json::Value::Object(members) => {
+            for (name, mut value) in std::mem::take(members) {
+                map_texts(&mut value, rewrite);
+                members.insert(rewrite(&name), value);
+            }
+        }
+        _ => {}
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let message = self.0.message.as_str();
@@ -328,6 +362,13 @@ impl std::error::Error for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_is_rewritten_with_the_message() {
+        let answer = serde_json::json!({"a secret": ["a secret", {"n": 1}], "b": null});
+        let error = Error::data("a secret").with_answer(answer).map_text(|text| text.replace("secret", "***"));
+        assert_eq!(error.answer(), Some(&serde_json::json!({"a ***": ["a ***", {"n": 1}], "b": null})));
+    }
 
     #[test]
     fn a_file_that_the_message_names_too_is_named_once() {

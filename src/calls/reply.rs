@@ -1,9 +1,10 @@
 //! A platform's view of an answer.
 
+use super::lenient::read_json;
 use crate::error::{Error, Kind};
 use crate::secret::printable;
 use crate::transport::Answer;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A platform's view of an answer.
 #[derive(Debug)]
@@ -35,6 +36,13 @@ impl Reply {
     /// As [`Reply::by_status`], with the platform's words in place of the body.
     #[must_use]
     pub fn by_status_saying(what: &str, answer: &Answer, says: &str) -> Reply {
+        match Reply::by_status_alone(what, answer, says) {
+            Reply::Fail(error) => Reply::Fail(error.with_answer(shown(answer))),
+            other => other,
+        }
+    }
+
+    fn by_status_alone(what: &str, answer: &Answer, says: &str) -> Reply {
         let status = answer.status;
         let says = printable(says);
         let message = |verb: &str| match says.is_empty() {
@@ -81,6 +89,18 @@ impl Reply {
             })),
         }
     }
+}
+
+/// A JSON answer up to that size is shown whole in `platform_result`, anything else as it is quoted.
+const MAX_SHOWN_BYTES: usize = 4096;
+
+/// A refusal as `platform_result` shows it: its status, and its body as JSON or as a message would quote it.
+pub(crate) fn shown(answer: &Answer) -> Value {
+    let body = match read_json(&answer.body) {
+        Some(tree @ (Value::Object(_) | Value::Array(_))) if answer.body.len() <= MAX_SHOWN_BYTES => tree,
+        _ => Value::from(quoted(answer)),
+    };
+    json!({"status": answer.status, "answer": body})
 }
 
 /// The body of an answer as a message may quote it: one line, printable, cut.
@@ -136,6 +156,24 @@ mod tests {
                 assert!(error.hint().is_some(), "{status} says what to do");
             }
         }
+    }
+
+    #[test]
+    fn a_refusal_carries_what_was_answered() {
+        let of = |status, body: &str| {
+            let answer = Answer { status, headers: Vec::new(), body: body.as_bytes().to_vec() };
+            match Reply::by_status("x", &answer) {
+                Reply::Fail(error) => error.answer().cloned(),
+                _ => None,
+            }
+        };
+        let tree = json!({"status": 413, "answer": {"error": "too large", "id": "12345678901234567890123"}});
+        assert_eq!(of(413, r#"{"error": "too large", "id": 12345678901234567890123}"#), Some(tree));
+        assert_eq!(of(404, "not\nhere"), Some(json!({"status": 404, "answer": "not here"})));
+        assert_eq!(of(401, ""), Some(json!({"status": 401, "answer": ""})));
+        assert_eq!(of(503, "later"), None, "a passing fault is no refusal");
+        let long = format!("[{}1]", "1,".repeat(MAX_SHOWN_BYTES));
+        assert!(of(400, &long).expect("an answer")["answer"].is_string());
     }
 
     #[test]

@@ -197,8 +197,13 @@ impl Report {
         report
     }
 
-    /// Puts an error, its exit code and status in.
+    /// Puts an error, its exit code and status in, and what the platform answered if it refused.
     pub fn fail(&mut self, error: Error) {
+        if let Some(answer) = error.answer()
+            && self.platform_result.as_object().is_none_or(serde_json::Map::is_empty)
+        {
+            self.platform_result = answer.clone();
+        }
         self.exit_code = error.kind().exit_code();
         self.status = Status::of(error.kind());
         self.error = Some(error);

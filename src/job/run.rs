@@ -404,7 +404,11 @@ impl Job {
                 }));
                 report.status = Some(Status::Partial);
             }
-            _ => {}
+            (Outcome::Expired, _) => {
+                report.fail(failed("no verdict came within 24 hours after the platform accepted the list".to_owned()));
+                report.status = Some(Status::Partial);
+            }
+            (Outcome::Done, _) => {}
         }
         Ok(())
     }

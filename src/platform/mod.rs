@@ -4,10 +4,12 @@
 pub mod clevertap;
 pub mod localytics;
 pub mod mediarithmics;
+mod parts;
 mod verdict;
 pub mod yesmail;
 
-pub use verdict::{Outcome, Verdict};
+pub(crate) use parts::{PartEnd, PartsOutcome};
+pub use verdict::{Counts, Outcome, Verdict};
 pub(crate) use verdict::{accepted_part, parts_accepted};
 
 use crate::body::{Frame, Measured};
@@ -59,6 +61,12 @@ pub trait Platform: Send + Sync {
     fn body_call(&self, map: &MapSpec, part: usize) -> Option<Call> {
         let _ = (map, part);
         None
+    }
+
+    /// How many sent rows may be in none of the platform's counters, unless the job file says so
+    /// (`rejects.max_unaccounted`); `None`: any number. Default none.
+    fn max_unaccounted(&self) -> Option<u64> {
+        Some(0)
     }
 
     /// What the job file leaves open and is decided here in a way that may surprise: a warning of `check` and `run`.

@@ -33,6 +33,39 @@ pub enum Outcome {
     Partial,
     /// Taken, the import failed.
     Failed,
+    /// Taken, and no verdict came within the 24 hours in which it is asked for: what became of it is not known.
+    Expired,
+}
+
+/// What the platform counts of the rows it was sent; `None` if it does not say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Rows that it imported.
+    pub imported: Option<u64>,
+    /// Rows that it refused.
+    pub failed: Option<u64>,
+    /// Rows that it left as they are.
+    pub ignored: Option<u64>,
+}
+
+impl Counts {
+    /// The sums; what one of the two does not say is not known.
+    #[must_use]
+    pub fn plus(self, other: Counts) -> Counts {
+        let sum = |a: Option<u64>, b: Option<u64>| a?.checked_add(b?);
+        Counts {
+            imported: sum(self.imported, other.imported),
+            failed: sum(self.failed, other.failed),
+            ignored: sum(self.ignored, other.ignored),
+        }
+    }
+
+    /// Rows of `sent` that none of the counters has, never below 0; `None` if the platform does not say what it imported.
+    #[must_use]
+    pub fn unaccounted(self, sent: u64) -> Option<u64> {
+        let counted = self.imported?.saturating_add(self.failed.unwrap_or(0)).saturating_add(self.ignored.unwrap_or(0));
+        Some(sent.saturating_sub(counted))
+    }
 }
 
 /// What the platform made of it.
@@ -48,6 +81,10 @@ pub struct Verdict {
     pub failed_rows: Option<u64>,
     /// Why the import failed, in the platform's words: printable, short, without secrets.
     pub reason: Option<String>,
+    /// What the platform counts, over all parts.
+    pub counts: Counts,
+    /// Rows that were sent and that no counter of the platform has; `None`: it does not say what it imported.
+    pub unaccounted: Option<u64>,
 }
 
 /// More reasons than that are one wall of text; the parts' own answers have them all.
@@ -57,7 +94,21 @@ impl Verdict {
     /// A verdict.
     #[must_use]
     pub fn new(outcome: Outcome, result: Value) -> Verdict {
-        Verdict { outcome, result, failed_rows: None, reason: None }
+        Verdict { outcome, result, failed_rows: None, reason: None, counts: Counts::default(), unaccounted: None }
+    }
+
+    /// What the platform counts of the `sent` rows. If it imported none of them the import has failed, whatever it calls
+    /// that.
+    #[must_use]
+    pub fn with_counts(mut self, counts: Counts, sent: u64) -> Verdict {
+        self.counts = counts;
+        self.unaccounted = counts.unaccounted(sent);
+        if counts.imported == Some(0) && sent > 0 {
+            self.outcome = Outcome::Failed;
+            self.failed_rows = None;
+            self.reason.get_or_insert_with(|| format!("0 of {sent} rows were imported"));
+        }
+        self
     }
 
     /// Nothing failed but that many rows: `rejects.max_remote` decides.

@@ -171,7 +171,7 @@ async fn run(case: &Case, call: &'static Call, fault: Fault, overrides: &[&str])
     let good = case.good;
     let vendor = Vendor::start(move |seen, nth| {
         if nth == 0 && call.is(seen) {
-            return fault.bytes();
+            return fault.bytes(call.rule);
         }
         let (status, text) = good(seen);
         answer(status, &[], text)
@@ -217,9 +217,11 @@ enum Fault {
 }
 
 impl Fault {
-    fn bytes(self) -> Vec<u8> {
+    fn bytes(self, rule: Rule) -> Vec<u8> {
         let busy = |value: &str| answer(429, &[("Retry-After", value)], "slow down");
         match self {
+            // the storage never got the key, so it cannot quote it
+            Fault::Status(status) if rule == Rule::Storage => answer(status, &[], "no"),
             Fault::Status(status) => answer(status, &[], format!("no, {SECRET}")),
             Fault::RetryAfterSeconds => busy("1"),
             Fault::RetryAfterDate => busy(&httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(2))),

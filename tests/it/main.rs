@@ -63,6 +63,8 @@ mod transport_tls;
 mod transport_upload;
 #[cfg(feature = "upload")]
 mod vendor;
+#[cfg(feature = "jobs")]
+mod verdicts;
 #[cfg(feature = "upload")]
 mod yesmail;
 #[cfg(feature = "jobs")]

@@ -2,11 +2,12 @@
 
 use super::account::Account;
 use super::form::Form;
+use super::status::Ended;
 use super::{error_log, status};
 use crate::body::Measured;
 use crate::calls::{Call, JobSeed, Remote, RetrySafety, Step, Waiting, assumed};
 use crate::error::Result;
-use crate::platform::{Outcome, Verdict, accepted_part, parts_accepted};
+use crate::platform::{Counts, PartEnd, PartsOutcome, Verdict, accepted_part, parts_accepted};
 use serde_json::{Value, json};
 
 /// How the parts of one platform travel.
@@ -25,73 +26,58 @@ pub(super) struct Upload<'a> {
 /// Sends every part, each finished before the next begins, and adds up what became of them. An import that Localytics
 /// reports as failed does not stop the later ones: their rows are others, so the list is as whole as it can be, and the
 /// run ends as partial (11). A part that is refused or in doubt ends the run there.
-pub(super) async fn deliver(upload: &Upload<'_>, measured: &Measured, remote: &mut Remote<'_>) -> Result<Verdict> {
-    let mut imports = Vec::new();
-    // no part has told of failed rows so far, nor kept silent about them
-    let (mut failed_rows, mut all_told) = (0u64, true);
-    let (mut failed_parts, mut accepted, mut reasons) = (0usize, 0usize, Vec::new());
-    let many = measured.parts().len() > 1;
-    for part in measured.parts() {
-        let label = if many { format!("part {} of {}", part.index + 1, measured.parts().len()) } else { String::new() };
-        let sent = send(upload, measured, remote, part.index).await;
-        let step = match sent {
-            Ok(step) => step,
-            Err(error) => return Err(parts_accepted(error, accepted, measured.parts().len())),
-        };
-        let taken = step.done().map_err(|error| parts_accepted(error, accepted, measured.parts().len()))?;
-        accepted += 1;
+pub(super) async fn deliver(upload: &Upload<'_>, measured: &Measured, remote: &Remote<'_>) -> Result<Verdict> {
+    let (mut imports, mut outcome) = (Vec::new(), PartsOutcome::default());
+    let parts = measured.parts();
+    for part in parts {
+        let step = send(upload, measured, remote, part.index).await.and_then(Step::done);
+        let taken = step.map_err(|error| parts_accepted(error, part.index, parts.len()))?;
+        let id = taken["activity_id"].as_str().map(str::to_owned);
+        let accepted_at = remote.part_done(&accepted_part(part, id.clone()))?;
         if assumed(&taken) {
-            remote.part_done(&accepted_part(part, None))?;
             remote
                 .note("the upload was assumed to be done: its activity id is not known, so neither is its verdict")?;
             imports.push(json!({"activity_id": null, "assumed": "done"}));
-            all_told = false;
+            outcome.add(PartEnd::NotAsked, part.records, Counts::default(), None);
             continue;
         }
-        let id = taken["activity_id"].as_str().unwrap_or_default().to_owned();
-        let accepted_at = remote.part_done(&accepted_part(part, Some(id.clone())))?;
-        let waiting = Waiting::since(accepted_at).before_next(part.index + 1 < measured.parts().len());
+        let id = id.unwrap_or_default();
         if !remote.waits() {
             imports.push(json!({"activity_id": id, "status": "accepted"}));
-            all_told = false;
+            outcome.add(PartEnd::NotAsked, part.records, Counts::default(), None);
             continue;
         }
+        let waiting = Waiting::since(accepted_at).before_next(part.index + 1 < parts.len());
         let ended = status::wait(upload.account, remote, part.index, upload.status_path, &id, waiting).await?;
-        let told = ended.failed_rows;
-        failed_rows += told.unwrap_or(0);
-        all_told &= told.is_some();
-        failed_parts += usize::from(!ended.completed);
-        if let Some(url) = ended.error_log.as_deref().filter(|_| told.is_some_and(|rows| rows > 0) || !ended.completed)
-        {
-            // read once: what was stored outlives the address, whose signature the journal does not keep
-            let (group, read) = (format!("part/{}", part.index), format!("error-log/{}", part.index));
-            if remote.load(&read)?.is_none() {
-                error_log::read(remote, upload.account.base(), url, &group).await?;
-                remote.store(&read, json!(true))?;
-            }
-        }
+        read_error_log(upload, remote, part.index, &ended).await?;
         let mut shown = ended.shown.as_object().cloned().unwrap_or_default();
         shown.insert("activity_id".to_owned(), id.into());
-        if !ended.completed {
-            let reason = ended.reason.unwrap_or_default();
-            if !label.is_empty() {
-                let colon = if reason.is_empty() { "" } else { ": " };
-                remote.note(&format!("{label}: the import failed{colon}{reason}"))?;
-            }
-            reasons.push(reason);
-        }
         imports.push(Value::Object(shown));
+        let failed = ended.end == PartEnd::Failed;
+        let reason = failed.then(|| ended.reason.unwrap_or_default());
+        if let Some(reason) = reason.as_deref().filter(|_| parts.len() > 1) {
+            let colon = if reason.is_empty() { "" } else { ": " };
+            remote.note(&format!("part {} of {}: the import failed{colon}{reason}", part.index + 1, parts.len()))?;
+        }
+        outcome.add(ended.end, part.records, ended.counts, reason);
     }
-    let outcome = match (failed_parts, failed_rows) {
-        (0, 0) => Outcome::Done,
-        (n, _) if n == measured.parts().len() => Outcome::Failed,
-        _ => Outcome::Partial,
-    };
-    let verdict = Verdict::new(outcome, result(imports, all_told.then_some(failed_rows))).with_reasons(reasons);
-    Ok(if failed_parts == 0 { verdict.with_failed_rows(failed_rows) } else { verdict })
+    let failed_rows = outcome.counts().failed;
+    Ok(outcome.verdict(result(imports, failed_rows)))
 }
 
-/// One import as it is, several as a list; `failed_rows` only where it is known.
+/// Reads the log of failed rows once: what was stored outlives the address, whose signature the journal does not keep.
+async fn read_error_log(upload: &Upload<'_>, remote: &Remote<'_>, part: usize, ended: &Ended) -> Result<()> {
+    let worth_it = ended.counts.failed.is_some_and(|rows| rows > 0) || ended.end == PartEnd::Failed;
+    let Some(url) = ended.error_log.as_deref().filter(|_| worth_it) else { return Ok(()) };
+    let (group, read) = (format!("part/{part}"), format!("error-log/{part}"));
+    if remote.load(&read)?.is_none() {
+        error_log::read(remote, upload.account.base(), url, &group).await?;
+        remote.store(&read, json!(true))?;
+    }
+    Ok(())
+}
+
+/// One import as it is, several as a list; `failed_rows` only if it is known.
 fn result(mut imports: Vec<Value>, failed_rows: Option<u64>) -> Value {
     let mut result = match imports.len() {
         1 => imports.remove(0),
@@ -108,7 +94,7 @@ pub(super) fn upload_call(part: usize, repeat: RetrySafety) -> Call {
     Call::new(format!("upload/{part}"), repeat)
 }
 
-async fn send(upload: &Upload<'_>, measured: &Measured, remote: &mut Remote<'_>, index: usize) -> Result<Step> {
+async fn send(upload: &Upload<'_>, measured: &Measured, remote: &Remote<'_>, index: usize) -> Result<Step> {
     let form = (upload.form)(remote.seed());
     let request = upload.account.request(upload.method, &upload.path).header("Content-Type", &form.content_type());
     let frame = form.frame();

@@ -1,7 +1,7 @@
 //! The log of failed rows: fetched as a stream, without credentials, from wherever the status points. Never fatal.
 
 use super::tolerant;
-use crate::calls::{Call, Event, FaultAt, Remote, Reply, RetrySafety, RowFault};
+use crate::calls::{Call, Event, FaultAt, Remote, Reply, RetrySafety, RowFault, word};
 use crate::error::{Kind, Result};
 use crate::secret::Secret;
 use crate::transport::{Answer, Request};
@@ -140,7 +140,7 @@ fn customer_id(value: &Value) -> Option<String> {
     match &value["customer_id"] {
         // as it stands: an id may well begin with a space
         Value::String(id) => Some(id.clone()),
-        other => tolerant::word(other),
+        other => word(other),
     }
 }
 

@@ -3,10 +3,12 @@
 use super::account::Account;
 use super::tolerant;
 use crate::calls::scrub::said;
-use crate::calls::{Call, Remote, Reply, RetrySafety, Waiting, quoted};
+use crate::calls::{Call, Remote, Reply, RetrySafety, Waiting, count, expired, quoted, word};
 use crate::error::{Error, Kind, Result};
+use crate::platform::{Counts, PartEnd};
 use crate::secret::printable;
 use crate::transport::Answer;
+use crate::warning::{Warning, WarningKind};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
@@ -15,7 +17,7 @@ pub(super) fn judge_upload(what: &str, answer: &Answer) -> Reply {
     if !(200..300).contains(&answer.status) {
         return Reply::by_status(what, answer);
     }
-    match tolerant::read(&answer.body).as_ref().and_then(|value| tolerant::word(&value["activity_id"])) {
+    match tolerant::read(&answer.body).as_ref().and_then(|value| word(&value["activity_id"])) {
         Some(id) => Reply::Done(json!({ "activity_id": id })),
         None => Reply::Unclear(Error::new(
             Kind::Transient,
@@ -27,47 +29,67 @@ pub(super) fn judge_upload(what: &str, answer: &Answer) -> Reply {
 /// How an import ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Ended {
-    /// False: `Failed`.
-    pub(super) completed: bool,
-    /// Rows that Localytics says failed; `None`: it does not say.
-    pub(super) failed_rows: Option<u64>,
+    pub(super) end: PartEnd,
+    /// What Localytics counts.
+    pub(super) counts: Counts,
     /// Why it failed, as answered.
     pub(super) reason: Option<String>,
-    /// Where the failed rows are told, as answered: with or without scheme, perhaps with a signature.
+    /// Where the failed rows are listed, as answered: with or without scheme, perhaps with a signature.
     pub(super) error_log: Option<String>,
     /// What was answered, for the report; the signature of `error_log` cut.
     pub(super) shown: Value,
 }
 
+/// The counters of profiles and of audiences.
+const IMPORTED: [&str; 2] = ["successful_imports", "successful_lines"];
+const FAILED: [&str; 2] = ["failed_imports", "failed_lines"];
+
 impl Ended {
     fn read(value: &Value) -> Ended {
         let status = value["status"].as_str().unwrap_or_default();
-        let statistics = &value["upload_statistics"];
-        let failed = ["failed_imports", "failed_lines"].iter().find_map(|key| tolerant::count(&statistics[*key]));
-        let error_log = tolerant::word(&value["error_log"]);
+        let counter = |names: [&str; 2]| names.iter().find_map(|name| count(&value["upload_statistics"][*name]));
+        let error_log = word(&value["error_log"]);
         let mut shown = value.as_object().cloned().unwrap_or_default();
         if let Some(url) = &error_log {
             shown.insert("error_log".to_owned(), crate::secret::redacted_url(url).into());
         }
         Ended {
-            completed: status.trim().eq_ignore_ascii_case("completed"),
-            failed_rows: failed,
-            reason: tolerant::word(&value["error_reason"]),
+            end: match expired(value) {
+                true => PartEnd::Expired,
+                false if status.trim().eq_ignore_ascii_case("completed") => PartEnd::Imported,
+                false => PartEnd::Failed,
+            },
+            counts: Counts { imported: counter(IMPORTED), failed: counter(FAILED), ignored: None },
+            reason: word(&value["error_reason"]),
             error_log,
             shown: Value::Object(shown),
         }
     }
 
-    /// Counters that contradict each other, in words. The vendor's own samples do not add up, so it is no more than a word.
-    pub(super) fn doubts(&self) -> Option<String> {
+    /// What is missing from the counters, or cannot be read.
+    fn no_counts(&self) -> Option<Warning> {
         let statistics = &self.shown["upload_statistics"];
-        if self.completed && !statistics.is_object() {
-            return Some("Localytics reports completion without any counts".to_owned());
-        }
-        let count = |key: &str| tolerant::count(&statistics[key]);
-        let (done, failed) = (count("successful_imports")?, count("failed_imports")?);
-        let total = count("total_number_of_imports")?;
-        (done + failed != total)
+        let unreadable = IMPORTED.iter().chain(&FAILED).find(|name| {
+            let value = &statistics[**name];
+            !value.is_null() && count(value).is_none()
+        });
+        let message = match (self.end, unreadable, self.counts) {
+            (PartEnd::Expired, ..) => return None,
+            (_, Some(name), _) => format!("Localytics' counter {name} cannot be read"),
+            (PartEnd::Imported, None, Counts { imported: None, failed: None, .. }) => {
+                "Localytics reports completion without any counts".to_owned()
+            }
+            _ => return None,
+        };
+        let hint = "how many rows were imported is not known: look at the import in the Localytics dashboard";
+        Some(Warning::new(WarningKind::NoCounts, message).with_hint(hint))
+    }
+
+    /// Counters that contradict each other, in words. The vendor's own samples do not add up, so it is no more than a word.
+    fn doubts(&self) -> Option<String> {
+        let (done, failed) = (self.counts.imported?, self.counts.failed?);
+        let total = count(&self.shown["upload_statistics"]["total_number_of_imports"])?;
+        (done.checked_add(failed) != Some(total))
             .then(|| format!("Localytics' counts do not add up: {done} successful and {failed} failed of {total}"))
     }
 }
@@ -95,6 +117,9 @@ pub(super) async fn wait(
     if ended.error_log.is_some() && ended.shown["error_log"] != json!(ended.error_log) {
         remote.record(&step, &ended.shown)?;
     }
+    if let Some(warning) = ended.no_counts() {
+        remote.warn(&warning)?;
+    }
     if let Some(text) = ended.doubts() {
         remote.note(&text)?;
     }
@@ -110,11 +135,11 @@ fn judge_status(answer: &Answer) -> Reply {
     let Some(value) = tolerant::read(&answer.body) else {
         return Reply::Strange(not_yet(format!("{WHAT}: the answer cannot be read: {}", quoted(answer))));
     };
-    let word = value["status"].as_str().unwrap_or_default().trim().to_owned();
-    match word.to_ascii_lowercase().as_str() {
+    let status = value["status"].as_str().unwrap_or_default().trim().to_owned();
+    match status.to_ascii_lowercase().as_str() {
         "completed" | "failed" => Reply::Done(lean(value)),
-        "pending" | "running" => Reply::Retry(not_yet(format!("{WHAT}: {word}"))),
-        _ => Reply::Strange(not_yet(format!("{WHAT}: unknown word \"{}\"", printable(&word)))),
+        "pending" | "running" => Reply::Retry(not_yet(format!("{WHAT}: {status}"))),
+        _ => Reply::Strange(not_yet(format!("{WHAT}: unknown word \"{}\"", printable(&status)))),
     }
 }
 
@@ -184,18 +209,36 @@ mod tests {
         let profiles = read(
             r#"{ "status": "Completed", "error_log": "h/e.json?X-Amz-Signature=zz", "scopet": {"org_id": 1234}, "upload_statistics": { "successful_imports": 99, "parsed_imports": 99, "failed_imports": 1, "total_number_of_imports": 100, } }"#,
         );
-        assert!(profiles.completed && profiles.failed_rows == Some(1) && profiles.doubts().is_none());
+        assert!(profiles.end == PartEnd::Imported && profiles.doubts().is_none() && profiles.no_counts().is_none());
+        assert_eq!(profiles.counts, Counts { imported: Some(99), failed: Some(1), ignored: None });
         assert!(profiles.error_log.as_deref().unwrap().contains("zz"));
         assert!(!profiles.shown.to_string().contains("zz"));
         let audience = read(
             r#"{"status":"Completed","app_uuid":"abcde","upload_statistics":{"total_lines":"1","audience_id":"999","audience_list_id":"3","failed_lines":"3","successful_lines":"500"}}"#,
         );
         assert_eq!(
-            (audience.failed_rows, &audience.shown["upload_statistics"]["audience_list_id"]),
-            (Some(3), &json!("3"))
+            (audience.counts, &audience.shown["upload_statistics"]["audience_list_id"]),
+            (Counts { imported: Some(500), failed: Some(3), ignored: None }, &json!("3"))
         );
-        assert!(!read(r#"{"status":" failed "}"#).completed);
+        assert_eq!(read(r#"{"status":" failed "}"#).end, PartEnd::Failed);
         let bare = read(r#"{"status":"Completed","error_reason":null}"#);
-        assert!(bare.doubts().is_some() && bare.failed_rows.is_none() && bare.reason.is_none());
+        assert!(bare.counts == Counts::default() && bare.reason.is_none());
+    }
+
+    #[test]
+    fn counters_that_are_missing_or_unreadable_are_a_warning() {
+        let warned = |statistics: &str| {
+            let body = format!(r#"{{"status":"Completed","upload_statistics":{statistics}}}"#);
+            let Reply::Done(value) = judge_status(&answer(200, &body)) else { panic!("{body}") };
+            let ended = Ended::read(&value);
+            (ended.counts.failed, ended.no_counts().map(|warning| warning.kind))
+        };
+        for statistics in ["null", "{}", "[]", r#"{"total_number_of_imports": 5}"#] {
+            assert_eq!(warned(statistics), (None, Some(WarningKind::NoCounts)), "{statistics}");
+        }
+        assert_eq!(warned(r#"{"failed_imports": 1.0}"#), (Some(1), None), "an integral form is a counter");
+        assert_eq!(warned(r#"{"failed_imports": "1,000"}"#), (Some(1000), None));
+        let unreadable = r#"{"successful_imports": 5, "failed_imports": 1e3}"#;
+        assert_eq!(warned(unreadable), (None, Some(WarningKind::NoCounts)));
     }
 }

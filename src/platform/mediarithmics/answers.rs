@@ -1,38 +1,24 @@
 //! What mediarithmics answers: an envelope `{"status":"ok","data":…}`, read leniently.
 
 use crate::calls::quoted_text;
-use crate::calls::{Reply, quoted};
+use crate::calls::{Reply, count, quoted, read_json, shown, word};
 use crate::error::{Error, Kind};
 use crate::secret::printable;
 use crate::transport::Answer;
 use serde_json::{Value, json};
-
-/// A text or a number as text.
-pub(super) fn word(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) if !text.is_empty() => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    }
-}
-
-/// A counter that may be written as text.
-pub(super) fn count(value: &Value) -> Option<u64> {
-    word(value)?.trim().parse().ok()
-}
 
 /// Judges the answer to a creating call: success is a 2xx with an id in its data.
 pub(super) fn judge_created(what: &str, answer: &Answer) -> Reply {
     if !(200..300).contains(&answer.status) {
         return Reply::by_status(what, answer);
     }
-    let Ok(value) = serde_json::from_slice::<Value>(&answer.body) else {
+    let Some(value) = read_json(&answer.body) else {
         return unclear(what, answer, "an answer that cannot be read");
     };
     if value["status"].as_str().is_some_and(|status| status.eq_ignore_ascii_case("error")) {
         let says = word(&value["error"]).or_else(|| word(&value["message"])).unwrap_or_default();
         let says = if says.is_empty() { quoted(answer) } else { quoted_text(&says) };
-        let error = Error::new(Kind::Refused, format!("{what}: refused: {says}"));
+        let error = Error::new(Kind::Refused, format!("{what}: refused: {says}")).with_answer(shown(answer));
         return Reply::Fail(
             error.with_hint("correct what mediarithmics names in the destination or the map, then run the job again"),
         );
@@ -67,13 +53,13 @@ pub(super) enum Found {
 
 /// The ids of the executions on a page of the list.
 pub(super) fn ids(page: &[u8]) -> Option<Vec<String>> {
-    let value: Value = serde_json::from_slice(page).ok()?;
+    let value = read_json(page)?;
     Some(value["data"].as_array()?.iter().filter_map(|execution| word(&execution["id"])).collect())
 }
 
 /// Looks for an execution on a page of the list.
 pub(super) fn find(page: &[u8], id: &str) -> Option<Found> {
-    let value: Value = serde_json::from_slice(page).ok()?;
+    let value = read_json(page)?;
     let list = value["data"].as_array()?;
     let Some(execution) = list.iter().find(|execution| word(&execution["id"]).as_deref() == Some(id)) else {
         return Some(Found::NotHere { total: count(&value["total"]), listed: list.len() as u64 });
@@ -83,14 +69,19 @@ pub(super) fn find(page: &[u8], id: &str) -> Option<Found> {
         "SUCCEEDED" | "SUCCESS" | "FAILED" | "CANCELED" | "CANCELLED" => Found::Ended(json!({
             "id": id,
             "status": status,
-            "total_success": count(&execution["result"]["total_success"]),
-            "total_failure": count(&execution["result"]["total_failure"]),
+            "total_success": counter(&execution["result"]["total_success"]),
+            "total_failure": counter(&execution["result"]["total_failure"]),
             "error_file_uri": word(&execution["result"]["error_file_uri"]),
             "message": word(&execution["error"]["message"]).or_else(|| word(&execution["error"])),
         })),
         "PENDING" | "RUNNING" => Found::Running(status),
         _ => Found::Unknown(printable(&status)),
     })
+}
+
+/// A counter as a number; as it came if it cannot be read.
+fn counter(value: &Value) -> Value {
+    count(value).map_or_else(|| value.clone(), Value::from)
 }
 
 #[cfg(test)]

@@ -7,12 +7,13 @@ use crate::body::{Frame, Measured, Part};
 use crate::calls::scrub::said;
 use crate::calls::{
     Attempt, BoxFuture, Call, Event, FaultAt, PartBody, Remote, Reply, RetrySafety, RowFault, Step, Waiting, assumed,
-    expired, quoted,
+    count, expired, quoted, read_json, word,
 };
 use crate::error::{Error, Kind, Result};
 use crate::mapping::MapSpec;
-use crate::platform::{Outcome, Verdict, accepted_part, parts_accepted};
+use crate::platform::{Counts, Outcome, PartEnd, PartsOutcome, Verdict, accepted_part, parts_accepted};
 use crate::transport::{Answer, Request};
+use crate::warning::{Warning, WarningKind};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -70,40 +71,36 @@ impl Import {
             let (id, waiting) = (executions[index].as_deref(), Waiting::since(accepted_at[index]));
             verdicts.push(self.wait(&import, part, id, waiting, remote).await?);
         }
-        let failed = |verdict: &&Value| matches!(verdict["status"].as_str(), Some("FAILED" | "CANCELED" | "CANCELLED"));
-        let failed_parts = verdicts.iter().filter(failed).count();
-        // a sum to which one part says nothing is not known
-        let sum = |key: &str| verdicts.iter().map(|verdict| verdict[key].as_u64()).sum::<Option<u64>>();
-        let bad = verdicts.iter().filter_map(|verdict| verdict["total_failure"].as_u64()).sum::<u64>();
-        let outcome = match (failed_parts, bad) {
-            (0, 0) => Outcome::Done,
-            (n, _) if n == parts.len() => Outcome::Failed,
-            _ => Outcome::Partial,
-        };
-        if failed_parts > 0 && outcome == Outcome::Partial {
-            let numbers: Vec<String> = verdicts
-                .iter()
-                .enumerate()
-                .filter(|(_, verdict)| failed(verdict))
-                .map(|(i, _)| (i + 1).to_string())
-                .collect();
-            remote.note(&format!(
-                "{} of {} parts were imported; part {} failed",
-                parts.len() - failed_parts,
-                parts.len(),
-                numbers.join(", ")
-            ))?;
+        let mut outcome = PartsOutcome::default();
+        let mut numbers = Vec::new();
+        for (part, verdict) in parts.iter().zip(&verdicts) {
+            let end = end_of(verdict);
+            if end == PartEnd::Failed {
+                numbers.push((part.index + 1).to_string());
+            }
+            if end == PartEnd::Imported {
+                warn_of_no_counts(verdict, part, remote)?;
+            }
+            let reason = (end == PartEnd::Failed).then(|| {
+                let word = |key: &str| verdict[key].as_str().unwrap_or_default();
+                if word("message").is_empty() {
+                    format!("it ended {}", word("status"))
+                } else {
+                    word("message").to_owned()
+                }
+            });
+            outcome.add(end, part.records, counts_of(verdict), reason);
+        }
+        let done = parts.len() - outcome.failed();
+        if !numbers.is_empty() && done > 0 {
+            let numbers = numbers.join(", ");
+            remote.note(&format!("{done} of {} parts were imported; part {numbers} failed", parts.len()))?;
         }
         let mut result = result(json!(verdicts));
-        for key in ["total_success", "total_failure"] {
-            result[key] = json!(sum(key));
-        }
-        let reasons = verdicts.iter().filter(failed).map(|verdict| {
-            let word = |key: &str| verdict[key].as_str().unwrap_or_default();
-            if word("message").is_empty() { format!("it ended {}", word("status")) } else { word("message").to_owned() }
-        });
-        let verdict = Verdict::new(outcome, result).with_reasons(reasons);
-        Ok(if failed_parts == 0 { verdict.with_failed_rows(bad) } else { verdict })
+        let counts = outcome.counts();
+        result["total_success"] = json!(counts.imported);
+        result["total_failure"] = json!(counts.failed);
+        Ok(outcome.verdict(result))
     }
 
     fn request(&self, method: &'static str, path: &str) -> Request {
@@ -318,6 +315,30 @@ impl ErrorLines {
     }
 }
 
+/// How an execution ended.
+fn end_of(verdict: &Value) -> PartEnd {
+    match verdict["status"].as_str() {
+        _ if expired(verdict) => PartEnd::Expired,
+        Some("FAILED" | "CANCELED" | "CANCELLED") => PartEnd::Failed,
+        Some(_) => PartEnd::Imported,
+        None => PartEnd::NotAsked,
+    }
+}
+
+fn counts_of(verdict: &Value) -> Counts {
+    let counter = |key: &str| verdict[key].as_u64();
+    Counts { imported: counter("total_success"), failed: counter("total_failure"), ignored: None }
+}
+
+/// Warns if a counter of an import is missing or cannot be read.
+fn warn_of_no_counts(verdict: &Value, part: &Part, remote: &Remote<'_>) -> Result<()> {
+    let missing = ["total_success", "total_failure"].iter().find(|key| verdict[**key].as_u64().is_none());
+    let Some(missing) = missing else { return Ok(()) };
+    let message = format!("part {}: mediarithmics gives no {missing} that can be read", part.index + 1);
+    let hint = "how many commands were carried out is not known: look at the execution in the console";
+    remote.warn(&Warning::new(WarningKind::NoCounts, message).with_hint(hint))
+}
+
 /// The call that sends a part. `own`: the import is this run's own, so that its list tells what was carried out.
 pub(super) fn execution_call(part: usize, own: bool) -> Call {
     Call::new(format!("execution/{part}"), if own { RetrySafety::LookUp } else { RetrySafety::Always })
@@ -325,12 +346,12 @@ pub(super) fn execution_call(part: usize, own: bool) -> Call {
 
 /// A line of the error file that tells a row: a JSON object with `line` or `index`, from 0 in its part.
 fn row_fault(line: &[u8], part: &Part) -> Option<RowFault> {
-    let value: Value = serde_json::from_slice(line).ok()?;
-    let at = ["line", "index", "line_number"].iter().find_map(|key| answers::count(&value[*key]))?;
+    let value = read_json(line)?;
+    let at = ["line", "index", "line_number"].iter().find_map(|key| count(&value[*key]))?;
     if at >= part.records {
         return None;
     }
-    let message = ["error", "message", "reason"].iter().find_map(|key| answers::word(&value[*key]));
+    let message = ["error", "message", "reason"].iter().find_map(|key| word(&value[*key]));
     let message = message.unwrap_or_else(|| "refused by mediarithmics".to_owned());
     Some(RowFault { at: FaultAt::Index(part.first_record + at), message })
 }
