@@ -1,8 +1,10 @@
 //! The one error type of the crate: what went wrong, where, what to do about it.
 //!
 //! [`Kind`] decides the exit code. A message never holds a secret nor a value from a row; the optional
-//! [`Error::with_value`] is shown only where the caller asked for values.
+//! [`Error::with_value`] is shown only where the caller asked for values. Message, hint and place are one line each, with
+//! control and bidirectional characters escaped: whoever shows an error need not look into it.
 
+use crate::secret::escaped;
 use std::fmt;
 use std::time::Duration;
 
@@ -156,7 +158,7 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut sep = "";
         if let Some(file) = &self.file {
-            write!(f, "{file}")?;
+            f.write_str(&escaped(file))?;
             sep = ": ";
         }
         for (name, n) in [("record", self.record), ("line", self.line), ("byte", self.byte)] {
@@ -178,7 +180,7 @@ impl Error {
     pub fn new(kind: Kind, message: impl Into<String>) -> Error {
         Error(Box::new(Inner {
             kind,
-            message: message.into(),
+            message: safe(message.into()),
             hint: None,
             place: Place::default(),
             retry_after: None,
@@ -209,7 +211,7 @@ impl Error {
     /// Adds what to do.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Error {
-        self.0.hint = Some(hint.into());
+        self.0.hint = Some(safe(hint.into()));
         self
     }
 
@@ -265,8 +267,8 @@ impl Error {
     /// say more.
     #[must_use]
     pub fn map_text(mut self, rewrite: impl Fn(&str) -> String) -> Error {
-        self.0.message = rewrite(&self.0.message);
-        self.0.hint = self.0.hint.map(|hint| rewrite(&hint));
+        self.0.message = safe(rewrite(&self.0.message));
+        self.0.hint = self.0.hint.map(|hint| safe(rewrite(&hint)));
         if let Some(answer) = &mut self.0.answer {
             map_texts(answer, &rewrite);
         }
@@ -331,6 +333,14 @@ fn map_texts(tree: &mut serde_json::Value, rewrite: &impl Fn(&str) -> String) {
     }
 }
 
+/// A text as errors keep it.
+fn safe(text: String) -> String {
+    match escaped(&text) {
+        std::borrow::Cow::Borrowed(_) => text,
+        std::borrow::Cow::Owned(escaped) => escaped,
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let message = self.0.message.as_str();
@@ -338,7 +348,8 @@ impl fmt::Display for Error {
             return f.write_str(message);
         }
         // a message made without a place may name the file itself
-        let named = self.0.place.file.as_deref().and_then(|file| message.strip_prefix(file)?.strip_prefix(": "));
+        let file = self.0.place.file.as_deref().map(escaped);
+        let named = file.and_then(|file| message.strip_prefix(&*file)?.strip_prefix(": "));
         write!(f, "{}: {}", self.0.place, named.unwrap_or(message))
     }
 }
@@ -368,6 +379,21 @@ mod tests {
         let answer = serde_json::json!({"a secret": ["a secret", {"n": 1}], "b": null});
         let error = Error::data("a secret").with_answer(answer).map_text(|text| text.replace("secret", "***"));
         assert_eq!(error.answer(), Some(&serde_json::json!({"a ***": ["a ***", {"n": 1}], "b": null})));
+    }
+
+    #[test]
+    fn what_a_terminal_obeys_is_escaped_in_every_text() {
+        let place = Place {
+            file: Some("a\u{202e}.csv\n".to_owned()),
+            column: Some("\u{2066}c".to_owned()),
+            ..Place::default()
+        };
+        let error = Error::data("x\u{1b}]0;x\u{7}").with_hint("y\u{9b}\u{202e}").with_place(place);
+        let error = error.map_text(|text| format!("{text}\u{7f}"));
+        let shown = format!("{error} {error:?} {} {:?}", error.message(), error.hint());
+        let want = "a\\u{202e}.csv\\n: column \"\\u{2066}c\": x\\u{1b}]0;x\\u{7}\\u{7f}";
+        assert!(shown.starts_with(want), "{shown}");
+        assert!(shown.chars().all(|c| !c.is_control() && !('\u{200e}'..='\u{206f}').contains(&c)), "{shown}");
     }
 
     #[test]

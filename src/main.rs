@@ -9,9 +9,10 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(code) => return code,
     };
-    cli::log::start(&arguments.global);
+    let taint = listferry::secret::Taint::default();
+    cli::log::start(&arguments.global, &taint);
     let (global, command) = (&arguments.global, arguments.command);
-    match cli::session::Session::new(global, command.name()) {
+    match cli::session::Session::new(global, command.name(), taint) {
         Ok(session) => cli::run(command, &session),
         Err(error) => cli::output::failed(global, command.name(), error, command.errors_to()),
     }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 /// A room and what it may use. `error`, `secret` and `warning` are everybody's; where the code asked for an arrow that the first
 /// drawing lacked, the reason stands beside it.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("error", &[]),
+    // secret: texts are escaped as errors take them
+    ("error", &["secret"]),
     ("secret", &[]),
     ("warning", &[]),
     ("scan", &[]),

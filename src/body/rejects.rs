@@ -3,6 +3,7 @@
 use super::{Reject, RejectSink, Written};
 use crate::error::{Error, Kind, Result};
 use crate::reader::unquote;
+use crate::secret::escaped;
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -127,7 +128,7 @@ impl RejectFile {
             text.push(b',');
         }
         text.extend_from_slice(format!("{},{},{},", row.record, row.line, row.byte).as_bytes());
-        for mark in [row.column, row.code, row.reason] {
+        for mark in [row.column, row.code, &escaped(row.reason)] {
             cell(&mut text, mark.as_bytes());
             text.push(b',');
         }

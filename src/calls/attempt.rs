@@ -18,6 +18,8 @@ pub enum Attempt<T> {
     Strange(Error),
     /// It is unknown whether it was carried out: repeated or in doubt, by the call's [`super::RetrySafety`].
     Unclear(Error),
+    /// Carried out with other bytes than were sent: repeated once, then refused.
+    Altered(Error),
     /// Not carried out, and a repetition would fail the same way.
     Final(Error),
 }
@@ -32,6 +34,7 @@ impl<T> Attempt<T> {
             Attempt::Passing(error) => Attempt::Passing(rewrite(error)),
             Attempt::Strange(error) => Attempt::Strange(rewrite(error)),
             Attempt::Unclear(error) => Attempt::Unclear(rewrite(error)),
+            Attempt::Altered(error) => Attempt::Altered(rewrite(error)),
             Attempt::Final(error) => Attempt::Final(rewrite(error)),
         }
     }
@@ -45,6 +48,7 @@ impl<T> Attempt<T> {
             Attempt::Passing(error) => Attempt::Passing(error),
             Attempt::Strange(error) => Attempt::Strange(error),
             Attempt::Unclear(error) => Attempt::Unclear(error),
+            Attempt::Altered(error) => Attempt::Altered(error),
             Attempt::Final(error) => Attempt::Final(error),
         }
     }
@@ -69,6 +73,7 @@ pub(super) fn failed<T>(failed: Failed, supplied: bool) -> Attempt<T> {
     match reach {
         Reach::NotConnected => Attempt::Unreached(error),
         Reach::Lost | Reach::EarlySuccess => Attempt::Unclear(error),
+        Reach::Altered => Attempt::Altered(error),
         Reach::Permanent if supplied && error.kind() == Kind::Usage => Attempt::Final(
             error
                 .into_kind(Kind::Refused)

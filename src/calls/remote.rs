@@ -24,11 +24,10 @@ use super::call::{Assume, Call};
 use super::clock::{Clock, SystemClock};
 use super::journal::{Journal, PartState, StepState};
 use super::retry::Policy;
-use super::scrub::Scrub;
 use super::{BoxFuture, JobSeed, Reply, RowFault};
 use crate::error::Result;
-use crate::secret::printable;
-use crate::transport::{Answer, Client, Failed, Request, StreamAnswer};
+use crate::secret::{Taint, printable};
+use crate::transport::{Answer, Client, Failed, Request, StreamAnswer, learn};
 use crate::warning::Warning;
 use serde_json::{Value, json};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -122,6 +121,13 @@ impl<'a> Remote<'a> {
         self.client
     }
 
+    /// The secrets that nothing may show. What is drawn or received on the way (a token, the path of a served list) is to
+    /// be added to it.
+    #[must_use]
+    pub fn taint(&self) -> &Taint {
+        self.client.taint()
+    }
+
     /// The wall clock.
     #[must_use]
     pub fn now(&self) -> SystemTime {
@@ -189,13 +195,18 @@ impl<'a> Remote<'a> {
         self.journal.clear_faults(group)
     }
 
-    /// Stores a row that the platform rejected, as it is read: nothing is kept in memory. Its message is made printable:
-    /// the reject file is shown on terminals.
+    /// Stores a row that the platform rejected, as it is read: nothing is kept in memory. Its message loses secrets and is
+    /// made printable: the reject file is shown on terminals.
     ///
     /// # Errors
     /// `Local`.
     pub fn fault(&self, mut fault: RowFault) -> Result<()> {
-        fault.message = printable(&fault.message);
+        fault.message = printable(&self.taint().text(&fault.message));
+        if let super::FaultAt::Key(key) = &mut fault.at
+            && let std::borrow::Cow::Owned(hidden) = self.taint().own_text(key)
+        {
+            *key = hidden;
+        }
         let group = self.progress().group.clone();
         self.journal.fault(&group, &fault)
     }
@@ -215,7 +226,8 @@ impl<'a> Remote<'a> {
     pub fn part_done(&self, part: &PartState) -> Result<SystemTime> {
         let known = self.journal.parts()?.into_iter().find(|known| known.index == part.index && known.accepted);
         let at = known.and_then(|known| known.accepted_at).unwrap_or_else(|| self.now());
-        self.journal.part_done(&PartState { accepted_at: Some(at), ..part.clone() })?;
+        let remote_id = part.remote_id.as_deref().map(|id| self.taint().own_text(id).into_owned());
+        self.journal.part_done(&PartState { accepted_at: Some(at), remote_id, ..part.clone() })?;
         Ok(at)
     }
 
@@ -248,8 +260,9 @@ impl<'a> Remote<'a> {
     /// # Errors
     /// `Local`.
     pub fn note(&self, text: &str) -> Result<()> {
+        let text = self.taint().own_text(text);
         tracing::warn!("{text}");
-        self.journal.note(text)
+        self.journal.note(&text)
     }
 
     /// As [`Remote::note`], with its kind, numbers and hint.
@@ -307,11 +320,20 @@ impl<'a> Remote<'a> {
 
     /// Makes one attempt of a small call; not journaled. For [`Remote::attempts`] and [`Remote::until`].
     pub async fn once(&self, request: &Request, classify: Classify<'_>) -> Attempt<Value> {
+        learn(self.taint(), request);
         let came = match self.wire.call(request).await {
             Ok(answer) => classify(&answer).into(),
             Err(failed) => attempt::failed(failed, request.supplied_by.is_some()),
         };
-        came.map_error(|error| Scrub::of(request).error(error))
+        self.learnt(came).map_error(|error| self.hidden(error))
+    }
+
+    /// Adds the secrets of URLs in what was answered, for messages to come.
+    fn learnt(&self, came: Attempt<Value>) -> Attempt<Value> {
+        if let Attempt::Done(value) = &came {
+            self.taint().learn_urls(value);
+        }
+        came
     }
 
     /// Makes a small call that only reads: not journaled, repeated after any passing fault.

@@ -24,6 +24,8 @@ pub enum Reply {
 
 /// How much of an answer a message quotes, in characters.
 const QUOTED_CHARS: usize = 500;
+/// Where a text is cut, so much of a word goes at most.
+const LONGEST_WORD: usize = 200;
 
 impl Reply {
     /// The usual reading of a status other than 2xx: 429 and 503 retry (with `Retry-After`), 501 `Refused`, other 5xx and 408 unclear, 401 and 403
@@ -114,6 +116,9 @@ pub(crate) fn quoted_text(text: &str) -> String {
     let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if let Some((cut, _)) = line.char_indices().nth(QUOTED_CHARS) {
         line.truncate(cut);
+        // half a word may be half a secret, which nothing recognises any more
+        let whole = line.trim_end_matches(|c: char| c.is_ascii_alphanumeric() || "%+/=_-.~\\&;#".contains(c));
+        line.truncate(whole.len().max(cut - cut.min(LONGEST_WORD)));
         line.push('…');
     }
     printable(&line)
@@ -180,6 +185,9 @@ mod tests {
     fn the_body_is_quoted_on_one_line_without_control_characters() {
         assert_eq!(quoted(&answer(400)), "why not\\u{1b}[1m");
         let long = Answer { status: 400, headers: Vec::new(), body: vec![b'x'; 9000] };
-        assert_eq!(quoted(&long).chars().count(), QUOTED_CHARS + 1);
+        assert_eq!(quoted(&long).chars().count(), QUOTED_CHARS - LONGEST_WORD + 1);
+        let body = format!("{}hunter2hunter2", "x ".repeat(QUOTED_CHARS / 2 - 4)).into_bytes();
+        let shown = quoted(&Answer { status: 400, headers: Vec::new(), body });
+        assert!(shown.ends_with("x …"), "half a secret is not recognised as one: {shown}");
     }
 }

@@ -63,7 +63,7 @@ impl Lists {
             }
         })?;
         let text = match (&answer, session.json()) {
-            (_, true) => format!("{answer}\n"),
+            (_, true) => format!("{}\n", output::json(&answer)),
             (Value::Array(lists), false) => lists.iter().map(line).collect(),
             (other, false) => format!("list {}: {}\n", word(other, "id"), word(other, "status")),
         };

@@ -1,14 +1,16 @@
-//! The log: warnings and more to stderr.
+//! The log: warnings and more to stderr, one line an event, safe for a terminal and without secrets.
 
 use super::{Global, Output};
-use std::io::IsTerminal;
+use listferry::job::{escaped_json, escaped_lines};
+use listferry::secret::Taint;
+use std::io::{IsTerminal, Write};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Starts the log of this process.
-pub(crate) fn start(global: &Global) {
+/// Starts the log of this process; `taint` has the secrets that it must not show.
+pub(crate) fn start(global: &Global, taint: &Taint) {
     let level = match (global.quiet, global.verbose) {
         (true, _) => LevelFilter::ERROR,
         (_, 0) => LevelFilter::WARN,
@@ -18,7 +20,8 @@ pub(crate) fn start(global: &Global) {
     };
     // Only our own: the libraries underneath log URLs.
     let ours = Targets::new().with_target("listferry", level);
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let (taint, json) = (taint.clone(), global.log_format == Output::Json);
+    let layer = tracing_subscriber::fmt::layer().with_writer(move || Lines { taint: taint.clone(), json });
     let registry = tracing_subscriber::registry().with(ours);
     // It fails only where one is there already, and this is the first thing the process does.
     let _ = match global.log_format {
@@ -28,4 +31,28 @@ pub(crate) fn start(global: &Global) {
             registry.with(layer.without_time().with_target(false).with_ansi(colours)).try_init()
         }
     };
+}
+
+/// Writes an event to stderr; it comes as one piece.
+struct Lines {
+    taint: Taint,
+    json: bool,
+}
+
+impl Write for Lines {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        let text = String::from_utf8_lossy(line);
+        let text = self.taint.own_text(&text);
+        let shown = match self.json {
+            true => escaped_json(&text).into_owned(),
+            // the colours are the formatter's: it escapes those of messages itself
+            false => text.split('\x1b').map(escaped_lines).collect::<Vec<_>>().join("\x1b"),
+        };
+        std::io::stderr().lock().write_all(shown.as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }

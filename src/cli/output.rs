@@ -1,7 +1,8 @@
-//! Reports and data to stdout, everything else to stderr. A reader that has gone is no error.
+//! Reports and data to stdout, everything else to stderr. A reader that has gone is no error. Control and bidirectional
+//! characters of every text are escaped here, whatever it was made of.
 
 use super::{Global, Output};
-use listferry::job::Report;
+use listferry::job::{Report, escaped_json, escaped_lines};
 use listferry::{Error, Result};
 use std::io::{ErrorKind, Write};
 use std::path::Path;
@@ -12,6 +13,14 @@ use std::process::ExitCode;
 /// # Errors
 /// `Local`: stdout takes nothing, a full disk mostly.
 pub(crate) fn stdout(text: &str) -> Result<()> {
+    styled(&escaped_lines(text))
+}
+
+/// As [`stdout`], with the colours of the text itself.
+///
+/// # Errors
+/// As [`stdout`].
+pub(crate) fn styled(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::io("writing to stdout", error)),
@@ -30,8 +39,18 @@ pub(crate) fn is_stdout(path: &Path) -> bool {
     ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|name| path == Path::new(name))
 }
 
+/// A JSON text that is safe for a terminal.
+pub(crate) fn json(value: &impl std::fmt::Display) -> String {
+    escaped_json(&format!("{value}")).into_owned()
+}
+
 /// Writes a text to stderr; a closed stderr is passed over.
 pub(crate) fn stderr(text: &str) {
+    terminal(&escaped_lines(text));
+}
+
+/// As [`stderr`], with the colours and the movements of the text itself.
+pub(crate) fn terminal(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
@@ -94,7 +113,7 @@ pub(crate) fn or_lost(code: u8, shown: Result<()>) -> ExitCode {
 }
 
 fn json_line(report: &Report) -> String {
-    format!("{}\n", report.to_json())
+    format!("{}\n", json(&report.to_json()))
 }
 
 fn put(text: &str, to: To) -> Result<()> {

@@ -27,7 +27,7 @@ impl Preview {
                 "command": "preview", "platform": job.platform(), "status": "done", "exit_code": 0,
                 "rows": rows, "error": null,
             });
-            output::stdout(&format!("{object}\n"))?;
+            output::stdout(&format!("{}\n", output::json(&object)))?;
         } else {
             for row in &rows {
                 output::stdout(&row.to_text())?;

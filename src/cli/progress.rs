@@ -51,13 +51,13 @@ pub(crate) fn watch(global: &Global, progress: &Arc<Progress>) -> Option<Watch> 
 /// Takes the line away before something else is written.
 pub(crate) fn clear(global: &Global) {
     if form(global) == Some(Form::Redrawn) {
-        super::output::stderr("\r\x1b[K");
+        super::output::terminal("\r\x1b[K");
     }
 }
 
 fn put(form: Form, text: &str) {
     match form {
-        Form::Redrawn => super::output::stderr(&format!("\r\x1b[K{text}")),
+        Form::Redrawn => super::output::terminal(&format!("\r\x1b[K{text}")),
         Form::Lines => super::output::stderr(&format!("{text}\n")),
     }
 }

@@ -18,18 +18,19 @@ impl Runs {
         if let Some(run) = self.run {
             let record = state.find(&run)?;
             let object = record.to_report();
+            let (line, whole) = (record.to_line(), output::json(&format_args!("{object:#}")));
             output::stdout(&if session.json() {
-                format!("{object}\n")
+                format!("{}\n", output::json(&object))
             } else {
-                format!("{}\n{object:#}\n", record.to_line())
+                format!("{line}\n{whole}\n")
             })?;
             return Ok(ExitCode::SUCCESS);
         }
         let mut first = true;
         state.runs(&mut |record| {
             output::stdout(&match (session.json(), first) {
-                (true, true) => format!("[{}", record.to_report()),
-                (true, false) => format!(",\n{}", record.to_report()),
+                (true, true) => format!("[{}", output::json(&record.to_report())),
+                (true, false) => format!(",\n{}", output::json(&record.to_report())),
                 (false, _) => format!("{}\n", record.to_line()),
             })?;
             first = false;

@@ -3,6 +3,7 @@
 use super::output::{self, To};
 use super::{Global, Output, progress, signals};
 use listferry::job::{Env, Job, Report};
+use listferry::secret::Taint;
 use listferry::{Error, Kind, Result};
 use std::path::Path;
 use std::process::ExitCode;
@@ -53,10 +54,12 @@ pub(crate) struct Session<'g> {
     pub(crate) runtime: tokio::runtime::Runtime,
     stopped: signals::Stopped,
     progress: Arc<listferry::job::Progress>,
+    /// Secrets of the jobs.
+    taint: Taint,
 }
 
 impl<'g> Session<'g> {
-    pub(crate) fn new(global: &'g Global, command: &'static str) -> Result<Session<'g>> {
+    pub(crate) fn new(global: &'g Global, command: &'static str, taint: Taint) -> Result<Session<'g>> {
         is_room_for_a_runtime()?;
         // Few threads with small stacks: memory is a promise. The converting threads are the pipeline's own.
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -75,7 +78,7 @@ impl<'g> Session<'g> {
             output::failed(&flags, command, error, To::Stderr);
         };
         let stopped = signals::listen(&runtime, Arc::clone(&progress), late);
-        Ok(Session { global, runtime, stopped, progress })
+        Ok(Session { global, runtime, stopped, progress, taint })
     }
 
     /// The job file with the overrides of the variable, the flags and `more`, later ones winning.
@@ -104,12 +107,14 @@ impl<'g> Session<'g> {
         env.watch = progress::watch(self.global, &self.progress);
         env.stopped_by = self.stopped.code();
         env.show_values = self.global.show_values;
+        env.taint = self.taint.clone();
         env
     }
 
     /// Shows a report; a signal that came says which kind of interruption it was.
     pub(crate) fn report(&self, mut report: Report, to: To) -> ExitCode {
         progress::clear(self.global);
+        report.hide(&self.taint);
         if report.exit_code == Kind::Interrupted.exit_code()
             && let (Some(kind), Some(error)) = (self.stopped.kind(), report.error.take())
         {
@@ -125,6 +130,7 @@ impl<'g> Session<'g> {
             Some(kind) if error.kind() == Kind::Interrupted => error.into_kind(kind),
             _ => error,
         };
+        let error = error.map_text(|text| self.taint.own_text(text).into_owned());
         output::failed(self.global, command, error, to)
     }
 

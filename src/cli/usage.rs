@@ -42,7 +42,7 @@ fn answer(command: &Command, given: &[OsString], error: &clap::Error) -> ExitCod
     let text = error.render();
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         let colours = std::io::stdout().is_terminal();
-        let shown = output::stdout(&if colours { text.ansi().to_string() } else { text.to_string() });
+        let shown = output::styled(&if colours { text.ansi().to_string() } else { text.to_string() });
         return output::or_lost(0, shown);
     }
     let hint = variable(command, given, error).map(|name| format!("the value is that of the variable {name}"));
@@ -56,7 +56,10 @@ fn answer(command: &Command, given: &[OsString], error: &clap::Error) -> ExitCod
         }
         (Output::Text, _) => {
             let colours = std::io::stderr().is_terminal();
-            output::stderr(&if colours { text.ansi().to_string() } else { text.to_string() });
+            match colours {
+                true => output::terminal(&text.ansi().to_string()),
+                false => output::stderr(&text.to_string()),
+            }
             if let Some(hint) = hint {
                 output::stderr(&format!("  hint: {hint}\n"));
             }

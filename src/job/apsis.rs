@@ -25,12 +25,11 @@ impl Job {
         if self.is_file(target) {
             return Err(over_its_own("job file", target));
         }
-        let secrets = JobSecrets::new(Arc::clone(&env.variables), &config.folder);
+        let secrets = JobSecrets::new(Arc::clone(&env.variables), &config.folder, &env.taint);
         let secrets = if env.sandbox { secrets.for_sandbox("made-up-for-the-sandbox") } else { secrets };
         let apsis = apsis(config, &secrets)?
             .ok_or_else(|| Error::usage("source.apsis is required").with_hint("it names the export to fetch"))?;
-        let network = config.network(&secrets)?;
-        let client = Client::with_env(&network, &config.upload.timers, &|name| (env.variables)(name))?;
+        let client = config.client(env, &secrets)?;
         apsis.export(&client, target).await
     }
 }

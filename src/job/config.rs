@@ -1,5 +1,6 @@
 //! The job file as typed settings, with the defaults of the contract.
 
+use super::env::Env;
 use super::secrets::Lookup;
 use super::timezone::Timezone;
 use super::written::{self, Node};
@@ -8,9 +9,10 @@ use crate::error::{Error, Kind, Place, Result, nearest};
 use crate::mapping::{Condition, MapSpec};
 use crate::platform::{Entry, PLATFORMS};
 use crate::reader::CsvOptions;
+use crate::secret::Taint;
 use crate::settings::{NoSecrets, Secrets, Settings};
 use crate::source::{Compression, SourceOptions};
-use crate::transport::{NetworkOptions, Proxy, Timers};
+use crate::transport::{Client, NetworkOptions, Proxy, Timers};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -190,7 +192,18 @@ impl Config {
             proxy,
             ca_file: settings.opt_text("ca_file")?.map(|path| self.folder.join(path)),
             allow_http: settings.bool_or("allow_http", false)?,
+            taint: Taint::default(),
         })
+    }
+
+    /// The client for the network. The secrets of all URLs in the job file are known to its taint from then on.
+    ///
+    /// # Errors
+    /// `Usage`.
+    pub(crate) fn client(&self, env: &Env, secrets: &dyn Secrets) -> Result<Client> {
+        env.taint.add_urls(&Value::Object(self.tree.clone()));
+        let network = NetworkOptions { taint: env.taint.clone(), ..self.network(secrets)? };
+        Client::with_env(&network, &self.upload.timers, &*env.variables)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::secrets::Lookup;
 use crate::body::{Options, Progress};
 use crate::error::{Error, Result};
+use crate::secret::Taint;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU8;
@@ -34,6 +35,9 @@ pub struct Env {
     pub show_values: bool,
     /// Abandon an unfinished run of the same job; default false.
     pub new: bool,
+    /// The secrets of the jobs that are run in it. Messages and reports are without them; a log of the caller's own can
+    /// use it, too. Default: none yet.
+    pub taint: Taint,
     /// Secrets that are not set are made up: only for a job that is pointed at the sandbox. Default false.
     pub sandbox: bool,
 }
@@ -68,6 +72,7 @@ impl Default for Env {
             stopped_by: Arc::default(),
             show_values: false,
             new: false,
+            taint: Taint::default(),
             sandbox: false,
         }
     }

@@ -15,7 +15,8 @@ impl Job {
     /// `Usage`: the job goes elsewhere, a secret is not set; else as [`AudienceLists::list`].
     pub async fn lists(&self, env: &Env) -> Result<Vec<Value>> {
         let (lists, client) = self.audience_lists(env)?;
-        lists.list(&client).await
+        let found = lists.list(&client).await?;
+        Ok(found.into_iter().map(|list| client.taint().value(list)).collect())
     }
 
     /// Gives a list another name.
@@ -42,10 +43,10 @@ impl Job {
             return Err(Error::usage("lists are those of a localytics-audience job")
                 .with_hint("destination.platform: localytics-audience"));
         }
-        let secrets = JobSecrets::new(env.variables.clone(), &config.folder);
+        let secrets = JobSecrets::new(env.variables.clone(), &config.folder, &env.taint);
         let settings =
             Settings { map: &config.destination, at: "destination", secrets: &secrets, folder: &config.folder };
-        let client = Client::with_env(&config.network(&secrets)?, &config.upload.timers, &*env.variables)?;
+        let client = config.client(env, &secrets)?;
         Ok((AudienceLists::read(&settings)?, client))
     }
 }

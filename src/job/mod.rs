@@ -30,7 +30,7 @@ mod yaml;
 
 pub use crate::body::Progress;
 pub use crate::calls::Assume;
-pub use crate::secret::printable;
+pub use crate::secret::{escaped_json, escaped_lines, printable};
 pub use env::{Env, Stage};
 pub use offline::PreviewRow;
 pub use report::{Bytes, PartReport, Records, Report, Seconds, Status, peak_rss_bytes};

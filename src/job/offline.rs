@@ -144,7 +144,7 @@ impl Job {
         self.config.source.expect.max_change_percent?;
         let read = || {
             let Some(state) = State::open_to_read(&env.state_dir()?)? else { return Ok(None) };
-            let secrets = JobSecrets::new(Arc::clone(&env.variables), &self.config.folder);
+            let secrets = JobSecrets::new(Arc::clone(&env.variables), &self.config.folder, &env.taint);
             last_read(&state, &self.intent(&secrets)?)
         };
         read().unwrap_or_else(|error: Error| {

@@ -3,6 +3,7 @@
 use crate::body::{Counts, Measured};
 use crate::calls::PartState;
 use crate::error::{Error, Kind};
+use crate::secret::Taint;
 use crate::warning::Warning;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value, json};
@@ -286,6 +287,20 @@ impl Report {
         self.digest = read(report, "digest");
         self.parts = read(report, "parts");
         self.rejects_file = read(report, "rejects_file");
+    }
+
+    /// Hides secrets wherever a text of the other side may stand.
+    pub fn hide(&mut self, taint: &Taint) {
+        let own = |text: &str| taint.own_text(text).into_owned();
+        self.error = self.error.take().map(|error| error.map_text(own));
+        for warning in &mut self.warnings {
+            warning.message = own(&warning.message);
+            warning.hint = warning.hint.as_deref().map(own);
+        }
+        self.platform_result = taint.value(std::mem::take(&mut self.platform_result));
+        for part in &mut self.parts {
+            part.remote_id = taint.value(std::mem::take(&mut part.remote_id));
+        }
     }
 
     /// The one object of the contract.

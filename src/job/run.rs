@@ -104,6 +104,7 @@ impl Job {
                     report.fail(error);
                 }
                 report.peak_rss_bytes = peak_rss_bytes();
+                report.hide(&env.taint);
                 if let Some(error) = self.end(env, run, end, &report) {
                     report.fail(error);
                 }
@@ -114,13 +115,14 @@ impl Job {
         }
         env.stage(Stage::End);
         report.peak_rss_bytes = peak_rss_bytes();
+        report.hide(&env.taint);
         report
     }
 
     /// Everything that can be wrong with job file and environment, then the run in the state directory.
     fn begin(&self, env: &Env, record: Option<&RunRecord>, assume: Option<Assume>) -> Result<Begun> {
         let config = &self.config;
-        let mut secrets = JobSecrets::new(env.variables.clone(), &config.folder);
+        let mut secrets = JobSecrets::new(env.variables.clone(), &config.folder, &env.taint);
         if env.sandbox {
             secrets = secrets.for_sandbox("made-up-for-the-sandbox");
         }
@@ -130,8 +132,7 @@ impl Job {
             return Err(no_source());
         }
         apsis::apsis(config, &secrets)?;
-        let network = config.network(&secrets)?;
-        let client = Client::with_env(&network, &config.upload.timers, &*env.variables)?;
+        let client = config.client(env, &secrets)?;
         let intent = self.intent(&secrets)?;
         let state = State::open(&env.state_dir()?)?;
         super::sweep::sweep(&state);

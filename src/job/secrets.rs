@@ -1,7 +1,7 @@
 //! Secrets of a job: from the environment, from files, or (with a warning) as they stand.
 
 use crate::error::{Error, Result, nearest};
-use crate::secret::{Secret, printable};
+use crate::secret::{Secret, Taint, printable};
 use crate::settings::Secrets;
 use crate::warning::{Warning, WarningKind};
 use serde_json::Value;
@@ -18,13 +18,15 @@ pub(crate) struct JobSecrets {
     folder: PathBuf,
     /// Stands for what is not set: the sandbox takes any credentials that look like some.
     stand_in: Option<&'static str>,
+    /// Knows every secret that was resolved.
+    taint: Taint,
     /// Those that stand in the job file, by their path.
     warned: Mutex<BTreeSet<String>>,
 }
 
 impl JobSecrets {
-    pub(crate) fn new(lookup: Lookup, folder: &Path) -> JobSecrets {
-        JobSecrets { lookup, folder: folder.to_owned(), stand_in: None, warned: Mutex::default() }
+    pub(crate) fn new(lookup: Lookup, folder: &Path, taint: &Taint) -> JobSecrets {
+        JobSecrets { lookup, folder: folder.to_owned(), stand_in: None, taint: taint.clone(), warned: Mutex::default() }
     }
 
     /// Resolves everything that is not set to `stand_in`.
@@ -124,6 +126,9 @@ impl Secrets for JobSecrets {
             return Err(Error::usage(format!("{at} holds a line end or another control character"))
                 .with_hint("a secret is one line"));
         }
+        if self.stand_in != Some(text.as_str()) {
+            self.taint.add(&text);
+        }
         Ok(Secret::new(text))
     }
 }
@@ -142,6 +147,7 @@ mod tests {
                 _ => None,
             }),
             &std::env::temp_dir(),
+            &Taint::default(),
         )
     }
 
@@ -168,7 +174,7 @@ mod tests {
     fn a_file_loses_its_last_line_end() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("key"), "tok en\r\n").unwrap();
-        let secrets = JobSecrets::new(Arc::new(|_| None), dir.path());
+        let secrets = JobSecrets::new(Arc::new(|_| None), dir.path(), &Taint::default());
         assert_eq!(secrets.resolve(&json!({"file": "key"}), "a").unwrap().expose(), "tok en");
         assert_eq!(secrets.resolve(&json!({"file": "gone"}), "a").unwrap_err().kind(), crate::Kind::Usage);
         assert_eq!(secrets.resolve(&json!("literal"), "a").unwrap().expose(), "literal");

@@ -2,7 +2,7 @@
 
 use super::report::Report;
 use crate::body::MAX_REJECT_ROWS;
-use crate::secret::printable;
+use crate::secret::{escaped, printable};
 use crate::warning::WarningKind;
 use serde_json::Value;
 use std::fmt::Write;
@@ -119,7 +119,7 @@ impl Report {
 }
 
 fn line(out: &mut String, name: &str, text: &str) {
-    let _ = writeln!(out, "  {name:<18} {text}");
+    let _ = writeln!(out, "  {:<18} {}", escaped(name), escaped(text));
 }
 
 /// A mapping in one line, a list in some.

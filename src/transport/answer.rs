@@ -1,9 +1,10 @@
 //! Answers: their body with a cap, their end proven, `Retry-After`.
 
+use super::coding::{Coding, Gunzip};
 use super::exchange::Heard;
 use super::{Answer, Failed, Reach, StreamAnswer};
 use crate::error::{Error, Kind};
-use crate::secret::redacted_url;
+use crate::secret::{Taint, redacted_url};
 use bytes::Bytes;
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
@@ -65,11 +66,37 @@ impl StreamAnswer {
         self.proven = true;
     }
 
-    /// The next piece of the body; `None` at its proven end. A pause longer than the stall timer is a fault.
+    /// The next piece of the body, decoded; `None` at its proven end. A pause longer than the stall timer is a fault.
     ///
     /// # Errors
-    /// `Lost`: cut before its end, or an end that nothing proves (see [`StreamAnswer::accept_close_as_end`]).
+    /// `Lost`: cut before its end, damaged, or an end that nothing proves (see [`StreamAnswer::accept_close_as_end`]).
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Failed> {
+        loop {
+            let Some(gunzip) = &mut self.gunzip else { return self.piece().await };
+            if self.coded.is_empty() {
+                match self.piece().await? {
+                    Some(piece) => self.coded = piece,
+                    None => return self.last().map_err(|failed| failed.at(&self.from)),
+                }
+                continue;
+            }
+            let decoded = gunzip.step(&mut self.coded);
+            let decoded = decoded.map_err(|why| undecodable(self.status, &why).at(&self.from))?;
+            if !decoded.is_empty() {
+                return Ok(Some(decoded.into()));
+            }
+        }
+    }
+
+    /// What is left in the decoder.
+    fn last(&mut self) -> Result<Option<Bytes>, Failed> {
+        let Some(mut gunzip) = self.gunzip.take() else { return Ok(None) };
+        let last = gunzip.finish().map_err(|why| undecodable(self.status, &why))?;
+        Ok((!last.is_empty()).then(|| last.into()))
+    }
+
+    /// The next piece as it comes.
+    async fn piece(&mut self) -> Result<Option<Bytes>, Failed> {
         let next = tokio::time::timeout(self.pause, next(&mut self.heard)).await;
         let lost = |message: String| Err(lost(message).at(&self.from));
         match next {
@@ -81,27 +108,43 @@ impl StreamAnswer {
         }
     }
 
-    /// The rest of the body in memory, as [`super::Client::call`] would have it: for an answer that is an error text.
+    /// The rest of the body in memory and without secrets: for an answer that is an error text.
     ///
     /// # Errors
     /// `Lost`: a 2xx answer that was cut or is over 1 MiB.
     pub async fn into_answer(mut self) -> Result<Answer, Failed> {
         let answer = whole(&mut self.heard, self.status, self.headers, self.pause).await;
-        answer.map_err(|failed| failed.at(&self.from))
+        let mut answer = answer.map_err(|failed| failed.at(&self.from))?;
+        answer.body = self.taint.text(&String::from_utf8_lossy(&answer.body)).into_owned().into_bytes();
+        Ok(answer)
     }
 
-    pub(super) fn new(heard: Heard, from: String, pause: Duration) -> StreamAnswer {
+    /// An answer whose body is decoded as it is read.
+    ///
+    /// # Errors
+    /// `Lost`: success in a coding that cannot be decoded.
+    pub(super) fn decoded(mut self) -> Result<StreamAnswer, Failed> {
+        match Coding::of(&self.headers) {
+            Coding::Gzip => self.gunzip = Some(Box::new(Gunzip::new())),
+            Coding::Other(coding) if self.status < 300 => return Err(foreign(self.status, &coding).at(&self.from)),
+            Coding::Identity | Coding::Other(_) => {}
+        }
+        Ok(self)
+    }
+
+    /// An answer whose body is read as it comes.
+    pub(super) fn new(heard: Heard, from: String, pause: Duration, taint: Taint) -> StreamAnswer {
         let status = heard.status();
         let headers = heard.headers();
         let chunked =
             first(&headers, "transfer-encoding").is_some_and(|te| te.to_ascii_lowercase().ends_with("chunked"));
         let proven = chunked || heard.body.size_hint().exact().is_some();
-        StreamAnswer { status, headers, heard, from, proven, pause }
+        StreamAnswer { status, headers, heard, gunzip: None, coded: Bytes::new(), from, proven, pause, taint }
     }
 }
 
-/// Reads an answer's body into memory. What comes with a status other than 2xx is only words: a cut or overlong one is
-/// as good as a whole one, and the status must not be lost over it.
+/// Reads an answer's body into memory, decoded. What comes with a status other than 2xx is only words: a cut or overlong one
+/// is as good as a whole one, and the status must not be lost over it.
 pub(super) async fn whole(
     heard: &mut Heard,
     status: u16,
@@ -110,17 +153,13 @@ pub(super) async fn whole(
 ) -> Result<Answer, Failed> {
     let success = status < 300;
     let mut body = Vec::new();
+    let coding = Coding::of(&headers);
     let read = async {
-        while let Some(piece) = next(heard).await {
-            let piece = piece.map_err(|e| lost(format!("the answer ({status}) was cut: {e}")))?;
-            let room = MAX_BODY_BYTES - body.len();
-            body.extend_from_slice(&piece[..piece.len().min(room)]);
-            if piece.len() > room {
-                let message = format!("the answer ({status}) is larger than {MAX_BODY_BYTES} bytes");
-                return Err(Failed { reach: Reach::Lost, error: Error::new(Kind::Refused, message) });
-            }
+        match coding {
+            Coding::Identity => plain(heard, status, &mut body).await,
+            Coding::Gzip => decoded(heard, status, &mut body).await,
+            Coding::Other(coding) => Err(foreign(status, &coding)),
         }
-        Ok(())
     };
     let read = match tokio::time::timeout(within, read).await {
         Ok(read) => read,
@@ -130,6 +169,48 @@ pub(super) async fn whole(
         Err(failed) if success => Err(failed),
         _ => Ok(Answer { status, headers, body }),
     }
+}
+
+async fn plain(heard: &mut Heard, status: u16, body: &mut Vec<u8>) -> Result<(), Failed> {
+    while let Some(piece) = next(heard).await {
+        let piece = piece.map_err(|e| lost(format!("the answer ({status}) was cut: {e}")))?;
+        take(body, &piece, status)?;
+    }
+    Ok(())
+}
+
+async fn decoded(heard: &mut Heard, status: u16, body: &mut Vec<u8>) -> Result<(), Failed> {
+    let mut gunzip = Gunzip::new();
+    while let Some(piece) = next(heard).await {
+        let mut piece = piece.map_err(|e| lost(format!("the answer ({status}) was cut: {e}")))?;
+        while !piece.is_empty() {
+            let decoded = gunzip.step(&mut piece).map_err(|why| undecodable(status, &why))?;
+            take(body, &decoded, status)?;
+        }
+    }
+    let last = gunzip.finish().map_err(|why| undecodable(status, &why))?;
+    take(body, &last, status)
+}
+
+/// Adds to a body as much as it may hold.
+fn take(body: &mut Vec<u8>, piece: &[u8], status: u16) -> Result<(), Failed> {
+    let room = MAX_BODY_BYTES - body.len();
+    body.extend_from_slice(&piece[..piece.len().min(room)]);
+    if piece.len() > room {
+        let message = format!("the answer ({status}) is larger than {MAX_BODY_BYTES} bytes");
+        return Err(Failed { reach: Reach::Lost, error: Error::new(Kind::Refused, message) });
+    }
+    Ok(())
+}
+
+fn undecodable(status: u16, why: &str) -> Failed {
+    lost(format!("the answer ({status}) cannot be read: {why}"))
+}
+
+fn foreign(status: u16, coding: &str) -> Failed {
+    let coding = crate::secret::printable(coding);
+    let message = format!("the answer ({status}) came in a content coding that was not asked for: {coding}");
+    Failed { reach: Reach::Lost, error: Error::new(Kind::Refused, message) }
 }
 
 /// The next data of an answer, the connection driven meanwhile.

@@ -1,15 +1,18 @@
 //! The client: small calls, streamed answers and uploads, all on fresh HTTP/1.1 connections. Nothing is repeated here.
 
 use super::answer::whole;
+use super::checksum;
 use super::connect::{Connected, connect};
 use super::exchange::{Head, Heard, Limits, exchange};
 use super::gate::{Gate, InMemory};
+use super::learn;
+use super::presigned::{missing_headers, needed_headers};
 use super::proxy::ProxyRules;
 use super::roots::Roots;
 use super::urls::{Target, permanent};
 use super::{Answer, Failed, NetworkOptions, Reach, Request, StreamAnswer, Timers, redirect};
 use crate::error::{Error, Kind, Result};
-use crate::secret::Secret;
+use crate::secret::{Secret, Taint};
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Uri};
@@ -66,6 +69,7 @@ pub(super) struct Shared {
     pub(super) allow_http: bool,
     pub(super) proxies: ProxyRules,
     pub(super) roots: Roots,
+    taint: Taint,
     /// A server has said 417: no more `Expect`.
     no_expect: AtomicBool,
 }
@@ -90,33 +94,68 @@ impl Client {
     /// # Errors
     /// As [`Client::new`].
     pub fn with_env(network: &NetworkOptions, timers: &Timers, env: &dyn Fn(&str) -> Option<String>) -> Result<Client> {
+        let proxies = ProxyRules::new(&network.proxy, env)?;
+        proxies.secrets().for_each(|secret| network.taint.add(secret.expose()));
         Ok(Client(Arc::new(Shared {
             timers: timers.clone(),
             allow_http: network.allow_http,
-            proxies: ProxyRules::new(&network.proxy, env)?,
+            proxies,
+            taint: network.taint.clone(),
             roots: Roots::new(network.ca_file.as_deref())?,
             no_expect: AtomicBool::new(false),
         })))
     }
 
-    /// One attempt of a small call. Redirects are answers.
+    /// The secrets that messages must not show: those of the job, and of the requests so far.
+    #[must_use]
+    pub fn taint(&self) -> &Taint {
+        &self.0.taint
+    }
+
+    /// One attempt of a small call. Redirects are answers. The body of an answer other than 2xx is only words: it comes
+    /// without secrets.
     ///
     /// # Errors
     /// [`Failed`].
     pub async fn call(&self, request: &Request) -> Result<Answer, Failed> {
+        learn(self.taint(), request);
+        self.call_once(request).await.map(|answer| self.quotable(answer)).map_err(|failed| self.shown(failed))
+    }
+
+    async fn call_once(&self, request: &Request) -> Result<Answer, Failed> {
         let limit = self.0.timers.response.min(CALL_ANSWER);
         let (heard, target) = self.small(request, limit).await?;
         in_memory(heard, limit).await.map_err(|failed| failed.at(&target.shown()))
     }
 
-    /// One attempt of a call whose answer is read as a stream; never decompressed.
+    fn quotable(&self, mut answer: Answer) -> Answer {
+        if !(200..300).contains(&answer.status) {
+            answer.body = self.taint().text(&String::from_utf8_lossy(&answer.body)).into_owned().into_bytes();
+        }
+        answer
+    }
+
+    fn shown(&self, failed: Failed) -> Failed {
+        Failed { reach: failed.reach, error: failed.error.map_text(|text| self.taint().own_text(text).into_owned()) }
+    }
+
+    /// One attempt of a call whose answer is read as a stream, decoded where it is gzip-coded.
+    ///
+    /// # Errors
+    /// [`Failed`]; `Lost`: success in another content coding.
+    pub async fn stream(&self, request: &Request) -> Result<StreamAnswer, Failed> {
+        self.stream_coded(request).await?.decoded()
+    }
+
+    /// As [`Client::stream`], but nothing is decoded: for callers that ask for a content coding themselves.
     ///
     /// # Errors
     /// [`Failed`].
-    pub async fn stream(&self, request: &Request) -> Result<StreamAnswer, Failed> {
+    pub async fn stream_coded(&self, request: &Request) -> Result<StreamAnswer, Failed> {
+        learn(self.taint(), request);
         let limit = self.0.timers.response.min(CALL_ANSWER);
-        let (heard, target) = self.small(request, limit).await?;
-        Ok(StreamAnswer::new(heard, target.shown(), self.0.timers.stall))
+        let (heard, target) = self.small(request, limit).await.map_err(|failed| self.shown(failed))?;
+        Ok(StreamAnswer::new(heard, target.shown(), self.0.timers.stall, self.taint().clone()))
     }
 
     async fn small(&self, request: &Request, answer: Duration) -> Result<(Heard, Target), Failed> {
@@ -126,7 +165,7 @@ impl Client {
         let gate = Gate::new(InMemory(body.filter(|body| !body.is_empty())), length, None);
         // GET and the like say nothing about a body they do not have.
         let says_length = request.body.is_some() || !matches!(request.method, "GET" | "HEAD" | "DELETE" | "OPTIONS");
-        let sent = Sent { length: says_length.then_some(length), agent: true, expect: false };
+        let sent = Sent { length: says_length.then_some(length), expect: false };
         let heard = self.attempt(&route, request.method, &gate, &sent, answer).await?;
         Ok((heard, route.target))
     }
@@ -142,10 +181,23 @@ impl Client {
     where
         B: Body<Data = Bytes, Error = Error> + Send + 'static,
     {
+        learn(self.taint(), request);
+        let uploaded = self.upload_once(request, body).await;
+        uploaded.map(|answer| self.quotable(answer)).map_err(|failed| match failed.reach {
+            Reach::Body => failed,
+            _ => self.shown(failed),
+        })
+    }
+
+    async fn upload_once<B>(&self, request: &Request, body: B) -> Result<Answer, Failed>
+    where
+        B: Body<Data = Bytes, Error = Error> + Send + 'static,
+    {
         let Some(length) = body.size_hint().exact() else {
             return Err(permanent(Error::new(Kind::Local, "the body of an upload has no exact size")));
         };
         let mut route = Route::of(request)?;
+        route.sign(request)?;
         let gate = Gate::new(body, length, self.0.timers.max_rate);
         if length <= DRAWN_WHOLE {
             gate.draw_whole().await.map_err(|error| Failed { reach: Reach::Body, error })?;
@@ -154,7 +206,7 @@ impl Client {
         loop {
             let expect = length >= EXPECT_FROM && !self.0.no_expect.load(Ordering::Relaxed);
             gate.arm(expect.then_some(EXPECT_WAIT));
-            let sent = Sent { length: Some(length), agent: false, expect };
+            let sent = Sent { length: Some(length), expect };
             let heard = self.attempt(&route, request.method, &gate, &sent, self.0.timers.response).await?;
             if heard.status() == 417 && expect {
                 self.0.no_expect.store(true, Ordering::Relaxed);
@@ -175,6 +227,7 @@ impl Client {
                 }
             }
             let answer = in_memory(heard, self.0.timers.response).await;
+            let answer = answer.and_then(|answer| checksum::confirmed(answer, gate.digest()));
             return answer.map_err(|failed| failed.at(&route.target.shown()));
         }
     }
@@ -196,7 +249,15 @@ impl Client {
         let connected = connect(&self.0, &route.target, route.base.as_ref()).await?;
         let head = route.head(method, headers, &connected)?;
         let limits = Limits { stall: self.0.timers.stall, answer };
-        exchange(connected, head, gate, &limits).await.map_err(|failed| failed.at(&route.target.shown()))
+        let proxy = connected.through.clone();
+        let heard =
+            exchange(connected, head, gate, &limits).await.map_err(|failed| failed.at(&route.target.shown()))?;
+        match proxy {
+            Some(proxy) if proxy.answered(heard.status(), &heard.headers()) => {
+                Err(proxy.refused(heard.status(), &route.target.host_and_port()))
+            }
+            _ => Ok(heard),
+        }
     }
 }
 
@@ -220,7 +281,6 @@ async fn in_memory(mut heard: Heard, within: Duration) -> Result<Answer, Failed>
 /// What a request's head says beside the headers of the caller.
 struct Sent {
     length: Option<u64>,
-    agent: bool,
     expect: bool,
 }
 
@@ -234,10 +294,38 @@ pub(super) struct Route {
 
 impl Route {
     fn of(request: &Request) -> Result<Route, Failed> {
-        let target = Target::parse(request.url.expose()).map_err(permanent)?;
         let base = request.supplied_by.as_deref().map(Target::parse).transpose().map_err(permanent)?;
-        let mut headers = Vec::with_capacity(request.headers.len());
-        for given in &request.headers {
+        // white space around a URL in an answer is none of it
+        let target = match base {
+            Some(_) => Target::parse(request.url.expose().trim()).map_err(unusable),
+            None => Target::parse(request.url.expose()),
+        };
+        let mut route = Route { target: target.map_err(permanent)?, base, headers: Vec::new() };
+        route.add(&request.headers)?;
+        Ok(route)
+    }
+
+    /// Adds the headers that a signed URL needs; those that it demands must be there.
+    fn sign(&mut self, request: &Request) -> Result<(), Failed> {
+        let url = request.url.expose();
+        self.add(&needed_headers(url, &request.headers))?;
+        let missing = missing_headers(url, &request.headers);
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let message = format!(
+            "{}: the URL was signed with headers that are not sent: {}",
+            self.target.shown(),
+            missing.join(", ")
+        );
+        Err(permanent(match self.base {
+            Some(_) => unusable(Error::usage(message)),
+            None => Error::usage(message).with_hint("give them, with the values that were signed"),
+        }))
+    }
+
+    fn add(&mut self, headers: &[super::Header]) -> Result<(), Failed> {
+        for given in headers {
             // Neither the value nor a name that may be one is shown.
             let name = HeaderName::from_bytes(given.name.as_bytes())
                 .map_err(|_| permanent(Error::usage("a header's name has characters that HTTP does not allow")))?;
@@ -247,17 +335,20 @@ impl Route {
                     format!("the header {name} is set by the client itself"),
                 )));
             }
-            headers.push((name.clone(), value_of(&name, &given.value)?));
+            self.headers.push((name.clone(), value_of(&name, &given.value)?));
         }
-        Ok(Route { target, base, headers })
+        Ok(())
     }
 
     fn headers(&self, sent: &Sent) -> Result<HeaderMap, Failed> {
-        let mut headers = HeaderMap::with_capacity(self.headers.len() + 5);
+        let mut headers = HeaderMap::with_capacity(self.headers.len() + 6);
         headers.insert(header::HOST, value_of(&header::HOST, &Secret::new(self.target.authority()))?);
-        if sent.agent && !self.headers.iter().any(|(name, _)| *name == header::USER_AGENT) {
-            let agent = concat!("listferry/", env!("CARGO_PKG_VERSION"));
-            headers.insert(header::USER_AGENT, HeaderValue::from_static(agent));
+        let agent = concat!("listferry/", env!("CARGO_PKG_VERSION"));
+        // no coding is asked for: an answer is words, or is coded by what it is
+        for (name, value) in [(header::USER_AGENT, agent), (header::ACCEPT_ENCODING, "identity")] {
+            if !self.headers.iter().any(|(given, _)| *given == name) {
+                headers.insert(name, HeaderValue::from_static(value));
+            }
         }
         for (name, value) in &self.headers {
             headers.append(name, value.clone());
@@ -277,16 +368,26 @@ impl Route {
     }
 
     fn head(&self, method: Method, mut headers: HeaderMap, connected: &Connected) -> Result<Head, Failed> {
-        let wrong = || permanent(Error::usage(format!("a URL that cannot be sent: {}", self.target.shown())));
+        let wrong = || {
+            let error = Error::usage(format!("a URL that cannot be sent: {}", self.target.shown()));
+            permanent(if self.base.is_some() { unusable(error) } else { error })
+        };
         let mut uri = Uri::builder().path_and_query(self.target.path.as_str());
-        if let Some(authorization) = &connected.through {
+        if let Some(proxy) = &connected.through {
             uri = uri.scheme("http").authority(self.target.authority());
-            if let Some(authorization) = authorization {
+            if let Some(authorization) = proxy.authorization() {
                 headers.insert(header::PROXY_AUTHORIZATION, value_of(&header::PROXY_AUTHORIZATION, authorization)?);
             }
         }
         Ok(Head { method, uri: uri.build().map_err(|_| wrong())?, headers })
     }
+}
+
+/// An address that the platform gave is its affair, not that of the job file.
+fn unusable(error: Error) -> Error {
+    error
+        .into_kind(Kind::Refused)
+        .with_hint("the platform's answer gave this address: try again later, or ask its support")
 }
 
 fn value_of(name: &HeaderName, value: &Secret) -> Result<HeaderValue, Failed> {

@@ -3,10 +3,9 @@
 use super::client::Shared;
 use super::parked::{Parked, Wire};
 use super::proxy::{ProxyServer, all_loopback};
-use super::urls::{Target, inside, is_inside, judge_foreign, permanent};
+use super::urls::{Target, inside, is_inside, is_link_local, judge_foreign, permanent, plain_http};
 use super::{Failed, Reach};
 use crate::error::{Error, Kind};
-use crate::secret::Secret;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use rustls_pki_types::ServerName;
@@ -36,19 +35,21 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 pub(super) struct Connected {
     pub(super) io: Box<dyn Io>,
     pub(super) wire: Arc<Wire>,
-    /// Plain http through a proxy: the request line names the whole URL, and this goes along.
-    pub(super) through: Option<Option<Secret>>,
+    /// Plain http through a proxy: the request line names the whole URL, and its authorization goes along.
+    pub(super) through: Option<ProxyServer>,
 }
 
 /// Connects to `target`. `base`: whose answer named it.
 pub(super) async fn connect(shared: &Shared, target: &Target, base: Option<&Target>) -> Result<Connected, Failed> {
-    if !target.https && !target.is_loopback() && !shared.allow_http {
-        let error = Error::usage(format!("plain http is not allowed: {}", target.origin()))
-            .with_hint("use https, or set network.allow_http: true");
-        return Err(permanent(error));
-    }
     if let Some(base) = base {
         judge_foreign(target, base).map_err(permanent)?;
+    }
+    if !target.https && !target.is_loopback() && !shared.allow_http {
+        return Err(permanent(match base {
+            Some(_) => plain_http(target),
+            None => Error::usage(format!("plain http is not allowed: {}", target.origin()))
+                .with_hint("use https, or set network.allow_http: true"),
+        }));
     }
     let limit = shared.timers.connect;
     match tokio::time::timeout(limit, connect_untimed(shared, target, base)).await {
@@ -77,7 +78,7 @@ async fn connect_untimed(shared: &Shared, target: &Target, base: Option<&Target>
     let tcp = dial(&proxy.at, resolve(&proxy.at).await?).await?;
     let mut io = secured(shared, &proxy.at, Box::new(Parked::new(tcp, wire.clone()))).await?;
     if !target.https {
-        return Ok(Connected { io, wire, through: Some(proxy.authorization().cloned()) });
+        return Ok(Connected { io, wire, through: Some(proxy.clone()) });
     }
     tunnel(&mut io, proxy, target).await?;
     let io = secured(shared, target, io).await?;
@@ -105,6 +106,10 @@ async fn resolve(target: &Target) -> Result<Vec<SocketAddr>, Failed> {
 /// A URL that an answer named must not lead inside unless the base is inside too, whatever the name resolves to.
 async fn judge_addresses(target: &Target, base: Option<&Target>, addresses: &[SocketAddr]) -> Result<(), Failed> {
     let Some(base) = base else { return Ok(()) };
+    let link_local = addresses.iter().any(|address| is_link_local(address.ip()));
+    if link_local && !base.literal_ip().is_some_and(is_link_local) {
+        return Err(permanent(inside(target)));
+    }
     if !addresses.iter().any(|address| is_inside(address.ip())) || base.is_plainly_inside() {
         return Ok(());
     }
@@ -234,13 +239,7 @@ async fn tunnel(io: &mut Box<dyn Io>, proxy: &ProxyServer, target: &Target) -> R
         .and_then(|digits| digits.parse::<u16>().ok());
     match status {
         Some(200..=299) => Ok(()),
-        Some(407) => Err(permanent(
-            Error::new(Kind::Credentials, format!("the proxy {at} wants other credentials (407)"))
-                .with_hint("put user and password into the proxy's URL"),
-        )),
-        Some(status @ 400..=499) => {
-            Err(permanent(Error::new(Kind::Refused, format!("the proxy {at} refused to connect to {to} ({status})"))))
-        }
+        Some(status @ 400..=499) => Err(proxy.refused(status, &to)),
         Some(status) => Err(not_connected(format!("the proxy {at} could not connect to {to} ({status})"))),
         None => Err(not_connected(format!("the proxy {at} did not answer in HTTP"))),
     }

@@ -20,7 +20,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// An answer's head may be that large, and hyper queues about that much of a body beyond one frame.
-const MAX_HEAD_BYTES: usize = 64 * 1024;
+const MAX_HEAD_BYTES: usize = 128 * 1024;
+/// It may have so many fields.
+const MAX_HEAD_FIELDS: usize = 1000;
 /// More interim (1xx) answers than this are no conversation.
 const MAX_INTERIM: u32 = 32;
 /// What the kernels on both sides may still hold when the last byte has left us.
@@ -86,6 +88,7 @@ where
         .title_case_headers(true)
         .max_buf_size(MAX_HEAD_BYTES)
         .max_header_size(MAX_HEAD_BYTES)
+        .max_headers(MAX_HEAD_FIELDS)
         .handshake::<_, Gate<B>>(TokioIo::new(io))
         .await
         .map_err(|e| Failed { reach: Reach::NotConnected, error: Error::new(Kind::Transient, e.to_string()) })?;
@@ -169,7 +172,9 @@ fn no_answer<B>(error: &hyper::Error, gate: &Gate<B>, wire: &Wire) -> Failed {
         return Failed { reach: Reach::Lost, error };
     }
     if error.is_parse_too_large() {
-        let error = Error::new(Kind::Refused, format!("the head of the answer is larger than {MAX_HEAD_BYTES} bytes"));
+        let message =
+            format!("the head of the answer has more than {MAX_HEAD_FIELDS} fields or {MAX_HEAD_BYTES} bytes");
+        let error = Error::new(Kind::Refused, message);
         return Failed { reach: Reach::Lost, error };
     }
     if error.is_parse() {

@@ -4,6 +4,7 @@
 use super::pace::Pace;
 use crate::error::{Error, Kind};
 use bytes::Bytes;
+use crc_fast::{CrcAlgorithm, Digest};
 use http_body::{Body, Frame, SizeHint};
 use std::collections::VecDeque;
 use std::future::Future;
@@ -45,8 +46,9 @@ struct State<B> {
     ready: VecDeque<Bytes>,
     /// All of a body that was drawn whole, for another connection.
     kept: Option<VecDeque<Bytes>>,
-    /// Bytes given to hyper.
+    /// Bytes given to hyper, and their CRC-64/NVME.
     given: u64,
+    digest: Digest,
     door: Door,
     pace: Option<Pace>,
     failure: Option<Error>,
@@ -72,6 +74,7 @@ impl<B: Body<Data = Bytes, Error = Error>> Gate<B> {
             ready: VecDeque::new(),
             kept: None,
             given: 0,
+            digest: Digest::new(CrcAlgorithm::Crc64Nvme),
             door: Door::Open,
             pace: max_rate.map(Pace::new),
             failure: None,
@@ -130,6 +133,7 @@ impl<B> Gate<B> {
         match state.kept.clone() {
             Some(kept) => {
                 (state.ready, state.given) = (kept, 0);
+                state.digest = Digest::new(CrcAlgorithm::Crc64Nvme);
                 (state.first_given, state.last_given) = (None, None);
                 true
             }
@@ -144,6 +148,11 @@ impl<B> Gate<B> {
 
     pub(super) fn given(&self) -> u64 {
         self.state().given
+    }
+
+    /// The CRC-64/NVME of the bytes given.
+    pub(super) fn digest(&self) -> u64 {
+        self.state().digest.finalize()
     }
 
     pub(super) fn given_whole(&self) -> bool {
@@ -239,6 +248,7 @@ impl<B: Body<Data = Bytes, Error = Error>> Body for Gate<B> {
         state.first_given.get_or_insert(now);
         state.last_given = Some(now);
         state.given += data.len() as u64;
+        state.digest.update(&data);
         Poll::Ready(Some(Ok(Frame::data(data))))
     }
 

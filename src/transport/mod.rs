@@ -6,22 +6,28 @@
 //! ```
 
 mod answer;
+mod checksum;
 mod client;
+mod coding;
 mod connect;
 mod exchange;
 mod gate;
+mod learn;
 mod pace;
 mod parked;
+mod presigned;
 mod proxy;
 mod redirect;
 mod roots;
 mod urls;
 
 pub use client::Client;
+pub(crate) use learn::learn;
+pub use presigned::missing_headers;
 pub use urls::{check_foreign, is_loopback, origin, same_origin};
 
 use crate::error::Error;
-use crate::secret::Secret;
+use crate::secret::{Secret, Taint};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -35,6 +41,8 @@ pub struct NetworkOptions {
     pub ca_file: Option<PathBuf>,
     /// Allow plain http to hosts other than loopback; default false.
     pub allow_http: bool,
+    /// The secrets to keep out of messages; the client adds those of proxies and requests.
+    pub taint: Taint,
 }
 
 /// Which proxy.
@@ -159,6 +167,8 @@ pub enum Reach {
     EarlySuccess,
     /// It will fail again: an invalid certificate, a URL or header that cannot be, plain http refused.
     Permanent,
+    /// The storage has confirmed other bytes than were sent: what lies there is not the body.
+    Altered,
     /// Our own body failed (source changed, cancelled); the request is incomplete on the other side.
     Body,
 }
@@ -170,15 +180,20 @@ pub struct StreamAnswer {
     /// Header names in lower case with their values.
     pub headers: Vec<(String, String)>,
     heard: exchange::Heard,
+    /// For a body that is gzip-coded.
+    gunzip: Option<Box<coding::Gunzip>>,
+    /// What came and is still to be decoded.
+    coded: bytes::Bytes,
     /// Whose answer it is, for messages.
     from: String,
     proven: bool,
     pause: Duration,
+    taint: Taint,
 }
 
 impl Default for NetworkOptions {
     fn default() -> NetworkOptions {
-        NetworkOptions { proxy: Proxy::Env, ca_file: None, allow_http: false }
+        NetworkOptions { proxy: Proxy::Env, ca_file: None, allow_http: false, taint: Taint::default() }
     }
 }
 

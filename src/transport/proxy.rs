@@ -2,7 +2,7 @@
 
 use super::urls::{Target, is_loopback_ip};
 use super::{Failed, Proxy};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 use std::net::IpAddr;
 
@@ -19,6 +19,10 @@ type Setting = Result<ProxyServer, String>;
 pub(super) struct ProxyServer {
     /// Its scheme, host, port; user-info became `basic`.
     pub(super) at: Target,
+    /// As it was given, if it has user-info.
+    url: Option<Secret>,
+    /// The setting that names it.
+    setting: &'static str,
 }
 
 /// One entry of `NO_PROXY`.
@@ -33,7 +37,8 @@ impl ProxyRules {
         match proxy {
             Proxy::None => Ok(ProxyRules { https: None, http: None, direct: Vec::new() }),
             Proxy::Url(url) => {
-                let server = parse(url.expose()).map_err(|why| Error::usage(format!("network.proxy: {why}")))?;
+                let server = parse(url.expose(), "network.proxy")
+                    .map_err(|why| Error::usage(format!("network.proxy: {why}")).with_hint(SUPPORTED))?;
                 Ok(ProxyRules { https: Some(Ok(server.clone())), http: Some(Ok(server)), direct: Vec::new() })
             }
             Proxy::Env => Ok(ProxyRules::from_env(env)),
@@ -47,12 +52,12 @@ impl ProxyRules {
             let upper = if name == "HTTP_PROXY" && env("REQUEST_METHOD").is_some() { None } else { env(name) };
             lower.or(upper).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
         };
-        let setting = |name: &str| {
+        let setting = |name: &'static str| {
             let (name, value) = match get(name) {
                 Some(value) => (name, value),
                 None => ("ALL_PROXY", get("ALL_PROXY")?),
             };
-            Some(parse(&value).map_err(|why| format!("{name}: {why}")))
+            Some(parse(&value, name).map_err(|why| format!("{name}: {why}")))
         };
         let direct = get("NO_PROXY").unwrap_or_default();
         ProxyRules {
@@ -60,6 +65,11 @@ impl ProxyRules {
             http: setting("HTTP_PROXY"),
             direct: direct.split(',').filter_map(Direct::parse).collect(),
         }
+    }
+
+    /// What the proxies' URLs hold secret.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        [&self.https, &self.http].into_iter().flatten().flatten().filter_map(|server| server.url.as_ref())
     }
 
     /// The proxy for a target.
@@ -70,29 +80,63 @@ impl ProxyRules {
         match if target.https { &self.https } else { &self.http } {
             None => Ok(None),
             Some(Ok(server)) => Ok(Some(server)),
-            Some(Err(why)) => Err(super::urls::permanent(
-                Error::usage(why.clone()).with_hint("set network.proxy to none or to an http proxy's URL"),
-            )),
+            Some(Err(why)) => Err(super::urls::permanent(Error::usage(why.clone()).with_hint(SUPPORTED))),
         }
     }
 }
 
-fn parse(value: &str) -> Result<ProxyServer, String> {
+const SUPPORTED: &str = "only proxies at http:// and https:// URLs are supported; network.proxy: none does without";
+
+fn parse(value: &str, setting: &'static str) -> Result<ProxyServer, String> {
     let scheme = value.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
     match scheme.as_deref() {
         Some("http" | "https") => {}
-        None => return parse(&format!("http://{value}")),
-        Some(_) => return Err("only http and https proxies are supported".to_owned()),
+        None => return parse(&format!("http://{value}"), setting),
+        Some(scheme) => return Err(format!("{} proxies are not supported", crate::secret::printable(scheme))),
     }
     // The error of the parser would show the URL, whose user-info may be misplaced.
     let at = Target::parse(value).map_err(|_| "not the URL of a proxy".to_owned())?;
-    Ok(ProxyServer { at })
+    let url = at.basic.is_some().then(|| Secret::new(value));
+    Ok(ProxyServer { at, url, setting })
 }
 
 impl ProxyServer {
     /// The value of `Proxy-Authorization`.
     pub(super) fn authorization(&self) -> Option<&Secret> {
         self.at.basic.as_ref()
+    }
+
+    /// Whether an answer to a plain http request, which the proxy passed on or should have, is its own refusal: only the
+    /// platform's say anything about the platform's credentials.
+    pub(super) fn answered(&self, status: u16, headers: &[(String, String)]) -> bool {
+        let header = |wanted: &str| headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+        let own = ["proxy-authenticate", "proxy-status", "x-squid-error"].iter().any(|name| header(name).is_some());
+        // one that passes an answer on leaves the server's name in it
+        let server = header("server").unwrap_or_default().to_ascii_lowercase();
+        let named = ["tinyproxy", "squid", "privoxy"].iter().any(|name| server.starts_with(name));
+        match status {
+            407 => true,
+            // a server says how to log in
+            401 => own || named || header("www-authenticate").is_none(),
+            403 => own || named,
+            _ => false,
+        }
+    }
+
+    /// It refused to reach `to`.
+    pub(super) fn refused(&self, status: u16, to: &str) -> Failed {
+        let (at, setting) = (self.at.host_and_port(), self.setting);
+        let error = match status {
+            401 | 407 => Error::new(Kind::Refused, format!("the proxy {at} wants other credentials ({status})"))
+                .with_hint(format!("the proxy refused, not the platform: put its user and password into the URL in {setting}")),
+            _ => Error::new(Kind::Refused, format!("the proxy {at} refused to connect to {to} ({status})")).with_hint(
+                format!(
+                    "the proxy, named by {setting}, refused, not the platform: have it allow {to}, or go around it with \
+                     NO_PROXY or network.proxy: none"
+                ),
+            ),
+        };
+        super::urls::permanent(error)
     }
 }
 

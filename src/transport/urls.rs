@@ -51,11 +51,11 @@ impl Target {
             None | Some("") => default_port(https),
             Some(digits) => match digits.parse() {
                 Ok(port) if port != 0 && digits.bytes().all(|b| b.is_ascii_digit()) => port,
-                _ => return Err(wrong("a port that is none")),
+                _ => return Err(wrong("not a valid port")),
             },
         };
         // Normalises letter case, IDNA and every spelling of an IPv4 address, so that no check can be walked around.
-        let host = url::Host::parse(host).map_err(|_| wrong("a host that is none"))?;
+        let host = url::Host::parse(host).map_err(|_| wrong("not a valid host"))?;
         Ok(Target { https, host, port, path, basic: user.map(basic) })
     }
 
@@ -154,6 +154,14 @@ pub(super) fn is_inside(ip: IpAddr) -> bool {
     }
 }
 
+/// Where clouds keep credentials for those who ask: no answer may send us there, not even one from inside.
+pub(super) fn is_link_local(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.is_link_local(),
+        IpAddr::V6(ip) => ip.segments()[0] & 0xffc0 == 0xfe80,
+    }
+}
+
 /// Scheme, host and port of a URL in normal form (`https://host`, `http://host:8080`).
 ///
 /// # Errors
@@ -174,8 +182,8 @@ pub fn is_loopback(url: &str) -> bool {
     Target::parse(url).is_ok_and(|target| target.is_loopback())
 }
 
-/// Judges a URL that came out of an answer from `base`: http or https, no http from an https base, no loopback, private
-/// or link-local address unless the base has one. The same is judged again on what the name resolves to when a
+/// Judges a URL that came out of an answer from `base`: http or https, no http from an https base, no loopback or private
+/// address unless the base has such a one, no link-local one unless the base has that. The same is judged again on what the name resolves to when a
 /// [`super::Request::supplied_by`] request connects.
 ///
 /// # Errors
@@ -187,8 +195,11 @@ pub fn check_foreign(url: &str, base: &str) -> Result<()> {
 
 pub(super) fn judge_foreign(url: &Target, base: &Target) -> Result<()> {
     if base.https && !url.https {
-        let message = format!("the answer named a plain http address: {}", url.origin());
-        return Err(Error::new(Kind::Refused, message).with_hint("nothing was sent there"));
+        return Err(plain_http(url));
+    }
+    let link_local = |target: &Target| target.literal_ip().is_some_and(is_link_local);
+    if link_local(url) && !link_local(base) {
+        return Err(inside(url));
     }
     // A base that is a name may still resolve to the inside; that is known when it connects.
     if url.is_plainly_inside() && !base.is_plainly_inside() && base.literal_ip().is_some() {
@@ -198,6 +209,11 @@ pub(super) fn judge_foreign(url: &Target, base: &Target) -> Result<()> {
         return Err(inside(url));
     }
     Ok(())
+}
+
+pub(super) fn plain_http(url: &Target) -> Error {
+    let message = format!("the answer named a plain http address: {}", url.origin());
+    Error::new(Kind::Refused, message).with_hint("nothing was sent there")
 }
 
 pub(super) fn inside(url: &Target) -> Error {
@@ -271,7 +287,8 @@ mod tests {
         ] {
             assert!(Target::parse(url).unwrap().is_plainly_inside(), "{url}");
             assert!(check_foreign(url, "http://93.184.216.34/").is_err(), "{url}");
-            assert!(check_foreign(url, "http://127.0.0.1:9/").is_ok(), "{url}");
+            let link_local = ["http://169.254.169.254/", "http://[fe80::1]/"].contains(&url);
+            assert_eq!(check_foreign(url, "http://127.0.0.1:9/").is_err(), link_local, "{url}");
         }
         assert!(!Target::parse("http://93.184.216.34/").unwrap().is_plainly_inside());
         assert!(check_foreign("https://s3.example/x", "https://api.example/").is_ok());

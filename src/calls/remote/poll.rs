@@ -121,8 +121,10 @@ impl Remote<'_> {
                 Asked::NotYet { error, strange: true }
             }
             Attempt::Final(error) => Asked::Ended(error),
-            Attempt::Unreached(error) | Attempt::Unclear(error) if accepted => Asked::NotYet { error, strange: false },
-            Attempt::Unreached(error) | Attempt::Unclear(error) => Asked::Fault(error),
+            Attempt::Unreached(error) | Attempt::Unclear(error) | Attempt::Altered(error) if accepted => {
+                Asked::NotYet { error, strange: false }
+            }
+            Attempt::Unreached(error) | Attempt::Unclear(error) | Attempt::Altered(error) => Asked::Fault(error),
         }
     }
 

@@ -3,9 +3,8 @@
 use super::{Classify, Remote};
 use crate::calls::attempt::{self, Attempt};
 use crate::calls::call::Call;
-use crate::calls::scrub::Scrub;
 use crate::error::{Error, Kind, Result};
-use crate::transport::{Request, StreamAnswer};
+use crate::transport::{Request, StreamAnswer, learn};
 use serde_json::Value;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -65,8 +64,9 @@ impl Remote<'_> {
 
     /// Makes one attempt of [`Remote::read`]; for [`Remote::until`].
     pub async fn read_once(&self, request: &Request, classify: Classify<'_>, each: Each<'_>) -> Attempt<Read> {
+        learn(self.taint(), request);
         let came = self.read_unscrubbed(request, classify, each).await;
-        came.map_error(|error| Scrub::of(request).error(error))
+        came.map_error(|error| self.hidden(error))
     }
 
     async fn read_unscrubbed(&self, request: &Request, classify: Classify<'_>, each: Each<'_>) -> Attempt<Read> {

@@ -6,9 +6,8 @@ use crate::calls::attempt::{self, Attempt};
 use crate::calls::call::{Assume, Call, RetrySafety, Step};
 use crate::calls::journal::{Journal, StepState};
 use crate::calls::retry::Budget;
-use crate::calls::scrub::Scrub;
 use crate::error::{Error, Kind, Result};
-use crate::transport::{Answer, Failed, Request};
+use crate::transport::{Answer, Failed, Request, learn};
 use bytes::Bytes;
 use http_body::Body;
 use serde_json::{Value, json};
@@ -42,6 +41,7 @@ impl Remote<'_> {
     {
         let name = call.name.as_str();
         let mut budget = Budget::new(&self.policy, format!("{}/{name}", self.seed.random));
+        let mut altered = self.policy.attempts <= 1;
         for attempt in 1.. {
             if let Some(quota) = &call.quota {
                 budget.leave_out(self.take_slot(quota).await?);
@@ -49,6 +49,14 @@ impl Remote<'_> {
             let error = match once(attempt).await {
                 Attempt::Done(value) => return Ok(value),
                 Attempt::Final(error) => return Err(error),
+                Attempt::Altered(error) if altered => {
+                    let hint = "bytes are changed on the way, or the storage is at fault: look for a proxy that alters requests";
+                    return Err(error.into_kind(Kind::Refused).with_hint(hint));
+                }
+                Attempt::Altered(error) => {
+                    altered = true;
+                    error
+                }
                 Attempt::Unreached(error)
                 | Attempt::Passing(error)
                 | Attempt::Strange(error)
@@ -130,13 +138,16 @@ impl Remote<'_> {
             Before::Settled(step) => return Ok(step),
             Before::Lost(lost) => AtomicU64::new(lost),
         };
-        let (scrub, lost) = (Scrub::of(request), &lost);
-        let scrub = &scrub;
+        let lost = &lost;
+        learn(self.taint(), request);
         self.attempts(call, |_| async move {
             let known = lost.load(Ordering::Relaxed);
             let came = self.journaled(call, part, known, once, classify).await;
-            let came = match came.map_error(|error| scrub.error(error)) {
-                Attempt::Unclear(error) => {
+            let came = match self.learnt(came).map_error(|error| self.hidden(error)) {
+                Attempt::Altered(error) if call.repeat == RetrySafety::Always => {
+                    self.settle(name, known, Attempt::Altered(error))
+                }
+                Attempt::Unclear(error) | Attempt::Altered(error) => {
                     lost.store(known + 1, Ordering::Relaxed);
                     self.after_loss(call, known + 1, error, find).await
                 }
@@ -151,7 +162,10 @@ impl Remote<'_> {
     async fn before(&self, call: &Call, find: Option<Find<'_>>) -> Result<Before> {
         let name = call.name.as_str();
         let facts = match self.journal.step(name)? {
-            StepState::Done(value) => return Ok(Before::Settled(Step::Done(value))),
+            StepState::Done(value) => {
+                self.taint().learn_urls(&value);
+                return Ok(Before::Settled(Step::Done(value)));
+            }
             StepState::New => return Ok(Before::Lost(0)),
             StepState::Intent(facts) => facts,
         };

@@ -20,8 +20,8 @@ pub(super) fn url(answer: &Answer) -> Reply {
         };
     };
     if let (200..=299, false, Some(url)) = (answer.status, says.failed(), says.text("presigneds3url")) {
-        if url.starts_with("https://") || url.starts_with("http://") {
-            return Reply::Done(json!({ "url": url }));
+        if url.trim_start().starts_with("https://") || url.trim_start().starts_with("http://") {
+            return Reply::Done(json!({ "url": url.trim() }));
         }
         let error = Error::new(Kind::Refused, format!("{what}: it gave something that is no URL"));
         return Reply::Fail(
@@ -56,6 +56,10 @@ pub(super) fn put(answer: &Answer) -> Reply {
         200..=299 => Reply::Unclear(passing(what, &says, answer)),
         400 if matches!(code, "RequestTimeout" | "IncompleteBody" | "BadDigest") => {
             Reply::Unclear(passing(what, &says, answer))
+        }
+        // another operation on the same object is under way
+        409 if matches!(code, "OperationAborted" | "ConditionalRequestConflict") => {
+            Reply::Retry(passing(what, &says, answer))
         }
         403 if code == "RequestTimeTooSkewed" => Reply::Fail(
             Error::new(Kind::Credentials, format!("{what}: refused with status 403: {says}"))
@@ -266,6 +270,8 @@ mod tests {
             (403, xml("RequestTimeTooSkewed", "The difference is too large"), "credentials", false),
             (400, xml("RequestTimeout", "Your socket connection"), "unclear", false),
             (400, xml("EntityTooLarge", "Your proposed upload exceeds"), "refused", false),
+            (409, xml("OperationAborted", "A conflicting conditional operation"), "retry", false),
+            (409, xml("InvalidBucketState", "no"), "refused", false),
             (503, xml("SlowDown", "Please reduce your request rate."), "retry", false),
             (500, xml("InternalError", "again"), "unclear", false),
             (501, xml("NotImplemented", "chunked"), "refused", false),

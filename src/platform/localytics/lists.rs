@@ -3,7 +3,6 @@
 use super::account::Account;
 use super::{AUDIENCE, tolerant};
 use crate::calls::retry::back_off;
-use crate::calls::scrub::Scrub;
 use crate::calls::{Reply, quoted};
 use crate::error::{Error, Kind, Result};
 use crate::secret::printable;
@@ -82,7 +81,7 @@ impl AudienceLists {
         missing: &str,
     ) -> Result<Answer> {
         let request: Request = self.account.request(method, &format!("/v1/imports/audiences/list/{path}"));
-        let scrub = Scrub::of(&request);
+        let hidden = |error: Error| error.map_text(|text| client.taint().text(text).into_owned());
         // an attempt may have been carried out whose answer never came
         let mut lost = false;
         let mut attempt = 1;
@@ -101,7 +100,7 @@ impl AudienceLists {
                             error
                         }
                         Reply::Retry(error) | Reply::Strange(error) => error,
-                        Reply::Fail(error) => return Err(scrub.error(error)),
+                        Reply::Fail(error) => return Err(hidden(error)),
                         Reply::Done(_) => return Ok(answer),
                     },
                 },
@@ -115,7 +114,7 @@ impl AudienceLists {
             if attempt == ATTEMPTS || asked > LONGEST_WAIT {
                 let plural = if attempt == 1 { "" } else { "s" };
                 let hint = format!("given up after {attempt} attempt{plural}; try again later");
-                return Err(scrub.error(error.with_hint(hint)));
+                return Err(hidden(error.with_hint(hint)));
             }
             tokio::time::sleep(asked.max(back_off(path, attempt))).await;
             attempt += 1;

@@ -2,7 +2,6 @@
 
 use super::account::Account;
 use super::tolerant;
-use crate::calls::scrub::said;
 use crate::calls::{Call, Remote, Reply, RetrySafety, Waiting, count, expired, quoted, word};
 use crate::error::{Error, Kind, Result};
 use crate::platform::{Counts, PartEnd};
@@ -110,7 +109,7 @@ pub(super) async fn wait(
     let operation = Call::new(step.as_str(), RetrySafety::Always).with_quota(limit);
     let mut ended = Ended::read(&remote.poll(&operation, &request, waiting, &judge_status).await?);
     if let Some(reason) = &mut ended.reason {
-        *reason = said(&request, reason);
+        *reason = remote.said(reason);
         ended.shown["error_reason"] = json!(reason);
     }
     // the journal forgets the signature; the log is fetched with what is in memory

@@ -4,7 +4,6 @@ use super::answers::{self, Found, find};
 use super::commands::{self, Format};
 use super::import::{Import, Target};
 use crate::body::{Frame, Measured, Part};
-use crate::calls::scrub::said;
 use crate::calls::{
     Attempt, BoxFuture, Call, Event, FaultAt, PartBody, Remote, Reply, RetrySafety, RowFault, Step, Waiting, assumed,
     count, expired, quoted, read_json, word,
@@ -216,7 +215,7 @@ impl Import {
             return Ok(verdict);
         }
         if let Some(message) = verdict["message"].as_str() {
-            verdict["message"] = json!(said(&self.page(import, 0), message));
+            verdict["message"] = json!(remote.said(message));
         }
         if let Some(uri) = verdict["error_file_uri"].as_str()
             && verdict["total_failure"].as_u64() != Some(0)

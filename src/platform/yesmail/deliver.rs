@@ -6,7 +6,6 @@ use super::serve::PullServer;
 use super::ticket::{Place, Ticket, ticket_place};
 use super::{columns, ftp};
 use crate::body::{Frame, Measured, Part};
-use crate::calls::scrub::said;
 use crate::calls::{Call, FaultAt, Remote, Reply, RetrySafety, RowFault, Step, Waiting, assumed, quoted};
 use crate::error::{Error, Kind, Result};
 use crate::mapping::MapSpec;
@@ -41,7 +40,7 @@ impl Options {
                 let target = ftp::Target::read(url, password.as_ref())?;
                 if remote.result_of(FTP)?.is_none() {
                     let policy = remote.policy().clone();
-                    ftp::send(&target, measured, part, remote, &policy).await?;
+                    ftp::send(&target, measured, part, remote, &policy).await.map_err(|error| remote.hidden(error))?;
                     remote.record(FTP, &json!({"bytes": part.bytes}))?;
                 }
                 self.import(map, remote, &target.fetch_url(), separator, Some(part)).await
@@ -80,6 +79,7 @@ impl Options {
         let server = PullServer::bind(options, at, measured, part, remote.seed()).await?;
         remote.store("serve-listen", json!(server.address()?.to_string()))?;
         let url = server.url(options)?;
+        server.secrets().into_iter().for_each(|secret| remote.taint().learn(secret));
         tracing::info!("serving the list on {}", server.address()?);
         remote.part_attempt(part.index)?;
         let separator = measured.separator();
@@ -189,7 +189,7 @@ impl Options {
 
     async fn verdict(&self, remote: &mut Remote<'_>, id: Option<String>, ticket: &Value) -> Result<Verdict> {
         let text = |key: &str| ticket.get(key).and_then(Value::as_str).unwrap_or_default();
-        let (state, message) = (text("state"), said(&self.request("GET", self.base.clone()), text("message")));
+        let (state, message) = (text("state"), remote.said(text("message")));
         let mut result = json!({"ticket": id, "state": state, "message": message});
         let place = ticket.get("location").and_then(Value::as_str).and_then(|at| Place::resolve(&self.base, at));
         let summary = match place {
@@ -310,6 +310,11 @@ fn judge_ticket(answer: &Answer, uri: &Secret) -> Reply {
 async fn put(remote: &mut Remote<'_>, url: &Secret, measured: &Measured, part: &Part) -> Result<()> {
     let judge = |answer: &Answer| match answer.status {
         200..=299 => Reply::Done(json!({"status": answer.status})),
+        // another operation on the same object is under way
+        409 if ["OperationAborted", "ConditionalRequestConflict"].iter().any(|code| quoted(answer).contains(code)) => {
+            let message = format!("the PUT to destination.host.put.url has to wait: {}", quoted(answer));
+            Reply::Retry(Error::new(Kind::Transient, message))
+        }
         400 if quoted(answer).contains("RequestTimeout") => {
             Reply::Unclear(Error::new(Kind::Transient, "the PUT to destination.host.put.url ran into a timeout"))
         }

@@ -141,6 +141,11 @@ impl<'m> PullServer<'m> {
         self.listener.local_addr().map_err(|error| Error::io("destination.host.serve", error))
     }
 
+    /// What nobody else may know: the name of the folder and the password.
+    pub(super) fn secrets(&self) -> [&str; 2] {
+        [self.path.trim_start_matches('/').split('/').next().unwrap_or_default(), &self.password]
+    }
+
     /// The URL to pull from, user and password in it.
     pub(super) fn url(&self, options: &ServeOptions) -> Result<Secret> {
         let own = || -> Result<String> {

@@ -40,6 +40,9 @@ pub(super) struct Session<'a> {
 
 impl<'a> Session<'a> {
     pub(super) fn new(options: &'a ApsisOptions, client: &'a Client) -> Session<'a> {
+        for secret in [&options.client_id, &options.client_secret] {
+            client.taint().learn(secret.expose());
+        }
         Session { options, client, token: None }
     }
 
@@ -89,6 +92,7 @@ impl<'a> Session<'a> {
             }
         }
         let tree: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        self.client.taint().learn_urls(&tree);
         Requested::read(&tree, |url| self.own(url))?.ok_or_else(|| {
             Error::new(Kind::Refused, "the answer to the report request names no file_download_url")
                 .with_hint("check source.apsis.base_url: it may be no address of APSIS One")
@@ -127,7 +131,7 @@ impl<'a> Session<'a> {
             true => bearer(request, &self.token().await?),
             false => request.supplied_by(&self.options.base_url),
         };
-        let answer = match self.client.stream(&request).await {
+        let answer = match self.client.stream_coded(&request).await {
             Ok(answer) => answer,
             Err(failed) => return passing(failed).map(Asked::Passing),
         };
@@ -196,6 +200,7 @@ impl<'a> Session<'a> {
                 .with_hint("check source.apsis.base_url: it may be no address of APSIS One")
         })?;
         let value = token.value.clone();
+        self.client.taint().learn(value.expose());
         self.token = Some(token);
         Ok(value)
     }
@@ -229,11 +234,8 @@ impl<'a> Session<'a> {
     /// What an answer says, without our secrets.
     fn said(&self, what: &str, answer: &Answer) -> String {
         let text = String::from_utf8_lossy(&answer.body);
-        let mut line: String = text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(500).collect();
-        let token = self.token.as_ref().map(|token| &token.value);
-        for secret in [Some(&self.options.client_secret), token].into_iter().flatten() {
-            line = line.replace(secret.expose(), "***");
-        }
+        let text = self.client.taint().text(&text);
+        let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(500).collect();
         match line.is_empty() {
             true => format!("{what}: status {}", answer.status),
             false => format!("{what}: status {}: {}", answer.status, printable(&line)),

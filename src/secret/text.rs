@@ -1,4 +1,4 @@
-//! Values that never reach output, logs, errors, state or argv, and the one way to show a URL.
+//! A secret text, and the one way to show a URL.
 
 use std::fmt;
 
@@ -46,24 +46,6 @@ pub fn redacted_url(url: &str) -> String {
     format!("{}://{host}{path}", &shown[..scheme])
 }
 
-/// Text from another side made safe for a terminal and a log: control characters escaped, at most 2,048 bytes.
-#[must_use]
-pub fn printable(text: &str) -> String {
-    let mut out = String::new();
-    for c in text.chars() {
-        if out.len() >= 2048 {
-            out.push('…');
-            break;
-        }
-        if c.is_control() {
-            out.extend(c.escape_default());
-        } else {
-            out.push(c);
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,10 +61,5 @@ mod tests {
     fn a_secret_is_never_printed() {
         let secret = Secret::new("hunter2");
         assert_eq!(format!("{secret} {secret:?}"), "*** ***");
-    }
-
-    #[test]
-    fn control_characters_are_escaped() {
-        assert_eq!(printable("a\u{1b}[31mb"), "a\\u{1b}[31mb");
     }
 }

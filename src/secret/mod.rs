@@ -1,0 +1,15 @@
+//! Values that never reach output, logs, errors, state or argv; and how texts of others are shown.
+
+#[cfg(feature = "upload")]
+mod decoded;
+#[cfg(feature = "upload")]
+mod needles;
+mod printable;
+#[cfg(feature = "upload")]
+mod taint;
+mod text;
+
+pub use printable::{escaped, escaped_json, escaped_lines, printable};
+#[cfg(feature = "upload")]
+pub use taint::Taint;
+pub use text::{Secret, redacted_url};

@@ -1,0 +1,375 @@
+//! Finds secrets in a text, in whatever encoding they stand there.
+//!
+//! A text is searched as it reads, and without each of its first layers of escaping ([`super::decoded`]); each of these
+//! once byte by byte and once as its *bones*: letters and digits alone, so that white space, line ends, quotes and any
+//! other split do not hide a secret, and both alphabets of base64 are one. For each secret a few *forms* are looked for:
+//! the text itself, its hex digits, and what is certain of its base64 at each of the three alignments.
+//!
+//! A form may be found in part: `least` bytes in a row are enough. Of each form every `least - WINDOW + 1`-th window of
+//! [`WINDOW`] bytes is indexed, so that a run of `least` bytes holds at least one that is.
+
+use super::decoded::Decoded;
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+/// Bytes that are compared at once.
+const WINDOW: usize = 5;
+/// A shorter secret is hidden only if it stands as a word of its own.
+const SHORTEST_FORM: usize = WINDOW;
+/// A shorter secret, if it is but small letters, may be a word of texts of our own, and is not hidden there.
+const SHORTEST_WORDLIKE: usize = 8;
+/// Fewer letters and digits are not looked for across other characters.
+const SHORTEST_BONES: usize = 8;
+/// So many characters of base64 in a row give a secret away.
+const BASE64_PART: usize = 8;
+/// So many hex digits do.
+const HEX_PART: usize = 16;
+/// Layers of escaping that are taken off.
+const MAX_LAYERS: usize = 4;
+
+const MASK: u64 = (1 << (8 * WINDOW)) - 1;
+
+/// What is looked for.
+#[derive(Default)]
+pub(super) struct Needles {
+    plain: Index,
+    bones: Index,
+    /// Secrets of three and four characters.
+    words: Vec<Box<str>>,
+}
+
+/// One encoding of one secret.
+struct Form {
+    bytes: Box<[u8]>,
+    least: usize,
+    base64: bool,
+    strong: bool,
+}
+
+#[derive(Default)]
+struct Index {
+    forms: Vec<Form>,
+    windows: HashMap<u64, Vec<(u32, u32)>>,
+    /// One bit for each hash of a window: most of a text is passed over by it.
+    filter: Vec<u64>,
+}
+
+/// A found run, in the bytes that were searched.
+struct Found {
+    from: usize,
+    to: usize,
+    base64: bool,
+}
+
+impl Needles {
+    pub(super) fn of<'s>(secrets: impl Iterator<Item = &'s str>) -> Needles {
+        let mut needles = Needles::default();
+        for secret in secrets {
+            needles.add(secret);
+        }
+        needles
+    }
+
+    fn add(&mut self, secret: &str) {
+        if secret.len() < SHORTEST_FORM {
+            if secret.chars().count() > 2 {
+                self.words.push(secret.into());
+            }
+            return;
+        }
+        let strong = secret.len() >= SHORTEST_WORDLIKE || !secret.bytes().all(|byte| byte.is_ascii_lowercase());
+        let lower = secret.as_bytes().to_ascii_lowercase();
+        let length = lower.len();
+        let least = if is_random(secret) { (length / 2).clamp(8, 16) } else { length };
+        let bones = bones(&lower).0;
+        self.plain.add(Form { bytes: lower.into(), least, base64: false, strong });
+        if bones.len() >= SHORTEST_BONES {
+            let least = bones.len();
+            self.bones.add(Form { bytes: bones.into(), least, base64: false, strong });
+        }
+        let hex: Vec<u8> = secret.bytes().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect();
+        let least = hex.len().min(HEX_PART);
+        self.bones.add(Form { bytes: hex.into(), least, base64: false, strong });
+        for before in 0..3 {
+            let bytes = base64_bones(secret.as_bytes(), before);
+            if bytes.len() >= SHORTEST_FORM {
+                let least = bytes.len().min(BASE64_PART);
+                self.bones.add(Form { bytes: bytes.into(), least, base64: true, strong });
+            }
+        }
+    }
+
+    /// The text with `***` in place of each secret; `strong`: only of those that no text of our own has by chance.
+    pub(super) fn hide<'t>(&self, text: &'t str, strong: bool) -> Cow<'t, str> {
+        let mut ranges = Vec::new();
+        let mut layer = Decoded::of(text);
+        for _ in 0..MAX_LAYERS {
+            self.search(&layer, strong, &mut ranges);
+            match layer.next_layer() {
+                Some(next) => layer = next,
+                None => break,
+            }
+        }
+        if !strong {
+            for word in &self.words {
+                let found = text.match_indices(&**word).map(|(at, _)| (at, at + word.len()));
+                ranges.extend(found.filter(|(from, to)| stands_alone(text, *from, *to)));
+            }
+        }
+        if ranges.is_empty() {
+            return Cow::Borrowed(text);
+        }
+        Cow::Owned(starred(text, ranges))
+    }
+
+    fn search(&self, layer: &Decoded, strong: bool, ranges: &mut Vec<(usize, usize)>) {
+        let mut found = Vec::new();
+        self.plain.find(layer.bytes(), strong, &mut found);
+        ranges.extend(found.drain(..).map(|run| layer.range_in_text(run.from, run.to)));
+        let (bones, places) = bones(layer.bytes());
+        self.bones.find(&bones, strong, &mut found);
+        for run in found {
+            let (mut from, mut to) = (places[run.from] as usize, places[run.to - 1] as usize + 1);
+            if run.base64 {
+                // the characters at the edges hold some bits of it
+                (from, to) = widened(layer.bytes(), from, to);
+            }
+            ranges.push(layer.range_in_text(from, to));
+        }
+    }
+}
+
+impl Index {
+    fn add(&mut self, form: Form) {
+        if self.filter.is_empty() {
+            self.filter = vec![0; 1 << 10];
+        }
+        let at = self.forms.len() as u32;
+        let stride = form.least - WINDOW + 1;
+        for (position, window) in form.bytes.windows(WINDOW).enumerate().step_by(stride) {
+            let key = window.iter().fold(0, |key, byte| key << 8 | u64::from(*byte));
+            self.windows.entry(key).or_default().push((at, position as u32));
+            let bit = hash(key);
+            self.filter[bit / 64] |= 1 << (bit % 64);
+        }
+        self.forms.push(form);
+    }
+
+    fn find(&self, text: &[u8], strong: bool, found: &mut Vec<Found>) {
+        if self.forms.is_empty() {
+            return;
+        }
+        // of each form the last run: where its form would begin in the text, and where it ends
+        let mut last: HashMap<u32, (isize, usize)> = HashMap::new();
+        let mut key = 0;
+        for (at, byte) in text.iter().enumerate() {
+            key = (key << 8 | u64::from(*byte)) & MASK;
+            let bit = hash(key);
+            if self.filter[bit / 64] & 1 << (bit % 64) == 0 || at + 1 < WINDOW {
+                continue;
+            }
+            let begin = at + 1 - WINDOW;
+            for &(index, position) in self.windows.get(&key).into_iter().flatten() {
+                let form = &self.forms[index as usize];
+                let diagonal = begin as isize - position as isize;
+                let seen = last.get(&index).is_some_and(|(known, end)| *known == diagonal && begin < *end);
+                if seen || (strong && !form.strong) {
+                    continue;
+                }
+                let (from, to) = form.run(text, begin, position as usize);
+                last.insert(index, (diagonal, to));
+                if to - from >= form.least {
+                    found.push(Found { from, to, base64: form.base64 });
+                }
+            }
+        }
+    }
+}
+
+impl Form {
+    /// The bytes of `text` around `at` that are those of the form around `position`.
+    fn run(&self, text: &[u8], at: usize, position: usize) -> (usize, usize) {
+        let back = text[..at].iter().rev().zip(self.bytes[..position].iter().rev()).take_while(|(a, b)| a == b).count();
+        let on = text[at..].iter().zip(&self.bytes[position..]).take_while(|(a, b)| a == b).count();
+        (at - back, at + on)
+    }
+}
+
+fn hash(key: u64) -> usize {
+    (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as usize
+}
+
+/// Whether a secret looks drawn by chance, so that a part of it is no word of other texts.
+fn is_random(secret: &str) -> bool {
+    let has = |what: fn(&u8) -> bool| secret.bytes().any(|byte| what(&byte));
+    let token = secret.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=_-".contains(&byte));
+    secret.len() >= 10 && token && has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic)
+}
+
+/// Letters and digits alone, and where each stood. What is not ASCII counts as a letter, but for invisible characters and
+/// general punctuation.
+fn bones(bytes: &[u8]) -> (Vec<u8>, Vec<u32>) {
+    let mut kept = Vec::with_capacity(bytes.len());
+    let mut places = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        let ignored = match (byte, bytes.get(at + 1)) {
+            (0xe2, Some(0x80 | 0x81)) | (0xef, Some(0xbb)) => 3,
+            (0xc2, Some(0xa0 | 0xad)) => 2,
+            _ => 0,
+        };
+        if ignored == 0 && (byte.is_ascii_alphanumeric() || byte >= 0x80) {
+            kept.push(byte);
+            places.push(at as u32);
+        }
+        at += ignored.max(1);
+    }
+    (kept, places)
+}
+
+/// The bones of those characters of a text's base64 that are the same whatever `before` bytes stand before it and
+/// whatever follows.
+fn base64_bones(secret: &[u8], before: usize) -> Vec<u8> {
+    use base64::Engine as _;
+    let mut bytes = vec![0; before];
+    bytes.extend_from_slice(secret);
+    let text = base64::engine::general_purpose::STANDARD_NO_PAD.encode(&bytes).to_ascii_lowercase();
+    let certain = (before * 8).div_ceil(6)..bytes.len() * 8 / 6;
+    bones(text.as_bytes().get(certain).unwrap_or_default()).0
+}
+
+fn widened(text: &[u8], from: usize, to: usize) -> (usize, usize) {
+    let of_base64 = |byte: &&u8| byte.is_ascii_alphanumeric() || b"+/=-_".contains(byte);
+    let before = text[..from].iter().rev().take(3).take_while(of_base64).count();
+    let after = text[to..].iter().take(3).take_while(of_base64).count();
+    (from - before, to + after)
+}
+
+fn stands_alone(text: &str, from: usize, to: usize) -> bool {
+    let before = text[..from].chars().next_back();
+    let after = text[to..].chars().next();
+    [before, after].into_iter().flatten().all(|c| !c.is_alphanumeric())
+}
+
+/// The text with `***` for each of the ranges; those that touch are one.
+fn starred(text: &str, mut ranges: Vec<(usize, usize)>) -> String {
+    ranges.sort_unstable();
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    for (from, to) in ranges {
+        if to <= at {
+            continue;
+        }
+        let from = text.floor_char_boundary(from);
+        let to = text.ceil_char_boundary(to);
+        if from > at || at == 0 {
+            out.push_str(&text[at..from.max(at)]);
+            out.push_str("***");
+        }
+        at = to;
+    }
+    out.push_str(&text[at..]);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+
+    const SECRET: &str = "Canary>pass?4711/x\"y";
+
+    fn hidden(text: &str) -> String {
+        Needles::of([SECRET].into_iter()).hide(text, false).into_owned()
+    }
+
+    fn percent(text: &str, upper: bool) -> String {
+        text.bytes().map(|byte| if upper { format!("%{byte:02X}") } else { format!("%{byte:02x}") }).collect()
+    }
+
+    #[test]
+    fn a_secret_is_hidden_in_each_encoding() {
+        let hex: String = SECRET.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let spaced: String = SECRET.bytes().map(|byte| format!("{byte:02X}:")).collect();
+        let unicode: String = SECRET.chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect();
+        let entities: String = SECRET.chars().map(|c| format!("&#{};", u32::from(c))).collect();
+        let json = serde_json::to_string(SECRET).unwrap();
+        let encodings = [
+            SECRET.to_owned(),
+            SECRET.to_uppercase(),
+            percent(SECRET, true),
+            percent(SECRET, false),
+            percent(&percent(SECRET, true), false),
+            json[1..json.len() - 1].to_owned(),
+            serde_json::to_string(&json).unwrap().replace("\"\\\"", "").replace("\\\"\"", ""),
+            unicode.clone(),
+            percent(&unicode, true),
+            entities,
+            SECRET.replace('>', "&gt;").replace('"', "&quot;"),
+            hex.to_uppercase(),
+            hex,
+            spaced,
+            SECRET.replace("pass", "pa\r\n  ss"),
+            SECRET.chars().map(|c| format!("{c} ")).collect(),
+            SECRET.replace("pass", "pa\" + \"ss"),
+            SECRET.replace("pass", "pa\u{200b}ss"),
+        ];
+        for encoded in encodings {
+            let text = format!("before {encoded} after");
+            let shown = hidden(&text);
+            assert!(shown.starts_with("before ***") && shown.ends_with(" after"), "{text}\n{shown}");
+            assert!(!shown.contains("4711") && shown.len() < 25, "{text}\n{shown}");
+        }
+    }
+
+    #[test]
+    fn base64_is_hidden_at_each_alignment_and_in_parts() {
+        for before in ["", "u", "us", "user:", "user1:", "user12:"] {
+            for after in ["", ":", "::", ":user"] {
+                let pair = format!("{before}{SECRET}{after}");
+                for text in [STANDARD.encode(&pair), URL_SAFE_NO_PAD.encode(&pair)] {
+                    let shown = hidden(&format!("[{text}]"));
+                    let left: String = shown.split("***").map(|part| part.trim_matches(['[', ']', '='])).collect();
+                    assert!(shown.contains("***") && left.len() <= 14, "{text}: {shown}");
+                    let lines: Vec<_> = text.as_bytes().chunks(7).map(String::from_utf8_lossy).collect();
+                    assert!(hidden(&lines.join("\r\n ")).contains("***"), "{lines:?}");
+                }
+            }
+        }
+        let whole = STANDARD.encode(SECRET);
+        for from in (0..whole.len() - 12).step_by(3) {
+            let part = &whole[from..from + 12];
+            assert!(hidden(&format!("key {part}…")).starts_with("key ***"), "{part}");
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_random_secret_is_hidden_and_words_are_not() {
+        let needles = Needles::of(["ab12cd34ef56ab78cd90", "marketing@example.com", "spring campaign"].into_iter());
+        let hide = |text: &str| needles.hide(text, false).into_owned();
+        assert_eq!(hide("key 12cd34ef56ab… is wrong"), "key ***… is wrong");
+        for text in ["ann@example.com is no member", "the campaign of spring", "marketing"] {
+            assert_eq!(hide(text), text);
+        }
+        assert_eq!(hide("Marketing@Example.com said spring+campaign"), "*** said ***");
+    }
+
+    #[test]
+    fn short_secrets_are_hidden_as_words() {
+        let needles = Needles::of(["a", "pw", "key", "1234", "hunte"].into_iter());
+        let hide = |text: &str| needles.hide(text, false).into_owned();
+        assert_eq!(hide("a pw for key \"1234\" and 12345, monkey"), "a pw for *** \"***\" and 12345, monkey");
+        assert_eq!(hide("dXNlcjpodW50ZQ=="), "dXNl***");
+        assert_eq!(needles.hide("key 1234 hunte", true), "key 1234 hunte");
+        assert_eq!(Needles::of(["hunt2"].into_iter()).hide("hunt2", true), "***");
+    }
+
+    #[test]
+    fn runs_that_overlap_are_one_and_the_rest_stays() {
+        let needles = Needles::of(["abcde12345", "12345fghij"].into_iter());
+        assert_eq!(needles.hide("\u{e4}abcde12345fghij\u{e4}abcde12345", false), "\u{e4}***\u{e4}***");
+        assert!(matches!(needles.hide("nothing of it", false), Cow::Borrowed(_)));
+        assert!(matches!(Needles::default().hide("abcde12345", false), Cow::Borrowed(_)));
+    }
+}
