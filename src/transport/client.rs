@@ -341,14 +341,12 @@ impl Route {
     }
 
     fn headers(&self, sent: &Sent) -> Result<HeaderMap, Failed> {
-        let mut headers = HeaderMap::with_capacity(self.headers.len() + 6);
+        let mut headers = HeaderMap::with_capacity(self.headers.len() + 5);
         headers.insert(header::HOST, value_of(&header::HOST, &Secret::new(self.target.authority()))?);
-        let agent = concat!("listferry/", env!("CARGO_PKG_VERSION"));
-        // no coding is asked for: an answer is words, or is coded by what it is
-        for (name, value) in [(header::USER_AGENT, agent), (header::ACCEPT_ENCODING, "identity")] {
-            if !self.headers.iter().any(|(given, _)| *given == name) {
-                headers.insert(name, HeaderValue::from_static(value));
-            }
+        // No content coding is asked for: an answer is words, or is coded by what it is.
+        if !self.headers.iter().any(|(name, _)| *name == header::USER_AGENT) {
+            let agent = concat!("listferry/", env!("CARGO_PKG_VERSION"));
+            headers.insert(header::USER_AGENT, HeaderValue::from_static(agent));
         }
         for (name, value) in &self.headers {
             headers.append(name, value.clone());

@@ -52,6 +52,8 @@ mod several_files;
 #[cfg(feature = "cli")]
 mod taken_up;
 #[cfg(feature = "upload")]
+mod transport_answers;
+#[cfg(feature = "upload")]
 mod transport_body;
 #[cfg(feature = "upload")]
 mod transport_calls;

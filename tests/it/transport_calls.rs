@@ -282,7 +282,8 @@ async fn n22_proxy_variables_do_not_touch_loopback() {
 #[tokio::test]
 async fn n22_https_asks_the_proxy_for_a_tunnel() {
     for (answer, reach, kind) in [
-        ("407 Proxy Authentication Required", Reach::Permanent, Kind::Credentials),
+        ("407 Proxy Authentication Required", Reach::Permanent, Kind::Refused),
+        ("401 Unauthorized", Reach::Permanent, Kind::Refused),
         ("403 Forbidden", Reach::Permanent, Kind::Refused),
         ("502 Bad Gateway", Reach::NotConnected, Kind::Transient),
     ] {
@@ -297,6 +298,12 @@ async fn n22_https_asks_the_proxy_for_a_tunnel() {
         let failed = client.call(&request).await.unwrap_err();
         assert_eq!((failed.reach, failed.error.kind()), (reach, kind), "{failed:?}");
         assert!(!format!("{failed:?}").contains(CANARY));
+        if kind == Kind::Refused {
+            // whose words these are, and which setting names it
+            let hint = failed.error.hint().unwrap();
+            assert!(hint.contains("network.proxy") && hint.contains("not the platform"), "{hint}");
+            assert!(failed.error.message().contains(&format!("the proxy 127.0.0.1:{}", proxy.port)), "{failed:?}");
+        }
         let basic = "Proxy-Authorization: Basic dXM6YzRuNHJ5";
         let expected = format!("CONNECT h.example:443 HTTP/1.1\r\nHost: h.example:443\r\n{basic}\r\n\r\n");
         assert_eq!(proxy.ledger.head(0), expected);

@@ -26,7 +26,7 @@ async fn n24_the_head_is_byte_exact() {
         let answer = client(&timers()).upload(&request, Pattern::new(length)).await.unwrap();
         assert_eq!(answer.status, 200);
         let expected = format!(
-            "PUT {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nX-Amz-Acl: private\r\nContent-Length: {length}\r\n\r\n",
+            "PUT {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nUser-Agent: listferry/0.1.0\r\nX-Amz-Acl: private\r\nContent-Length: {length}\r\n\r\n",
             server.port
         );
         assert_eq!(server.ledger.head(0), expected);
@@ -499,7 +499,7 @@ async fn n13_credentials_stay_behind_when_https_leads_to_another_https() {
     assert_eq!(client.upload(&request, Pattern::new(MIB)).await.unwrap().status, 200);
     let head = other.ledger.head(0);
     let expected = format!(
-        "PUT /moved?sig=1 HTTP/1.1\r\nHost: localhost:{}\r\nContent-Type: text/csv\r\nContent-Length: {MIB}\r\nExpect: 100-continue\r\n\r\n",
+        "PUT /moved?sig=1 HTTP/1.1\r\nHost: localhost:{}\r\nUser-Agent: listferry/0.1.0\r\nContent-Type: text/csv\r\nContent-Length: {MIB}\r\nExpect: 100-continue\r\n\r\n",
         other.port
     );
     assert_eq!(head, expected);
