@@ -96,6 +96,21 @@ pub struct Counts {
     pub blank: u64,
     /// Rejects by code.
     pub reject_reasons: BTreeMap<String, u64>,
+    /// What shows that files were joined into one.
+    pub joined: Option<Joined>,
+}
+
+/// Records that are the header line again or begin with a byte order mark, as in files that were joined with `cat`. They
+/// are records like any other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Joined {
+    /// How many there are.
+    pub count: u64,
+    /// The input of the first, an index into [`crate::source::Source::inputs`].
+    pub input: usize,
+    /// The first in its input, from 1, without the header.
+    pub record: u64,
 }
 
 /// A rejected record with its position, lent to a [`RejectSink`].

@@ -7,7 +7,7 @@
 use super::grid::{Buffer, Chunk, Grid, Mark};
 use super::slab::{Pool, Slab};
 use super::worker::{Batch, Fatal, Finished, Rows, Stop, Tally, Want, Worker, cancelled, pool_for};
-use super::{Counts, Options};
+use super::{Counts, Joined, Options};
 use crate::error::{Error, Kind, Place, Result};
 use crate::mapping::Plan;
 use crate::reader::Table;
@@ -58,7 +58,11 @@ impl Base {
     }
 
     fn add(&mut self, finished: &Finished) {
-        let Tally { read, written, filtered, rejected, blank } = finished.tally;
+        let Tally { read, written, filtered, rejected, blank, joined, first_joined } = finished.tally;
+        if joined > 0 {
+            let first = Joined { count: 0, input: self.input, record: self.record + first_joined + 1 };
+            self.counts.joined.get_or_insert(first).count += joined;
+        }
         self.record += read;
         self.line += finished.lines;
         self.counts.read += read;

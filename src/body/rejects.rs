@@ -6,18 +6,29 @@ use crate::reader::unquote;
 use crate::secret::escaped;
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Read, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// Most rows of a reject file; more are only counted.
 pub const MAX_REJECT_ROWS: u64 = 1_000_000;
 
-/// What stands behind the original columns.
+/// The columns that follow those of the source.
 const MARKS: &str = "_stage,_file,_record,_line,_byte,_column,_code,_reason,_raw";
+
+/// Where the columns of a reject file lie in a source that is one: they are not repeated.
+fn marks_in(columns: &[String]) -> Range<usize> {
+    let marks: Vec<&str> = MARKS.split(',').collect();
+    let at = columns.windows(marks.len()).position(|window| window == marks);
+    at.map_or(0..0, |at| at..at + marks.len())
+}
 
 /// A reject file, made (0600) when the first row comes.
 pub struct RejectFile {
     path: PathBuf,
+    /// Of the source, those of a reject file left out.
     columns: Vec<String>,
+    /// The cells that are left out.
+    marks: Range<usize>,
     delimiter: u8,
     quote: Option<u8>,
     out: Option<BufWriter<File>>,
@@ -41,8 +52,8 @@ struct Row<'a> {
 }
 
 impl RejectFile {
-    /// A file at `path` for rows of a source with these columns and this dialect. A reject file of an earlier run that
-    /// lies there is removed.
+    /// A file at `path` for rows of a source with these columns and this dialect. If the source is a reject file itself,
+    /// the columns that one adds are left out. A reject file of an earlier run that lies there is removed.
     ///
     /// # Errors
     /// `Usage`: something else lies there. `Local`: it cannot be removed.
@@ -52,8 +63,9 @@ impl RejectFile {
             std::fs::remove_file(path).map_err(|error| failed(path, error))?;
         }
         let device = lies == Lies::Device;
-        let (path, columns) = (path.to_owned(), columns.to_vec());
-        Ok(RejectFile { path, columns, delimiter, quote, out: None, device, rows: 0 })
+        let (path, marks) = (path.to_owned(), marks_in(columns));
+        let columns = [&columns[..marks.start], &columns[marks.end..]].concat();
+        Ok(RejectFile { path, columns, marks, delimiter, quote, out: None, device, rows: 0 })
     }
 
     /// Where it lies, once it has a row.
@@ -116,7 +128,8 @@ impl RejectFile {
         let mut text = Vec::with_capacity(row.raw.len() + 128);
         let mut count = 0;
         if row.splits {
-            for raw in cells(row.raw, self.delimiter, self.quote) {
+            let own = |(n, raw)| (!self.marks.contains(&n)).then_some(raw);
+            for raw in cells(row.raw, self.delimiter, self.quote).enumerate().filter_map(own) {
                 cell(&mut text, &unquote(raw, self.quote));
                 text.push(b',');
                 count += 1;
@@ -336,6 +349,22 @@ mod tests {
             use std::os::unix::fs::PermissionsExt;
             assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         }
+    }
+
+    #[test]
+    fn a_reject_file_that_is_read_again_does_not_grow_columns() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("rejects.csv");
+        let columns: Vec<String> = format!("id,{MARKS},mine").split(',').map(str::to_owned).collect();
+        let mut file = RejectFile::new(&path, &columns, b',', Some(b'"')).unwrap();
+        file.reject(&reject(b"1,local,x.csv,1,2,3,id,empty,\"a, b\",,\"m\"", true)).unwrap();
+        file.flush().unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let marks = "local,\"a,b.csv\",3,5,77,id,empty,map.id is empty,";
+        assert_eq!(text, format!("id,mine,{MARKS}\n1,m,{marks}\n"));
+        // a column of the user's that only bears such a name stays
+        let columns = ["id".to_owned(), "_file".to_owned()];
+        assert_eq!(marks_in(&columns), 0..0);
     }
 
     #[test]

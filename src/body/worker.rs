@@ -11,6 +11,9 @@ use crate::scan::{Out, count_lines};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+/// The byte order mark of UTF-8.
+const BOM: [u8; 3] = *b"\xEF\xBB\xBF";
+
 /// What a pass wants beside the output's length and digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Want {
@@ -30,6 +33,10 @@ pub(crate) struct Tally {
     pub(crate) filtered: u64,
     pub(crate) rejected: u64,
     pub(crate) blank: u64,
+    /// Records that are a header again, or begin with a byte order mark.
+    pub(crate) joined: u64,
+    /// The first of them, in the chunk, from 0.
+    pub(crate) first_joined: u64,
 }
 
 /// Rejected (and, where wanted, written) records, in order; texts in one arena.
@@ -156,6 +163,8 @@ impl Worker {
             input: chunk.input,
             longest: usize::try_from(shared.table.options().max_record_bytes).unwrap_or(usize::MAX),
             slab_bytes: shared.options.bounds.slab_bytes,
+            header: shared.table.header_line(),
+            header_len: shared.table.header_line().len(),
             out,
             records: 0,
             bytes: 0,
@@ -354,6 +363,9 @@ struct Convert<'w, 's, 'a, 'c> {
     longest: usize,
     /// An output of that size is sealed.
     slab_bytes: usize,
+    /// The header line and its length.
+    header: &'s [u8],
+    header_len: usize,
     out: Out,
     /// In `out`.
     records: u64,
@@ -410,6 +422,19 @@ impl Convert<'_, '_, '_, '_> {
             line: Some(self.lines + count_lines(&text[self.counted..start])),
             byte: Some(self.origin + start as u64),
         })
+    }
+
+    /// Counts a record that shows that files were joined: a byte order mark or the header line inside.
+    #[cold]
+    #[inline(never)]
+    fn joined(&mut self, record: &[u8]) {
+        let text = record.strip_prefix(&BOM);
+        if text.is_some() || (record == self.header && !record.is_empty()) {
+            if self.tally.joined == 0 {
+                self.tally.first_joined = self.tally.read - 1;
+            }
+            self.tally.joined += 1;
+        }
     }
 
     #[cold]
@@ -498,6 +523,10 @@ impl Visit for Convert<'_, '_, '_, '_> {
             return Err(self.too_long(record.input().bytes(), start));
         }
         self.tally.read += 1;
+        // one comparison for a header line with and without a byte order mark before it, one for the mark alone
+        if length.wrapping_sub(self.header_len) & !3 == 0 || record.input().bytes().get(start) == Some(&BOM[0]) {
+            self.joined(record.raw_record());
+        }
         let before = self.out.len();
         match self.shared.plan.run(record, &mut self.out, &mut self.scratch) {
             Outcome::Written => {
@@ -531,6 +560,7 @@ impl Visit for Convert<'_, '_, '_, '_> {
             return Err(self.too_long(text, start));
         }
         self.tally.read += 1;
+        self.joined(&text[start..end]);
         let columns = self.shared.table.columns().len();
         let fault = &mut self.scratch.fault;
         fault.column = None;

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 pub(crate) struct Convert {
     /// The job file
     job: PathBuf,
-    /// Where the converted file goes; none or `-`: stdout
+    /// Where the converted file goes, compressed if it ends in .gz or .zst; none or `-`: stdout
     #[arg(short, long = "out-file", env = "LISTFERRY_OUT_FILE", value_name = "FILE")]
     out_file: Option<PathBuf>,
 }

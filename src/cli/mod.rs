@@ -57,8 +57,8 @@ pub(crate) struct Global {
     #[arg(short, long, global = true, env = "LISTFERRY_VERBOSE", action = clap::ArgAction::Count, value_parser = usage::verbosity)]
     pub(crate) verbose: u8,
     /// Converting threads; default: the cores it may use, at most 8
-    #[arg(long, global = true, env = "LISTFERRY_THREADS", value_name = "N")]
-    pub(crate) threads: Option<std::num::NonZeroU16>,
+    #[arg(long, global = true, env = "LISTFERRY_THREADS", value_name = "N", value_parser = usage::threads)]
+    pub(crate) threads: Option<u16>,
     /// Journal, quotas, spool and reject files [default: $XDG_STATE_HOME/listferry, else ~/.local/state/listferry]
     #[arg(long, global = true, env = "LISTFERRY_STATE_DIR", value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,

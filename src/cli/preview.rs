@@ -13,7 +13,7 @@ pub(crate) struct Preview {
     /// The job file
     job: PathBuf,
     /// How many records
-    #[arg(short = 'n', long, env = "LISTFERRY_ROWS", value_name = "N", default_value_t = 10)]
+    #[arg(short = 'n', long, env = "LISTFERRY_ROWS", value_name = "N", default_value_t = 10, value_parser = super::usage::rows)]
     rows: usize,
 }
 

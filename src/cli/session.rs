@@ -101,7 +101,7 @@ impl<'g> Session<'g> {
         let mut env = Env::default();
         env.state_dir.clone_from(&self.global.state_dir);
         if let Some(threads) = self.global.threads {
-            env.options.threads = usize::from(threads.get());
+            env.options.threads = usize::from(threads);
         }
         env.options.progress = Arc::clone(&self.progress);
         env.watch = progress::watch(self.global, &self.progress);

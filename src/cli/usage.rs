@@ -28,6 +28,16 @@ fn without_empty_variables(command: Command) -> Command {
         .mut_subcommands(without_empty_variables)
 }
 
+/// A number of threads.
+pub(crate) fn threads(text: &str) -> Result<u16, String> {
+    text.parse().ok().filter(|&threads| threads > 0).ok_or_else(|| "a whole number from 1 to 65535".to_owned())
+}
+
+/// A number of rows.
+pub(crate) fn rows(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| "a whole number".to_owned())
+}
+
 /// `LISTFERRY_VERBOSE`: how often `-v`, or whether.
 pub(crate) fn verbosity(text: &str) -> Result<u8, String> {
     match text.to_ascii_lowercase().as_str() {

@@ -287,6 +287,13 @@ fn source(map: &Map<String, Value>, folder: &Path) -> Result<SourceConfig> {
     if let Some(max) = settings.opt_integer("max_expansion")? {
         open.max_expansion = max;
     }
+    if let Some(max) = settings.opt_size("max_window")? {
+        if !max.is_power_of_two() || !(1 << 10..=128 << 20).contains(&max) {
+            return Err(Error::usage("source.max_window must be a power of two from 1KiB to 128MiB")
+                .with_hint("for example max_window: 32MiB; memory grows by it"));
+        }
+        open.max_window = max;
+    }
     let expect = object(map, "expect").map_err(|_| {
         Error::usage("source.expect must be a mapping").with_hint("for example expect: { min_records: 1000 }")
     })?;

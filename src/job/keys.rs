@@ -39,6 +39,12 @@ pub(crate) const SOURCE: &[Key] = &[
     key("encoding", KeyKind::Text, Some("utf-8"), "Of the text; a byte order mark is removed."),
     key("max_record_bytes", KeyKind::Size, Some("8MiB"), "A longer record ends the run with exit 10."),
     key("max_expansion", KeyKind::Integer, Some("200"), "Most bytes out of one compressed byte, judged after 64 MiB."),
+    key(
+        "max_window",
+        KeyKind::Size,
+        Some("16MiB"),
+        "Largest window of a zstd frame, a power of two, at most 128MiB; memory grows by it.",
+    ),
     key("expect", KeyKind::Object(EXPECT), None, "Guards against half an export."),
 ];
 

@@ -13,6 +13,7 @@ mod named;
 mod offline;
 mod open;
 mod overrides;
+mod packed;
 mod pass;
 mod rejects;
 mod report;

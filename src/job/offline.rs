@@ -4,6 +4,7 @@ use super::Job;
 use super::env::{Env, Stage};
 use super::journal::State;
 use super::open::{Passes, over_its_own};
+use super::packed::Packed;
 use super::pass::{options, warn};
 use super::rejects::{Rejects, same_place};
 use super::report::{Report, digest, peak_rss_bytes};
@@ -18,17 +19,10 @@ use crate::source::temporary::{Temporary, is_special};
 use crate::warning::{Warning, WarningKind};
 use serde_json::{Map, Value, json};
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
-
-fn buffered(file: &File) -> BufWriter<&File> {
-    BufWriter::with_capacity(OUTPUT_BUFFER, file)
-}
-
-/// Slabs are larger and pass it by; headers and ends are not.
-const OUTPUT_BUFFER: usize = 64 << 10;
 
 impl Job {
     /// Pass one only: measures and judges every row; contacts nobody, needs no credentials and no writable state
@@ -104,7 +98,8 @@ impl Job {
     }
 
     /// Converts the source into a file: a temporary one beside it, synced, renamed where the report says done. A file that
-    /// is there stays as it is otherwise. A device or a pipe is written to as the output comes. The job's own source, job
+    /// is there stays as it is otherwise. A device or a pipe is written to as the output comes. If the name ends in `.gz` or
+    /// `.zst`, the output is compressed; its digest and sizes in the report are those before. The job's own source, job
     /// file and reject file are not replaced: that is an error of usage.
     #[must_use]
     pub fn convert_to_file(&self, env: &Env, target: &Path) -> Report {
@@ -115,7 +110,7 @@ impl Job {
         };
         if is_special(target) {
             return match File::options().write(true).open(target) {
-                Ok(file) => self.convert(env, &mut buffered(&file)),
+                Ok(file) => self.convert_packed(env, None, &file, target),
                 Err(error) => failed(Error::io(format!("{} cannot be written", target.display()), error)),
             };
         }
@@ -129,11 +124,25 @@ impl Job {
             Ok(temporary) => temporary,
             Err(error) => return failed(error),
         };
-        let mut report = self.convert_into(env, Some(target), &mut buffered(&temporary.file));
+        let mut report = self.convert_packed(env, Some(target), &temporary.file, target);
         if report.exit_code == 0
             && let Err(error) = temporary.replace()
         {
             report.fail(error);
+        }
+        report
+    }
+
+    /// Converts into an open file that has this name. `replaced`: the file whose place it will take.
+    fn convert_packed(&self, env: &Env, replaced: Option<&Path>, file: &File, name: &Path) -> Report {
+        let lost = |error| Error::io(format!("{} cannot be written", name.display()), error);
+        let mut out = match Packed::new(file, name) {
+            Ok(out) => out,
+            Err(error) => return Report::failed("convert", lost(error)),
+        };
+        let mut report = self.convert_into(env, replaced, &mut out);
+        if let Err(error) = out.finish(report.exit_code == 0) {
+            report.fail(lost(error));
         }
         report
     }
@@ -182,7 +191,7 @@ impl Job {
         if auto {
             plan = with_separator(&table, &plan, &options)?;
         }
-        rejects.open(table.columns(), &config.source.csv)?;
+        rejects.open(table.columns(), table.options())?;
         let mut crc = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme);
         let mut bytes = 0;
         let mut write = |slab: &[u8]| {
@@ -197,7 +206,7 @@ impl Job {
             table.source().inputs().iter().map(|input| input.stored_bytes().max(input.consumed_bytes())).sum();
         let counts = counts?;
         closed?;
-        warn(table.source(), report);
+        warn(table.source(), &counts, report);
         report.count(&counts);
         report.bytes.body = bytes;
         report.digest = Some(digest(crc.finalize()));
@@ -239,7 +248,7 @@ impl Job {
         if auto && let Ok(known) = with_separator(&table, &plan, &options(env)) {
             plan = known;
         }
-        let csv = &config.source.csv;
+        let csv = table.options();
         body::preview(&table, &plan, &options(env), &mut |row| {
             shown.push(PreviewRow {
                 file: row.file.to_owned(),

@@ -84,7 +84,7 @@ impl Config {
         self.source.expect.judge_bytes(&source)?;
         let began = std::time::Instant::now();
         let (table, plan) = self.compile(env, source, &prepared.shape)?;
-        rejects.open(table.columns(), &self.source.csv)?;
+        rejects.open(table.columns(), table.options())?;
         env.stage(Stage::Measure { source_bytes: table.source().stored_bytes() });
         let limits = prepared.platform.limits();
         let max_part_bytes = match limits.number_oversize {
@@ -99,7 +99,7 @@ impl Config {
         let measured = measured?;
         report.measured(&measured);
         closed?;
-        warn(table.source(), report);
+        warn(table.source(), measured.counts(), report);
         self.judge(measured.counts(), last_read, report)?;
         // The platform knows best what to do about it.
         prepared.platform.judge(&measured)?;
@@ -211,7 +211,21 @@ impl Expect {
 }
 
 /// Reports what is odd about a source that was read to its end.
-pub(crate) fn warn(source: &Source, report: &mut Report) {
+pub(crate) fn warn(source: &Source, counts: &Counts, report: &mut Report) {
+    if let Some(joined) = &counts.joined {
+        let file = source.inputs()[joined.input].name();
+        let text = format!(
+            "{file}: record {} is a header or begins with a byte order mark, as in files joined with cat",
+            joined.record
+        );
+        tracing::warn!("{text}");
+        report.warn(
+            Warning::new(WarningKind::JoinedFiles, text)
+                .with_count(joined.count)
+                .first_at(joined.record)
+                .with_hint("name the files with a glob instead of joining them, or join them without their headers"),
+        );
+    }
     for text in source.inputs().iter().flat_map(|input| input.warnings()) {
         tracing::warn!("{text}");
         report.warn(Warning::new(WarningKind::TrailingZeros, text));

@@ -24,13 +24,14 @@ pub(crate) fn parse(text: &str, file: &str) -> Result<Node> {
             said if said.starts_with("multiple YAML documents") => "a second YAML document begins; a job file has one",
             said => said,
         };
+        let said = &in_words(said);
         let mut at = Place { file: Some(file.to_owned()), ..Place::default() };
         let message = match place {
             Some(place) => {
                 at.line = Some(place.line());
                 format!("column {}: {said}", place.column())
             }
-            None => said.to_owned(),
+            None => said.clone(),
         };
         Error::usage(message).with_place(at).with_hint("the job file is YAML 1.2; see listferry schema")
     })
@@ -51,15 +52,48 @@ pub(crate) fn set(tree: &mut Node, assignment: &str) -> Result<()> {
         .split_once('=')
         .ok_or_else(|| Error::usage("--set wants key.path=value").with_hint("for example --set wait=0"))?;
     let path = path.trim();
-    // The source's name for stdin; as YAML it would be a list of nothing.
-    let value = if value.trim() == "-" { "'-'" } else { value };
-    let value = parse(value, "--set").map_err(|error| Error::usage(format!("--set {path}: {}", error.message())))?;
+    let value = value_of(path, value)?;
     let mut node = tree;
     for step in steps(path)? {
         node = descend(node, &step, path)?;
     }
     *node = value;
     Ok(())
+}
+
+/// The value of an assignment. A single special character is itself, though YAML gives most of them a meaning that nothing
+/// follows: `-` (standard input), `#`, `|`, `%` (delimiters). `~` stays null.
+fn value_of(path: &str, text: &str) -> Result<Node> {
+    let trimmed = text.trim();
+    let special = matches!(trimmed.as_bytes(), [byte] if byte.is_ascii_punctuation() && *byte != b'~');
+    if special || trimmed.starts_with('#') {
+        return Ok(Node::Fixed(Value::from(trimmed)));
+    }
+    let failed = |error: Error| {
+        Error::usage(format!("--set {path}: {}", error.message()))
+            .with_hint("the value is YAML; put a text with special characters in quotes: --set 'key=\"text\"'")
+    };
+    let value = parse(text, "--set").map_err(failed)?;
+    let is_same = |other: &str| parse(other, "--set").is_ok_and(|other| other.read() == value.clone().read());
+    if text.match_indices(" #").any(|(at, _)| is_same(&text[..at])) {
+        return Err(Error::usage(format!("--set {path}: what follows \" #\" is a comment in YAML, and would be lost"))
+            .with_hint("put the value in quotes: --set 'key=\"one #2\"', or leave the comment out"));
+    }
+    Ok(value)
+}
+
+/// A message of the parser without the names that Rust gives to types.
+fn in_words(said: &str) -> String {
+    let word = |word: &str| match word {
+        "u8" | "u16" | "u32" | "u64" | "u128" | "usize" => "whole number of that range".to_owned(),
+        "i8" | "i16" | "i32" | "i64" | "i128" | "isize" => "whole number of that range".to_owned(),
+        "f32" | "f64" => "number".to_owned(),
+        "bool" => "true or false".to_owned(),
+        "str" | "String" | "char" => "text".to_owned(),
+        "scalar" => "value".to_owned(),
+        word => word.to_owned(),
+    };
+    said.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
 fn steps(path: &str) -> Result<Vec<Step<'_>>> {
@@ -130,6 +164,34 @@ mod tests {
 
     fn tree(text: &str) -> Value {
         node(text).read()
+    }
+
+    fn set_to(assignment: &str) -> Result<Value> {
+        let mut tree = Node::Map(Vec::new());
+        set(&mut tree, assignment).map(|()| tree.read()["a"].clone())
+    }
+
+    #[test]
+    fn a_special_character_alone_is_itself() {
+        for value in ["#", "|", "%", "&", "*", "!", "-", ",", ";", ":", "'", "\"", "[", "{", "?", ">", "@", "`", "#1"] {
+            assert_eq!(set_to(&format!("a={value}")).unwrap(), json!(value));
+        }
+        assert_eq!(set_to("a=~").unwrap(), json!(null));
+        assert_eq!(set_to("a=").unwrap(), json!(null));
+        assert_eq!(set_to("a='#'").unwrap(), json!("#"));
+        assert_eq!(set_to("a='x #1'").unwrap(), json!("x #1"));
+        assert_eq!(set_to("a={b: 'x #1', c: \"# \"}").unwrap(), json!({"b": "x #1", "c": "# "}));
+        assert_eq!(set_to("a=x#1").unwrap(), json!("x#1"));
+        for lost in ["a=list #3", "a=5 # five", "a=[1, 2] #"] {
+            assert!(set_to(lost).unwrap_err().message().contains("a comment in YAML"), "{lost}");
+        }
+    }
+
+    #[test]
+    fn messages_name_no_type_of_rust() {
+        let error = parse("a: !!int x", "job.yaml").unwrap_err();
+        assert_eq!(error.message(), "column 10: invalid whole number of that range");
+        assert_eq!(in_words("invalid type: f64, expected bool"), "invalid type: f64, expected true or false");
     }
 
     #[test]

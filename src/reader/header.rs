@@ -1,17 +1,23 @@
 //! The first record of an input: BOM, encoding, names of the columns.
 
+use super::foreign;
 use super::record::unquote;
-use super::table::{CsvOptions, DataStart};
+use super::table::{CsvOptions, DataStart, judge};
 use crate::error::{Error, Place, Result};
 use crate::scan::{Carry, Padded, SLACK, Scanner, Tape, WINDOW, count_lines};
 use crate::source::{self, Input};
 use std::io::Read;
+use std::ops::Range;
 
-/// What stands before the data.
+/// What precedes the data.
 pub(super) struct Head {
     /// The names; none where the options say that there is no header.
     pub(super) names: Option<Vec<String>>,
     pub(super) start: DataStart,
+    /// The delimiter that a first line `sep=X` names.
+    pub(super) delimiter: Option<u8>,
+    /// The header line as it was written, without its line end.
+    pub(super) line: Vec<u8>,
 }
 
 /// Bytes from the start of an input, more of them when asked.
@@ -44,20 +50,42 @@ impl Front<'_> {
     }
 }
 
-pub(super) fn read(input: &Input, options: &CsvOptions, scanner: &Scanner) -> Result<Head> {
+/// Reads what precedes the data of an input.
+pub(super) fn read(input: &Input, options: &CsvOptions) -> Result<Head> {
     let stream = if input.is_plain() { None } else { Some(input.open_stream()?) };
     let mut front = Front { input, stream, bytes: Vec::new(), ended: false };
     front.more(4096)?;
+    foreign::refuse(&front.bytes, input.compression())?;
     refuse_other_encodings(&front.bytes)?;
     let bom = if front.bytes.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
+    let (delimiter, at) = match separator_line(&front.bytes[bom..]) {
+        Some((delimiter, len)) => (Some(delimiter), bom + len),
+        None => (None, bom),
+    };
+    let before = count_lines(&front.bytes[bom..at]);
+    let options = &CsvOptions { delimiter: delimiter.unwrap_or(options.delimiter), ..options.clone() };
+    judge(options)?;
     if !options.header {
-        return Ok(Head { names: None, start: DataStart { byte: bom as u64, lines: 0 } });
+        let start = DataStart { byte: at as u64, lines: before };
+        return Ok(Head { names: None, start, delimiter, line: Vec::new() });
     }
+    let scanner = &Scanner::new(options.dialect());
     loop {
-        match first_record(&front.bytes[bom..], front.ended, options, scanner)? {
-            Some((names, end)) => {
-                let lines = count_lines(&front.bytes[bom..bom + end]);
-                return Ok(Head { names: Some(names), start: DataStart { byte: (bom + end) as u64, lines } });
+        let first = first_record(&front.bytes[at..], front.ended, options, scanner).map_err(|mut error| {
+            let place = error.place_mut();
+            place.line = place.line.map(|line| line + before);
+            place.byte = place.byte.map(|byte| byte + at as u64);
+            error
+        });
+        match first? {
+            Some((names, text)) => {
+                let end = at + text.end;
+                let start = DataStart { byte: end as u64, lines: count_lines(&front.bytes[bom..end]) };
+                let mut line = &front.bytes[at + text.start..end];
+                while let [text @ .., b'\r' | b'\n'] = line {
+                    line = text;
+                }
+                return Ok(Head { names: Some(names), start, delimiter, line: line.to_vec() });
             }
             None if front.ended => {
                 return Err(Error::data("the source is empty: there is no header line").with_hint(
@@ -77,13 +105,27 @@ pub(super) fn read(input: &Input, options: &CsvOptions, scanner: &Scanner) -> Re
     }
 }
 
-/// The names in the first record that is not an empty line, and where it ends; `None`: not within these bytes.
+/// The delimiter that Excel's first line `sep=X` names, and where the next line starts.
+fn separator_line(bytes: &[u8]) -> Option<(u8, usize)> {
+    let (word, rest) = bytes.split_at_checked(4)?;
+    let (&delimiter, end) = rest.split_first()?;
+    if !word.eq_ignore_ascii_case(b"sep=") || matches!(delimiter, b'\r' | b'\n') {
+        return None;
+    }
+    match end {
+        [b'\r', b'\n', ..] => Some((delimiter, 7)),
+        [b'\r' | b'\n', ..] => Some((delimiter, 6)),
+        _ => None,
+    }
+}
+
+/// The names in the first record that is not an empty line, and its text with its line end; `None`: not within these bytes.
 fn first_record(
     bytes: &[u8],
     ended: bool,
     options: &CsvOptions,
     scanner: &Scanner,
-) -> Result<Option<(Vec<String>, usize)>> {
+) -> Result<Option<(Vec<String>, Range<usize>)>> {
     let blank = bytes.iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
     let text = &bytes[blank..];
     let mut padded = text.to_vec();
@@ -142,7 +184,7 @@ fn first_record(
     if text.get(end.wrapping_sub(1)) == Some(&b'\r') && text.get(end) == Some(&b'\n') {
         end += 1;
     }
-    Ok(Some((names, blank + end)))
+    Ok(Some((names, blank..blank + end)))
 }
 
 /// UTF-16 and UTF-32, by their BOM or by where their NULs lie.

@@ -1,5 +1,6 @@
 //! Records of a delimited text: dialect, header, chunk grid, seams.
 
+mod foreign;
 mod header;
 pub(crate) mod kernel;
 pub mod record;

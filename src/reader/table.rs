@@ -43,6 +43,8 @@ pub struct Table {
     columns: Arc<[String]>,
     starts: Vec<DataStart>,
     scanner: Scanner,
+    /// The first file's header as it was written; empty if there is none.
+    header_line: Vec<u8>,
 }
 
 /// Where the records of an input start.
@@ -61,16 +63,23 @@ impl Table {
     /// [`crate::error::Kind::Data`]: no header at all, headers that differ between files, UTF-16 or UTF-32, a header
     /// over `max_record_bytes`. [`crate::error::Kind::Local`]: the source cannot be read.
     /// [`crate::error::Kind::Usage`]: a delimiter or quote that cannot be, no column names where there is no header.
-    pub fn open(source: Arc<Source>, options: CsvOptions) -> Result<Table> {
+    pub fn open(source: Arc<Source>, mut options: CsvOptions) -> Result<Table> {
         judge(&options)?;
-        let scanner = Scanner::new(options.dialect());
         let mut columns: Option<Vec<String>> = if options.header { None } else { options.columns.clone() };
         let mut starts = Vec::with_capacity(source.inputs().len());
+        let mut header_line = Vec::new();
         for input in source.inputs() {
-            let Head { names, start } = header::read(input, &options, &scanner).map_err(|mut error| {
+            let head = header::read(input, &options).map_err(|mut error| {
                 error.place_mut().file.get_or_insert_with(|| input.name().to_owned());
                 error
             })?;
+            let Head { names, start, delimiter, line } = head;
+            if starts.is_empty() {
+                options.delimiter = delimiter.unwrap_or(options.delimiter);
+                header_line = line;
+            } else if delimiter.is_some_and(|delimiter| delimiter != options.delimiter) {
+                return Err(other_delimiter(input.name(), source.inputs()[0].name()));
+            }
             starts.push(start);
             let Some(names) = names else { continue };
             match &columns {
@@ -91,7 +100,8 @@ impl Table {
             }
         }
         let columns = columns.unwrap_or_default().into();
-        Ok(Table { source, options, columns, starts, scanner })
+        let scanner = Scanner::new(options.dialect());
+        Ok(Table { source, options, columns, starts, scanner, header_line })
     }
 
     /// The names of the columns, in file order.
@@ -106,7 +116,7 @@ impl Table {
         &self.source
     }
 
-    /// The dialect and its bounds.
+    /// The dialect and its bounds; the delimiter is that of a first line `sep=X` if there is one.
     #[must_use]
     pub fn options(&self) -> &CsvOptions {
         &self.options
@@ -119,9 +129,20 @@ impl Table {
     pub(crate) fn scanner(&self) -> Scanner {
         self.scanner
     }
+
+    /// The first file's header as it was written, without its line end; empty if there is none.
+    pub(crate) fn header_line(&self) -> &[u8] {
+        &self.header_line
+    }
 }
 
-fn judge(options: &CsvOptions) -> Result<()> {
+fn other_delimiter(file: &str, first: &str) -> Error {
+    Error::data(format!("its first line names another delimiter than that of {first}"))
+        .with_place(Place { file: Some(file.to_owned()), ..Place::default() })
+        .with_hint("all files of a glob must have the same delimiter")
+}
+
+pub(super) fn judge(options: &CsvOptions) -> Result<()> {
     let bad = |byte: u8| !byte.is_ascii() || matches!(byte, b'\n' | b'\r' | 0);
     if bad(options.delimiter) || options.quote == Some(options.delimiter) {
         return Err(Error::usage(

@@ -117,7 +117,8 @@ impl Beside {
     pub(super) fn pieces(stored: Stored, unpacking: Unpacking, threads: usize) -> Result<Beside> {
         let threads = threads.clamp(1, 6);
         let (data, size) = (stored.data.clone(), stored.size);
-        let mut pieces = Pieces::new(data, unpacking.compression, size, WINDOW_BYTES / threads as u64);
+        let mut pieces =
+            Pieces::new(data, unpacking.compression, size, unpacking.max_window.min(WINDOW_BYTES / threads as u64));
         let first = pieces.next();
         let threads = if matches!(first, Some(Piece::Some { .. })) { threads } else { 1 };
         let shared = Shared::new(unpacking, Some(stored), Some(pieces));

@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// The expansion is judged from here on.
 const JUDGED_AFTER: u64 = 64 << 20;
 
-/// The largest zstd window that is accepted, 16 MiB: 128 MiB (plain `--long`) would break the memory promise, 8 MiB is
-/// what the format asks decoders to support.
-const MAX_WINDOW_LOG: u32 = 24;
+/// The bounds of `max_window`. The format asks decoders to support 8 MiB.
+pub(super) const MIN_WINDOW: u64 = 1 << 10;
+pub(super) const MAX_WINDOW: u64 = 128 << 20;
 
 /// Stored bytes are read in pieces of this size.
 const BUFFER_BYTES: usize = 128 << 10;
@@ -73,6 +73,8 @@ pub(super) struct Unpacking {
     pub(super) name: String,
     pub(super) compression: Compression,
     pub(super) max_expansion: u64,
+    /// A power of two.
+    pub(super) max_window: u64,
     pub(super) findings: Arc<Findings>,
 }
 
@@ -100,8 +102,9 @@ impl Unpacking {
                 Box::new(Bounded { inner: members, consumed, produced: from.produced, most, what })
             }
             Compression::Zstd => {
-                let decoder = zstd_decoder(buffered(counted).map_err(failed)?).map_err(failed)?;
-                let frames = Zstd { decoder, consumed: consumed.clone(), what: what.clone() };
+                let decoder = self.zstd_decoder(buffered(counted).map_err(failed)?).map_err(failed)?;
+                let max_window = self.max_window;
+                let frames = Zstd { decoder, consumed: consumed.clone(), what: what.clone(), max_window };
                 Box::new(Bounded { inner: frames, consumed, produced: from.produced, most, what })
             }
         })
@@ -113,13 +116,19 @@ impl Unpacking {
         let input = BufReader::with_capacity(BUFFER_BYTES, stored);
         let findings = Arc::<Findings>::default();
         let reader: Box<dyn Read> = match self.compression {
-            Compression::Zstd => Box::new(zstd_decoder(input)?),
+            Compression::Zstd => Box::new(self.zstd_decoder(input)?),
             _ => {
                 let what = Damage { name: String::new(), format: "" };
                 Box::new(Gzip::new(input, what, findings.clone(), Resume::default())?)
             }
         };
         Ok(Piece { reader, findings })
+    }
+
+    fn zstd_decoder<R: BufRead>(&self, input: R) -> io::Result<zstd::stream::read::Decoder<'static, R>> {
+        let mut decoder = zstd::stream::read::Decoder::with_buffer(input)?;
+        decoder.window_log_max(self.max_window.max(MIN_WINDOW).ilog2())?;
+        Ok(decoder)
     }
 }
 
@@ -141,12 +150,6 @@ impl Read for Piece {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         self.reader.read(buf)
     }
-}
-
-fn zstd_decoder<R: BufRead>(input: R) -> io::Result<zstd::stream::read::Decoder<'static, R>> {
-    let mut decoder = zstd::stream::read::Decoder::with_buffer(input)?;
-    decoder.window_log_max(MAX_WINDOW_LOG)?;
-    Ok(decoder)
 }
 
 /// True where more expands out of `consumed` stored bytes than allowed.
@@ -314,6 +317,18 @@ struct Zstd<R: Read> {
     decoder: zstd::stream::read::Decoder<'static, BufReader<R>>,
     consumed: Arc<AtomicU64>,
     what: Damage,
+    max_window: u64,
+}
+
+/// A frame needs a larger window than is allowed.
+fn window_too_large(name: &str, max_window: u64) -> Error {
+    let again = format!("compress the file again with zstd --long={} or less, without --ultra", max_window.ilog2());
+    let hint = match max_window < MAX_WINDOW {
+        true => format!("raise source.max_window (128MiB at most, memory grows by it), or {again}"),
+        false => again,
+    };
+    let (size, unit) = if max_window >= 1 << 20 { (max_window >> 20, "MiB") } else { (max_window >> 10, "KiB") };
+    Error::data(format!("{name} needs a zstd window of more than {size}{unit} (source.max_window)")).with_hint(hint)
 }
 
 impl<R: Read> Read for Zstd<R> {
@@ -326,10 +341,9 @@ impl<R: Read> Read for Zstd<R> {
             let offset = self.consumed.load(Ordering::Relaxed).saturating_sub(waiting);
             match error.kind() {
                 io::ErrorKind::UnexpectedEof => self.what.at(offset, "it is cut off"),
-                io::ErrorKind::Other if error.to_string().contains("too much memory") => io::Error::other(
-                    Error::data(format!("{} needs a zstd window of more than 16 MiB", self.what.name))
-                        .with_hint("compress it again with zstd --long=24 or less, without --ultra"),
-                ),
+                io::ErrorKind::Other if error.to_string().contains("too much memory") => {
+                    io::Error::other(window_too_large(&self.what.name, self.max_window))
+                }
                 io::ErrorKind::Other | io::ErrorKind::InvalidData => self.what.at(offset, &error.to_string()),
                 _ => error,
             }

@@ -14,6 +14,7 @@ pub struct Input {
     /// Never `Auto`.
     compression: Compression,
     max_expansion: u64,
+    max_window: u64,
     findings: Arc<decompress::Findings>,
 }
 
@@ -49,7 +50,9 @@ impl Input {
     }
 
     fn new(name: String, content: Content, compression: Compression, options: &SourceOptions) -> Input {
-        Input { name, content, compression, max_expansion: options.max_expansion, findings: Arc::default() }
+        let SourceOptions { max_expansion, max_window, .. } = *options;
+        let max_window = max_window.clamp(decompress::MIN_WINDOW, decompress::MAX_WINDOW);
+        Input { name, content, compression, max_expansion, max_window, findings: Arc::default() }
     }
 
     /// As the user named it.
@@ -141,7 +144,7 @@ impl Input {
     /// As [`Input::open_stream`], but decompressed (or read, where it is a stream) by threads of its own: up to `threads` (six)
     /// where it consists of several zstd frames or bgzip members, else one. With one thread it is the same as that.
     ///
-    /// Bytes and errors are the same. At most 9 MiB of content are held ready, and windows of at most 12 MiB (16 MiB where it is one).
+    /// Bytes and errors are the same. At most 9 MiB of content are held ready, and windows of at most 12 MiB (the largest allowed one where it is one).
     ///
     /// # Errors
     /// As [`Input::open_stream`], or `Local`: no thread can be started.
@@ -176,6 +179,7 @@ impl Input {
             name: self.name.clone(),
             compression: self.compression,
             max_expansion: self.max_expansion,
+            max_window: self.max_window,
             findings: self.findings.clone(),
         }
     }

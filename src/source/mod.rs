@@ -87,11 +87,14 @@ pub struct SourceOptions {
     pub compression: Compression,
     /// Decompressed to compressed, judged after 64 MiB; default 200.
     pub max_expansion: u64,
+    /// Bytes of the largest window that a zstd frame may need, a power of two from 1 KiB to 128 MiB; default 16 MiB. Memory
+    /// grows by it.
+    pub max_window: u64,
 }
 
 impl Default for SourceOptions {
     fn default() -> SourceOptions {
-        SourceOptions { compression: Compression::Auto, max_expansion: 200 }
+        SourceOptions { compression: Compression::Auto, max_expansion: 200, max_window: 16 << 20 }
     }
 }
 

@@ -43,8 +43,11 @@ impl Temporary {
         if there.as_ref().is_some_and(fs::Metadata::is_dir) {
             return Err(Error::new(Kind::Local, format!("{} is a directory", target.display())));
         }
-        // of a link the file that it leads to is replaced
-        let resolved = if there.is_some() { target.canonicalize().map_err(failed)? } else { target.to_owned() };
+        // of a link the file that it leads to is replaced, or made
+        let resolved = match there {
+            Some(_) => target.canonicalize().map_err(failed)?,
+            None => led_to(target).map_err(failed)?,
+        };
         let name = resolved.file_name().ok_or_else(|| Error::usage(format!("{} names no file", target.display())))?;
         sweep(&resolved);
         let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
@@ -91,6 +94,19 @@ impl Temporary {
         let _ = File::open(dir).and_then(|dir| dir.sync_all());
         Ok(())
     }
+}
+
+/// Where a path leads to that names nothing, or a link to nothing.
+fn led_to(target: &Path) -> io::Result<PathBuf> {
+    let mut path = target.to_owned();
+    // as many as Linux follows
+    for _ in 0..40 {
+        match fs::read_link(&path) {
+            Ok(next) => path = path.parent().unwrap_or(Path::new("")).join(next),
+            Err(_) => return Ok(path),
+        }
+    }
+    Err(io::Error::other("too many links follow one another"))
 }
 
 impl Drop for Temporary {
@@ -193,6 +209,26 @@ mod tests {
             "out.csv.1-17ab.part",
         ];
         assert_eq!(names(dir.path()), kept);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_nothing_stays_and_what_it_names_is_made() {
+        use std::os::unix::fs::symlink;
+        let dir = tempfile::tempdir().unwrap();
+        let (link, second) = (dir.path().join("link.csv"), dir.path().join("second.csv"));
+        fs::create_dir(dir.path().join("sub")).unwrap();
+        symlink("sub/second", &link).unwrap();
+        symlink("../third.csv", dir.path().join("sub/second")).unwrap();
+        let mut new = Temporary::public(&link).unwrap();
+        new.file.write_all(b"new").unwrap();
+        new.replace().unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read(dir.path().join("third.csv")).unwrap(), b"new");
+        symlink("nowhere/x.csv", &second).unwrap();
+        assert_eq!(Temporary::public(&second).unwrap_err().kind(), Kind::Local);
+        symlink("loop", dir.path().join("loop")).unwrap();
+        assert_eq!(Temporary::public(&dir.path().join("loop")).unwrap_err().kind(), Kind::Local);
     }
 
     #[cfg(unix)]

@@ -306,13 +306,26 @@ fn a_zstd_window_beyond_the_memory_promise_is_refused_with_what_to_do() {
         encoder.write_all(&text).unwrap();
         encoder.finish().unwrap()
     };
-    assert_eq!(read_all(pack(24)).unwrap().len(), text.len());
-    let error = read_all(pack(27)).unwrap_err();
-    assert_eq!(error.kind(), Kind::Data);
-    assert!(
-        error.message().contains("window") && error.hint().is_some_and(|hint| hint.contains("--long=24")),
-        "{error:?}"
-    );
+    let read = |log, max_window| {
+        let options = SourceOptions { max_window, ..SourceOptions::default() };
+        let source = Source::from_bytes("list", pack(log), &options).unwrap();
+        let mut total = 0;
+        for threads in [1, 4] {
+            let mut stream = source.inputs()[0].open_stream_beside(threads).unwrap();
+            total = std::io::copy(&mut stream, &mut std::io::sink()).map_err(|error| into_error(error, "reading"))?;
+        }
+        Ok::<_, Error>(total)
+    };
+    for (log, max_window) in [(24, 16 << 20), (25, 32 << 20), (27, 128 << 20), (23, 8 << 20)] {
+        assert_eq!(read(log, max_window).unwrap(), text.len() as u64, "{log}");
+        let error = read(log, max_window / 2).unwrap_err();
+        assert_eq!(error.kind(), Kind::Data);
+        let hint = error.hint().unwrap();
+        assert!(error.message().contains("source.max_window"), "{error:?}");
+        assert!(hint.contains("raise source.max_window") && hint.contains(&format!("--long={}", log - 1)), "{error:?}");
+    }
+    assert_eq!(read_all(pack(24)).unwrap().len(), text.len(), "the default");
+    assert!(read_all(pack(25)).is_err(), "the default");
 }
 
 #[test]

@@ -50,6 +50,8 @@ mod scripted;
 #[cfg(feature = "cli")]
 mod several_files;
 #[cfg(feature = "cli")]
+mod source_files;
+#[cfg(feature = "cli")]
 mod taken_up;
 #[cfg(feature = "upload")]
 mod transport_answers;

@@ -1,0 +1,93 @@
+//! Content that is not delimited text, by how it begins: what it is, and what to do about it.
+
+use crate::error::{Error, Result};
+use crate::source::Compression;
+
+/// A kind of content: its name, and how to make text of it.
+type Kind = (&'static str, &'static str);
+
+const PIPE_XZ: &str = "decompress it through a pipe: xz -dc FILE | listferry ..., with source.path: \"-\"";
+const PIPE_BZIP2: &str = "decompress it through a pipe: bzip2 -dc FILE | listferry ..., with source.path: \"-\"";
+const PIPE_LZ4: &str = "decompress it through a pipe: lz4 -dc FILE | listferry ..., with source.path: \"-\"";
+const UNPACK: &str = "unpack it and name the file inside";
+const AS_CSV: &str = "save the sheet as CSV (UTF-8) and name that file";
+
+/// Refuses content that begins like a well-known binary format. `compression` is how the file itself is compressed.
+///
+/// # Errors
+/// `Data`.
+pub(super) fn refuse(first: &[u8], compression: Compression) -> Result<()> {
+    let Some((name, hint)) = kind_of(first).or_else(|| packed_again(first, compression)) else { return Ok(()) };
+    Err(Error::data(format!("this is {name}, not delimited text")).with_hint(hint))
+}
+
+fn kind_of(first: &[u8]) -> Option<Kind> {
+    let holds = |text: &[u8]| memchr::memmem::find(first, text).is_some();
+    Some(match first {
+        [b'P', b'K', 3, 4, ..] if holds(b"xl/") || holds(b"[Content_Types].xml") => {
+            ("an Excel workbook (xlsx)", AS_CSV)
+        }
+        [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] | [b'P', b'K', 7, 8, ..] => ("a zip archive", UNPACK),
+        [0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1, ..] => ("an old Excel workbook (xls) or the like", AS_CSV),
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => ("xz data", PIPE_XZ),
+        [b'7', b'z', 0xbc, 0xaf, 0x27, 0x1c, ..] => ("a 7z archive", UNPACK),
+        [b'R', b'a', b'r', b'!', 0x1a, 7, ..] => ("a rar archive", UNPACK),
+        [b'B', b'Z', b'h', b'1'..=b'9', b'1', b'A', b'Y', b'&', b'S', b'Y', ..] => ("bzip2 data", PIPE_BZIP2),
+        [4, 0x22, 0x4d, 0x18, ..] | [2, 0x21, 0x4c, 0x18, ..] => ("lz4 data", PIPE_LZ4),
+        [b'P', b'A', b'R', b'1', 0x15, ..] => ("a Parquet file", "export it as CSV"),
+        [b'A', b'R', b'R', b'O', b'W', b'1', 0, 0, ..] => ("an Arrow file", "export it as CSV"),
+        [b'O', b'b', b'j', 1, ..] => ("an Avro file", "export it as CSV"),
+        [b'%', b'P', b'D', b'F', b'-', ..] => ("a PDF file", "ask for the list as CSV"),
+        _ if first.get(257..262) == Some(b"ustar") => ("a tar archive", UNPACK),
+        _ if first.starts_with(b"SQLite format 3\0") => ("an SQLite database", "export the table as CSV"),
+        _ => return None,
+    })
+}
+
+/// gzip and zstd are decompressed before; what is still compressed was so twice, or is not to be.
+fn packed_again(first: &[u8], compression: Compression) -> Option<Kind> {
+    let twice = compression != Compression::None;
+    let wanted = "source.compression is none: set it to auto";
+    Some(match first {
+        [0x1f, 0x8b, 8, ..] if twice => {
+            ("gzip data inside compressed data: it was compressed twice", "decompress it once, or send it uncompressed")
+        }
+        [0x28, 0xb5, 0x2f, 0xfd, ..] if twice => {
+            ("zstd data inside compressed data: it was compressed twice", "decompress it once, or send it uncompressed")
+        }
+        [0x1f, 0x8b, 8, ..] => ("gzip data", wanted),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => ("zstd data", wanted),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_text_is_called_by_its_name() {
+        let mut tar = vec![b'a'; 257];
+        tar.extend(b"ustar\0");
+        for (first, name) in [
+            (&b"PK\x03\x04\x14\0\x06\0[Content_Types].xml"[..], "an Excel workbook (xlsx)"),
+            (b"PK\x03\x04\x14\0list.csv", "a zip archive"),
+            (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "xls"),
+            (b"\xfd7zXZ\0", "xz data"),
+            (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+            (b"BZh91AY&SY", "bzip2 data"),
+            (b"\x04\x22\x4d\x18", "lz4 data"),
+            (b"PAR1\x15", "a Parquet file"),
+            (&tar, "a tar archive"),
+            (b"\x1f\x8b\x08", "gzip data, not"),
+        ] {
+            let error = refuse(first, Compression::None).unwrap_err();
+            assert!(error.message().contains(name) && error.hint().is_some(), "{error:?}");
+        }
+        let error = refuse(b"\x1f\x8b\x08", Compression::Zstd).unwrap_err();
+        assert!(error.message().contains("compressed twice"), "{error}");
+        for text in [&b"PK,x\n"[..], b"BZh9,x\n", b"7z,x\n", b"PAR1,PAR2\n", b"Rar!\n", b"Obj\n", b"", b"id,email\n"] {
+            refuse(text, Compression::Gzip).unwrap();
+        }
+    }
+}
