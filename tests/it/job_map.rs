@@ -56,7 +56,7 @@ fn an_object_is_for_fields_that_hold_json() {
         (CLEVERTAP, format!("identity: {object}")),
         (YESMAIL, format!("id: id, n: {object}")),
         (MEDIARITHMICS, format!("{}, compartment_id: {object}", SEGMENT)),
-        (PROFILES, format!("customer_id: id, changes: [{{ op: assign, attr: a, object: {{ a: n }} }}]")),
+        (PROFILES, "customer_id: id, changes: [{ op: assign, attr: a, object: { a: n } }]".to_owned()),
     ] {
         let error = refused(destination, &format!("map: {{ {map} }}"));
         assert!(error.message().contains("an object is for fields that hold JSON"), "{error}");
