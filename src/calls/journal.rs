@@ -1,12 +1,13 @@
 //! What a run remembers: steps with intent and result, frozen facts, parts, platform-rejected rows, quotas. The durable
 //! one is the job's; [`MemoryJournal`] serves embedding and tests.
 
+use super::quota::{fits_from, schedule};
 use super::{Quota, RowFault};
 use crate::error::{Error, Result};
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// At most that many platform-rejected rows are kept; more are counted.
 pub const MAX_STORED_FAULTS: u64 = 1_000_000;
@@ -29,6 +30,17 @@ pub enum Slot {
     Granted,
     /// Full: a slot comes free then.
     WaitUntil(SystemTime),
+}
+
+/// What a quota says to all calls of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reserved {
+    /// They have their slots.
+    Granted,
+    /// The wait for one of them would be too long; from then on it would not.
+    From(SystemTime),
+    /// It would be too long even if the quota were unused.
+    Never,
 }
 
 /// A part as the report shows it.
@@ -88,11 +100,18 @@ pub trait Journal: Send + Sync {
     /// `Busy`.
     fn load(&self, key: &str) -> Result<Option<Value>>;
 
-    /// Takes one slot of a quota, or says when the next one comes free.
+    /// Takes one slot of a quota, a reserved one if this run has any, or says when the next one comes free.
     ///
     /// # Errors
     /// `Local`.
     fn quota_take(&self, quota: &Quota, now: SystemTime) -> Result<Slot>;
+
+    /// Reserves slots for `calls` of this run, in place of what it had reserved of the quota, if the wait for none of them
+    /// would be longer than `max_wait`. What is not taken is free again when the run or its process ends.
+    ///
+    /// # Errors
+    /// `Local`.
+    fn quota_reserve(&self, quota: &Quota, calls: u32, now: SystemTime, max_wait: Duration) -> Result<Reserved>;
 
     /// Forgets the faults of a group: its results are about to be read (again).
     ///
@@ -158,11 +177,18 @@ pub struct MemoryJournal(Mutex<Memory>);
 struct Memory {
     steps: HashMap<String, StepState>,
     facts: HashMap<String, Value>,
-    quotas: HashMap<String, VecDeque<SystemTime>>,
+    quotas: HashMap<String, Slots>,
     faults: Vec<(String, RowFault)>,
     counts: BTreeMap<String, u64>,
     parts: BTreeMap<usize, PartState>,
     notes: Vec<String>,
+}
+
+/// The slots of a quota.
+#[derive(Default)]
+struct Slots {
+    taken: Vec<SystemTime>,
+    reserved: u32,
 }
 
 const MAX_FAULTS_IN_MEMORY: usize = 10_000;
@@ -208,20 +234,30 @@ impl Journal for MemoryJournal {
             return Err(Error::usage(format!("the quota {} allows nothing", quota.key)));
         }
         let mut memory = self.memory();
-        let taken = memory.quotas.entry(quota.key.clone()).or_default();
-        // a clock set back must not lengthen the wait beyond one window
-        for at in taken.iter_mut().rev().take_while(|at| **at > now) {
-            *at = now;
+        let slots = memory.quotas.entry(quota.key.clone()).or_default();
+        // what is reserved is this run's own, which holds up nobody else
+        let free = schedule(quota, &slots.taken, 1, now)[0];
+        if free > now {
+            return Ok(Slot::WaitUntil(free));
         }
-        while taken.front().is_some_and(|first| *first + quota.window <= now) {
-            taken.pop_front();
-        }
-        if (taken.len() as u64) < u64::from(quota.limit) {
-            taken.push_back(now);
-            return Ok(Slot::Granted);
-        }
-        let blocking = taken[taken.len() - quota.limit as usize];
-        Ok(Slot::WaitUntil(blocking + quota.window))
+        slots.taken.retain(|at| *at + quota.window > now);
+        slots.taken.push(now);
+        slots.reserved = slots.reserved.saturating_sub(1);
+        Ok(Slot::Granted)
+    }
+
+    fn quota_reserve(&self, quota: &Quota, calls: u32, now: SystemTime, max_wait: Duration) -> Result<Reserved> {
+        let mut memory = self.memory();
+        let slots = memory.quotas.entry(quota.key.clone()).or_default();
+        slots.reserved = 0;
+        Ok(match fits_from(quota, &slots.taken, calls, now, max_wait) {
+            Some(from) if from <= now => {
+                slots.reserved = calls;
+                Reserved::Granted
+            }
+            Some(from) => Reserved::From(from),
+            None => Reserved::Never,
+        })
     }
 
     fn clear_faults(&self, group: &str) -> Result<()> {

@@ -6,6 +6,7 @@ mod call;
 mod clock;
 mod journal;
 mod lenient;
+pub(crate) mod quota;
 mod remote;
 mod reply;
 pub(crate) mod retry;
@@ -16,7 +17,7 @@ mod seed;
 pub use attempt::Attempt;
 pub use call::{Assume, Call, Quota, RetrySafety, Step, Waiting, assumed, expired};
 pub use clock::{Clock, SystemClock};
-pub use journal::{Journal, MAX_STORED_FAULTS, MemoryJournal, PartState, Slot, StepState};
+pub use journal::{Journal, MAX_STORED_FAULTS, MemoryJournal, PartState, Reserved, Slot, StepState};
 pub(crate) use lenient::{count, read_json, word};
 #[cfg(feature = "jobs")]
 pub(crate) use remote::would_send;

@@ -2,18 +2,20 @@
 //! reach the network only through [`Remote`], which journals intent before and result after.
 
 pub mod clevertap;
+mod fits;
 pub mod localytics;
 pub mod mediarithmics;
 mod parts;
 mod verdict;
 pub mod yesmail;
 
+pub(crate) use fits::{can_wait_in_turn, fits_quota};
 pub(crate) use parts::{PartEnd, PartsOutcome};
 pub use verdict::{Counts, Outcome, Verdict};
 pub(crate) use verdict::{accepted_part, parts_accepted};
 
-use crate::body::{Frame, Measured};
-use crate::calls::{BoxFuture, Call, JobSeed, Remote};
+use crate::body::{Frame, Measured, Part};
+use crate::calls::{BoxFuture, Call, JobSeed, Policy, Remote};
 use crate::error::{Error, Result};
 use crate::mapping::{MapSpec, Shape};
 use crate::settings::{Key, Settings};
@@ -61,6 +63,16 @@ pub trait Platform: Send + Sync {
     fn body_call(&self, map: &MapSpec, part: usize) -> Option<Call> {
         let _ = (map, part);
         None
+    }
+
+    /// Checks that `parts` can be sent as `policy` has it: within a quota that the platform counts uploads by, if it is
+    /// unused, and with a wait for each if they must be sent in turn. Pure. Default: there is nothing to check.
+    ///
+    /// # Errors
+    /// `Data`, naming what fits.
+    fn check_parts(&self, map: &MapSpec, parts: &[Part], policy: &Policy) -> Result<()> {
+        let _ = (map, parts, policy);
+        Ok(())
     }
 
     /// How many sent rows may be in none of the platform's counters, unless the job file says so

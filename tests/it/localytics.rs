@@ -223,7 +223,7 @@ async fn the_eleventh_run_of_an_hour_sends_nothing_and_tells_the_next_slot() {
     let report = job(dir.path(), &server.url(), &[]).run(&env(dir.path())).await;
     assert_eq!(report.exit_code, 20, "{}", shown(&report));
     let error = format!("{:?}", report.error);
-    assert!(error.contains("next slot is free at 20"), "{error}");
+    assert!(error.contains("run the job again after 20") && error.contains("nothing was sent"), "{error}");
     assert_eq!(server.of("POST", UPLOAD).len(), 10);
 }
 

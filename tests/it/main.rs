@@ -44,6 +44,8 @@ mod mediarithmics;
 #[cfg(feature = "cli")]
 mod piped;
 #[cfg(feature = "jobs")]
+mod quotas;
+#[cfg(feature = "jobs")]
 mod schema;
 #[cfg(feature = "jobs")]
 mod scripted;

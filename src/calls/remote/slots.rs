@@ -1,13 +1,48 @@
-//! Slots of a quota: waited for as long as the job allows.
+//! Slots of a quota: reserved before the first part, waited for as long as the job allows.
 
 use super::Remote;
 use crate::calls::call::Quota;
-use crate::calls::journal::Slot;
+use crate::calls::journal::{Reserved, Slot};
 use crate::calls::retry::utc_from;
 use crate::error::{Error, Kind, Result};
 use std::time::Duration;
 
+/// Another process may free what it had reserved: looked at again after so long.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
 impl Remote<'_> {
+    /// Reserves the slots of all calls that a delivery is still to make, before the first of them.
+    ///
+    /// # Errors
+    /// `Transient`: the wait for one of them would be longer than the job allows, now. `Data`: it always would.
+    pub fn reserve(&self, quota: &Quota, calls: u32) -> Result<()> {
+        let now = self.now();
+        let what = quota.key.split('/').next().unwrap_or_default();
+        let max_wait = self.policy.max_quota_wait;
+        let (limit, seconds) = (quota.limit, quota.window.as_secs());
+        match self.journal.quota_reserve(quota, calls, now, max_wait)? {
+            Reserved::Granted => Ok(()),
+            Reserved::From(from) => {
+                let wait = from.duration_since(now).unwrap_or_default();
+                let verb = if calls == 1 { "is" } else { "are" };
+                let message = format!(
+                    "{what} allows {limit} calls in {seconds} s, and the {calls} of this run {verb} not free within \
+                     upload.max_quota_wait before {}; nothing was sent",
+                    utc_from(from)
+                );
+                let hint = format!("run the job again after {}, or raise upload.max_quota_wait", utc_from(from));
+                Err(Error::new(Kind::Transient, message).with_retry_after(wait).with_hint(hint))
+            }
+            Reserved::Never => {
+                let message = format!(
+                    "{what} allows {limit} calls in {seconds} s, too few for the {calls} of this run within \
+                     upload.max_quota_wait; nothing was sent"
+                );
+                Err(Error::data(message).with_hint("make fewer calls of it, or raise upload.max_quota_wait"))
+            }
+        }
+    }
+
     /// Takes a slot of a quota, and returns how long that took.
     ///
     /// # Errors
@@ -33,8 +68,9 @@ impl Remote<'_> {
                 return Err(Error::new(Kind::Transient, message).with_retry_after(wait).with_hint(hint));
             }
             tracing::warn!("{}: all {} calls are used; waiting until {}", quota.key, quota.limit, utc_from(free));
-            self.clock.sleep(wait).await;
-            waited += wait;
+            let pause = wait.min(LOOK_AGAIN);
+            self.clock.sleep(pause).await;
+            waited += pause;
         }
     }
 }

@@ -6,6 +6,7 @@
 mod lock;
 mod open;
 mod path;
+mod quota;
 mod record;
 mod run;
 
@@ -126,3 +127,5 @@ fn moment(millis: i64) -> SystemTime {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_quota;

@@ -2,14 +2,16 @@
 
 use super::lock::JobLock;
 use super::record::RunRecord;
-use super::{State, millis, moment, unreadable, unwritable};
-use crate::calls::{FaultAt, JobSeed, Journal, MAX_STORED_FAULTS, PartState, Quota, RowFault, Slot, StepState};
+use super::{State, millis, unreadable, unwritable};
+use crate::calls::{
+    FaultAt, JobSeed, Journal, MAX_STORED_FAULTS, PartState, Quota, Reserved, RowFault, Slot, StepState,
+};
 use crate::error::{Error, Kind, Result};
 use rusqlite::{OptionalExtension as _, Transaction, TransactionBehavior, params};
 use serde_json::Value;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// Faults are written that many at a time: a sync each would take hours for a million.
 const FAULTS_A_WRITE: usize = 512;
@@ -130,6 +132,7 @@ impl Run {
                 "UPDATE runs SET exit_code = ?2, report = ?3, ended_ms = ?4, closed = ?5 WHERE seq = ?1",
                 params![self.seq, exit_code, report.to_string(), millis(SystemTime::now()), closed],
             )?;
+            transaction.execute("DELETE FROM slots WHERE reserved_by = ?1", [self.seq])?;
             if closed { erase(transaction, self.seq) } else { Ok(()) }
         })?;
         self.state.checkpoint();
@@ -275,7 +278,11 @@ impl Journal for Run {
     }
 
     fn quota_take(&self, quota: &Quota, now: SystemTime) -> Result<Slot> {
-        self.state.quota_take(quota, now)
+        self.state.take_slot(quota, now, Some(self.seq))
+    }
+
+    fn quota_reserve(&self, quota: &Quota, calls: u32, now: SystemTime, max_wait: Duration) -> Result<Reserved> {
+        self.state.reserve_slots(quota, calls, now, max_wait, self.seq)
     }
 
     fn clear_faults(&self, group: &str) -> Result<()> {
@@ -435,41 +442,5 @@ impl State {
     /// `Busy`.
     pub fn parts(&self, record: &RunRecord) -> Result<Vec<PartState>> {
         self.parts_of(record.seq)
-    }
-
-    /// Takes one slot of a quota, or says when the next one comes free.
-    ///
-    /// # Errors
-    /// `Local`.
-    pub fn quota_take(&self, quota: &Quota, now: SystemTime) -> Result<Slot> {
-        if quota.limit == 0 {
-            return Err(Error::usage(format!("the quota {} allows nothing", quota.key)));
-        }
-        let now_ms = millis(now);
-        let window_ms = i64::try_from(quota.window.as_millis()).unwrap_or(i64::MAX);
-        self.write(|transaction| {
-            transaction.execute(
-                "DELETE FROM slots WHERE quota = ?1 AND taken_ms <= ?2",
-                params![quota.key, now_ms.saturating_sub(window_ms)],
-            )?;
-            // a clock set back must not lengthen the wait beyond one window
-            transaction.execute(
-                "UPDATE slots SET taken_ms = ?2 WHERE quota = ?1 AND taken_ms > ?2",
-                params![quota.key, now_ms],
-            )?;
-            // the slot that must run out before another is free, newest first
-            let blocking: Option<i64> = transaction
-                .query_row(
-                    "SELECT taken_ms FROM slots WHERE quota = ?1 ORDER BY taken_ms DESC LIMIT 1 OFFSET ?2",
-                    params![quota.key, i64::from(quota.limit) - 1],
-                    |row| row.get(0),
-                )
-                .optional()?;
-            if let Some(taken) = blocking {
-                return Ok(Slot::WaitUntil(moment(taken.saturating_add(window_ms))));
-            }
-            transaction.execute("INSERT INTO slots (quota, taken_ms) VALUES (?1, ?2)", params![quota.key, now_ms])?;
-            Ok(Slot::Granted)
-        })
     }
 }

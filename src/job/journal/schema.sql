@@ -73,6 +73,8 @@ CREATE TABLE notes (
 -- every slot taken of every quota, by all runs and processes
 CREATE TABLE slots (
     quota    TEXT NOT NULL,
-    taken_ms INTEGER NOT NULL
+    taken_ms INTEGER NOT NULL,
+    -- the run that will use it; NULL: taken
+    reserved_by INTEGER
 ) STRICT;
 CREATE INDEX slots_by_quota ON slots (quota, taken_ms);

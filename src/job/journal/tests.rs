@@ -8,7 +8,7 @@ use std::time::Duration;
 
 const URL: &str = "https://storage.example/list.csv?X-Amz-Signature=5f4dcc3b5aa765d61d8327deb882cf99";
 
-fn intent(map: &str) -> Intent {
+pub(super) fn intent(map: &str) -> Intent {
     Intent {
         key: JobKey::new("vip", "clevertap", None, &["account", "VIP"]),
         name: "vip".to_owned(),

@@ -121,7 +121,7 @@ impl Platform for Audience {
                 path,
                 status_path: "/v1/imports/audiences/list/status/",
                 repeat,
-                quota: Some(self.account.quota("audiences", 60, Duration::from_secs(60))),
+                quota: self.account.quota("audiences", 60, Duration::from_secs(60)),
                 form: &form,
             };
             deliver(&upload, measured, remote).await

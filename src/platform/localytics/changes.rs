@@ -46,6 +46,11 @@ pub(super) fn repeatable(map: &MapSpec) -> bool {
     !entries(map).unwrap_or(&[]).iter().any(|entry| entry.get("op").and_then(Value::as_str) == Some("increment"))
 }
 
+/// True if files may overtake each other without changing the result: adding commutes, nothing else does.
+pub(super) fn commute(map: &MapSpec) -> bool {
+    entries(map).unwrap_or(&[]).iter().all(|entry| entry.get("op").and_then(Value::as_str) == Some("increment"))
+}
+
 fn entries(map: &MapSpec) -> Result<&[Value]> {
     match map.0.get("changes") {
         Some(Value::Array(entries)) if !entries.is_empty() => Ok(entries),
@@ -275,5 +280,7 @@ mod tests {
             |op: &str| spec(json!({ "customer_id": "id", "changes": [{ "op": op, "attr": "a", "column": "c" }] }));
         assert!(!repeatable(&with("increment")));
         assert!(["assign", "set-add", "set-remove", "delete"].iter().all(|op| repeatable(&with(op))));
+        assert!(commute(&with("increment")));
+        assert!(!["assign", "set-add", "set-remove", "delete"].iter().any(|op| commute(&with(op))));
     }
 }

@@ -4,8 +4,8 @@ use super::account::Account;
 use super::form::Form;
 use super::status::Ended;
 use super::{error_log, status};
-use crate::body::Measured;
-use crate::calls::{Call, JobSeed, Remote, RetrySafety, Step, Waiting, assumed};
+use crate::body::{Measured, Part};
+use crate::calls::{Call, JobSeed, Quota, Remote, RetrySafety, Step, Waiting, assumed};
 use crate::error::Result;
 use crate::platform::{Counts, PartEnd, PartsOutcome, Verdict, accepted_part, parts_accepted};
 use serde_json::{Value, json};
@@ -19,8 +19,22 @@ pub(super) struct Upload<'a> {
     pub(super) path: String,
     pub(super) status_path: &'static str,
     pub(super) repeat: RetrySafety,
-    pub(super) quota: Option<crate::calls::Quota>,
+    pub(super) quota: Quota,
     pub(super) form: &'a (dyn Fn(&JobSeed) -> Form + Sync),
+}
+
+impl Upload<'_> {
+    /// The parts whose upload has not been answered yet.
+    pub(super) fn parts_left<'m>(&self, measured: &'m Measured, remote: &Remote<'_>) -> Result<&'m [Part]> {
+        let mut left = measured.parts();
+        while let Some(part) = left.first() {
+            if remote.result_of(&upload_call(part.index, self.repeat).name)?.is_none() {
+                break;
+            }
+            left = &left[1..];
+        }
+        Ok(left)
+    }
 }
 
 /// Sends every part, each finished before the next begins, and adds up what became of them. An import that Localytics
@@ -29,6 +43,10 @@ pub(super) struct Upload<'a> {
 pub(super) async fn deliver(upload: &Upload<'_>, measured: &Measured, remote: &Remote<'_>) -> Result<Verdict> {
     let (mut imports, mut outcome) = (Vec::new(), PartsOutcome::default());
     let parts = measured.parts();
+    let left = upload.parts_left(measured, remote)?.len();
+    if left > 0 {
+        remote.reserve(&upload.quota, u32::try_from(left).unwrap_or(u32::MAX))?;
+    }
     for part in parts {
         let step = send(upload, measured, remote, part.index).await.and_then(Step::done);
         let taken = step.map_err(|error| parts_accepted(error, part.index, parts.len()))?;
@@ -103,10 +121,7 @@ async fn send(upload: &Upload<'_>, measured: &Measured, remote: &Remote<'_>, ind
         1 => upload.about.clone(),
         _ => format!("{}, part {} of {parts} with {} records", upload.about, index + 1, part.records),
     };
-    let mut operation = upload_call(index, upload.repeat).about(about);
-    if let Some(quota) = &upload.quota {
-        operation = operation.with_quota(quota.clone());
-    }
+    let operation = upload_call(index, upload.repeat).about(about).with_quota(upload.quota.clone());
     let judge = |answer: &crate::transport::Answer| status::judge_upload("the Localytics upload", answer);
     remote.send(&operation, &request, index, &|| measured.body(part, &frame), &judge).await
 }

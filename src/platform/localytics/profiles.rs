@@ -4,11 +4,11 @@ use super::account::Account;
 use super::deliver::{Upload, deliver, upload_call};
 use super::form::{Form, one_of_two};
 use super::{PROFILES, changes};
-use crate::body::{Frame, Measured};
-use crate::calls::{BoxFuture, Call, JobSeed, Remote, RetrySafety};
+use crate::body::{Frame, Measured, Part};
+use crate::calls::{BoxFuture, Call, JobSeed, Policy, Quota, Remote, RetrySafety};
 use crate::error::{Error, Result};
 use crate::mapping::{MapSpec, Shape};
-use crate::platform::{Limits, Platform, Verdict};
+use crate::platform::{Limits, Platform, Verdict, can_wait_in_turn, fits_quota};
 use crate::settings::Settings;
 use std::time::Duration;
 
@@ -43,6 +43,11 @@ impl Profiles {
         form.file("file", "profiles.json");
         form
     }
+
+    /// Each attempt of an upload is one of ten requests an hour.
+    fn quota(&self) -> Quota {
+        self.account.quota("profiles", 10, Duration::from_secs(3600))
+    }
 }
 
 impl Platform for Profiles {
@@ -60,6 +65,13 @@ impl Platform for Profiles {
 
     fn frame(&self, seed: &JobSeed) -> Frame {
         self.form(seed).frame()
+    }
+
+    fn check_parts(&self, map: &MapSpec, parts: &[Part], policy: &Policy) -> Result<()> {
+        if !changes::commute(map) {
+            can_wait_in_turn(parts, policy)?;
+        }
+        fits_quota(&self.quota(), "profile uploads an hour", parts, policy.max_quota_wait)
     }
 
     fn body_call(&self, map: &MapSpec, part: usize) -> Option<Call> {
@@ -82,10 +94,11 @@ impl Platform for Profiles {
                 path: "/v1/imports/profiles/upload".to_owned(),
                 status_path: "/v1/imports/profiles/status/",
                 repeat,
-                // each attempt is one of ten requests an hour
-                quota: Some(self.account.quota("profiles", 10, Duration::from_secs(3600))),
+                quota: self.quota(),
                 form: &form,
             };
+            let left = upload.parts_left(measured, remote)?;
+            self.check_parts(map, left, remote.policy())?;
             deliver(&upload, measured, remote).await
         })
     }

@@ -10,7 +10,7 @@ use crate::calls::{
 };
 use crate::error::{Error, Kind, Result};
 use crate::mapping::MapSpec;
-use crate::platform::{Counts, Outcome, PartEnd, PartsOutcome, Verdict, accepted_part, parts_accepted};
+use crate::platform::{Counts, Outcome, PartEnd, PartsOutcome, Platform as _, Verdict, accepted_part, parts_accepted};
 use crate::transport::{Answer, Request};
 use crate::warning::{Warning, WarningKind};
 use serde_json::{Value, json};
@@ -44,6 +44,7 @@ impl Import {
         map: &MapSpec,
         remote: &mut Remote<'_>,
     ) -> Result<Verdict> {
+        self.check_parts(map, measured.parts(), remote.policy())?;
         let import = self.import_id(remote).await?;
         // UPDATE and DELETE of one user must not overtake each other
         let in_turn = commands::mixes_operations(map);

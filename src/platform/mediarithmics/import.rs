@@ -2,11 +2,11 @@
 
 use super::ENTRY;
 use super::commands::{self, Format};
-use crate::body::{Frame, Measured};
-use crate::calls::{BoxFuture, Call, JobSeed, Remote};
+use crate::body::{Frame, Measured, Part};
+use crate::calls::{BoxFuture, Call, JobSeed, Policy, Remote};
 use crate::error::{Error, Result};
 use crate::mapping::{MapSpec, Shape};
-use crate::platform::{Limits, Platform, Verdict};
+use crate::platform::{Limits, Platform, Verdict, can_wait_in_turn};
 use crate::secret::Secret;
 use crate::settings::Settings;
 
@@ -95,6 +95,11 @@ impl Platform for Import {
 
     fn frame(&self, _: &JobSeed) -> Frame {
         Frame::default()
+    }
+
+    fn check_parts(&self, map: &MapSpec, parts: &[Part], policy: &Policy) -> Result<()> {
+        // UPDATE and DELETE of one user must not overtake each other
+        if commands::mixes_operations(map) { can_wait_in_turn(parts, policy) } else { Ok(()) }
     }
 
     fn body_call(&self, _: &MapSpec, part: usize) -> Option<Call> {
