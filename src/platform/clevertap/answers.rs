@@ -1,5 +1,6 @@
 //! What CleverTap and its storage answer, as the documents show it and as it was seen.
 
+use super::lenient::straightened;
 use crate::calls::{Reply, quoted};
 use crate::error::{Error, Kind};
 use crate::transport::Answer;
@@ -99,7 +100,7 @@ pub(super) fn completed(answer: &Answer, again: bool) -> Reply {
         return Reply::Done(json!({ "segment_id": id }));
     }
     let error = says.error();
-    let lower = error.to_ascii_lowercase();
+    let lower = says.reason();
     if again && lower.contains("previously used url") {
         return Reply::Done(json!({ "segment_id": null, "confirmed": "the URL had been used by the first call" }));
     }
@@ -126,7 +127,7 @@ fn passing(what: &str, says: &str, answer: &Answer) -> Error {
 /// A `fail` under a status that says nothing.
 fn refusal(what: &str, answer: &Answer, says: &Says) -> Error {
     let text = says.error();
-    let lower = text.to_ascii_lowercase();
+    let lower = says.reason();
     let code = says.get("code").and_then(|code| code.as_u64().or_else(|| code.as_str()?.parse().ok()));
     let account = ["passcode", "account id", "unauthori", "credential"].iter().any(|word| lower.contains(word));
     let error = format!("{what}: refused with status {}: {text}", answer.status);
@@ -176,28 +177,21 @@ impl Says {
         }
     }
 
-    /// The vendor's words.
+    /// The vendor's words and its code, in lower case: a refusal is known by either.
+    fn reason(&self) -> String {
+        let code = self.get("code").and_then(Value::as_str).unwrap_or_default();
+        format!("{} {code}", self.error()).to_ascii_lowercase()
+    }
+
+    /// The vendor's words; its code if it gives no words.
     fn error(&self) -> String {
-        let said = ["error", "message", "errormessage", "reason"].iter().find_map(|key| self.get(key));
+        let said = ["error", "message", "errormessage", "reason", "code"].iter().find_map(|key| self.get(key));
         match said {
             Some(Value::String(text)) => text.clone(),
             Some(other) => other.to_string(),
             None => "no reason given".to_owned(),
         }
     }
-}
-
-/// The documents' samples have curly quotes and commas before a closing brace.
-fn straightened(text: &str) -> String {
-    let straight = text.replace(['\u{201c}', '\u{201d}'], "\"");
-    let mut out = String::with_capacity(straight.len());
-    for (at, c) in straight.char_indices() {
-        let closes = || straight[at + 1..].trim_start().starts_with(['}', ']']);
-        if c != ',' || !closes() {
-            out.push(c);
-        }
-    }
-    out
 }
 
 /// The text of the first XML element of that name; good enough for S3's flat errors.
@@ -295,6 +289,10 @@ mod tests {
             (200, r#"{"Segment ID": 1598345958, "status": "success"}"#, "done"),
             (200, r#"{"segment_id ": "1598345958", "Status": "SUCCESS"}"#, "done"),
             (200, "{\"status\": \"fail\", \"Error\": \u{201c}Invalid URL\u{201d}}", "refused"),
+            (200, "{\n\"status\": \"fail\",\n\"Error\": βInvalid URLβ\n}", "refused"),
+            (500, "{\"status\": \"fail\", \"Error\": βInvalid URLβ}", "refused"),
+            (200, r#"{"status":"fail","code":"duplicate_name","error":"A list of that name exists"}"#, "refused"),
+            (500, r#"{"status":"fail","code":"duplicate_name"}"#, "refused"),
             (
                 200,
                 r#"{"status":"fail","Error":"name, email ID,filename,creator and pre-signed url are mandatory"}"#,
@@ -322,6 +320,24 @@ mod tests {
             (400, "no", "refused"),
         ] {
             assert_eq!(class(&completed(&answer(status, body), false)), want, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_by_code_or_in_broken_quotes_says_what_to_do() {
+        for (status, body, hint, words) in [
+            (200, r#"{"status":"fail","code":"duplicate_name","error":"It exists"}"#, "replace: true", "It exists"),
+            (409, r#"{"status":"fail","code":"duplicate_name"}"#, "replace: true", "duplicate_name"),
+            (
+                200,
+                "{\n\"status\": \"fail\",\n\"Error\": βemail id is either not in the right format or does not belong to a valid adminβ\n}",
+                "destination.email",
+                "a valid admin",
+            ),
+        ] {
+            let Reply::Fail(error) = completed(&answer(status, body), false) else { panic!("must fail: {body}") };
+            assert!(error.hint().is_some_and(|text| text.contains(hint)), "{body}: {error}");
+            assert!(error.message().ends_with(words), "{body}: {error}");
         }
     }
 

@@ -4,6 +4,7 @@
 //! Facts and their sources are in the README beside this file.
 
 mod answers;
+mod lenient;
 mod options;
 mod presigned;
 
@@ -39,6 +40,9 @@ const MAP_KEYS: &[Key] = &[
         doc: "i: identity is the account's identity; g: it is CleverTap's own id.",
     },
 ];
+
+/// More characters are not taken as an identity.
+const MAX_IDENTITY: usize = 1024;
 
 /// What the type of an identity can be.
 const TYPES: &[&str] = &["i", "g"];
@@ -84,7 +88,8 @@ impl Platform for CleverTap {
             return Err(Error::usage("map.type must be i or g")
                 .with_hint("i: identity is the account's identity; g: it is CleverTap's own id"));
         }
-        let identity = field("map.identity", "Identity", identity, Rules { no_control: true, ..Rules::default() })?;
+        let rules = Rules { no_control: true, max_code_points: Some(MAX_IDENTITY), ..Rules::default() };
+        let identity = field("map.identity", "Identity", identity, rules)?;
         Ok(Shape::Delimited(Cells {
             fields: vec![kind, identity],
             header: true,

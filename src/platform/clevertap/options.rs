@@ -37,7 +37,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
 ];
 
-const REGION_NAMES: [&str; 7] = ["in1", "sg1", "us1", "aps3", "mec1", "eu1", "eu"];
+const REGION_NAMES: [&str; 8] = ["in1", "sg1", "us1", "aps3", "mec1", "eu1", "eu", "global"];
 
 /// What one PUT to S3 can hold.
 const MOST_BODY_BYTES: u64 = 5 << 30;
@@ -69,7 +69,7 @@ impl Options {
             passcode: header_secret(settings, "passcode")?,
             segment: line(settings, "segment")?,
             creator: line(settings, "creator")?,
-            email: line(settings, "email")?,
+            email: email(settings)?,
             filename: settings.opt_text("filename")?.map(|name| base_name(&name)).transpose()?,
             replace: settings.bool_or("replace", false)?,
             max_body_bytes: settings.opt_size("max_body_bytes")?.unwrap_or(DEFAULT_BODY_BYTES),
@@ -132,14 +132,15 @@ fn origin(settings: &Settings<'_>) -> Result<String> {
     let region = settings.opt_text("region")?;
     let host = match region.as_deref() {
         None => None,
-        Some("eu1" | "eu") => Some("https://api.clevertap.com".to_owned()),
+        // the dashboard's word for the region without a name of its own
+        Some("eu1" | "eu" | "global") => Some("https://api.clevertap.com".to_owned()),
         Some(name) if REGION_NAMES.contains(&name) => Some(format!("https://{name}.api.clevertap.com")),
         Some(name) => {
             let hint = match nearest(name, REGION_NAMES) {
                 Some(near) => format!("did you mean \"{near}\"?"),
                 None => format!("known regions: {}", REGION_NAMES.join(", ")),
             };
-            return Err(Error::usage("destination.region is no region of CleverTap").with_hint(hint));
+            return Err(Error::usage("destination.region is not a region of CleverTap").with_hint(hint));
         }
     };
     let Some(base_url) = settings.opt_text("base_url")? else {
@@ -166,6 +167,29 @@ fn line(settings: &Settings<'_>, key: &str) -> Result<String> {
             .with_hint("one line, not empty; is there a line end in it?"));
     }
     Ok(text)
+}
+
+/// The admin's address. CleverTap refuses one of another form only after the upload.
+fn email(settings: &Settings<'_>) -> Result<String> {
+    let text = line(settings, "email")?;
+    if is_email(&text) {
+        return Ok(text);
+    }
+    Err(Error::usage(format!("{}.email is not an e-mail address", settings.at))
+        .with_hint("the address of an admin of the account, without a name or spaces around it: jane@example.com"))
+}
+
+/// Whether a text is a valid e-mail address by the rule of the HTML standard.
+fn is_email(text: &str) -> bool {
+    let Some((user, domain)) = text.rsplit_once('@') else { return false };
+    let in_user = |byte: u8| byte.is_ascii_alphanumeric() || b".!#$%&'*+/=?^_`{|}~-".contains(&byte);
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    !user.is_empty() && user.bytes().all(in_user) && domain.split('.').all(is_label)
 }
 
 /// A secret that a header can carry; what is wrong with it is said without showing it.
@@ -210,6 +234,7 @@ mod tests {
             ("aps3", "https://aps3.api.clevertap.com"),
             ("eu1", "https://api.clevertap.com"),
             ("eu", "https://api.clevertap.com"),
+            ("global", "https://api.clevertap.com"),
         ] {
             assert_eq!(read(json!({"region": region})).expect("fits").origin, host);
         }
@@ -230,6 +255,31 @@ mod tests {
         let options = read(json!({"filename": "/data/x/vip {run}.CSV"})).expect("fits");
         assert_eq!(options.filename(&seed(), 0, 1), "vip r1.csv");
         assert_eq!(safe("../ü/"), "list");
+    }
+
+    #[test]
+    fn an_email_of_another_form_is_refused_before_anything_is_read() {
+        for good in ["jane@example.com", "jane+ct@sub.example.co.uk", "o'hara@x-y.example", "a@localhost"] {
+            assert_eq!(read(json!({"email": good})).expect("fits").email, good);
+        }
+        for bad in [
+            "jane",
+            "jane@",
+            "@example.com",
+            "jane@example..com",
+            "jane@-example.com",
+            "jane@example.com.",
+            "jane doe@example.com",
+            "Jane <jane@example.com>",
+            " jane@example.com",
+            "jane@ex ample.com",
+            "jane@a@example.com",
+            "jané@example.com",
+        ] {
+            let error = read(json!({"email": bad})).expect_err(bad);
+            assert_eq!(error.kind().exit_code(), 2, "{bad}");
+            assert!(error.to_string().contains("destination.email is not an e-mail address"), "{error}");
+        }
     }
 
     #[test]
