@@ -65,6 +65,8 @@ pub enum KeyKind {
     Number,
     /// A value of `map`: a column's name or a mapping with `column`, `value` or `template`.
     Value,
+    /// As `Value`, or the index of a column in a file that is not converted.
+    ValueOrIndex,
     /// Judged by the code that reads it.
     Any,
 }

@@ -29,7 +29,8 @@ pub(crate) struct Checkpoint {
     pub(crate) crc: u64,
 }
 
-/// What pass one found, and the way to pass two.
+/// What pass one found, and the way to pass two. Cheap to clone.
+#[derive(Clone)]
 pub struct Measured {
     counts: Counts,
     parts: Vec<Part>,
@@ -80,6 +81,12 @@ impl Measured {
     #[must_use]
     pub fn separator(&self) -> Option<u8> {
         self.plan.separator()
+    }
+
+    /// Threads that convert in pass two.
+    #[cfg(feature = "upload")]
+    pub(crate) fn threads(&self) -> usize {
+        self.options.threads.max(1)
     }
 
     /// The plan as used, its separator fixed.

@@ -54,6 +54,8 @@ struct Opening {
     options: Options,
     checkpoints: Arc<[Checkpoint]>,
     from: usize,
+    /// Dropped when the pass has ended.
+    guard: Option<Box<dyn Send + Sync>>,
 }
 
 impl Session {
@@ -64,7 +66,7 @@ impl Session {
         std::thread::Builder::new()
             .name("listferry-send".to_owned())
             .spawn(move || {
-                let Opening { table, plan, options, checkpoints, from } = opening;
+                let Opening { table, plan, options, checkpoints, from, guard: _guard } = opening;
                 options.progress.begin_pass();
                 let start = checkpoints[from].start.clone();
                 let first = &checkpoints[from];
@@ -209,6 +211,7 @@ impl Measured {
             options: self.options.clone(),
             checkpoints: self.checkpoints.clone(),
             from,
+            guard: None,
         };
         let remaining = wanted.end - wanted.start + (frame.head.len() + frame.tail.len()) as u64;
         Body {
@@ -237,6 +240,16 @@ impl Body {
     #[must_use]
     pub fn into_read(self) -> BodyReader {
         BodyReader { body: self, piece: Bytes::new() }
+    }
+
+    /// Converts with `threads` threads, and drops `guard` when they have ended. For several bodies within one budget of
+    /// memory.
+    pub(crate) fn within(mut self, threads: usize, guard: impl Send + Sync + 'static) -> Body {
+        if let Some(opening) = &mut self.opening {
+            opening.options.threads = threads;
+            opening.guard = Some(Box::new(guard));
+        }
+        self
     }
 
     fn whole(&self) -> bool {

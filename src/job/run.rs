@@ -393,6 +393,8 @@ impl Job {
         };
         let why = verdict.reason.map(|reason| format!(": {reason}")).unwrap_or_default();
         let failed = |message: String| Error::new(Kind::ImportFailed, message).with_hint(hint);
+        // ignored rows may be named too, and have not failed
+        let named = named.saturating_sub(verdict.counts.ignored.unwrap_or(0));
         match (verdict.outcome, verdict.failed_rows.map(|rows| rows.max(named))) {
             (Outcome::Failed, _) => report.fail(failed(format!("the platform reports a failed import{why}"))),
             (Outcome::Partial, Some(rows)) if rows <= most => {}

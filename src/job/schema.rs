@@ -82,6 +82,7 @@ fn property(key: &Key) -> Value {
         KeyKind::OneOf(words) => json!({ "enum": words }),
         KeyKind::Object(keys) => mapping(keys),
         KeyKind::Value => json!({ "$ref": "#/$defs/value" }),
+        KeyKind::ValueOrIndex => json!({ "anyOf": [{ "$ref": "#/$defs/value" }, { "type": "integer", "minimum": 0 }] }),
         KeyKind::Any => json!({}),
     };
     // `null` counts as absent.

@@ -103,8 +103,8 @@ fn value(file: &FileKeys<'_>, node: Node, path: &str, key: &'static Key) -> Valu
         (Some(below), Node::Map(map)) => Value::Object(level(file, map, path, &below)),
         (_, node) => match key.kind {
             // a bare number is no column's name: it is refused with a hint
-            KeyKind::Value if matches!(node, Node::Plain(..)) => node.read(),
-            KeyKind::Value => node.in_mapping(""),
+            KeyKind::Value | KeyKind::ValueOrIndex if matches!(node, Node::Plain(..)) => node.read(),
+            KeyKind::Value | KeyKind::ValueOrIndex => node.in_mapping(""),
             KeyKind::Any if path == "where" || path == "map" || path.starts_with("map.") => node.in_mapping(""),
             KeyKind::Text | KeyKind::Id | KeyKind::Secret | KeyKind::Url | KeyKind::OneOf(_) => node.in_setting(),
             KeyKind::Texts => match node {

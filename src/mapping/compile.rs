@@ -262,6 +262,7 @@ impl Compiler<'_> {
             split: field.value.split.clone().map(String::into_bytes),
             cast: Compiler::cast(field),
             no_control: rules.no_control,
+            lower_email: rules.lower_email,
             not_negative: rules.not_negative,
             max_code_points: rules.max_code_points,
             one_of: rules.one_of,

@@ -69,6 +69,8 @@ pub struct Rules {
     pub default_type: Option<Type>,
     /// Control characters (C0, DEL, C1) reject the record (`control_character`).
     pub no_control: bool,
+    /// An e-mail address with a capital letter (`email_case`) or white space around it (`email_space`) rejects the record.
+    pub lower_email: bool,
     /// More code points (of each element of an array) reject the record (`value_too_long`).
     pub max_code_points: Option<usize>,
     /// A number below zero rejects the record (`negative`).

@@ -42,6 +42,7 @@ pub(super) struct Output {
     pub(super) split: Option<Vec<u8>>,
     pub(super) cast: Cast,
     pub(super) no_control: bool,
+    pub(super) lower_email: bool,
     pub(super) not_negative: bool,
     pub(super) max_code_points: Option<usize>,
     pub(super) one_of: Option<&'static [&'static str]>,
@@ -208,6 +209,9 @@ impl Output {
         if self.no_control && has_control(text) {
             return Err(Wrong::new("control_character", "a control character"));
         }
+        if self.lower_email {
+            lower_email(text)?;
+        }
         if self.not_negative && text.first() == Some(&b'-') {
             return Err(Wrong::new("negative", "a number below zero"));
         }
@@ -233,6 +237,23 @@ impl Output {
         }
         Ok(())
     }
+}
+
+/// Validates that a text with an `@` is what `apply: [trim, lower]` would make of it.
+fn lower_email(text: &[u8]) -> Result<(), Wrong> {
+    if memchr::memchr(b'@', text).is_none() {
+        return Ok(());
+    }
+    let text = as_str(text);
+    if text.trim() != text {
+        let what = "an e-mail address with white space around it; apply: [trim, lower] removes it";
+        return Err(Wrong::new("email_space", what));
+    }
+    if text.chars().any(|c| c.to_lowercase().ne([c])) {
+        let what = "an e-mail address with a capital letter; apply: [trim, lower] makes it lower case";
+        return Err(Wrong::new("email_case", what));
+    }
+    Ok(())
 }
 
 impl CellRule {

@@ -37,6 +37,8 @@ impl Fault {
         ("upload-lost", "Localytics, mediarithmics, Yesmail: an upload is taken, then the connection is cut"),
         ("create-lost", "mediarithmics: the import is created, then the connection is cut"),
         ("ignore-row", "Yesmail: the record with index N, from 0, is ignored; may be given several times"),
+        ("attributes", "Yesmail: target lists have the attributes firstname and lastname and no others"),
+        ("ping-503", "Yesmail: 503 to a ping"),
         ("ticket-retrying", "Yesmail: N polls of a ticket find it retrying"),
         ("pull-cut", "Yesmail: the fetching of the file is cut, then tried again from the start"),
         ("export-410", "APSIS One: the export is gone"),

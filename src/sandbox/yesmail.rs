@@ -41,6 +41,11 @@ impl Threshold {
     }
 }
 
+/// The attributes of target lists; `None`: none have been set up, and every name is taken, for trying.
+fn attributes(state: &State) -> Option<&'static [&'static str]> {
+    (state.faults.number("attributes") > 0).then_some(&["firstname", "lastname"])
+}
+
 fn error(status: u16, message: &str) -> Answer {
     Answer::json(status, &json!({"error": {"status": status, "message": message}}))
 }
@@ -68,6 +73,13 @@ impl Yesmail {
         let parts: Vec<&str> = head.uri.path().trim_start_matches("/v2/").split('/').collect();
         match (head.method.as_str(), &parts[..]) {
             ("POST", ["target-lists", list, "members", "file-import"]) => import(state, list, head, body).await,
+            ("GET", ["company", "ping"]) if state.faults.take("ping-503") => Ok(error(503, "Service Unavailable")),
+            ("GET", ["company", "ping"]) => Ok(Answer::json(200, &json!({"status": "ok"}))),
+            ("GET", ["target-lists"]) if query(head, "view").as_deref() == Some("schema") => {
+                let attribute = |name: &&str| json!({"name": name, "type": "String"});
+                let list: Vec<Value> = attributes(state).unwrap_or_default().iter().map(attribute).collect();
+                Ok(Answer::json(200, &json!({ "targetList": list })))
+            }
             ("GET", ["tickets", id]) => Ok(state.yesmail.ticket(state, id)),
             ("GET", ["async-results", id]) => Ok(state.yesmail.results(id)),
             _ => Ok(error(404, "no such resource")),
@@ -160,6 +172,12 @@ async fn import(state: &Arc<State>, list: &str, head: &Head, body: &mut Received
         return Ok(error(500, "Internal Server Error"));
     }
     let Ok(wanted) = serde_json::from_slice::<Value>(&sent) else { return Ok(error(400, "not JSON")) };
+    let known = attributes(state);
+    let mapped = wanted["source"]["mappings"].as_array().into_iter().flatten().filter_map(Value::as_object);
+    let strange = |name: &str| name != "id" && known.is_some_and(|known| !known.contains(&name));
+    if let Some(name) = mapped.flat_map(|mapping| mapping.keys()).find(|name| strange(name)) {
+        return Ok(error(400, &format!("{name} does not exist in the list load table")));
+    }
     let (layout, threshold, uri) = match judge(&wanted) {
         Ok(judged) => judged,
         Err(what) => return Ok(error(400, &what)),

@@ -106,6 +106,16 @@ impl Client {
         })))
     }
 
+    /// TLS settings with the same roots, for protocols other than HTTP.
+    ///
+    /// # Errors
+    /// `Usage`: there are no roots.
+    pub(crate) fn tls_config(&self) -> Result<Arc<rustls::ClientConfig>> {
+        let mut config = (*self.0.roots.config()?).clone();
+        config.alpn_protocols.clear();
+        Ok(Arc::new(config))
+    }
+
     /// The secrets that messages must not show: those of the job, and of the requests so far.
     #[must_use]
     pub fn taint(&self) -> &Taint {

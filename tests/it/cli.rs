@@ -572,7 +572,8 @@ destination: { platform: localytics-profiles, org_id: 60, api_key: { env: CT_K }
     let job = "\
 source: { path: list.csv }
 map: { id: id, name: { column: name, default: \"a\\tb|c;d,e\" } }
-destination: { platform: yesmail, list: l, api_user: { env: CT_U }, api_key: { env: CT_K }, host: { uri: \"https://h/l\" } }
+destination: { platform: yesmail, list: l, api_user: { env: CT_U }, api_key: { env: CT_K },
+  host: { put: { url: { env: P }, fetch_url: \"https://h/l\" } } }
 ";
     let bed = Bed::new(job, "id,name\n1,x\n2,\n");
     assert_eq!(bed.convert(&[]), (0, b"id,name\n1,x\n2,\"a\tb|c;d,e\"\n".to_vec()));

@@ -74,6 +74,10 @@ mod verdicts;
 #[cfg(feature = "upload")]
 mod yesmail;
 #[cfg(feature = "jobs")]
+mod yesmail_before;
+#[cfg(feature = "jobs")]
 mod yesmail_job;
 #[cfg(feature = "upload")]
 mod yesmail_pull;
+#[cfg(feature = "upload")]
+mod yesmail_slots;

@@ -3,15 +3,18 @@
 //!
 //! Facts and their sources are in the README beside this file.
 
+mod attributes;
+mod before;
+mod columns;
 mod deliver;
 mod ftp;
-mod guard;
 mod options;
-mod range;
+mod put;
 mod request;
 mod results;
 mod serve;
 mod ticket;
+mod verdict;
 
 use super::{Entry, Limits, Platform, Verdict};
 use crate::body::{Frame, Measured};
@@ -20,20 +23,21 @@ use crate::error::{Error, Result};
 use crate::mapping::{Cells, Field, MapSpec, Quoting, Rules, Separator, Shape, ValueSpec};
 use crate::settings::{Key, KeyKind, Settings};
 use options::{Host, Options};
+use serde_json::Value;
 
 /// The line in the list.
 pub const ENTRY: Entry =
     Entry { name: "yesmail", keys: options::KEYS, map_keys: MAP_KEYS, identity: &["api_user", "list"], build };
 
 const MAP_KEYS: &[Key] = &[
-    Key {
-        name: "id",
-        kind: KeyKind::Value,
-        required: true,
-        default: None,
-        doc: "The member's id; an e-mail address in lower case.",
-    },
-    Key { name: "*", kind: KeyKind::Value, required: false, default: None, doc: "Any other column of the list." },
+    Key::new(
+        "id",
+        KeyKind::ValueOrIndex,
+        true,
+        None,
+        "The member's id; an e-mail address in lower case. With host.uri: the name or index of a column of that file.",
+    ),
+    Key::new("*", KeyKind::ValueOrIndex, false, None, "Any other attribute of the list."),
 ];
 
 /// A destination of this platform.
@@ -50,19 +54,18 @@ impl Platform for Yesmail {
         ENTRY.name
     }
 
-    fn shape(&self, map: &MapSpec) -> Result<Shape> {
-        let MapSpec(map) = map;
+    fn shape(&self, spec: &MapSpec) -> Result<Shape> {
+        let MapSpec(map) = spec;
         if !map.contains_key("id") {
             return Err(Error::usage("map.id is required")
                 .with_hint("the column that names the member, mostly the e-mail address in lower case"));
         }
-        let mut fields = Vec::with_capacity(map.len());
-        for (name, value) in map {
+        for name in map.keys() {
             check_name(name, &self.options)?;
-            let at = format!("map.{name}");
-            let value = ValueSpec::parse(value, &at, &[])?;
-            fields.push(Field { at, name: name.clone(), value, required: name == "id", rules: Rules::default() });
         }
+        self.options.columns(spec)?;
+        let there = matches!(self.options.host, Host::Uri(_));
+        let fields = map.iter().map(|entry| field(entry, there)).collect::<Result<_>>()?;
         Ok(Shape::Delimited(Cells {
             fields,
             header: self.options.headers,
@@ -90,19 +93,29 @@ impl Platform for Yesmail {
     }
 
     fn remark(&self, map: &MapSpec) -> Option<String> {
-        let auto = matches!(self.options.host, Host::Uri(_)) && self.options.separator == Separator::Auto;
-        // a single column has nothing to separate
-        (auto && columns(map).len() > 1).then(|| {
-            "destination.separator is auto, and the file at destination.host.uri is not read: Yesmail is told that its \
-             separator is \",\". `listferry convert` with auto mostly writes tabs: set separator to what the file has"
-                .to_owned()
-        })
+        match &self.options.host {
+            // a single column has nothing to separate
+            Host::Uri(_) if self.options.separator == Separator::Auto && map.0.len() > 1 => Some(
+                "destination.separator is auto, and the file at destination.host.uri is not read: Yesmail is told that \
+                 its separator is \",\". Set separator to what the file has"
+                    .to_owned(),
+            ),
+            Host::Ftp { url, fetch_url: None, .. } if url.expose().to_ascii_lowercase().starts_with("ftps:") => Some(
+                "destination.host.ftp: the list is sent with TLS, but Yesmail cannot fetch it that way and will do so with \
+                 user and password over plain FTP; set fetch_url if there is a safer address"
+                    .to_owned(),
+            ),
+            _ => None,
+        }
     }
 
     fn import<'a>(&'a self, map: &'a MapSpec, remote: &'a mut Remote<'_>) -> BoxFuture<'a, Result<Verdict>> {
         Box::pin(async {
             match &self.options.host {
-                Host::Uri(uri) => self.options.import(map, remote, uri, None, None).await,
+                Host::Uri(uri) => {
+                    self.options.ask_first(map, remote, false).await?;
+                    self.options.import(map, remote, uri, None, None).await
+                }
                 _ => Err(Error::usage("destination.host needs a source").with_hint("set source.path")),
             }
         })
@@ -110,8 +123,8 @@ impl Platform for Yesmail {
 
     fn body_call(&self, _: &MapSpec, _: usize) -> Option<Call> {
         match self.options.host {
-            Host::Put { .. } => Some(Call::new(deliver::PUT, RetrySafety::Always)),
-            Host::Ftp { .. } => Some(Call::new(deliver::FTP, RetrySafety::Always)),
+            Host::Put { .. } => Some(Call::new(put::PUT, RetrySafety::Always)),
+            Host::Ftp { .. } => Some(Call::new(ftp::FTP, RetrySafety::Always)),
             // what is served is served as long as somebody may come for it
             Host::Serve(_) | Host::Uri(_) => None,
         }
@@ -127,16 +140,26 @@ impl Platform for Yesmail {
     }
 }
 
-/// The columns of the file, in its order.
-fn columns(map: &MapSpec) -> Vec<&str> {
-    map.0.keys().map(String::as_str).collect()
+/// A cell of the converted file.
+fn field((name, value): (&String, &Value), there: bool) -> Result<Field> {
+    let at = format!("map.{name}");
+    let value = match value.as_u64() {
+        // the index of a column in a file that is not converted
+        Some(index) if there => ValueSpec::parse(&Value::from(index.to_string()), &at, &[])?,
+        _ => ValueSpec::parse(value, &at, &[])?,
+    };
+    let id = name == "id";
+    Ok(Field { at, name: name.clone(), value, required: id, rules: Rules { lower_email: id, ..Rules::default() } })
 }
 
-/// A column's name stands in the request, and in the header line where there is one.
+/// Validates the name of a column, which is in the request and in the header line if there is one.
 fn check_name(name: &str, options: &Options) -> Result<()> {
     if name.is_empty() || name.chars().any(char::is_control) {
         return Err(Error::usage("map: a column's name must not be empty nor hold a control character")
             .with_hint("the keys of map are the list's columns, for example firstname: first_name"));
+    }
+    if matches!(options.host, Host::Uri(_)) {
+        return Ok(());
     }
     if options.headers && options.quoting == Quoting::Never {
         let separator = match options.separator {

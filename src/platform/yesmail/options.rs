@@ -1,10 +1,12 @@
 //! The `destination` of a Yesmail job.
 
+use super::columns::Columns;
 use super::serve::Tls;
 use crate::error::{Error, Result};
-use crate::mapping::{Quoting, Separator};
+use crate::mapping::{MapSpec, Quoting, Separator};
 use crate::secret::Secret;
 use crate::settings::{Key, KeyKind, Settings};
+use crate::transport::Header;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -68,11 +70,33 @@ const HOST_KEYS: &[Key] = &[
 const PUT_KEYS: &[Key] = &[
     Key::new("url", KeyKind::Secret, true, None, "Where the file is put; a presigned URL does."),
     Key::new("fetch_url", KeyKind::Url, true, None, "Where Yesmail fetches it; may hold user:password."),
+    Key::new(
+        "headers",
+        KeyKind::Object(HEADER_KEYS),
+        false,
+        Some("{}"),
+        "Headers of the PUT, by name: what a signed URL demands (Content-Type), or an access token. Values may be secrets.",
+    ),
 ];
 
+const HEADER_KEYS: &[Key] = &[Key::new("*", KeyKind::Secret, false, None, "The value of the header of that name.")];
+
 const FTP_KEYS: &[Key] = &[
-    Key::new("url", KeyKind::Secret, true, None, "ftp://user@host/dir/list.csv; no user: anonymous."),
+    Key::new(
+        "url",
+        KeyKind::Secret,
+        true,
+        None,
+        "ftp://user@host/dir/list.csv, or ftps:// for explicit TLS; no user: anonymous.",
+    ),
     Key::new("password", KeyKind::Secret, false, None, "The user's password."),
+    Key::new(
+        "fetch_url",
+        KeyKind::Url,
+        false,
+        None,
+        "Where Yesmail fetches it, if not by FTP at that address; may hold user:password.",
+    ),
 ];
 
 const SERVE_KEYS: &[Key] = &[
@@ -113,9 +137,9 @@ pub(super) enum Host {
     /// It lies there already.
     Uri(Secret),
     /// Put there by us.
-    Put { url: Secret, fetch_url: Secret },
+    Put { url: Secret, headers: Vec<Header>, fetch_url: Secret },
     /// Sent there by us.
-    Ftp { url: Secret, password: Option<Secret> },
+    Ftp { url: Secret, password: Option<Secret>, fetch_url: Option<Secret> },
     /// Served by us.
     Serve(ServeOptions),
 }
@@ -172,6 +196,19 @@ impl Options {
             serve.load_tls()?;
         }
         Ok(options)
+    }
+}
+
+impl Options {
+    /// Which column of the file goes into which column of the list.
+    ///
+    /// # Errors
+    /// `Usage`: a map that the file at `host.uri` cannot have.
+    pub(super) fn columns(&self, map: &MapSpec) -> Result<Columns> {
+        match self.host {
+            Host::Uri(_) => Columns::of_file_there(map, self.headers),
+            _ => Ok(Columns::of_own_file(map, self.headers)),
+        }
     }
 }
 
@@ -260,19 +297,49 @@ fn host(settings: &Settings<'_>) -> Result<Host> {
             let put = nested("put", "destination.host.put", PUT_KEYS)?;
             Ok(Host::Put {
                 url: judged(put.secret("url")?, "destination.host.put.url", &["http", "https"])?,
+                headers: headers(&put)?,
                 fetch_url: address(&put, "fetch_url", &["http", "https", "ftp"])?,
             })
         }
         ["ftp"] => {
             let ftp = nested("ftp", "destination.host.ftp", FTP_KEYS)?;
+            let fetch_url = ftp.get("fetch_url").map(|_| address(&ftp, "fetch_url", &["http", "https", "ftp"]));
             Ok(Host::Ftp {
-                url: judged(ftp.secret("url")?, "destination.host.ftp.url", &["ftp"])?,
+                url: judged(ftp.secret("url")?, "destination.host.ftp.url", &["ftp", "ftps"])?,
                 password: ftp.opt_secret("password")?,
+                fetch_url: fetch_url.transpose()?,
             })
         }
         ["serve"] => serve(&nested("serve", "destination.host.serve", SERVE_KEYS)?).map(Host::Serve),
         _ => Err(exactly_one()),
     }
+}
+
+/// The headers of the PUT. Those that say how the body travels are the client's own.
+fn headers(settings: &Settings<'_>) -> Result<Vec<Header>> {
+    const OWN: [&str; 7] =
+        ["content-length", "transfer-encoding", "host", "connection", "expect", "te", "proxy-authorization"];
+    let Some(map) = settings.opt_object("headers")? else { return Ok(Vec::new()) };
+    let at = "destination.host.put.headers";
+    let given = Settings { map, at, ..*settings };
+    let mut headers = Vec::with_capacity(map.len());
+    for name in map.keys() {
+        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        if name.is_empty() || !name.bytes().all(is_token) {
+            return Err(Error::usage(format!("{at}: a name is not a valid header name"))
+                .with_hint("letters, digits and hyphens: for example Content-Type"));
+        }
+        if OWN.iter().any(|own| name.eq_ignore_ascii_case(own)) {
+            return Err(Error::usage(format!("{at}.{name} is set by listferry itself")).with_hint("leave it out"));
+        }
+        let Some(value) = given.opt_secret(name)? else { continue };
+        if !value.expose().bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~' | 0x80..)) {
+            return Err(Error::usage(format!("{at}.{name} holds a character that no header can carry"))
+                .with_hint("is there a line end at its end?"));
+        }
+        headers.push(Header { name: name.clone(), value });
+    }
+    Ok(headers)
 }
 
 fn serve(settings: &Settings<'_>) -> Result<ServeOptions> {
@@ -319,14 +386,28 @@ fn address(settings: &Settings<'_>, key: &str, schemes: &[&str]) -> Result<Secre
     judged(secret, &format!("{}.{key}", settings.at), schemes)
 }
 
-/// Refuses what is no URL of these schemes; an empty text is a secret that was not resolved (`check`).
+/// Refuses what is not a URL of these schemes; an empty text is a secret that was not resolved (`check`).
 fn judged(secret: Secret, at: &str, schemes: &[&str]) -> Result<Secret> {
     if secret.expose().is_empty() {
         return Ok(secret);
     }
+    let wrong = |message: String, hint: &str| Err(Error::usage(message).with_hint(hint));
     match Url::parse(secret.expose()) {
         Ok(url) if schemes.contains(&url.scheme()) && url.host().is_some() => Ok(secret),
-        _ => Err(Error::usage(format!("{at} must be a URL that begins with {}://", schemes.join(":// or ")))
-            .with_hint(format!("for example {}://files.example.com/list.csv", schemes[schemes.len() - 1]))),
+        Ok(url) if url.scheme() == "sftp" => wrong(
+            format!("{at}: SFTP is not FTP but a protocol over SSH, which is not supported"),
+            match schemes.contains(&"ftps") {
+                true => "write ftps:// for FTP with TLS, or use host.put with a presigned URL",
+                false => "Yesmail fetches over http, https and ftp alone: put the list where one of these leads to it",
+            },
+        ),
+        Ok(url) if url.scheme() == "ftps" => wrong(
+            format!("{at}: Yesmail does not fetch over FTP with TLS"),
+            "it fetches over http, https and plain ftp",
+        ),
+        _ => wrong(
+            format!("{at} must be a URL that begins with {}://", schemes.join(":// or ")),
+            &format!("for example {}://files.example.com/list.csv", schemes[schemes.len() - 1]),
+        ),
     }
 }

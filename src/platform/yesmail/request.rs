@@ -1,5 +1,6 @@
 //! The import request, byte for byte.
 
+use super::columns::Columns;
 use super::options::Options;
 use crate::secret::Secret;
 use crate::transport::Request;
@@ -18,8 +19,8 @@ impl Options {
             .header("Accept", "application/json")
     }
 
-    /// Asks for the import of the file at `uri`, whose columns are `columns` in this order.
-    pub(super) fn import_request(&self, columns: &[&str], separator: u8, uri: &Secret) -> Request {
+    /// Asks for the import of the file at `uri`.
+    pub(super) fn import_request(&self, columns: &Columns, separator: u8, uri: &Secret) -> Request {
         let list = utf8_percent_encode(&self.list, SEGMENT);
         let mut url = format!("{}/v2/target-lists/{list}/members/file-import", self.base);
         let mut mark = '?';
@@ -33,17 +34,13 @@ impl Options {
         self.request("POST", url).header("Content-Type", "application/json").body(body)
     }
 
-    fn import_payload(&self, columns: &[&str], separator: u8, uri: &Secret) -> Value {
-        let mapping = |(index, name): (usize, &&str)| match self.headers {
-            true => json!({ *name: name }),
-            false => json!({ *name: index }),
-        };
+    fn import_payload(&self, columns: &Columns, separator: u8, uri: &Secret) -> Value {
         json!({
             "errorThreshold": self.error_threshold,
             "importType": self.import_type,
             "source": {
                 "headers": self.headers,
-                "mappings": columns.iter().enumerate().map(mapping).collect::<Vec<_>>(),
+                "mappings": columns.mappings(),
                 "separator": char::from(separator).to_string(),
                 "uri": uri.expose(),
             },

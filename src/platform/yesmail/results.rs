@@ -1,7 +1,9 @@
 //! Async results read as a stream: a push reader of JSON whose memory does not grow with the number of entries, lenient
-//! where the vendor's sample is (keys with stray spaces, numbers as texts, trailing commas).
+//! where the vendor's sample is (keys with stray spaces, numbers as texts, trailing commas, `...` in place of entries).
 
+use crate::calls::count;
 use crate::error::{Error, Kind, Result};
+use crate::platform::Counts;
 use serde_json::{Map, Value};
 
 /// What the results said in all.
@@ -25,9 +27,24 @@ impl Summary {
         self.counts.iter().find(|(key, _)| key == name).map(|(_, n)| *n)
     }
 
-    /// Failed rows: what the platform counts, or more where more were listed.
-    pub(super) fn failures(&self) -> u64 {
-        self.count("failed").unwrap_or(0).max(self.failed)
+    /// What the platform counts, or what it lists if it gives no counts; never fewer failed or ignored rows than it lists.
+    pub(super) fn tally(&self) -> Counts {
+        let listed = self.completed + self.failed + self.ignored > 0;
+        let of = |name: &str, seen: u64| match self.count(name) {
+            Some(counted) => Some(counted.max(seen)),
+            None => (listed && (self.counts.is_empty() || seen > 0)).then_some(seen),
+        };
+        Counts {
+            // the list of what was imported may be cut short
+            imported: self.count("completed").or((listed && self.counts.is_empty()).then_some(self.completed)),
+            failed: of("failed", self.failed),
+            ignored: of("ignored", self.ignored),
+        }
+    }
+
+    /// Rows that the request had, as far as the platform counts them.
+    pub(super) fn requested(&self) -> Option<u64> {
+        self.count("requested").or_else(|| self.count("total"))
     }
 
     /// The counts for the report; where the platform gave none, those of the entries.
@@ -90,6 +107,8 @@ enum State {
     Colon,
     /// After a value: a comma or the end.
     Comma,
+    /// After `...`, which stands for entries that are left out: more of them, a comma, an entry or the end.
+    Elided,
     Text {
         key: bool,
     },
@@ -169,7 +188,7 @@ impl Results {
     }
 
     fn broken(&self, why: &str) -> Error {
-        Error::new(Kind::Transient, format!("the results are no JSON: {why} (byte {})", self.at))
+        Error::new(Kind::Transient, format!("the results are not JSON: {why} (byte {})", self.at))
     }
 
     fn keep(&mut self, bytes: &[u8]) {
@@ -184,6 +203,7 @@ impl Results {
                 _ if blank || (byte == 0xef && self.at == 0) || (matches!(byte, 0xbb | 0xbf) && self.at < 3) => {}
                 b'{' | b'[' => self.open(byte == b'{')?,
                 b']' if self.levels.last().is_some_and(|level| !level.object) => self.close(sink)?,
+                b'.' if self.levels.last().is_some_and(|level| !level.object) => self.state = State::Elided,
                 b'"' => self.begin(State::Text { key: false }),
                 b'-' | b'+' | b'.' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
                     self.begin(State::Bare);
@@ -195,6 +215,7 @@ impl Results {
                 _ if blank => {}
                 b'"' => self.begin(State::Text { key: true }),
                 b'}' => self.close(sink)?,
+                b'.' | b',' => {}
                 _ => return Err(self.broken("a key is missing")),
             },
             State::Colon => match byte {
@@ -210,9 +231,19 @@ impl Results {
                     b',' => self.state = State::Value,
                     b'}' if object => self.close(sink)?,
                     b']' if !object => self.close(sink)?,
+                    b'.' if object => self.state = State::Key,
+                    b'.' => self.state = State::Elided,
                     _ => return Err(self.broken("a comma is missing")),
                 }
             }
+            State::Elided => match byte {
+                _ if blank || byte == b'.' => {}
+                b',' => self.state = State::Value,
+                _ => {
+                    self.state = State::Value;
+                    return self.byte(byte, sink);
+                }
+            },
             State::Text { key } => match byte {
                 b'\\' => self.state = State::Escape { key },
                 b'"' => {
@@ -355,7 +386,7 @@ impl Results {
 
     fn scalar(&mut self, sink: Sink<'_>) -> Result<()> {
         let text = String::from_utf8_lossy(&self.text);
-        let number = || text.trim().parse::<u64>().ok();
+        let number = || count(&Value::from(&*text));
         let role = self.levels.last().map_or(Role::Other, |level| level.role);
         let key = self.levels.last().map_or("", |level| level.key.as_str());
         match (role, key) {
@@ -417,6 +448,74 @@ mod tests {
         }
     }
 
+    /// The sample as the vendor's page prints it, its lines of dots included.
+    const PRINTED: &str = r#"{
+  "id": "987654",
+  "lastUpdate": "2014-03-03T17:33:52Z",
+  "counts": {
+    "completed": 1238,
+    "failed": 1,
+    "ignored": 1,
+    "total": 1240,
+    "requested": 1240
+  },
+  "completed ": [
+    {
+      "index": 0,
+      "time": "2014-03-03T17:33:22Z"
+    },
+    {
+      "index": 3,
+      "time": "2014-03-03T17:33:52Z"
+    },
+    ...
+    ...
+    ...
+  ],
+  "failed": [
+    {
+      "index": 1,
+      "time": "2014-03-03T17:33:32Z",
+      "error": {
+        "status": 400,
+        "message": "Invalid email address."
+      }
+    }
+  ],
+  "ignored": [
+    {
+      "index": 4
+    }
+  ]
+}"#;
+
+    #[test]
+    fn the_lines_of_dots_in_the_vendors_sample_are_passed_over() {
+        for piece in [1, 2, 5, 1000] {
+            let (summary, told) = read(PRINTED.as_bytes(), piece).unwrap();
+            assert_eq!((summary.completed, summary.failed, summary.ignored), (2, 1, 1));
+            assert_eq!(summary.count("completed"), Some(1238));
+            assert_eq!(
+                told,
+                [(List::Failed, Some(1), "Invalid email address.".to_owned()), (List::Ignored, Some(4), String::new())]
+            );
+        }
+        for (text, failed) in [
+            (r#"{"failed":[{"index":1},...,{"index":9}]}"#, 2),
+            (r#"{"failed":[{"index":1}...]}"#, 1),
+            (r#"{"failed":[...]}"#, 0),
+            ("{\"failed\":[\n...\n...\n{\"index\":2, ...}, 7, ... ], ...}", 2),
+            ("{\"failed\":[1] ...\n}", 1),
+        ] {
+            for piece in [1, 1000] {
+                assert_eq!(read(text.as_bytes(), piece).unwrap().0.failed, failed, "{text}");
+            }
+        }
+        for bad in [r#"{"failed":..."#, r#"{"failed":[1 2]}"#, r#"{"failed":[...}"#, "..."] {
+            assert!(read(bad.as_bytes(), 1).is_err(), "{bad}");
+        }
+    }
+
     #[test]
     fn every_cut_of_the_results_is_noticed() {
         let whole = SAMPLE.trim_ascii_end();
@@ -430,7 +529,7 @@ mod tests {
     fn numbers_may_be_texts_commas_may_trail_and_entries_may_be_bare() {
         let text = br#"{"counts":{"failed":"2","total":"3",},"failed":[{"index":"7","error":"no \u00e9 \ud83d\ude00",},{"error":{"message":"x"}}],"ignored":[4,"5"]}"#;
         let (summary, told) = read(text, 5).unwrap();
-        assert_eq!(summary.failures(), 2);
+        assert_eq!(summary.tally().failed, Some(2));
         assert_eq!(
             told,
             [
@@ -443,11 +542,27 @@ mod tests {
     }
 
     #[test]
+    fn counters_are_read_leniently_and_lists_stand_in_for_them() {
+        let counts = |imported, failed, ignored| Counts { imported, failed, ignored };
+        for (text, want) in [
+            (r#"{"counts":{"completed":1238,"failed":1,"ignored":1}}"#, counts(Some(1238), Some(1), Some(1))),
+            (r#"{"counts":{"completed":"1,238","failed":1.0,"ignored":"0"}}"#, counts(Some(1238), Some(1), Some(0))),
+            (r#"{"counts":{"completed":3,"failed":0},"failed":[{"index":1}]}"#, counts(Some(3), Some(1), None)),
+            (r#"{"completed":[{"index":0}],"failed":[{"index":1}]}"#, counts(Some(1), Some(1), Some(0))),
+            (r#"{"counts":{"failed":2}}"#, counts(None, Some(2), None)),
+            (r#"{"counts":{"completed":"many","failed":-1}}"#, counts(None, None, None)),
+            ("{}", counts(None, None, None)),
+        ] {
+            assert_eq!(read(text.as_bytes(), 7).unwrap().0.tally(), want, "{text}");
+        }
+    }
+
+    #[test]
     fn a_key_of_another_level_is_not_mistaken() {
         let text =
             br#"{"request":{"failed":[{"index":1}],"counts":{"failed":9}},"failed":[{"index":2,"x":{"index":3}}]}"#;
         let (summary, told) = read(text, 1000).unwrap();
-        assert_eq!((summary.failures(), told.len()), (1, 1));
+        assert_eq!((summary.tally().failed, told.len()), (Some(1), 1));
         assert_eq!(told[0].1, Some(2));
     }
 

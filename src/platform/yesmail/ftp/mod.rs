@@ -1,0 +1,8 @@
+//! `host.ftp`: the list sent by FTP, plain or with explicit TLS.
+
+mod send;
+mod session;
+mod target;
+
+pub(super) use send::{FTP, send};
+pub(super) use target::Target;

@@ -1,0 +1,167 @@
+//! The list sent by FTP: under a temporary name, its size compared, renamed. A cut transfer never has the list's name,
+//! and a list that was there is gone only when the new one has taken its place.
+
+use super::session::{Fault, Session};
+use super::target::Target;
+use crate::body::{Body, Frame, Measured, Part};
+use crate::calls::{Attempt, Call, Remote, RetrySafety};
+use crate::error::{Error, Kind, Result};
+use http_body_util::BodyExt as _;
+use rustls::ClientConfig;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// The step.
+pub(in crate::platform::yesmail) const FTP: &str = "ftp";
+
+/// The names on the server: the list's own, and ours beside it.
+struct Names {
+    list: String,
+    /// While it comes.
+    part: String,
+    /// Of the list that was there, where the server does not rename onto a file.
+    old: String,
+}
+
+/// The fact that the old list has, or may have, stepped aside.
+const ASIDE: &str = "ftp-aside";
+
+/// Sends the part, again after passing faults. Repeating it leaves the same file. A list that is there stays until the
+/// new one has its name.
+pub(in crate::platform::yesmail) async fn send(
+    target: &Target,
+    measured: &Measured,
+    part: &Part,
+    remote: &Remote<'_>,
+) -> Result<()> {
+    let ours = remote.seed().random.get(..8).unwrap_or("listferry");
+    let names = Names {
+        list: target.path.clone(),
+        part: format!("{}.{ours}.part", target.path),
+        old: format!("{}.{ours}.old", target.path),
+    };
+    remote.taint().learn(&target.password);
+    let tls = target.tls.then(|| remote.client().tls_config()).transpose()?;
+    let way = Way { target, tls: tls.as_ref(), names: &names, remote };
+    let call = Call::new(FTP, RetrySafety::Always);
+    let sent = remote.attempts(&call, |_| async {
+        if let Err(error) = remote.part_attempt(part.index) {
+            return Attempt::Final(error);
+        }
+        match way.attempt(measured.body(part, &Frame::default()), part.bytes).await {
+            Ok(()) => Attempt::Done(()),
+            Err(fault) => Attempt::from(fault).map_error(|error| remote.hidden(error)),
+        }
+    });
+    let sent = sent.await;
+    if !way.is_aside()? {
+        return sent;
+    }
+    // the session was lost, or the server refused to undo it
+    let settled = match Session::open(target, tls.as_ref()).await {
+        Ok(mut session) => {
+            let settled = way.settle(&mut session).await;
+            session.quit(None).await;
+            settled
+        }
+        Err(fault) => Err(fault),
+    };
+    match (settled, sent) {
+        (Ok(()), sent) => sent,
+        (Err(_), Ok(())) => remote.note(&format!(
+            "host.ftp: the list that was there before could not be deleted: .{ours}.old after its name"
+        )),
+        (Err(_), Err(error)) => Err(error.with_hint(format!(
+            "the list that was there may have .{ours}.old after its name now: give it its name back, or send it again"
+        ))),
+    }
+}
+
+/// What each attempt needs.
+struct Way<'s, 'r> {
+    target: &'s Target,
+    tls: Option<&'s Arc<ClientConfig>>,
+    names: &'s Names,
+    remote: &'s Remote<'r>,
+}
+
+impl Way<'_, '_> {
+    async fn attempt(&self, body: Body, bytes: u64) -> Result<(), Fault> {
+        let mut session = Session::open(self.target, self.tls).await?;
+        // an attempt or a process before this one ended between two names
+        if self.is_aside().map_err(Fault::Final)? {
+            match self.settle(&mut session).await {
+                Ok(()) | Err(Fault::Final(_)) => {}
+                Err(fault) => return Err(fault),
+            }
+        }
+        let placed = match self.transfer(&mut session, body).await {
+            Ok(()) => self.place(&mut session, bytes).await,
+            Err(fault) => Err(fault),
+        };
+        session.quit(placed.is_err().then_some(self.names.part.as_str())).await;
+        placed
+    }
+
+    async fn transfer(&self, session: &mut Session<'_>, mut body: Body) -> Result<(), Fault> {
+        let mut data = session.store(&self.names.part).await?;
+        while let Some(frame) = body.frame().await {
+            match frame {
+                Ok(frame) => {
+                    let Ok(piece) = frame.into_data() else { continue };
+                    session.send(&mut data, &piece).await?;
+                }
+                Err(error) => {
+                    // the server takes the end of the data for the end of the file: it has the temporary name only
+                    session.abandon(data).await;
+                    return Err(Fault::Final(error));
+                }
+            }
+        }
+        session.finish(data).await
+    }
+
+    /// Gives the list its name once it is whole. A list that has it is replaced; it is never deleted before that.
+    async fn place(&self, session: &mut Session<'_>, bytes: u64) -> Result<(), Fault> {
+        let Names { list, part, old } = self.names;
+        let size = session.size(part).await?;
+        if size != bytes {
+            let message = format!("host.ftp: the server has {size} bytes of {bytes}");
+            return Err(Fault::Passing(Error::new(Kind::Transient, message)));
+        }
+        let refused = match session.rename(part, list).await {
+            Ok(()) => return Ok(()),
+            Err(fault @ (Fault::Lost(_) | Fault::Unreached(_))) => return Err(fault),
+            Err(refused) => refused,
+        };
+        // Some servers do not rename onto a file that is there: it steps aside.
+        self.remote.store(ASIDE, Value::Bool(true)).map_err(Fault::Final)?;
+        let placed = match session.rename(list, old).await {
+            Ok(()) => session.rename(part, list).await,
+            Err(fault @ (Fault::Lost(_) | Fault::Unreached(_))) => return Err(fault),
+            // there is no list, or it must stay: it was not that
+            Err(_) => Err(refused),
+        };
+        if !matches!(placed, Err(Fault::Lost(_))) {
+            // should this fail, it is tried again in a session of its own
+            let _ = self.settle(session).await;
+        }
+        placed
+    }
+
+    fn is_aside(&self) -> Result<bool> {
+        Ok(self.remote.load(ASIDE)? == Some(Value::Bool(true)))
+    }
+
+    /// After a step aside: if a list has the name, the old one goes; if none has, the old one gets it back.
+    async fn settle(&self, session: &mut Session<'_>) -> Result<(), Fault> {
+        let Names { list, old, .. } = self.names;
+        if session.exists(old).await? {
+            match session.exists(list).await? {
+                true => session.delete(old).await?,
+                false => session.rename(old, list).await?,
+            }
+        }
+        self.remote.store(ASIDE, Value::Bool(false)).map_err(Fault::Final)
+    }
+}
