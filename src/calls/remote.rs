@@ -325,15 +325,19 @@ impl<'a> Remote<'a> {
             Ok(answer) => classify(&answer).into(),
             Err(failed) => attempt::failed(failed, request.supplied_by.is_some()),
         };
-        self.learnt(came).map_error(|error| self.hidden(error))
+        self.kept(came).map_error(|error| self.hidden(error))
     }
 
-    /// Adds the secrets of URLs in what was answered, for messages to come.
-    fn learnt(&self, came: Attempt<Value>) -> Attempt<Value> {
-        if let Attempt::Done(value) = &came {
-            self.taint().learn_urls(value);
+    /// What is kept of an answer: without secrets, but for URLs, which are asked again; what those hold secret is known
+    /// from now on.
+    fn kept(&self, came: Attempt<Value>) -> Attempt<Value> {
+        match came {
+            Attempt::Done(value) => {
+                self.taint().learn_urls(&value);
+                Attempt::Done(self.taint().value_but_urls(value))
+            }
+            other => other,
         }
-        came
     }
 
     /// Makes a small call that only reads: not journaled, repeated after any passing fault.

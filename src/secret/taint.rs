@@ -93,16 +93,32 @@ impl Taint {
     /// A tree of another side, each key and text of it as by [`Taint::text`].
     #[must_use]
     pub fn value(&self, tree: Value) -> Value {
+        self.hide_in(tree, &|_| false)
+    }
+
+    /// As [`Taint::value`], but texts that are URLs and nothing else stay whole: they are to be asked.
+    #[must_use]
+    pub fn value_but_urls(&self, tree: Value) -> Value {
+        self.hide_in(tree, &|text| {
+            let one_word =
+                !text.trim().contains(|c: char| c.is_whitespace() || c.is_control() || "\"'<>\\".contains(c));
+            one_word && (text.contains("://") || text.split_once('?').is_some_and(|(path, _)| path.contains('/')))
+        })
+    }
+
+    fn hide_in(&self, tree: Value, stays: &dyn Fn(&str) -> bool) -> Value {
         match tree {
+            Value::String(text) if stays(&text) => Value::String(text),
             Value::String(text) => Value::String(self.text(&text).into_owned()),
             Value::Number(number) => match self.text(&number.to_string()) {
                 Cow::Borrowed(_) => Value::Number(number),
                 Cow::Owned(hidden) => Value::String(hidden),
             },
-            Value::Array(items) => Value::Array(items.into_iter().map(|item| self.value(item)).collect()),
+            Value::Array(items) => Value::Array(items.into_iter().map(|item| self.hide_in(item, stays)).collect()),
             Value::Object(map) => {
                 // names of ours stand beside those of the other side
-                let hidden = map.into_iter().map(|(key, item)| (self.own_text(&key).into_owned(), self.value(item)));
+                let hidden =
+                    map.into_iter().map(|(key, item)| (self.own_text(&key).into_owned(), self.hide_in(item, stays)));
                 Value::Object(hidden.collect())
             }
             other => other,

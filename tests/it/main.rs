@@ -53,6 +53,9 @@ mod scripted;
 mod several_files;
 #[cfg(feature = "cli")]
 mod source_files;
+mod taint;
+#[cfg(feature = "cli")]
+mod taint_echo;
 #[cfg(feature = "cli")]
 mod taken_up;
 #[cfg(feature = "upload")]

@@ -47,6 +47,7 @@ impl Remote<'_> {
         F: Future<Output = Attempt<Value>>,
     {
         if let StepState::Done(value) = self.journal.step(&call.name)? {
+            self.taint().learn_urls(&value);
             return Ok(value);
         }
         let verdict = self.until(call, waiting, once).await?;

@@ -143,7 +143,7 @@ impl Remote<'_> {
         self.attempts(call, |_| async move {
             let known = lost.load(Ordering::Relaxed);
             let came = self.journaled(call, part, known, once, classify).await;
-            let came = match self.learnt(came).map_error(|error| self.hidden(error)) {
+            let came = match self.kept(came).map_error(|error| self.hidden(error)) {
                 Attempt::Altered(error) if call.repeat == RetrySafety::Always => {
                     self.settle(name, known, Attempt::Altered(error))
                 }

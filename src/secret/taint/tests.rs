@@ -42,6 +42,11 @@ fn a_tree_loses_secrets_in_keys_texts_and_numbers() {
     taint.add("1234567890");
     let tree = taint.value(json!({"id": 7, "n": 1_234_567_890_u64, "1234567890": ["x 1234567890"], "t": null}));
     assert_eq!(tree, json!({"id": 7, "n": "***", "***": ["x ***"], "t": null}));
+    let tree =
+        json!({"url": "https://h/x?k=1234567890", "bare": "h/x?k=1234567890", "says": "see https://h/x?k=1234567890"});
+    let kept = taint.value_but_urls(tree.clone());
+    assert_eq!((&kept["url"], &kept["bare"]), (&tree["url"], &tree["bare"]));
+    assert_eq!(kept["says"], "see https://h/x?***");
 }
 
 #[test]
