@@ -53,6 +53,7 @@ mod scripted;
 mod several_files;
 #[cfg(feature = "cli")]
 mod source_files;
+#[cfg(feature = "cli")]
 mod taint;
 #[cfg(feature = "cli")]
 mod taint_echo;

@@ -265,7 +265,7 @@ async fn findings(case: &Case, attack: Option<(usize, Attack)>) -> (i32, usize, 
     shown().await;
     let report: serde_json::Value = serde_json::from_slice(&first.stdout).unwrap_or_default();
     // a run that may be taken up keeps what it needs for that, for its owner alone
-    let is_open = report["open"] == true || matches!(first.status.code(), Some(20 | 21 | 22));
+    let is_open = report["open"] == true || matches!(first.status.code(), Some(20..=22));
     if !is_open {
         found.borrow_mut().extend(canaries.found_under(&dir.path().join("state")));
         canaries.forget_drawn();
