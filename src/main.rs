@@ -1,5 +1,6 @@
 //! The `listferry` binary: flags, the command, its report, the exit code.
 
+#[allow(clippy::disallowed_methods, reason = "progress, signals and temporary files are of the real process")]
 mod cli;
 
 use std::process::ExitCode;

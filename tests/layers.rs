@@ -12,7 +12,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("warning", &[]),
     ("scan", &[]),
     ("encode", &["scan", "error"]),
-    ("source", &["error", "secret", "transport"]),
+    // calls: an export is requested, waited for and read by the one way to the network
+    ("source", &["error", "secret", "transport", "calls"]),
     ("reader", &["scan", "source", "error"]),
     // scan: ops write into its outputs
     ("mapping", &["encode", "reader", "error", "scan"]),

@@ -3,6 +3,7 @@
 
 mod attempt;
 mod call;
+#[allow(clippy::disallowed_methods, reason = "the one clock")]
 mod clock;
 mod journal;
 mod lenient;

@@ -20,9 +20,9 @@ pub(crate) use step::would_send;
 pub use step::{Find, PartBody};
 
 use super::attempt::{self, Attempt};
-use super::call::{Assume, Call};
+use super::call::{Assume, Call, Quota};
 use super::clock::{Clock, SystemClock};
-use super::journal::{Journal, PartState, StepState};
+use super::journal::{Journal, PartState, Slot, StepState};
 use super::retry::Policy;
 use super::{BoxFuture, JobSeed, Reply, RowFault};
 use crate::error::Result;
@@ -36,6 +36,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// Classifies an answer.
 pub type Classify<'j> = &'j (dyn Fn(&Answer) -> Reply + Send + Sync);
 
+/// Takes a slot of a quota.
+pub(crate) type Quotas<'q> = &'q (dyn Fn(&Quota, SystemTime) -> Result<Slot> + Sync);
+
+/// Keeps a fact.
+pub(crate) type Keep<'k> = &'k (dyn Fn(&str, &Value) -> Result<()> + Sync);
+
 /// How a platform or a source reaches the network: journals intent before and result after, repeats by the call's rule,
 /// keeps quotas, waits out `Retry-After`. Cancelled by dropping: an intent then stays in the journal.
 pub struct Remote<'a> {
@@ -46,6 +52,8 @@ pub struct Remote<'a> {
     assume: Option<Assume>,
     wire: &'a dyn Wire,
     clock: &'a dyn Clock,
+    keep: Option<Keep<'a>>,
+    quotas: Option<Quotas<'a>>,
     progress: Mutex<Progress>,
 }
 
@@ -61,7 +69,8 @@ struct Progress {
 /// Small calls and streamed answers, as [`Client`] makes them.
 trait Wire: Send + Sync {
     fn call<'w>(&'w self, request: &'w Request) -> BoxFuture<'w, Result<Answer, Failed>>;
-    fn stream<'w>(&'w self, request: &'w Request) -> BoxFuture<'w, Result<StreamAnswer, Failed>>;
+    /// `coded`: as it comes, in the content coding that was asked for.
+    fn stream<'w>(&'w self, request: &'w Request, coded: bool) -> BoxFuture<'w, Result<StreamAnswer, Failed>>;
 }
 
 impl Wire for Client {
@@ -69,8 +78,11 @@ impl Wire for Client {
         Box::pin(Client::call(self, request))
     }
 
-    fn stream<'w>(&'w self, request: &'w Request) -> BoxFuture<'w, Result<StreamAnswer, Failed>> {
-        Box::pin(Client::stream(self, request))
+    fn stream<'w>(&'w self, request: &'w Request, coded: bool) -> BoxFuture<'w, Result<StreamAnswer, Failed>> {
+        match coded {
+            true => Box::pin(Client::stream_coded(self, request)),
+            false => Box::pin(Client::stream(self, request)),
+        }
     }
 }
 
@@ -86,6 +98,8 @@ impl<'a> Remote<'a> {
             assume: None,
             wire: client,
             clock: &SystemClock,
+            keep: None,
+            quotas: None,
             progress: Mutex::default(),
         }
     }
@@ -101,6 +115,36 @@ impl<'a> Remote<'a> {
     #[must_use]
     pub fn with_clock(mut self, clock: &'a dyn Clock) -> Remote<'a> {
         self.clock = clock;
+        self
+    }
+
+    /// The same way with a `wait` of its own, of which nothing is used up.
+    pub(crate) fn waiting_for(&self, wait: Duration) -> Remote<'a> {
+        Remote {
+            seed: self.seed,
+            journal: self.journal,
+            client: self.client,
+            policy: Policy { wait, ..self.policy.clone() },
+            assume: self.assume,
+            wire: self.wire,
+            clock: self.clock,
+            keep: self.keep,
+            quotas: self.quotas,
+            progress: Mutex::default(),
+        }
+    }
+
+    /// Takes slots of quotas elsewhere than in the journal: for calls that belong to no run.
+    #[must_use]
+    pub(crate) fn with_quotas(mut self, quotas: Quotas<'a>) -> Remote<'a> {
+        self.quotas = Some(quotas);
+        self
+    }
+
+    /// Has each fact kept elsewhere too, for callers whose journal does not outlive the process.
+    #[must_use]
+    pub(crate) fn with_keeper(mut self, keep: Keep<'a>) -> Remote<'a> {
+        self.keep = Some(keep);
         self
     }
 
@@ -164,6 +208,13 @@ impl<'a> Remote<'a> {
         self.progress().waited += time;
     }
 
+    fn quota_take(&self, quota: &Quota, now: SystemTime) -> Result<Slot> {
+        match self.quotas {
+            Some(take) => take(quota, now),
+            None => self.journal.quota_take(quota, now),
+        }
+    }
+
     fn progress(&self) -> MutexGuard<'_, Progress> {
         // each holder does one change
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
@@ -174,6 +225,9 @@ impl<'a> Remote<'a> {
     /// # Errors
     /// `Local`.
     pub fn store(&self, key: &str, value: Value) -> Result<()> {
+        if let Some(keep) = self.keep {
+            keep(key, &value)?;
+        }
         self.journal.store(key, &value)
     }
 

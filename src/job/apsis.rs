@@ -2,16 +2,19 @@
 
 use super::config::Config;
 use super::open::over_its_own;
+use super::pass::make_private_dir;
 use super::secrets::JobSecrets;
 use super::{Env, Job};
-use crate::calls::Journal;
-use crate::error::{Error, Result};
+use crate::calls::{JobSeed, Journal as _, MemoryJournal, Remote};
+use crate::error::{Error, Kind, Result};
 use crate::settings::{Secrets, Settings};
-use crate::source::apsis::{Apsis, ApsisOptions, Fetched, Format, Memory, ORIGIN, Report, Requested};
+pub(crate) use crate::source::apsis::REQUESTED;
+use crate::source::apsis::{Apsis, ApsisOptions, Fetched, Format, ORIGIN, Report};
+use crate::source::temporary::Temporary;
 use crate::source::{Compression, Source, SourceOptions};
-use crate::transport::Client;
+use crate::transport::same_origin;
 use serde_json::Value;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 impl Job {
@@ -30,7 +33,59 @@ impl Job {
         let apsis = apsis(config, &secrets)?
             .ok_or_else(|| Error::usage("source.apsis is required").with_hint("it names the export to fetch"))?;
         let client = config.client(env, &secrets)?;
-        apsis.export(&client, target).await
+        let kept = Kept::of(env, &apsis.key());
+        let journal = MemoryJournal::default();
+        if let Some(requested) = kept.read() {
+            journal.store(REQUESTED, &requested)?;
+        }
+        let keep = |key: &str, value: &Value| {
+            if key == REQUESTED {
+                kept.write(value);
+            }
+            Ok(())
+        };
+        let seed = JobSeed { run_id: "export".to_owned(), random: apsis.key(), date: String::new() };
+        let remote = Remote::new(&seed, &journal, &client, self.policy()).with_keeper(&keep);
+        let fetched = apsis.export(&remote, target).await;
+        // one that may still come is waited for by the next export of the job
+        let may_come = fetched.as_ref().is_err_and(|error| !matches!(error.kind(), Kind::Refused | Kind::Usage));
+        if !may_come {
+            kept.remove();
+        }
+        fetched
+    }
+}
+
+/// Where `export` keeps what it requested, so that the next one waits for the same: a private file in the state
+/// directory. Without one, each export requests anew.
+struct Kept(Option<PathBuf>);
+
+impl Kept {
+    fn of(env: &Env, key: &str) -> Kept {
+        Kept(env.state_dir().ok().map(|dir| dir.join(format!("export-{key}.json"))))
+    }
+
+    fn read(&self) -> Option<Value> {
+        serde_json::from_slice(&std::fs::read(self.0.as_ref()?).ok()?).ok()
+    }
+
+    fn write(&self, requested: &Value) {
+        let Some(path) = &self.0 else { return };
+        let written = path.parent().map_or(Ok(()), make_private_dir).and_then(|()| {
+            let mut file = Temporary::private(path)?;
+            std::io::Write::write_all(&mut file.file, requested.to_string().as_bytes())
+                .map_err(|error| Error::io(format!("writing {}", path.display()), error))?;
+            file.replace()
+        });
+        if let Err(error) = written {
+            tracing::warn!("the next export will not wait for this one: {error}");
+        }
+    }
+
+    fn remove(&self) {
+        if let Some(path) = &self.0 {
+            let _ = std::fs::remove_file(path);
+        }
     }
 }
 
@@ -49,8 +104,10 @@ pub(crate) fn apsis(config: &Config, secrets: &dyn Secrets) -> Result<Option<Aps
     };
     let request = match settings.get("request") {
         Some(Value::Object(request)) => Value::Object(request.clone()),
+        // sent byte for byte
+        Some(Value::String(text)) if text.trim_start().starts_with('{') && is_json(text) => Value::String(text.clone()),
         Some(_) => {
-            return Err(Error::usage("source.apsis.request must be a mapping")
+            return Err(Error::usage("source.apsis.request must be a mapping, or JSON as a text")
                 .with_hint("the body of the report request as APSIS One documents it"));
         }
         None => {
@@ -69,34 +126,32 @@ pub(crate) fn apsis(config: &Config, secrets: &dyn Secrets) -> Result<Option<Aps
         options.wait = wait;
     }
     options.base_url = settings.base_url(ORIGIN)?;
-    options.attempts = config.upload.attempts;
+    options.trusted_origin = settings.opt_text("trusted_origin")?;
+    if let Some(trusted) = &options.trusted_origin
+        && !same_origin(trusted, trusted)
+    {
+        return Err(Error::usage("source.apsis.trusted_origin must be scheme and host of an address")
+            .with_hint("for example https://files.example.com: where the export lies, if that is another host"));
+    }
     Ok(Some(Apsis::new(options)))
 }
 
-/// The fact that holds what was asked for, until it is spooled: its URLs may be secrets, and are erased as those are.
-pub(crate) const REQUESTED: &str = "apsis";
+fn is_json(text: &str) -> bool {
+    serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok()
+}
 
 /// Fetches the export into the spool and opens it; its owner removes [`Source::spool_path`] when the run has ended. A run
 /// that is taken up waits for the export that it had asked for.
 ///
 /// # Errors
-/// `Usage`: an export that is no CSV; else as [`Apsis::spool_on`].
-pub(crate) async fn spooled(
-    config: &Config,
-    secrets: &dyn Secrets,
-    client: &Client,
-    dir: &Path,
-    journal: &dyn Journal,
-) -> Result<Source> {
+/// `Usage`: an export that is no CSV; else as [`Apsis::spool`].
+pub(crate) async fn spooled(config: &Config, secrets: &dyn Secrets, dir: &Path, remote: &Remote<'_>) -> Result<Source> {
     let is_xlsx = config.source.apsis.as_ref().is_some_and(|map| map.get("format") == Some(&Value::from("xlsx")));
     if is_xlsx {
         return Err(Error::usage("source.apsis.format: a job's source has to be csv").with_hint("format: csv"));
     }
     let apsis = apsis(config, secrets)?.ok_or_else(|| Error::usage("source.apsis is required"))?;
-    let mut keep = |requested: &Requested| journal.store(REQUESTED, &requested.to_json());
-    let earlier = journal.load(REQUESTED)?.as_ref().and_then(Requested::from_json);
-    let memory = Memory { earlier, keep: &mut keep };
-    let (path, fetched) = apsis.spool_on(client, dir, config.spool.max_bytes, memory).await?;
+    let (path, fetched) = apsis.spool(remote, dir, config.spool.max_bytes).await?;
     tracing::info!(bytes = fetched.bytes, "the export is spooled");
     Source::open_spooled(&path, "apsis", &plain(&config.source.open))
 }

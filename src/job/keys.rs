@@ -74,11 +74,22 @@ pub(crate) const APSIS: &[Key] = &[
     key("report", KeyKind::OneOf(&["duplicates", "segments", "consents"]), None, "Which report is exported."),
     key("client_id", KeyKind::Secret, None, "Of the API key."),
     key("client_secret", KeyKind::Secret, None, "Of the API key."),
-    key("request", KeyKind::Any, None, "The body of the report request as APSIS One documents it."),
+    key(
+        "request",
+        KeyKind::Any,
+        None,
+        "The body of the report request as APSIS One documents it: a mapping, or JSON as a text, sent byte for byte.",
+    ),
     key("format", KeyKind::OneOf(&["csv", "xlsx"]), Some("csv"), "Of the export; a source has to be csv."),
     key("gzip", KeyKind::Bool, Some("true"), "Whether the export is asked for as gzip."),
     key("wait", KeyKind::Duration, Some("24h"), "How long to wait for the export."),
     key("base_url", KeyKind::Text, None, "Replaces scheme, host and port of the platform's own address."),
+    key(
+        "trusted_origin",
+        KeyKind::Text,
+        None,
+        "Another scheme and host where the file may lie and that gets the token.",
+    ),
 ];
 
 /// `rejects`.

@@ -1,12 +1,19 @@
 //! Audience lists of Localytics, with a job's credentials.
 
+use super::journal::State;
 use super::secrets::JobSecrets;
 use super::{Env, Job};
+use crate::calls::{JobSeed, MemoryJournal, Quota, Remote, Slot};
 use crate::error::{Error, Result};
 use crate::platform::localytics::AudienceLists;
 use crate::settings::Settings;
-use crate::transport::Client;
 use serde_json::Value;
+use std::time::Duration;
+
+/// A person waits for the answer: few attempts, short waits.
+const ATTEMPTS: u32 = 4;
+/// A limit is counted by the minute.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 impl Job {
     /// The lists of the job's app, as Localytics tells of them.
@@ -14,9 +21,8 @@ impl Job {
     /// # Errors
     /// `Usage`: the job goes elsewhere, a secret is not set; else as [`AudienceLists::list`].
     pub async fn lists(&self, env: &Env) -> Result<Vec<Value>> {
-        let (lists, client) = self.audience_lists(env)?;
-        let found = lists.list(&client).await?;
-        Ok(found.into_iter().map(|list| client.taint().value(list)).collect())
+        let found = self.with_lists(env, async |lists, remote| lists.list(remote).await).await?;
+        Ok(found.into_iter().map(|list| env.taint.value(list)).collect())
     }
 
     /// Gives a list another name.
@@ -24,8 +30,7 @@ impl Job {
     /// # Errors
     /// As [`Job::lists`] and [`AudienceLists::rename`].
     pub async fn rename_list(&self, env: &Env, id: &str, name: &str) -> Result<()> {
-        let (lists, client) = self.audience_lists(env)?;
-        lists.rename(&client, id, name).await
+        self.with_lists(env, async |lists, remote| lists.rename(remote, id, name).await).await
     }
 
     /// Deletes a list.
@@ -33,11 +38,15 @@ impl Job {
     /// # Errors
     /// As [`Job::lists`] and [`AudienceLists::delete`].
     pub async fn delete_list(&self, env: &Env, id: &str) -> Result<()> {
-        let (lists, client) = self.audience_lists(env)?;
-        lists.delete(&client, id).await
+        self.with_lists(env, async |lists, remote| lists.delete(remote, id).await).await
     }
 
-    fn audience_lists(&self, env: &Env) -> Result<(AudienceLists, Client)> {
+    /// Does something with the lists. The calls belong to no run, but count against the quota that runs share.
+    async fn with_lists<T>(
+        &self,
+        env: &Env,
+        work: impl AsyncFnOnce(&AudienceLists, &Remote<'_>) -> Result<T>,
+    ) -> Result<T> {
         let config = &self.config;
         if self.platform() != Some("localytics-audience") {
             return Err(Error::usage("lists are those of a localytics-audience job")
@@ -46,7 +55,21 @@ impl Job {
         let secrets = JobSecrets::new(env.variables.clone(), &config.folder, &env.taint);
         let settings =
             Settings { map: &config.destination, at: "destination", secrets: &secrets, folder: &config.folder };
+        let lists = AudienceLists::read(&settings)?;
         let client = config.client(env, &secrets)?;
-        Ok((AudienceLists::read(&settings)?, client))
+        let state = env.state_dir().and_then(|dir| State::open(&dir));
+        if let Err(error) = &state {
+            tracing::warn!("these calls are not counted against the 60 a minute: {error}");
+        }
+        let take = |quota: &Quota, now| match &state {
+            Ok(state) => state.quota_take(quota, now),
+            Err(_) => Ok(Slot::Granted),
+        };
+        let seed = JobSeed { run_id: "lists".to_owned(), random: String::new(), date: String::new() };
+        let journal = MemoryJournal::default();
+        let mut policy = self.policy();
+        (policy.attempts, policy.give_up_after, policy.max_quota_wait) = (ATTEMPTS, LONGEST_WAIT, LONGEST_WAIT);
+        let remote = Remote::new(&seed, &journal, &client, policy).with_quotas(&take);
+        work(&lists, &remote).await
     }
 }

@@ -289,7 +289,8 @@ impl Job {
         let source = if config.source.apsis.is_some() {
             let dir = config.spool_dir(env)?;
             make_private_dir(&dir)?;
-            let spooled = apsis::spooled(config, &parts.secrets, &parts.client, &dir, run);
+            let remote = Remote::new(run.seed(), run, &parts.client, self.policy());
+            let spooled = apsis::spooled(config, &parts.secrets, &dir, &remote);
             Arc::new(tokio::select! {
                 source = spooled => source?,
                 () = cancelled(env) => return Err(Error::new(Kind::Interrupted, "stopped before the export was whole")),

@@ -7,6 +7,7 @@ pub mod localytics;
 pub mod mediarithmics;
 mod parts;
 mod verdict;
+#[allow(clippy::disallowed_methods, reason = "the timers of sockets: the pull server and FTP")]
 pub mod yesmail;
 
 pub(crate) use fits::{can_wait_in_turn, fits_quota};

@@ -14,10 +14,12 @@ mod local;
 mod once;
 mod paths;
 mod pieces;
+#[allow(clippy::disallowed_methods, reason = "names of files")]
 mod spool;
 #[cfg(feature = "jobs")]
 pub(crate) mod stoppable;
 #[cfg(feature = "upload")]
+#[allow(clippy::disallowed_methods, reason = "names and ages of files")]
 pub(crate) mod temporary;
 
 pub use input::Input;
@@ -311,6 +313,8 @@ pub fn into_error(error: io::Error, what: &str) -> Error {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "times of files")]
 mod tests;
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "a reader that is slow")]
 mod tests_beside;

@@ -4,7 +4,8 @@ use crate::kill::{ends, listferry};
 use crate::vendor::{Seen, Vendor, answer, endless};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use listferry::source::apsis::{Apsis, ApsisOptions, Fetched, Format, Memory, Report, Requested};
+use listferry::calls::{BoxFuture, Clock, JobSeed, Journal as _, MemoryJournal, Policy, Remote};
+use listferry::source::apsis::{Apsis, ApsisOptions, Fetched, Format, Report};
 use listferry::transport::{Client, NetworkOptions, Proxy, Timers};
 use listferry::{Kind, Result, Secret};
 use serde_json::json;
@@ -24,9 +25,46 @@ fn options(base: &str) -> ApsisOptions {
     let request = json!({"attributes": [{"field_name": "email"}]});
     let mut options = ApsisOptions::new(Report::Duplicates, Secret::new("the-id"), Secret::new("the-secret"), request);
     options.base_url = base.to_owned();
-    options.first_pause = Duration::from_millis(10);
-    options.attempts = 3;
     options
+}
+
+/// A clock whose waits take no time.
+#[derive(Default)]
+struct FastClock(std::sync::Mutex<Duration>);
+
+impl Clock for FastClock {
+    fn wall(&self) -> SystemTime {
+        SystemTime::now() + self.elapsed()
+    }
+    fn elapsed(&self) -> Duration {
+        *self.0.lock().unwrap()
+    }
+    fn sleep(&self, time: Duration) -> BoxFuture<'_, ()> {
+        *self.0.lock().unwrap() += time;
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// What a job gives an export to reach the network with.
+struct Way {
+    seed: JobSeed,
+    journal: MemoryJournal,
+    client: Client,
+    clock: FastClock,
+    policy: Policy,
+}
+
+impl Way {
+    fn new(attempts: u32) -> Way {
+        let seed = JobSeed { run_id: "1".to_owned(), random: "7".repeat(32), date: "2026-11-30".to_owned() };
+        let mut policy = Policy::default();
+        policy.attempts = attempts;
+        Way { seed, journal: MemoryJournal::default(), client: client(), clock: FastClock::default(), policy }
+    }
+
+    fn remote(&self) -> Remote<'_> {
+        Remote::new(&self.seed, &self.journal, &self.client, self.policy.clone()).with_clock(&self.clock)
+    }
 }
 
 fn gzip(members: &[&[u8]]) -> Vec<u8> {
@@ -57,9 +95,18 @@ async fn platform(download: impl Fn(&Seen, usize) -> Vec<u8> + Send + Sync + 'st
 }
 
 async fn export(vendor: &Vendor, target: &Path, change: impl FnOnce(&mut ApsisOptions)) -> Result<Fetched> {
+    export_trying(3, vendor, target, change).await
+}
+
+async fn export_trying(
+    attempts: u32,
+    vendor: &Vendor,
+    target: &Path,
+    change: impl FnOnce(&mut ApsisOptions),
+) -> Result<Fetched> {
     let mut options = options(&vendor.url());
     change(&mut options);
-    Apsis::new(options).export(&client(), target).await
+    Apsis::new(options).export(&Way::new(attempts).remote(), target).await
 }
 
 #[tokio::test]
@@ -208,9 +255,9 @@ async fn j18_a_cut_export_is_fetched_again_or_leaves_the_old_file() {
     for cut in [head, head + 1, head + 30, whole.len() - 9, whole.len() - 1] {
         let once = whole.clone();
         let vendor = platform(move |_, _| once[..cut].to_vec()).await;
-        let error = export(&vendor, &target, |options| options.attempts = 2).await.unwrap_err();
+        let error = export_trying(2, &vendor, &target, |_| {}).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Transient, "cut at {cut}: {error}");
-        assert_eq!(error.hint(), Some("given up after 2 attempts; run it again"), "{error}");
+        assert_eq!(error.hint(), Some("given up after 2 attempts; run the job again or resume it"), "{error}");
         let names_it = error.message().contains("/poll/7: ") || error.message().contains("the export");
         assert!(names_it && !error.message().contains("x=y"), "{error}");
         assert_eq!(std::fs::read(&target).unwrap(), b"old");
@@ -258,12 +305,77 @@ async fn x05_a_download_url_on_another_host_gets_no_token() {
 }
 
 #[tokio::test]
+async fn another_host_gets_the_token_only_if_the_job_trusts_it() {
+    let other = Vendor::start(|seen, _| match seen.header("authorization") {
+        Some("Bearer token-0") => answer(200, &[], CSV),
+        _ => answer(401, &[], "who are you"),
+    })
+    .await;
+    let (origin, url) = (other.url(), format!("{}/file", other.url()));
+    let vendor = Vendor::start(move |seen, _| match seen.target.as_str() {
+        "/oauth/token" => answer(200, &[], "{\"access_token\":\"token-0\"}"),
+        _ => answer(200, &[], json!({ "file_download_url": url }).to_string()),
+    })
+    .await;
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("out.csv");
+    let error = export(&vendor, &target, |_| {}).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Credentials);
+    assert!(error.message().contains("got no token") && error.hint().unwrap().contains(&origin), "{error:?}");
+    export(&vendor, &target, |options| options.trusted_origin = Some(origin)).await.unwrap();
+    assert_eq!(std::fs::read(&target).unwrap(), CSV);
+}
+
+#[tokio::test]
+async fn a_request_given_as_json_is_sent_byte_for_byte() {
+    const REQUEST: &str = "{\"id\": 12345678901234567890123, \"ratio\":1.10,  \"e\": \"\\u00e9\"}";
+    let vendor = platform(|_, _| answer(200, &[], CSV)).await;
+    let dir = tempfile::tempdir().unwrap();
+    let yaml = format!(
+        "source:\n  apsis:\n    report: duplicates\n    base_url: \"{}\"\n    client_id: {{ env: KEY }}\n    client_secret: {{ \
+         env: KEY }}\n    request: '{REQUEST}'\n",
+        vendor.url()
+    );
+    std::fs::write(dir.path().join("job.yaml"), yaml).unwrap();
+    let (code, output) = ends(listferry(dir.path(), &vendor.url(), &["export", "job.yaml", "-o", "out.csv"])).await;
+    assert_eq!(code, 0, "{output}");
+    let sent = vendor.of("POST", "/audience/profiles/reports/duplicates")[0].body.clone();
+    assert_eq!(String::from_utf8(sent).unwrap(), REQUEST);
+}
+
+#[tokio::test]
+async fn an_export_that_was_not_ready_is_waited_for_by_the_next_export() {
+    let vendor = Vendor::start(|seen, n| match (seen.method.as_str(), seen.target.as_str()) {
+        ("POST", "/oauth/token") => answer(200, &[], "{\"access_token\":\"token-0\"}"),
+        ("POST", _) => answer(201, &[], format!("{{\"file_download_url_v2\": \"/poll/{n}?sig=se-cret-5167\"}}")),
+        ("GET", "/poll/0?sig=se-cret-5167") if n < 2 => answer(404, &[], ""),
+        _ => answer(200, &[], CSV),
+    })
+    .await;
+    let (dir, base) = (tempfile::tempdir().unwrap(), vendor.url());
+    let job = format!(
+        "source: {{ apsis: {{ report: segments, base_url: \"{base}\", client_id: {{ env: KEY }}, client_secret: {{ env: \
+         KEY }}, wait: 0s, request: {{}} }} }}\n"
+    );
+    std::fs::write(dir.path().join("job.yaml"), job).unwrap();
+    for (code, reports) in [(22, 1), (22, 1), (0, 1), (0, 2)] {
+        let (got, output) = ends(listferry(dir.path(), &base, &["export", "job.yaml", "-o", "out.csv"])).await;
+        assert_eq!((got, vendor.of("POST", "/audience").len()), (code, reports), "{output}");
+        assert!(!output.contains("se-cret-5167"), "{output}");
+    }
+    assert_eq!(std::fs::read(dir.path().join("out.csv")).unwrap(), CSV);
+    let left = std::fs::read_dir(dir.path().join("state")).unwrap();
+    let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).filter(|name| name != "state.db").collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().starts_with("export-")), "{left:?}");
+}
+
+#[tokio::test]
 async fn an_export_is_spooled_privately_and_within_its_bound() {
     let vendor = platform(|_, _| answer(200, &[("Content-Encoding", "gzip")], gzip(&[CSV]))).await;
     let dir = tempfile::tempdir().unwrap();
     let spool = dir.path().join("spool");
     let apsis = Apsis::new(options(&vendor.url()));
-    let (path, _) = apsis.spool(&client(), &spool, CSV.len() as u64).await.unwrap();
+    let (path, _) = apsis.spool(&Way::new(3).remote(), &spool, CSV.len() as u64).await.unwrap();
     assert_eq!(std::fs::read(&path).unwrap(), CSV);
     #[cfg(unix)]
     {
@@ -271,7 +383,7 @@ async fn an_export_is_spooled_privately_and_within_its_bound() {
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
     std::fs::remove_file(path).unwrap();
-    let error = apsis.spool(&client(), &spool, CSV.len() as u64 - 1).await.unwrap_err();
+    let error = apsis.spool(&Way::new(3).remote(), &spool, CSV.len() as u64 - 1).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Data, "{error}");
     assert_eq!(std::fs::read_dir(&spool).unwrap().count(), 0);
 }
@@ -332,11 +444,8 @@ async fn what_is_no_export_replaces_nothing() {
                 answer(200, &headers, if encoding.is_some() { gzip(&[body]) } else { body.to_vec() })
             })
             .await;
-            let change = |options: &mut ApsisOptions| {
-                options.format = format;
-                options.attempts = 2;
-            };
-            let error = export(&vendor, &target, change).await.unwrap_err();
+            let change = |options: &mut ApsisOptions| options.format = format;
+            let error = export_trying(2, &vendor, &target, change).await.unwrap_err();
             assert!(error.hint().is_some(), "{error}");
             assert_eq!(std::fs::read(&target).unwrap(), b"old");
             (error.kind(), vendor.of("GET", "/").len())
@@ -369,16 +478,15 @@ async fn an_export_that_was_asked_for_is_waited_for_again_as_long_as_it_lives() 
             "file_download_url_v2": format!("{}{url}", vendor.url()), "file_download_url": null,
             "requested_s": now - age_hours * 3600,
         });
-        let mut kept = Vec::new();
-        let mut keep = |requested: &Requested| {
-            kept.push(requested.to_json());
-            Ok(())
-        };
-        let memory = Memory { earlier: Requested::from_json(&earlier), keep: &mut keep };
-        Apsis::new(options(&vendor.url())).spool_on(&client(), dir.path(), 1000, memory).await.unwrap();
+        let way = Way::new(3);
+        way.journal.store("apsis", &earlier).unwrap();
+        Apsis::new(options(&vendor.url())).spool(&way.remote(), dir.path(), 1000).await.unwrap();
         let asked = (vendor.of("POST", "/audience").len(), vendor.of("GET", "/v2/earlier").len());
-        assert_eq!((asked, kept.len()), ((reports, 1 - reports), reports), "{url} {age_hours}");
-        assert!(kept.iter().all(|kept| kept["file_download_url_v2"] == format!("{}/v2/poll/7?x=y", vendor.url())));
+        assert_eq!(asked, (reports, 1 - reports), "{url} {age_hours}");
+        let kept = way.journal.load("apsis").unwrap().unwrap();
+        let now =
+            if reports == 1 { format!("{}/v2/poll/7?x=y", vendor.url()) } else { format!("{}{url}", vendor.url()) };
+        assert_eq!(kept["file_download_url_v2"], now, "what is waited for is remembered");
     }
 }
 

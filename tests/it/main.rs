@@ -1,5 +1,7 @@
 //! The integration tests, one binary.
 
+#![allow(clippy::disallowed_methods, reason = "tests of real processes and sockets")]
+
 /// The messages of a report's warnings.
 #[cfg(feature = "jobs")]
 fn warned(report: &listferry::job::Report) -> Vec<String> {

@@ -133,7 +133,7 @@ impl Remote<'_> {
     fn slot_now(&self, call: &Call) -> Result<Option<Error>> {
         let Some(quota) = &call.quota else { return Ok(None) };
         let now = self.now();
-        Ok(match self.journal.quota_take(quota, now)? {
+        Ok(match self.quota_take(quota, now)? {
             Slot::Granted => None,
             Slot::WaitUntil(free) => {
                 let wait = free.duration_since(now).unwrap_or_default().max(Duration::from_millis(10));

@@ -64,14 +64,34 @@ impl Remote<'_> {
 
     /// Makes one attempt of [`Remote::read`]; for [`Remote::until`].
     pub async fn read_once(&self, request: &Request, classify: Classify<'_>, each: Each<'_>) -> Attempt<Read> {
+        self.read_as(request, false, classify, each).await
+    }
+
+    /// As [`Remote::read_once`], in the content coding that the request asked for.
+    pub(crate) async fn read_coded_once(
+        &self,
+        request: &Request,
+        classify: Classify<'_>,
+        each: Each<'_>,
+    ) -> Attempt<Read> {
+        self.read_as(request, true, classify, each).await
+    }
+
+    async fn read_as(&self, request: &Request, coded: bool, classify: Classify<'_>, each: Each<'_>) -> Attempt<Read> {
         learn(self.taint(), request);
-        let came = self.read_unscrubbed(request, classify, each).await;
+        let came = self.read_shown(request, coded, classify, each).await;
         came.map_error(|error| self.hidden(error))
     }
 
-    async fn read_unscrubbed(&self, request: &Request, classify: Classify<'_>, each: Each<'_>) -> Attempt<Read> {
+    async fn read_shown(
+        &self,
+        request: &Request,
+        coded: bool,
+        classify: Classify<'_>,
+        each: Each<'_>,
+    ) -> Attempt<Read> {
         let supplied = request.supplied_by.is_some();
-        let mut answer = match self.wire.stream(request).await {
+        let mut answer = match self.wire.stream(request, coded).await {
             Ok(answer) => answer,
             Err(failed) => return attempt::failed(failed, supplied),
         };

@@ -51,7 +51,7 @@ impl Remote<'_> {
         let mut waited = Duration::ZERO;
         loop {
             let now = self.now();
-            let free = match self.journal.quota_take(quota, now)? {
+            let free = match self.quota_take(quota, now)? {
                 Slot::Granted => return Ok(waited),
                 Slot::WaitUntil(free) => free,
             };

@@ -68,7 +68,7 @@ impl Wire for Scripted<'_> {
         Box::pin(std::future::ready(answer))
     }
 
-    fn stream<'w>(&'w self, _: &'w Request) -> BoxFuture<'w, Result<StreamAnswer, Failed>> {
+    fn stream<'w>(&'w self, _: &'w Request, _: bool) -> BoxFuture<'w, Result<StreamAnswer, Failed>> {
         unreachable!("read is tested against a server")
     }
 }

@@ -1,132 +1,227 @@
-//! The way of one export: asked for, waited for, read to its proven end.
+//! The way of one export: requested, waited for, read to its proven end.
 
 use super::decode::Decoder;
-use super::requested::{Memory, Requested};
-use super::session::{Asked, Session, XLSX, given_up, unauthorized};
+use super::requested::Requested;
+use super::session::{Session, hinting, passing, unauthorized, without_token};
 use super::urls::Urls;
-use super::{Apsis, Fetched, Format};
+use super::{Apsis, Fetched, Format, XLSX};
+use crate::calls::{Attempt, Call, Event, Read, Remote, Reply, RetrySafety, Waiting};
 use crate::error::{Error, Kind, Result};
 use crate::secret::printable;
-use crate::transport::{Client, StreamAnswer};
+use crate::transport::{Answer, StreamAnswer};
+use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::sync::Mutex;
 
-/// The longest pause between two questions.
-pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// The fact that holds what was requested, until it is fetched: its URLs may be secrets.
+pub(crate) const REQUESTED: &str = "apsis";
+
+/// In messages.
+const WHAT: &str = "the export";
+
+/// An export that is asked for.
+struct Asking<'a, 'r> {
+    apsis: &'a Apsis,
+    session: Session<'a, 'r>,
+    urls: Urls,
+    /// Requested by an earlier process.
+    earlier: Option<Requested>,
+    /// Passing faults in a row.
+    failed: u32,
+    refreshed: bool,
+    file: &'a mut File,
+    path: &'a Path,
+    max: u64,
+}
 
 impl Apsis {
-    /// Fetches the decoded export into `file`, which is emptied before each attempt; `path` names it in messages.
-    pub(super) async fn fetch(
-        &self,
-        client: &Client,
-        file: &mut File,
-        path: &Path,
-        max: u64,
-        mut memory: Option<Memory<'_>>,
-    ) -> Result<Fetched> {
-        let mut session = Session::new(&self.options, client);
-        let until = Instant::now() + self.options.wait;
-        let mut earlier = memory.as_mut().and_then(|memory| memory.earlier.take());
-        let mut urls = match &earlier {
+    /// Fetches the decoded export into `file`, which is emptied before each attempt; `path` names it in messages. What an
+    /// earlier process requested under the same journal is waited for if its URLs still live.
+    pub(super) async fn fetch(&self, remote: &Remote<'_>, file: &mut File, path: &Path, max: u64) -> Result<Fetched> {
+        let remote = &remote.waiting_for(self.options.wait);
+        let mut session = Session::new(&self.options, remote);
+        let earlier = remote.load(REQUESTED)?;
+        earlier.iter().for_each(|urls| remote.taint().learn_urls(urls));
+        let earlier = earlier.as_ref().and_then(Requested::from_json);
+        let urls = match &earlier {
             Some(requested) => {
-                tracing::info!("waiting on for the export that was asked for before");
+                tracing::info!("waiting on for the export that was requested before");
                 Urls::of(requested)
             }
-            None => Urls::of(&request(&mut session, &mut memory).await?),
+            None => Urls::of(&request(&mut session).await?),
         };
-        let mut pause = self.options.first_pause;
-        let (mut failed, mut refreshed) = (0, false);
-        loop {
-            if earlier.take_if(|requested| requested.is_over()).is_some() {
-                tracing::warn!("the export that was asked for before is more than a day old: asking for it anew");
-                urls = Urls::of(&request(&mut session, &mut memory).await?);
+        let asking = Asking { apsis: self, session, urls, earlier, failed: 0, refreshed: false, file, path, max };
+        let asking = &Mutex::new(asking);
+        let call = Call::new("export", RetrySafety::Always);
+        let fetched = remote
+            .until(&call, Waiting::default(), |_| async move {
+                asking.lock().await.ask().await.unwrap_or_else(Attempt::Final)
+            })
+            .await;
+        match fetched {
+            Err(error) if error.kind() == Kind::Pending => {
+                Err(Error::new(Kind::Pending, "the export was not ready within source.apsis.wait").with_hint(
+                    "run it again to go on waiting for the same export; one that stays away may have a wrong request",
+                ))
             }
-            let asked_to_wait = match session.ask(urls.current()).await? {
-                Asked::File(mut answer) => match self.download(&mut answer, file, path, max).await? {
-                    Ok(fetched) => return Ok(fetched),
-                    Err(error) => {
-                        failed += 1;
-                        self.give_up(failed, error)?;
-                        urls.passing(failed);
-                        None
+            fetched => fetched?.ok_or_else(|| Error::new(Kind::Pending, "the export was not ready")),
+        }
+    }
+}
+
+/// What a question for the file came to, if not the file.
+enum Asked {
+    InProgress,
+    Unknown,
+    Gone,
+    Unauthorized,
+}
+
+impl Asking<'_, '_> {
+    /// Asks for the file, at another URL or with another token at once if that may help.
+    async fn ask(&mut self) -> Result<Attempt<Fetched>> {
+        loop {
+            self.forget_what_is_over().await?;
+            let (came, fetched) = self.ask_once().await?;
+            let (asked, wait) = match came {
+                Attempt::Done(Read::Whole) => return fetched.map(Attempt::Done),
+                Attempt::Done(Read::Answered(value)) => {
+                    (Asked::of(&value), value["wait"].as_u64().map(Duration::from_secs))
+                }
+                Attempt::Final(error) if matches!(error.kind(), Kind::Refused | Kind::Credentials) => {
+                    if !self.urls.leave() {
+                        return Err(error);
                     }
-                },
-                Asked::InProgress(wait) => {
-                    (failed, refreshed) = (0, false);
-                    urls.in_progress();
-                    wait
+                    tracing::warn!("{error}; asking the other URL of the export");
+                    continue;
                 }
-                Asked::Unknown(wait) => {
-                    (failed, refreshed) = (0, false);
-                    urls.unknown();
-                    wait
+                Attempt::Final(error) => return Err(error),
+                other => {
+                    self.failed += 1;
+                    self.urls.passing(self.failed);
+                    return Ok(other.map(|_| Fetched { bytes: 0, received_bytes: 0, gzip: false }));
                 }
-                Asked::Passing(error) => {
-                    failed += 1;
-                    let wait = error.retry_after();
-                    self.give_up(failed, error)?;
-                    urls.passing(failed);
-                    wait
-                }
-                Asked::Gone if !urls.gone() => continue,
-                Asked::Gone if earlier.take().is_some() => {
-                    tracing::warn!("the export that was asked for before is gone: asking for it anew");
-                    urls = Urls::of(&request(&mut session, &mut memory).await?);
+            };
+            match asked {
+                Asked::InProgress => self.urls.in_progress(),
+                Asked::Unknown => self.urls.unknown(),
+                Asked::Gone if !self.urls.gone() => continue,
+                Asked::Gone if self.earlier.take().is_some() => {
+                    tracing::warn!("the export that was requested before is gone: requesting it anew");
+                    self.urls = Urls::of(&request(&mut self.session).await?);
                     continue;
                 }
                 Asked::Gone => {
                     return Err(Error::new(Kind::Refused, "the export is gone (status 410)")
                         .with_hint("an export lives for a day; run again to request a new one"));
                 }
-                Asked::Odd(error) if urls.leave() => {
-                    tracing::warn!("{error}; asking the other URL of the export");
-                    continue;
-                }
-                Asked::Odd(error) => return Err(error),
-                Asked::Unauthorized if refreshed => return Err(unauthorized("the export")),
+                Asked::Unauthorized if self.refreshed => return Err(unauthorized(WHAT)),
                 Asked::Unauthorized => {
-                    refreshed = true;
-                    session.drop_token();
+                    self.refreshed = true;
+                    self.session.drop_token();
                     continue;
                 }
-            };
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                let hint = match memory {
-                    Some(_) => {
-                        "resume the run to go on waiting for the same export; one that stays away may have a wrong request"
-                    }
-                    None => "an export that stays away may have a wrong request; else raise wait",
-                };
-                return Err(
-                    Error::new(Kind::Pending, "the export was not ready within source.apsis.wait").with_hint(hint)
-                );
             }
-            tokio::time::sleep(pause.max(asked_to_wait.unwrap_or_default()).min(left)).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            (self.failed, self.refreshed) = (0, false);
+            let not_yet = Error::new(Kind::Pending, "the export is not ready");
+            return Ok(Attempt::Passing(match wait {
+                Some(wait) => not_yet.with_retry_after(wait),
+                None => not_yet,
+            }));
         }
     }
 
-    /// Ends after too many attempts in a row.
-    fn give_up(&self, failed: u32, error: Error) -> Result<()> {
-        if failed >= self.options.attempts {
-            return Err(given_up(error, failed));
+    async fn forget_what_is_over(&mut self) -> Result<()> {
+        let now = self.session.remote.now();
+        if self.earlier.take_if(|requested| requested.is_over(now)).is_some() {
+            tracing::warn!("the export that was requested before is more than a day old: requesting it anew");
+            self.urls = Urls::of(&request(&mut self.session).await?);
         }
-        tracing::warn!(attempt = failed, "{error}; trying again");
         Ok(())
     }
 
-    /// Reads the file to its proven end. The inner error passes: the same URL may be asked again.
-    async fn download(
-        &self,
-        answer: &mut StreamAnswer,
-        file: &mut File,
-        path: &Path,
-        max: u64,
-    ) -> Result<Result<Fetched, Error>> {
+    /// Asks one URL once; reads the file to its proven end if it comes.
+    async fn ask_once(&mut self) -> Result<(Attempt<Read>, Result<Fetched>)> {
+        let url = self.urls.current().to_owned();
+        let own = self.session.gets_the_token(&url);
+        let request = self.session.file_request(&url).await?;
+        let classify = |answer: &Answer| match answer.status {
+            404 | 410 => {
+                Reply::Done(json!({"status": answer.status, "wait": answer.retry_after().map(|wait| wait.as_secs())}))
+            }
+            401 | 403 if !own => Reply::Fail(without_token(&url, answer.status)),
+            401 => Reply::Done(json!({"status": 401})),
+            403 => hinting(passing(WHAT, answer), "the API key may not fetch this export"),
+            _ => hinting(passing(WHAT, answer), "check source.apsis.request and base_url"),
+        };
+        let mut download =
+            Download { apsis: self.apsis, path: self.path, max: self.max, began: false, wait: None, decoder: None };
+        let (mut received_bytes, mut fetched) = (0, None);
+        let (file, remote) = (&*self.file, self.session.remote);
+        let mut each = |event: Event<'_>| match event {
+            Event::Begin(answer) => download.begin(answer, file),
+            Event::Piece(piece) => {
+                received_bytes += piece.len() as u64;
+                download.push(piece)
+            }
+            Event::End => {
+                fetched = download.end(received_bytes)?;
+                Ok(())
+            }
+        };
+        let came = remote.read_coded_once(&request, &classify, &mut each).await;
+        let came = match (came, &fetched) {
+            // what came is not what was asked for: so it will be at the other URL
+            (Attempt::Final(error), _) if download.began => return Err(error),
+            (Attempt::Done(Read::Whole), None) => {
+                Attempt::Done(Read::Answered(json!({"status": 202, "wait": download.wait.map(|wait| wait.as_secs())})))
+            }
+            (came, _) => came,
+        };
+        Ok((came, fetched.ok_or_else(|| Error::new(Kind::Transient, "the export did not come"))))
+    }
+}
+
+impl Asked {
+    fn of(status: &Value) -> Asked {
+        match status["status"].as_u64() {
+            Some(404) => Asked::Unknown,
+            Some(410) => Asked::Gone,
+            Some(401) => Asked::Unauthorized,
+            _ => Asked::InProgress,
+        }
+    }
+}
+
+/// A file that is read.
+struct Download<'a> {
+    apsis: &'a Apsis,
+    path: &'a Path,
+    max: u64,
+    /// A 2xx answer came.
+    began: bool,
+    /// The answer says "not yet" (202, 204), and to come again then.
+    wait: Option<Duration>,
+    decoder: Option<(Decoder<&'a File>, bool)>,
+}
+
+impl<'a> Download<'a> {
+    fn begin(&mut self, answer: &mut StreamAnswer, mut file: &'a File) -> Result<()> {
+        self.decoder = None;
+        match answer.status {
+            200 => self.began = true,
+            202 | 204 => {
+                self.wait = answer.retry_after();
+                return Ok(());
+            }
+            status => {
+                let message = format!("{WHAT}: status {status}, which APSIS One does not document");
+                return Err(Error::new(Kind::Refused, message).with_hint("check source.apsis.base_url and the proxy"));
+            }
+        }
         let gzip = match answer.header("content-encoding").map(|encoding| encoding.trim().to_lowercase()).as_deref() {
             None | Some("" | "identity") => false,
             Some("gzip" | "x-gzip") => true,
@@ -135,41 +230,40 @@ impl Apsis {
                 return Err(Error::new(Kind::Refused, message).with_hint("source.apsis.gzip: false asks for none"));
             }
         };
-        if let Some(error) = self.other_kind(answer.header("content-type").unwrap_or_default()) {
-            return if error.kind() == Kind::Transient { Ok(Err(error)) } else { Err(error) };
+        if let Some(error) = self.apsis.other_kind(answer.header("content-type").unwrap_or_default()) {
+            return Err(error);
         }
         if gzip && !answer.has_proven_end() {
             // the trailer of the last member proves it
             answer.accept_close_as_end();
         }
-        let disk = |error| Error::io(format!("writing {}", path.display()), error);
+        let disk = |error| Error::io(format!("writing {}", self.path.display()), error);
         file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).map_err(disk)?;
-        let mut decoder = Decoder::new(file, gzip, max);
-        let mut received_bytes = 0;
-        loop {
-            match answer.chunk().await {
-                Ok(Some(piece)) => {
-                    received_bytes += piece.len() as u64;
-                    match decoder.push(&piece) {
-                        Ok(()) => {}
-                        Err(error) if error.kind() == Kind::Transient => return Ok(Err(error)),
-                        Err(error) => return Err(in_file(error, path)),
-                    }
-                }
-                Ok(None) => break,
-                Err(failed) => return Ok(Err(failed.error.into_kind(Kind::Transient))),
-            }
-        }
-        match decoder.finish() {
-            Ok(0) => Ok(Err(Error::new(Kind::Transient, "the export came empty: not even a header row")
-                .with_hint("where it stays empty, look at the report in APSIS One"))),
-            Ok(bytes) => Ok(Ok(Fetched { bytes, received_bytes, gzip })),
-            Err(error) if error.kind() == Kind::Transient => Ok(Err(error)),
-            Err(error) => Err(in_file(error, path)),
+        self.decoder = Some((Decoder::new(file, gzip, self.max), gzip));
+        Ok(())
+    }
+
+    fn push(&mut self, piece: &[u8]) -> Result<()> {
+        match &mut self.decoder {
+            Some((decoder, _)) => decoder.push(piece).map_err(|error| in_file(error, self.path)),
+            None => Ok(()),
         }
     }
 
-    /// What the answer's Content-Type says where that is surely not the file that was asked for. CSV comes under many
+    /// `None`: it was no file.
+    fn end(&mut self, received_bytes: u64) -> Result<Option<Fetched>> {
+        let Some((decoder, gzip)) = self.decoder.take() else { return Ok(None) };
+        match decoder.finish() {
+            Ok(0) => Err(Error::new(Kind::Transient, "the export came empty: not even a header row")
+                .with_hint("if it stays empty, look at the report in APSIS One")),
+            Ok(bytes) => Ok(Some(Fetched { bytes, received_bytes, gzip })),
+            Err(error) => Err(in_file(error, self.path)),
+        }
+    }
+}
+
+impl Apsis {
+    /// What the answer's Content-Type says if that is surely not the file that was asked for. CSV comes under many
     /// names, or none.
     fn other_kind(&self, content_type: &str) -> Option<Error> {
         let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -190,12 +284,10 @@ impl Apsis {
     }
 }
 
-/// Asks for the export anew, and has it remembered.
-async fn request(session: &mut Session<'_>, memory: &mut Option<Memory<'_>>) -> Result<Requested> {
+/// Requests the export anew, and has it remembered before the first question for it.
+async fn request(session: &mut Session<'_, '_>) -> Result<Requested> {
     let requested = session.request_report().await?;
-    if let Some(memory) = memory {
-        (memory.keep)(&requested)?;
-    }
+    session.remote.store(REQUESTED, requested.to_json())?;
     Ok(requested)
 }
 

@@ -10,20 +10,26 @@ mod session;
 mod token;
 mod urls;
 
-pub use requested::{Memory, Requested};
+#[cfg(feature = "jobs")]
+pub(crate) use fetch::REQUESTED;
 
+use crate::calls::Remote;
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 use crate::source::spool;
 use crate::source::temporary::{Temporary, is_special};
-use crate::transport::Client;
 use serde_json::Value;
+#[cfg(feature = "jobs")]
+use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The platform's own address (Europe).
 pub const ORIGIN: &str = "https://api.apsis.one";
+
+/// The type of an Excel file.
+const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 
 /// Which report is exported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +61,7 @@ pub struct ApsisOptions {
     pub client_id: Secret,
     /// Of the API key.
     pub client_secret: Secret,
-    /// The body of the report request as APSIS One documents it.
+    /// The body of the report request as APSIS One documents it: a tree, or its JSON as a text, which is sent byte for byte.
     pub request: Value,
     /// Default CSV.
     pub format: Format,
@@ -65,10 +71,8 @@ pub struct ApsisOptions {
     pub wait: Duration,
     /// Stands for scheme, host and port of the platform's own address; default [`ORIGIN`].
     pub base_url: String,
-    /// Attempts of a call that meets passing faults; default 5.
-    pub attempts: u32,
-    /// The first pause between two questions, doubled up to 60 s; default 2 s.
-    pub first_pause: Duration,
+    /// Another scheme, host and port that files may lie on and that gets the token; default none.
+    pub trusted_origin: Option<String>,
 }
 
 impl ApsisOptions {
@@ -84,8 +88,23 @@ impl ApsisOptions {
             gzip: true,
             wait: Duration::from_secs(24 * 3600),
             base_url: ORIGIN.to_owned(),
-            attempts: 5,
-            first_pause: Duration::from_secs(2),
+            trusted_origin: None,
+        }
+    }
+
+    /// The bytes of the report request.
+    fn body(&self) -> String {
+        match &self.request {
+            Value::String(text) => text.clone(),
+            tree => tree.to_string(),
+        }
+    }
+
+    /// The `Accept` header of a question for the file.
+    fn accept(&self) -> &'static str {
+        match self.format {
+            Format::Csv => "text/csv;charset=UTF-8;header=present",
+            Format::Xlsx => XLSX,
         }
     }
 }
@@ -106,6 +125,7 @@ pub struct Fetched {
 ///
 /// ```no_run
 /// use listferry::Secret;
+/// use listferry::calls::{JobSeed, MemoryJournal, Policy, Remote};
 /// use listferry::source::apsis::{Apsis, ApsisOptions, Report};
 /// use listferry::transport::{Client, NetworkOptions, Timers};
 ///
@@ -113,7 +133,10 @@ pub struct Fetched {
 /// let request = serde_json::json!({"attributes": [{"field_name": "email"}]});
 /// let options = ApsisOptions::new(Report::Duplicates, Secret::new("id"), Secret::new("secret"), request);
 /// let client = Client::new(&NetworkOptions::default(), &Timers::default())?;
-/// let fetched = Apsis::new(options).export(&client, "duplicates.csv".as_ref()).await?;
+/// let seed = JobSeed { run_id: "1".to_owned(), random: "7".repeat(32), date: "2026-11-30".to_owned() };
+/// let journal = MemoryJournal::default();
+/// let remote = Remote::new(&seed, &journal, &client, Policy::default());
+/// let fetched = Apsis::new(options).export(&remote, "duplicates.csv".as_ref()).await?;
 /// println!("{} bytes", fetched.bytes);
 /// # Ok(())
 /// # }
@@ -124,6 +147,18 @@ pub struct Apsis {
 }
 
 impl Apsis {
+    /// What tells exports apart: address, report, request and API key, hashed; 32 hex digits.
+    #[cfg(feature = "jobs")]
+    pub(crate) fn key(&self) -> String {
+        let mut hash = Sha256::new();
+        let report = format!("{:?}", self.options.report);
+        for text in [&self.options.base_url, &report, &self.options.body(), self.options.client_id.expose()] {
+            hash.update((text.len() as u64).to_le_bytes());
+            hash.update(text.as_bytes());
+        }
+        hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// Takes the options; contacts nobody.
     #[must_use]
     pub fn new(options: ApsisOptions) -> Apsis {
@@ -131,39 +166,15 @@ impl Apsis {
     }
 
     /// Fetches the export into a new 0600 file in `dir`, at most `max` bytes decoded, and names it. For a job's source:
-    /// read it with [`crate::source::Source::open_spooled`].
+    /// read it with [`crate::source::Source::open_spooled`]. An export that an earlier process requested under the same
+    /// journal is waited for if its URLs still live and it is not gone.
     ///
     /// # Errors
     /// As [`Apsis::export`]; `Data`: more than `max` bytes.
-    pub async fn spool(&self, client: &Client, dir: &Path, max: u64) -> Result<(PathBuf, Fetched)> {
-        self.spool_with(client, dir, max, None).await
-    }
-
-    /// [`Apsis::spool`] of the export that an earlier process asked for, where its URLs still live and it is not gone;
-    /// else of one that is asked for now and kept in `memory`.
-    ///
-    /// # Errors
-    /// As [`Apsis::spool`], and those of `memory`.
-    pub async fn spool_on(
-        &self,
-        client: &Client,
-        dir: &Path,
-        max: u64,
-        memory: Memory<'_>,
-    ) -> Result<(PathBuf, Fetched)> {
-        self.spool_with(client, dir, max, Some(memory)).await
-    }
-
-    async fn spool_with(
-        &self,
-        client: &Client,
-        dir: &Path,
-        max: u64,
-        memory: Option<Memory<'_>>,
-    ) -> Result<(PathBuf, Fetched)> {
+    pub async fn spool(&self, remote: &Remote<'_>, dir: &Path, max: u64) -> Result<(PathBuf, Fetched)> {
         spool::make_private_dir(dir).map_err(|error| Error::io(format!("making {}", dir.display()), error))?;
         let mut temporary = Temporary::private(&dir.join("apsis"))?;
-        let fetched = self.fetch(client, &mut temporary.file, &temporary.path, max, memory).await?;
+        let fetched = self.fetch(remote, &mut temporary.file, &temporary.path, max).await?;
         temporary.sync()?;
         Ok((temporary.keep(), fetched))
     }
@@ -174,11 +185,11 @@ impl Apsis {
     /// # Errors
     /// `Credentials`: the API key or its rights. `Refused`: the report, or the export is gone. `Pending`: `wait` is over.
     /// `Transient`: passing faults outlasted the attempts, or a transfer that is never whole. `Local`: the disk.
-    pub async fn export(&self, client: &Client, target: &Path) -> Result<Fetched> {
+    pub async fn export(&self, remote: &Remote<'_>, target: &Path) -> Result<Fetched> {
         let special = is_special(target);
         let beside = if special { &std::env::temp_dir().join("listferry-export") } else { target };
         let mut temporary = Temporary::private(beside)?;
-        let fetched = self.fetch(client, &mut temporary.file, &temporary.path, u64::MAX, None).await?;
+        let fetched = self.fetch(remote, &mut temporary.file, &temporary.path, u64::MAX).await?;
         if !special {
             temporary.replace()?;
             return Ok(fetched);

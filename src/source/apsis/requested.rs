@@ -13,7 +13,7 @@ const FIRST: &str = "file_download_url";
 
 /// An export that was asked for: where its file will be, since when.
 #[derive(Clone, Debug)]
-pub struct Requested {
+pub(crate) struct Requested {
     pub(super) second: Option<Secret>,
     pub(super) first: Option<Secret>,
     pub(super) at: SystemTime,
@@ -21,7 +21,11 @@ pub struct Requested {
 
 impl Requested {
     /// By the answer to the report request, `own` making each URL one to ask; `None`: it names none.
-    pub(super) fn read(answer: &Value, own: impl Fn(&str) -> Result<String>) -> Result<Option<Requested>> {
+    pub(super) fn read(
+        answer: &Value,
+        now: SystemTime,
+        own: impl Fn(&str) -> Result<String>,
+    ) -> Result<Option<Requested>> {
         let tree = answer.get("result").filter(|result| result.is_object()).unwrap_or(answer);
         let find = |key: &str| -> Result<Option<Secret>> {
             let member = tree.as_object().and_then(|tree| tree.iter().find(|(name, _)| name.trim() == key));
@@ -30,20 +34,18 @@ impl Requested {
         };
         let (second, first) = (find(SECOND)?, find(FIRST)?);
         let named = second.is_some() || first.is_some();
-        Ok(named.then(|| Requested { second, first, at: SystemTime::now() }))
+        Ok(named.then_some(Requested { second, first, at: now }))
     }
 
     /// For keeping where nobody but the user reads: its URLs may hold a secret.
-    #[must_use]
-    pub fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         let at = self.at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let url = |url: &Option<Secret>| url.as_ref().map(Secret::expose).map_or(Value::Null, Value::from);
         json!({ SECOND: url(&self.second), FIRST: url(&self.first), "requested_s": at })
     }
 
     /// What [`Requested::to_json`] made; `None`: something else.
-    #[must_use]
-    pub fn from_json(value: &Value) -> Option<Requested> {
+    pub(crate) fn from_json(value: &Value) -> Option<Requested> {
         let url = |key: &str| value.get(key).and_then(Value::as_str).map(Secret::new);
         let at = UNIX_EPOCH.checked_add(Duration::from_secs(value.get("requested_s")?.as_u64()?))?;
         let (second, first) = (url(SECOND), url(FIRST));
@@ -51,17 +53,9 @@ impl Requested {
     }
 
     /// Whether the life of its URLs is over.
-    pub(super) fn is_over(&self) -> bool {
-        SystemTime::now().duration_since(self.at).is_ok_and(|age| age >= LIFE)
+    pub(super) fn is_over(&self, now: SystemTime) -> bool {
+        now.duration_since(self.at).is_ok_and(|age| age >= LIFE)
     }
-}
-
-/// How a later process goes on waiting for the export that an earlier one asked for.
-pub struct Memory<'a> {
-    /// What an earlier process kept.
-    pub earlier: Option<Requested>,
-    /// Keeps what was asked for; called before the first question for the file.
-    pub keep: &'a mut (dyn FnMut(&Requested) -> Result<()> + Send),
 }
 
 #[cfg(test)]
@@ -72,16 +66,17 @@ mod tests {
     fn what_is_kept_is_read_again_and_lives_for_a_day() {
         let answer = json!({"result": {" file_download_url_v2 ": " /v2/7?sig=se-cret ", "file_download_url": ""}});
         let own = |url: &str| Ok(format!("https://h{url}"));
-        let requested = Requested::read(&answer, own).unwrap().unwrap();
+        let now = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let requested = Requested::read(&answer, now, own).unwrap().unwrap();
         assert!(!format!("{requested:?}").contains("se-cret"));
         let mut again = Requested::from_json(&requested.to_json()).unwrap();
         assert_eq!(again.second.as_ref().map(Secret::expose), Some("https://h/v2/7?sig=se-cret"));
-        assert!(again.first.is_none() && !again.is_over());
+        assert!(again.first.is_none() && !again.is_over(now));
         again.at -= LIFE;
-        assert!(again.is_over());
+        assert!(again.is_over(now));
         for other in [json!(null), json!({"requested_s": 1}), json!({"file_download_url": "u"})] {
             assert!(Requested::from_json(&other).is_none());
         }
-        assert!(Requested::read(&json!({"file_download_url": 7}), own).unwrap().is_none());
+        assert!(Requested::read(&json!({"file_download_url": 7}), now, own).unwrap().is_none());
     }
 }

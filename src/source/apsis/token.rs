@@ -18,13 +18,12 @@ pub(super) struct Token {
 
 impl Token {
     /// Reads the answer to the token request: `access_token`, whose `exp` claim is its end, else `expires_in`.
-    pub(super) fn read(body: &[u8]) -> Option<Token> {
+    pub(super) fn read(body: &[u8], now: SystemTime) -> Option<Token> {
         let tree: Value = serde_json::from_slice(body).ok()?;
         let value = tree.get("access_token")?.as_str()?.trim().to_owned();
         if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_graphic()) {
             return None;
         }
-        let now = SystemTime::now();
         let number = |value: &Value| value.as_u64().or_else(|| value.as_str()?.trim().parse().ok());
         let lives = tree.get("expires_in").and_then(number).and_then(|s| now.checked_add(Duration::from_secs(s)));
         let ends = expiry(&value).or(lives);
@@ -34,8 +33,8 @@ impl Token {
     }
 
     /// Whether it is better to fetch another.
-    pub(super) fn ends_soon(&self) -> bool {
-        self.ends.is_some_and(|ends| SystemTime::now() + MARGIN >= ends)
+    pub(super) fn ends_soon(&self, now: SystemTime) -> bool {
+        self.ends.is_some_and(|ends| now + MARGIN >= ends)
     }
 }
 
@@ -62,17 +61,18 @@ mod tests {
     fn the_end_is_the_claim_and_then_the_deprecated_field() {
         assert_eq!(expiry(&jwt(2_000_000_000)), Some(UNIX_EPOCH + Duration::from_secs(2_000_000_000)));
         assert_eq!(expiry("opaque"), None);
-        let read = |text: &str| Token::read(text.as_bytes());
+        let now = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let read = |text: &str| Token::read(text.as_bytes(), now);
         let claimed = read(&format!("{{\"access_token\":\"{}\",\"expires_in\":1}}", jwt(4_000_000_000))).unwrap();
         assert_eq!(claimed.ends, Some(UNIX_EPOCH + Duration::from_secs(4_000_000_000)));
         assert!(read("{\"access_token\":\"t\",\"expires_in\":\"86400\"}").unwrap().ends.is_some());
-        assert!(!read("{\"access_token\":\"t\"}").unwrap().ends_soon());
+        assert!(!read("{\"access_token\":\"t\"}").unwrap().ends_soon(now));
     }
 
     #[test]
     fn a_token_that_no_header_can_carry_is_none() {
         for bad in ["{}", "no", "{\"access_token\":\"\"}", "{\"access_token\":\"a\\r\\nb\"}", "{\"access_token\":7}"] {
-            assert!(Token::read(bad.as_bytes()).is_none(), "{bad}");
+            assert!(Token::read(bad.as_bytes(), UNIX_EPOCH).is_none(), "{bad}");
         }
     }
 }
