@@ -1,4 +1,4 @@
-//! Whatever a platform quotes of a request, and in whatever form, no secret of that request survives in an error.
+//! Whatever a platform quotes of a request, and in whatever encoding, no secret of that request survives in an error.
 #![no_main]
 
 use base64::Engine as _;
@@ -12,6 +12,21 @@ const SHORTEST: usize = 5;
 
 fn encoded(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}
+
+/// Ways in which a server may say a text, beside those of a URL and of JSON.
+fn sayings(text: &str) -> Vec<String> {
+    let bytes = |form: fn(u8) -> String| text.bytes().map(form).collect::<String>();
+    let engine = base64::engine::general_purpose::STANDARD;
+    vec![
+        bytes(|byte| format!("%{byte:02x}")),
+        bytes(|byte| format!("%{byte:02X}")).replace('%', "%25"),
+        bytes(|byte| format!("{byte:02X}")),
+        text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect(),
+        text.chars().map(|c| format!("&#x{:x};", u32::from(c))).collect(),
+        engine.encode(text),
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text),
+    ]
 }
 
 fuzz_target!(|data: &str| {
@@ -61,7 +76,9 @@ fuzz_target!(|data: &str| {
         let quoted = serde_json::to_string(text).expect("text");
         quoted[1..quoted.len() - 1].to_owned()
     };
-    let forms: Vec<String> = secrets.iter().flat_map(|secret| [secret.clone(), json(secret)]).collect();
+    let mut forms: Vec<String> = secrets.iter().flat_map(|secret| [secret.clone(), json(secret)]).collect();
+    // what is shorter is no secret in another form
+    forms.extend(secrets.iter().filter(|secret| secret.trim().len() >= 8).flat_map(|secret| sayings(secret.trim())));
     let mut text = String::new();
     for (i, words) in pieces.enumerate() {
         text.push_str(words);

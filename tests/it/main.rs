@@ -11,6 +11,8 @@ fn warned(report: &listferry::job::Report) -> Vec<String> {
 #[cfg(feature = "upload")]
 mod apsis;
 #[cfg(feature = "cli")]
+mod bad_addresses;
+#[cfg(feature = "cli")]
 mod catalogue;
 #[cfg(feature = "jobs")]
 mod clevertap;

@@ -240,9 +240,9 @@ async fn findings(case: &Case, attack: Option<(usize, Attack)>) -> (i32, usize, 
     .await;
     let (dir, base) = (tempfile::tempdir().unwrap(), vendor.url());
     write_job(dir.path(), case, &base);
-    let found = std::cell::RefCell::new(Vec::new());
+    let found = std::sync::Mutex::new(Vec::new());
     let look = |name: &str, output: &Output| {
-        let mut found = found.borrow_mut();
+        let mut found = found.lock().unwrap();
         for (stream, bytes) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
             found.extend(canaries.found(&format!("{name}, {stream}"), bytes));
             let obeyed = obeyed(bytes);
@@ -267,13 +267,13 @@ async fn findings(case: &Case, attack: Option<(usize, Attack)>) -> (i32, usize, 
     // a run that may be taken up keeps what it needs for that, for its owner alone
     let is_open = report["open"] == true || matches!(first.status.code(), Some(20..=22));
     if !is_open {
-        found.borrow_mut().extend(canaries.found_under(&dir.path().join("state")));
+        found.lock().unwrap().extend(canaries.found_under(&dir.path().join("state")));
         canaries.forget_drawn();
     }
     // again, in words: what is left of a first attempt is taken up
     look("run again", &listferry(dir.path(), &base, &["run", "job.yaml", "-vvv", "--log-format", "json"]).await);
     shown().await;
-    let found = found.into_inner();
+    let found = found.into_inner().unwrap();
     let calls = calls.load(std::sync::atomic::Ordering::SeqCst);
     (first.status.code().unwrap_or(-1), calls, found)
 }
@@ -283,13 +283,19 @@ async fn nothing_is_found(name: &str) {
     let (code, calls, found) = findings(case, None).await;
     assert!(found.is_empty(), "{name}, exit {code}:\n{}", found.join("\n"));
     assert!(calls >= 2, "{name}: {calls} calls");
-    for nth in 0..calls.min(5) {
-        for attack in
-            [Attack::Refuses(400), Attack::Refuses(403), Attack::Fails(503), Attack::Babbles, Attack::Redirects]
+    let attacks = [Attack::Refuses(400), Attack::Refuses(403), Attack::Fails(503), Attack::Babbles, Attack::Redirects];
+    let mut all = (0..calls.min(5)).flat_map(|nth| attacks.map(|attack| (nth, attack)));
+    // most of the time is spent waiting, so four at once
+    let mut running = tokio::task::JoinSet::new();
+    loop {
+        while running.len() < 4
+            && let Some((nth, attack)) = all.next()
         {
-            let (code, _, found) = findings(case, Some((nth, attack))).await;
-            assert!(found.is_empty(), "{name}, {attack:?} of call {nth}, exit {code}:\n{}", found.join("\n"));
+            running.spawn(async move { (nth, attack, findings(case, Some((nth, attack))).await) });
         }
+        let Some(done) = running.join_next().await else { break };
+        let (nth, attack, (code, _, found)) = done.unwrap();
+        assert!(found.is_empty(), "{name}, {attack:?} of call {nth}, exit {code}:\n{}", found.join("\n"));
     }
 }
 

@@ -103,3 +103,28 @@ async fn n22_a_tunnel_carries_tls_to_the_host_behind_it() {
     assert!(server.ledger.head(0).starts_with("PUT /k?X-Amz-Signature=1 HTTP/1.1\r\nHost: h.example\r\n"));
     assert!(!proxy.ledger.head(0).contains("Signature"));
 }
+
+#[tokio::test]
+async fn a_proxy_behind_tls_is_asked_and_its_refusal_names_it() {
+    let identity = Identity::localhost();
+    let proxy = Server::tls(&identity, |mut conn| async move {
+        match conn.read_head().await.starts_with("CONNECT") {
+            true => conn.answer("403 Forbidden", "").await,
+            false => conn.answer("200 OK", "through").await,
+        }
+    })
+    .await;
+    let at = proxy.tls_url("");
+    let env = [("http_proxy", at.clone()), ("https_proxy", at)];
+    let change = |network: &mut listferry::transport::NetworkOptions| {
+        network.ca_file = Some(identity.ca_file.clone());
+        network.allow_http = true;
+    };
+    let client = client_for(&timers(), change, &env);
+    let answer = client.call(&Request::new("GET", secret("http://api.example/x"))).await.unwrap();
+    assert_eq!(answer.body, b"through");
+    let failed = failing(&client, "https://api.example/x").await;
+    assert_eq!(failed.error.kind(), Kind::Refused);
+    assert!(failed.error.hint().unwrap().contains("HTTPS_PROXY"), "{failed:?}");
+    assert!(proxy.ledger.head(1).starts_with("CONNECT api.example:443 HTTP/1.1\r\n"));
+}
