@@ -47,6 +47,8 @@ pub enum Kind {
     Usage,
     /// The job is running already, or its state cannot be read. Exit 3.
     Busy,
+    /// An earlier run of this job is accepted in part and cannot be continued as things are. Exit 23.
+    Blocked,
     /// The data: too many rejects, nothing to send, damaged input, over a known limit. Exit 10.
     Data,
     /// The source is not what pass one measured. Exit 10.
@@ -83,9 +85,22 @@ impl Kind {
             Kind::Transient => 20,
             Kind::InDoubt => 21,
             Kind::Pending => 22,
+            Kind::Blocked => 23,
             Kind::Credentials => 30,
             Kind::Interrupted => 130,
             Kind::Terminated => 143,
+        }
+    }
+
+    /// Returns what an error of this kind makes of a run: the one rule behind exit codes and what the next run does.
+    #[must_use]
+    pub fn ending(self) -> Ending {
+        match self {
+            Kind::Usage | Kind::Busy | Kind::Blocked => Ending::NotStarted,
+            Kind::Data | Kind::SourceChanged | Kind::ImportFailed | Kind::Refused | Kind::Credentials => Ending::Final,
+            Kind::Local | Kind::Transient | Kind::InDoubt | Kind::Pending | Kind::Interrupted | Kind::Terminated => {
+                Ending::Resumable
+            }
         }
     }
 
@@ -96,6 +111,7 @@ impl Kind {
             Kind::Local,
             Kind::Usage,
             Kind::Busy,
+            Kind::Blocked,
             Kind::Data,
             Kind::ImportFailed,
             Kind::Refused,
@@ -116,6 +132,7 @@ impl Kind {
             Kind::Local => "local",
             Kind::Usage => "usage",
             Kind::Busy => "busy",
+            Kind::Blocked => "blocked",
             Kind::Data => "data",
             Kind::SourceChanged => "source_changed",
             Kind::ImportFailed => "import_failed",
@@ -128,6 +145,18 @@ impl Kind {
             Kind::Terminated => "terminated",
         }
     }
+}
+
+/// What an error makes of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Ending {
+    /// The run has ended, unless a part was accepted or is in doubt: then it stays open, since the rest can still be sent.
+    Final,
+    /// The run stays open if a call may have had an effect: the next run continues it.
+    Resumable,
+    /// The command did nothing: a run that was open stays as it was.
+    NotStarted,
 }
 
 /// Where in the source an error lies. Every part is optional.

@@ -34,6 +34,6 @@ pub mod job;
 #[allow(clippy::disallowed_methods, reason = "plays its vendors in real time")]
 pub mod sandbox;
 
-pub use error::{Error, Kind, Place, Result};
+pub use error::{Ending, Error, Kind, Place, Result};
 pub use secret::Secret;
 pub use warning::{Warning, WarningKind};

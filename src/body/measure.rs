@@ -1,8 +1,7 @@
 //! Pass one: counts, digest, parts, checkpoints, rejects.
 
-#[cfg(feature = "jobs")]
-use super::DiscardRejects;
 use super::grid::Mark;
+use super::manifest::Manifest;
 use super::pipeline::{self, Base, Consumer, Ended, Start};
 use super::slab::Slab;
 use super::worker::{RowKind, Rows, Want};
@@ -10,13 +9,7 @@ use super::{Counts, Options, Part, Reject, RejectSink, Split, crc};
 use crate::encode;
 use crate::error::{Error, Result};
 use crate::mapping::Plan;
-#[cfg(feature = "jobs")]
-use crate::mapping::{Json, Shape};
-#[cfg(feature = "jobs")]
-use crate::reader::CsvOptions;
 use crate::reader::Table;
-#[cfg(feature = "jobs")]
-use crate::source::{Source, SourceOptions};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -32,99 +25,92 @@ pub(crate) struct Checkpoint {
 /// What pass one found, and the way to pass two. Cheap to clone.
 #[derive(Clone)]
 pub struct Measured {
-    counts: Counts,
-    parts: Vec<Part>,
-    digest: u64,
+    manifest: Manifest,
+    /// None: an earlier process measured, and the source is not at hand.
+    pub(crate) second: Option<SecondPass>,
+}
+
+/// What a second pass needs.
+#[derive(Clone)]
+pub(crate) struct SecondPass {
     pub(crate) checkpoints: Arc<[Checkpoint]>,
     pub(crate) table: Arc<Table>,
     pub(crate) plan: Arc<Plan>,
     pub(crate) options: Options,
-    /// Output of all parts without header lines: length and CRC.
-    #[cfg_attr(not(feature = "upload"), allow(dead_code, reason = "only bodies compare"))]
-    pub(crate) total: (u64, u64),
     #[cfg(feature = "upload")]
     pub(crate) parked: super::stream::Parked,
 }
 
 impl Measured {
+    /// What pass one found, as plain data.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
     /// What became of the records.
     #[must_use]
     pub fn counts(&self) -> &Counts {
-        &self.counts
+        &self.manifest.counts
     }
 
     /// The parts in order; at least one, which may be empty.
     #[must_use]
     pub fn parts(&self) -> &[Part] {
-        &self.parts
+        &self.manifest.parts
     }
 
     /// CRC-64/NVME of the content of all parts in order.
     #[must_use]
     pub fn digest(&self) -> u64 {
-        self.digest
+        self.manifest.digest
     }
 
     /// Bytes of the content of all parts.
     #[must_use]
     pub fn body_bytes(&self) -> u64 {
-        self.parts.iter().map(|part| part.bytes).sum()
+        self.manifest.body_bytes()
     }
 
     /// Bytes of the source as stored.
     #[must_use]
     pub fn source_bytes(&self) -> u64 {
-        self.table.source().stored_bytes()
+        self.manifest.source_bytes
     }
 
     /// The separator of a delimited output, as chosen.
     #[must_use]
     pub fn separator(&self) -> Option<u8> {
-        self.plan.separator()
+        self.manifest.separator
     }
 
     /// Threads that convert in pass two.
     #[cfg(feature = "upload")]
     pub(crate) fn threads(&self) -> usize {
-        self.options.threads.max(1)
+        self.second.as_ref().map_or(1, |second| second.options.threads.max(1))
     }
 
-    /// The plan as used, its separator fixed.
+    /// The plan as used, its separator fixed; none if the source is not at hand.
     #[must_use]
-    pub fn plan(&self) -> &Arc<Plan> {
-        &self.plan
+    pub fn plan(&self) -> Option<&Arc<Plan>> {
+        self.second.as_ref().map(|second| &second.plan)
     }
 
-    /// The table that was read.
+    /// Returns what an earlier process measured, without the source: for a delivery that has nothing left to send. A body
+    /// of it fails at once.
     #[must_use]
-    pub fn table(&self) -> &Arc<Table> {
-        &self.table
+    pub fn recorded(manifest: Manifest) -> Measured {
+        Measured { manifest, second: None }
     }
 
-    /// What an earlier process measured, without the source: for a delivery that has nothing left to send. `parts` are
-    /// bytes, records and CRC of each. A body of it is refused as one of a source that has changed, since nothing is
-    /// in it.
-    #[cfg(feature = "jobs")]
-    pub(crate) fn recorded(counts: Counts, parts: &[(u64, u64, u64)]) -> Result<Measured> {
-        let source = Source::from_bytes("the source", b"-\n".to_vec(), &SourceOptions::default())?;
-        let table = Arc::new(Table::open(Arc::new(source), CsvOptions::default())?);
-        let plan = Arc::new(Plan::compile(&Shape::Json(Json::default()), &[], table.columns())?);
-        let options = Options { threads: 1, ..Options::default() };
-        let mut discarded = DiscardRejects;
-        let measurer = Measurer::new(&table, &plan, &Split::default(), &options, &mut discarded);
-        let mut measured = measurer.finish(Base::default(), &table, plan.clone(), &options);
-        measured.counts = counts;
-        measured.digest = parts.iter().fold(0, |digest, (bytes, _, crc)| crc::combine(digest, *crc, *bytes));
-        let (mut first_record, mut at) = (0, 0);
-        measured.parts.clear();
-        for (index, &(bytes, records, crc)) in parts.iter().enumerate() {
-            measured.parts.push(Part { index, bytes, records, first_record, crc, at });
-            first_record += records;
-            at += bytes;
-        }
-        Ok(measured)
+    /// Returns true if the source is not at hand: nothing can be sent.
+    #[must_use]
+    pub fn is_recorded(&self) -> bool {
+        self.second.is_none()
     }
+}
 
+impl SecondPass {
     /// The last checkpoint at or before a position that `key` reads off a start.
     pub(crate) fn checkpoint_before(&self, at: u64, key: impl Fn(&Base) -> u64) -> &Checkpoint {
         let n = self.checkpoints.partition_point(|checkpoint| key(&checkpoint.start.base) <= at);
@@ -148,7 +134,11 @@ pub fn measure(
     loop {
         options.progress.begin_pass();
         let mut measurer = Measurer::new(table, &plan, split, options, &mut *rejects);
-        let want = Want { data: split.max_part_bytes.is_some(), rejects: true, rows: false };
+        let want = Want {
+            data: split.max_part_bytes.is_some() || !split.sent_part_bytes.is_empty(),
+            rejects: true,
+            rows: false,
+        };
         let (ended, base) = pipeline::run(table, &plan, options, want, &Start::of(table), &mut measurer)
             .inspect_err(|_| measurer.rejects.stopped())?;
         if ended == Ended::Clash {
@@ -170,7 +160,7 @@ struct Measurer<'a> {
     rejects: Rejects<'a>,
     head: Vec<u8>,
     one_line: bool,
-    max_part_bytes: Option<u64>,
+    split: Split,
     parts: Vec<Part>,
     part: Part,
     crc: u64,
@@ -195,7 +185,7 @@ impl<'a> Measurer<'a> {
         Measurer {
             rejects: Rejects::new(rejects),
             one_line: plan.one_line_a_record(),
-            max_part_bytes: split.max_part_bytes,
+            split: split.clone(),
             parts: Vec::new(),
             part,
             head,
@@ -219,6 +209,12 @@ impl<'a> Measurer<'a> {
         self.crc = crc::combine(self.crc, crc, bytes);
     }
 
+    /// The largest size of the part under way.
+    fn limit(&self) -> u64 {
+        let sent = self.split.sent_part_bytes.get(self.part.index).copied();
+        sent.or(self.split.max_part_bytes).unwrap_or(u64::MAX)
+    }
+
     fn next_part(&mut self) {
         let at = self.part.at + self.part.bytes - self.head.len() as u64;
         let next =
@@ -234,33 +230,39 @@ impl<'a> Measurer<'a> {
         if self.checkpoints.is_empty() {
             self.checkpoints.push(Checkpoint { start: Start::of(table), crc: 0 });
         }
-        Measured {
+        let manifest = Manifest {
             counts: Counts { reject_reasons: self.rejects.reasons, ..base.counts },
             parts: self.parts,
             digest,
+            separator: plan.separator(),
+            source_bytes: table.source().stored_bytes(),
+            content: (base.out_bytes, self.crc),
+        };
+        let second = SecondPass {
             checkpoints: self.checkpoints.into(),
             table: table.clone(),
             plan,
             options: options.clone(),
-            total: (base.out_bytes, self.crc),
             #[cfg(feature = "upload")]
             parked: Arc::default(),
-        }
+        };
+        Measured { manifest, second: Some(second) }
     }
 }
 
 impl Consumer for Measurer<'_> {
     fn slab(&mut self, slab: Slab) -> Result<bool> {
-        let (Some(limit), Some(data)) = (self.max_part_bytes, &slab.data) else {
+        let Some(data) = &slab.data else {
             self.add(slab.bytes, slab.records, slab.crc);
             return Ok(true);
         };
-        if self.part.bytes + slab.bytes <= limit {
+        if self.part.bytes + slab.bytes <= self.limit() {
             self.add(slab.bytes, slab.records, slab.crc);
             return Ok(true);
         }
         let mut rest = data.as_ref();
         while !rest.is_empty() {
+            let limit = self.limit();
             let room = usize::try_from(limit.saturating_sub(self.part.bytes)).unwrap_or(usize::MAX);
             let end = encode::cut(rest, room, self.one_line);
             let records = encode::count_records(&rest[..end], self.one_line);

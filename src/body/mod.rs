@@ -3,6 +3,7 @@
 mod convert;
 mod crc;
 mod grid;
+mod manifest;
 mod measure;
 mod pipeline;
 #[cfg(feature = "upload")]
@@ -19,6 +20,7 @@ mod tests_positions;
 mod worker;
 
 pub use convert::convert;
+pub use manifest::Manifest;
 pub use measure::{Measured, measure};
 #[cfg(feature = "jobs")]
 pub(crate) use rejects::{Lies, failed as reject_file_failed, lies};
@@ -28,6 +30,7 @@ pub use replay::{Preview, Written, preview};
 pub use stream::{Body, BodyReader};
 
 use crate::error::Result;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -81,7 +84,7 @@ pub struct Progress {
 }
 
 /// What became of the records.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Counts {
     /// All data records: written + filtered + rejected.
@@ -97,6 +100,7 @@ pub struct Counts {
     /// Rejects by code.
     pub reject_reasons: BTreeMap<String, u64>,
     /// What shows that files were joined into one.
+    #[serde(skip)]
     pub joined: Option<Joined>,
 }
 
@@ -172,6 +176,8 @@ impl RejectSink for DiscardRejects {
 pub struct Split {
     /// A part holds at most that many bytes, header line included; `None`: one part.
     pub max_part_bytes: Option<u64>,
+    /// Sizes of the first parts, which an earlier process has sent: they are cut as they were then. Default none.
+    pub sent_part_bytes: Vec<u64>,
 }
 
 /// Bytes around the content of each part (multipart framing); not counted in sizes and digest of the content.
@@ -184,7 +190,7 @@ pub struct Frame {
 }
 
 /// One body's worth of output.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Part {
     /// From 0.

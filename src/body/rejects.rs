@@ -93,6 +93,37 @@ impl RejectFile {
         })
     }
 
+    /// Adds a row that the platform refused and that cannot be looked up: the platform's words alone.
+    ///
+    /// # Errors
+    /// `Local`: it cannot be written.
+    pub fn unplaced(&mut self, reason: &str) -> Result<()> {
+        self.write(&Row {
+            stage: "platform",
+            file: "",
+            record: 0,
+            line: 0,
+            byte: 0,
+            column: "",
+            code: "platform",
+            reason,
+            raw: b"",
+            splits: false,
+        })
+    }
+
+    /// Gives the file another name.
+    ///
+    /// # Errors
+    /// `Local`.
+    pub fn rename(&mut self, path: &Path) -> Result<()> {
+        if self.out.is_some() && !self.device {
+            std::fs::rename(&self.path, path).map_err(|error| failed(path, error))?;
+        }
+        path.clone_into(&mut self.path);
+        Ok(())
+    }
+
     /// Writes out what is buffered.
     ///
     /// # Errors
@@ -140,7 +171,10 @@ impl RejectFile {
             cell(&mut text, mark.as_bytes());
             text.push(b',');
         }
-        text.extend_from_slice(format!("{},{},{},", row.record, row.line, row.byte).as_bytes());
+        match row.record {
+            0 => text.extend_from_slice(b",,,"),
+            record => text.extend_from_slice(format!("{record},{},{},", row.line, row.byte).as_bytes()),
+        }
         for mark in [row.column, row.code, &escaped(row.reason)] {
             cell(&mut text, mark.as_bytes());
             text.push(b',');

@@ -5,7 +5,7 @@ use super::pipeline::{self, Base, Consumer, Ended, Start};
 use super::slab::Slab;
 use super::worker::{RowKind, Rows, Want};
 use super::{Measured, Options};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::mapping::Plan;
 use crate::reader::Table;
 
@@ -48,7 +48,10 @@ impl Measured {
     /// # Errors
     /// `SourceChanged`, or what `each` says.
     pub fn replay(&self, from: u64, each: &mut (dyn FnMut(&Written<'_>) -> Result<bool> + Send)) -> Result<()> {
-        let start = &self.checkpoint_before(from, |base| base.out_records).start;
+        let Some(second) = &self.second else {
+            return Err(Error::new(Kind::SourceChanged, "the source of the run is not at hand"));
+        };
+        let start = &second.checkpoint_before(from, |base| base.out_records).start;
         let mut index = start.base.out_records;
         let mut show = |rows: &Rows, base: &Base, table: &Table| {
             for row in &rows.items {
@@ -74,8 +77,8 @@ impl Measured {
             Ok(true)
         };
         let want = Want { data: false, rejects: false, rows: true };
-        pipeline::run(&self.table, &self.plan, &self.options, want, start, &mut Show(&mut show))?;
-        self.table.source().verify_unchanged()
+        pipeline::run(&second.table, &second.plan, &second.options, want, start, &mut Show(&mut show))?;
+        second.table.source().verify_unchanged()
     }
 }
 

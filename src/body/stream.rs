@@ -1,7 +1,7 @@
 //! Pass two: the body that streams exactly what was measured, and fails before its last block if it cannot.
 
 use super::grid::Mark;
-use super::measure::Checkpoint;
+use super::measure::{Checkpoint, SecondPass};
 use super::pipeline::{self, Base, Consumer, Ended};
 use super::queue::{Receiver, Sender, Weight, queue};
 use super::slab::{QUEUED_SLABS, SLAB_BYTES, Slab};
@@ -152,7 +152,8 @@ pub struct Body {
     opening: Option<Opening>,
     session: Option<Session>,
     parked: Parked,
-    table: Arc<Table>,
+    /// None: the source is not at hand.
+    table: Option<Arc<Table>>,
     part: Part,
     is_last_part: bool,
     total: (u64, u64),
@@ -174,6 +175,8 @@ pub struct Body {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Step {
+    /// The source is not at hand.
+    Absent,
     FrameHead,
     Head,
     Content,
@@ -200,38 +203,51 @@ impl Measured {
     }
 
     fn open_body(&self, part: &Part, frame: &Frame, wanted: Range<u64>) -> Body {
-        let head = Bytes::copy_from_slice(self.plan.head());
-        let whole = wanted == (0..part.bytes);
-        let from_content = wanted.start.saturating_sub(head.len() as u64);
-        let nearest = if whole { part.at } else { part.at + from_content };
-        let from = self.checkpoints.partition_point(|c| c.start.base.out_bytes <= nearest).saturating_sub(1);
-        let opening = Opening {
-            table: self.table.clone(),
-            plan: self.plan.clone(),
-            options: self.options.clone(),
-            checkpoints: self.checkpoints.clone(),
-            from,
-            guard: None,
-        };
         let remaining = wanted.end - wanted.start + (frame.head.len() + frame.tail.len()) as u64;
-        Body {
-            opening: Some(opening),
+        let mut body = Body {
+            opening: None,
             session: None,
-            parked: self.parked.clone(),
-            table: self.table.clone(),
+            parked: Parked::default(),
+            table: None,
             is_last_part: self.parts().last().is_some_and(|last| last.index == part.index),
             part: part.clone(),
-            total: self.total,
-            head,
+            total: self.manifest().content,
+            head: Bytes::new(),
             frame_head: frame.head.clone().into(),
             frame_tail: frame.tail.clone().into(),
             wanted,
             seen: 0,
             crc: 0,
             held: None,
-            step: Step::FrameHead,
+            step: Step::Absent,
             remaining,
+        };
+        if let Some(second) = &self.second {
+            second.open(&mut body);
         }
+        body
+    }
+}
+
+impl SecondPass {
+    /// Lets a body begin at the nearest checkpoint.
+    fn open(&self, body: &mut Body) {
+        let head = Bytes::copy_from_slice(self.plan.head());
+        let from_content = body.wanted.start.saturating_sub(head.len() as u64);
+        let nearest = if body.whole() { body.part.at } else { body.part.at + from_content };
+        let from = self.checkpoints.partition_point(|c| c.start.base.out_bytes <= nearest).saturating_sub(1);
+        body.opening = Some(Opening {
+            table: self.table.clone(),
+            plan: self.plan.clone(),
+            options: self.options.clone(),
+            checkpoints: self.checkpoints.clone(),
+            from,
+            guard: None,
+        });
+        body.parked = self.parked.clone();
+        body.table = Some(self.table.clone());
+        body.head = head;
+        body.step = Step::FrameHead;
     }
 }
 
@@ -325,6 +341,9 @@ impl Body {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<http_body::Frame<Bytes>>>> {
         loop {
             match self.step {
+                Step::Absent => {
+                    return Poll::Ready(Some(Err(changed("the source of the run is not at hand"))));
+                }
                 Step::FrameHead => {
                     if let Err(error) = self.begin() {
                         return Poll::Ready(Some(Err(error)));
@@ -382,7 +401,8 @@ impl Body {
                     self.step = Step::Verified;
                 }
                 Step::Verified => {
-                    if let Err(error) = self.table.source().verify_unchanged() {
+                    let table = self.table.as_ref();
+                    if let Some(Err(error)) = table.map(|table| table.source().verify_unchanged()) {
                         return Poll::Ready(Some(Err(error)));
                     }
                     if self.whole()

@@ -395,7 +395,8 @@ mod bodies {
     fn measured(table: &Arc<Table>, split: Option<u64>, threads: usize) -> Measured {
         let plan = Arc::new(Plan::compile(&copy_shape(&["a", "b"]), &[], table.columns()).unwrap());
         let options = Options { threads, chunk_bytes: 5000, ..Options::default() };
-        measure(table, &plan, &Split { max_part_bytes: split }, &options, &mut DiscardRejects).unwrap()
+        measure(table, &plan, &Split { max_part_bytes: split, ..Split::default() }, &options, &mut DiscardRejects)
+            .unwrap()
     }
 
     fn read(body: Body) -> Result<Vec<u8>> {

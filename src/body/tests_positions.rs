@@ -274,7 +274,7 @@ proptest! {
         let (rejected, written) = (bed.rejected(), bed.written());
 
         let mut spots = Spots::default();
-        let split = Split { max_part_bytes: part };
+        let split = Split { max_part_bytes: part, ..Split::default() };
         let measured = measure(&bed.table, &bed.plan, &split, &options, &mut spots).unwrap();
         prop_assert_eq!(&spots.0, &rejected, "measure");
 
@@ -355,7 +355,7 @@ fn rows_of_a_second_file_do_not_bear_the_name_of_the_first() {
         for (threads, part) in [(1, None), (1, Some(20_000)), (4, Some(20_000))] {
             let options = Options { threads, ..Options::default() };
             let mut spots = Spots::default();
-            let split = Split { max_part_bytes: part };
+            let split = Split { max_part_bytes: part, ..Split::default() };
             let measured = measure(&bed.table, &bed.plan, &split, &options, &mut spots).unwrap();
             assert_eq!(spots.0, bed.rejected(), "{threads} threads, parts of {part:?}");
             // the whole file is one chunk of many shown rows

@@ -56,9 +56,9 @@ pub struct PartState {
     pub attempts: u32,
     /// What the platform calls it.
     pub remote_id: Option<String>,
-    /// The platform has taken it.
+    /// The platform has accepted it.
     pub accepted: bool,
-    /// When it did, if that is known.
+    /// When it was accepted; the journal fills it in if it is `None`.
     pub accepted_at: Option<SystemTime>,
 }
 

@@ -348,6 +348,14 @@ impl<'a> Remote<'a> {
         })
     }
 
+    /// Writes that a step is about to be tried that is not made by [`Remote::call`] or [`Remote::send`] and may be repeated.
+    ///
+    /// # Errors
+    /// `Local`: the state cannot be written; nothing may be sent then.
+    pub fn begin_step(&self, name: &str) -> Result<()> {
+        self.journal.intent(name, &json!({"lost": 0, "doubtful": false}))
+    }
+
     /// Writes a step's result that was reached otherwise (FTP, serving).
     ///
     /// # Errors

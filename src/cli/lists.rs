@@ -32,7 +32,7 @@ enum Action {
         /// Id of the list
         id: String,
         /// Really
-        #[arg(long, env = "LISTFERRY_YES", value_parser = clap::builder::BoolishValueParser::new())]
+        #[arg(long)]
         yes: bool,
     },
 }

@@ -63,7 +63,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, env = "LISTFERRY_STATE_DIR", value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
     /// Add values of rows to messages, escaped and cut to 32 characters
-    #[arg(long, global = true, env = "LISTFERRY_SHOW_VALUES", value_parser = BoolishValueParser::new())]
+    #[arg(long, global = true)]
     pub(crate) show_values: bool,
 }
 

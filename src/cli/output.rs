@@ -69,8 +69,8 @@ impl To {
     }
 }
 
-/// Shows a report and turns it into the exit code.
-pub(crate) fn report(global: &Global, report: &Report, to: To) -> ExitCode {
+/// Shows a report; returns the exit code, and whether it was written. A reader that has gone counts as written.
+pub(crate) fn report(global: &Global, report: &Report, to: To) -> (ExitCode, bool) {
     let text = match (global.output, &report.error, report.status) {
         (Output::Json, ..) => json_line(report),
         // Usage: nothing was done, so there is nothing else to tell.
@@ -83,7 +83,8 @@ pub(crate) fn report(global: &Global, report: &Report, to: To) -> ExitCode {
         To::Stdout if people && report.status.is_none() => put(&text, To::Stderr),
         to => put(&text, to),
     };
-    or_lost(report.exit_code, shown)
+    let written = shown.is_ok();
+    (or_lost(report.exit_code, shown), written)
 }
 
 /// A command that came to nothing: the error alone for people, the whole object for machines.

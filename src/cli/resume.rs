@@ -1,6 +1,5 @@
 //! `listferry resume`.
 
-use super::output::To;
 use super::session::Session;
 use clap::{Args, ValueEnum};
 use listferry::job::Assume;
@@ -13,7 +12,7 @@ pub(crate) struct Resume {
     /// A run's id, a job file (its last run) or `last`
     run: String,
     /// What to think of a call that got no answer: the platform did it, or did not
-    #[arg(long, env = "LISTFERRY_ASSUME", value_enum)]
+    #[arg(long, value_enum)]
     assume: Option<Assumed>,
 }
 
@@ -25,7 +24,8 @@ enum Assumed {
 
 impl Resume {
     pub(crate) fn run(self, session: &Session<'_>) -> Result<ExitCode> {
-        let env = session.env();
+        let mut env = session.env();
+        env.writes_report = true;
         let record = listferry::job::state(&env)?.find(&self.run)?;
         let file = record.job_file.clone().ok_or_else(|| {
             Error::usage(format!("run {} was not started from a job file", record.id))
@@ -37,6 +37,6 @@ impl Resume {
             Assumed::Repeat => Assume::Repeat,
         });
         let report = session.runtime.block_on(job.resume(&env, &record, assume));
-        Ok(session.report(report, To::Stdout))
+        Ok(session.report_run(report))
     }
 }

@@ -3,7 +3,6 @@
 use super::output::To;
 use super::session::Session;
 use clap::Args;
-use clap::builder::BoolishValueParser;
 use listferry::{Error, Result};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,16 +12,20 @@ pub(crate) struct Run {
     /// The job file
     job: PathBuf,
     /// Pass one only, as `check`
-    #[arg(long, env = "LISTFERRY_DRY_RUN", value_parser = BoolishValueParser::new())]
+    #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Abandon an unfinished run of this job
-    #[arg(long, env = "LISTFERRY_NEW", value_parser = BoolishValueParser::new())]
-    new: bool,
+    /// Abandon the open run with this id, which must be the one in the way, and start a new one
+    #[arg(long, value_name = "RUN")]
+    new: Option<String>,
+    /// Send at most once under this key, typically the scheduler's run id: if a run of this job with the key has every
+    /// part accepted, its report is given or its verdict waited for
+    #[arg(long, value_name = "KEY", conflicts_with = "new")]
+    once: Option<String>,
     /// Against the sandbox, in this process: no account, no network, no secrets, its own temporary state
-    #[arg(long, env = "LISTFERRY_SANDBOX", value_parser = BoolishValueParser::new())]
+    #[arg(long)]
     sandbox: bool,
     /// With --sandbox: inject a fault; `help` lists them
-    #[arg(long, env = "LISTFERRY_FAULT", value_name = "NAME[=N]", value_delimiter = ',')]
+    #[arg(long, value_name = "NAME[=N]", value_delimiter = ',')]
     fault: Vec<String>,
 }
 
@@ -44,8 +47,10 @@ impl Run {
         }
         let job = session.open(&self.job, &[])?;
         let mut env = session.env();
-        env.new = self.new;
+        env.new_run = self.new;
+        env.once = self.once;
+        env.writes_report = true;
         let report = session.runtime.block_on(job.run(&env));
-        Ok(session.report(report, To::Stdout))
+        Ok(session.report_run(report))
     }
 }

@@ -2,18 +2,42 @@
 
 use super::output;
 use super::session::Session;
-use clap::Args;
+use clap::{Args, Subcommand};
 use listferry::Result;
+use listferry::job::journal::Init;
 use std::process::ExitCode;
 
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Runs {
-    /// A run's id, a job file (its last run) or `last`; none: all, oldest first
+    /// A run's id, a job file (its open or last run) or `last`; none: all, oldest first
     run: Option<String>,
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Abandon an open run without sending anything
+    Close {
+        /// The run's id
+        run: String,
+    },
+    /// Make the state in the state directory, for jobs with `state.require`
+    Init {
+        /// Set a damaged state aside and start over
+        #[arg(long)]
+        force: bool,
+    },
 }
 
 impl Runs {
     pub(crate) fn run(self, session: &Session<'_>) -> Result<ExitCode> {
+        match self.action {
+            Some(Action::Close { run }) => return close(session, &run),
+            Some(Action::Init { force }) => return init(session, force),
+            None => {}
+        }
         let state = listferry::job::state(&session.env())?;
         if let Some(run) = self.run {
             let record = state.find(&run)?;
@@ -44,4 +68,39 @@ impl Runs {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+fn close(session: &Session<'_>, run: &str) -> Result<ExitCode> {
+    let record = listferry::job::close(&session.env(), run)?;
+    output::stdout(&if session.json() {
+        format!("{}\n", record.to_report())
+    } else {
+        let file = record.job_file.as_ref().map(|file| format!(" of {}", file.display())).unwrap_or_default();
+        let text = format!("run {}{file} is abandoned; what the platform had accepted stays there", record.id);
+        format!("{}\n", listferry::job::printable(&text))
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn init(session: &Session<'_>, force: bool) -> Result<ExitCode> {
+    let env = session.env();
+    let done = listferry::job::init(&env, force)?;
+    let dir = env.state_dir()?;
+    output::stdout(&match (session.json(), done) {
+        (true, Init::Replaced(aside)) => {
+            format!("{}\n", serde_json::json!({"command": "runs", "state_dir": dir, "made": true, "set_aside": aside}))
+        }
+        (true, done) => {
+            let made = done == Init::Made;
+            format!("{}\n", serde_json::json!({"command": "runs", "state_dir": dir, "made": made, "set_aside": null}))
+        }
+        (false, Init::Replaced(aside)) => format!(
+            "the damaged state is {} now; a new one is in {}: lists that were sent before are not known any more\n",
+            aside.display(),
+            dir.display()
+        ),
+        (false, Init::Exists) => format!("{} holds a state already\n", dir.display()),
+        (false, _) => format!("the state is in {}\n", dir.display()),
+    })?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -17,7 +17,7 @@ pub(crate) struct Sandbox {
     #[arg(long, env = "LISTFERRY_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:8099")]
     listen: SocketAddr,
     /// Inject a fault, several times if need be; `help` lists them
-    #[arg(long, env = "LISTFERRY_FAULT", value_name = "NAME[=N]", value_delimiter = ',')]
+    #[arg(long, value_name = "NAME[=N]", value_delimiter = ',')]
     fault: Vec<String>,
 }
 

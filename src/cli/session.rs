@@ -108,11 +108,18 @@ impl<'g> Session<'g> {
         env.stopped_by = self.stopped.code();
         env.show_values = self.global.show_values;
         env.taint = self.taint.clone();
+        // the first line on stderr, also with -q
+        env.announce = Some(Arc::new(|line: &str| output::stderr(&format!("{}\n", listferry::job::printable(line)))));
         env
     }
 
     /// Shows a report; a signal that came says which kind of interruption it was.
-    pub(crate) fn report(&self, mut report: Report, to: To) -> ExitCode {
+    pub(crate) fn report(&self, report: Report, to: To) -> ExitCode {
+        self.shown(report, to).0
+    }
+
+    /// The exit code, and whether the report was written.
+    fn shown(&self, mut report: Report, to: To) -> (ExitCode, bool) {
         progress::clear(self.global);
         report.hide(&self.taint);
         if report.exit_code == Kind::Interrupted.exit_code()
@@ -121,6 +128,18 @@ impl<'g> Session<'g> {
             report.fail(error.into_kind(kind));
         }
         output::report(self.global, &report, to)
+    }
+
+    /// Shows the report of a run; once it is written to where it was asked for, the run has ended.
+    pub(crate) fn report_run(&self, report: Report) -> ExitCode {
+        let (env, id) = (self.env(), report.run_id.clone());
+        let (code, written) = self.shown(report, To::Stdout);
+        if let (true, Some(id)) = (written, id)
+            && let Err(error) = listferry::job::reported(&env, &id)
+        {
+            output::stderr(&format!("warning: the next run gives this report once more: {error}\n"));
+        }
+        code
     }
 
     /// Shows an error.

@@ -24,6 +24,9 @@ pub(crate) struct Config {
     pub(crate) file: String,
     pub(crate) name: String,
     pub(crate) timezone: Timezone,
+    /// The name if the job file gives one.
+    pub(crate) given_name: Option<String>,
+    pub(crate) state: StateOptions,
     pub(crate) folder: PathBuf,
     pub(crate) source: SourceConfig,
     pub(crate) conditions: Vec<Condition>,
@@ -66,6 +69,8 @@ pub(crate) struct RejectLimits {
     pub(crate) max: Option<u64>,
     pub(crate) max_percent: Option<f64>,
     pub(crate) max_remote: u64,
+    /// `None`: the platform's default.
+    pub(crate) max_unaccounted: Option<u64>,
     pub(crate) file: Option<PathBuf>,
 }
 
@@ -84,6 +89,13 @@ pub(crate) struct Upload {
 pub(crate) struct Spool {
     pub(crate) dir: Option<PathBuf>,
     pub(crate) max_bytes: u64,
+}
+
+/// `state`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StateOptions {
+    /// A directory that holds no state ends the run with 3.
+    pub(crate) require: bool,
 }
 
 impl Config {
@@ -126,7 +138,8 @@ impl Config {
         if top.get("version").is_some_and(|version| version.as_u64() != Some(1)) {
             return Err(Error::usage("version must be 1").with_hint("this listferry reads version 1 of the job file"));
         }
-        let name = top.opt_text("name")?.unwrap_or_else(|| name.to_owned());
+        let given_name = top.opt_text("name")?;
+        let name = given_name.clone().unwrap_or_else(|| name.to_owned());
         if name.is_empty() || name.chars().any(char::is_control) {
             return Err(Error::usage("name must be a text without control characters")
                 .with_hint("one line, not empty; without it the job file's name is taken"));
@@ -139,6 +152,11 @@ impl Config {
             file: file.to_owned(),
             name,
             timezone: timezone.unwrap_or_default(),
+            given_name,
+            state: StateOptions {
+                require: Settings { map: &object(&tree, "state")?, at: "state", secrets: &NoSecrets, folder }
+                    .bool_or("require", false)?,
+            },
             folder: folder.to_owned(),
             source: source(&object(&tree, "source")?, folder)?,
             conditions,
@@ -414,6 +432,7 @@ fn rejects(map: &Map<String, Value>, folder: &Path) -> Result<RejectLimits> {
         max: settings.opt_integer("max")?.or(if max_percent.is_some() { None } else { Some(0) }),
         max_percent,
         max_remote: settings.opt_integer("max_remote")?.unwrap_or(0),
+        max_unaccounted: settings.opt_integer("max_unaccounted")?,
         file: settings.opt_text("file")?.map(|path| folder.join(path)),
     })
 }

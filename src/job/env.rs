@@ -33,14 +33,24 @@ pub struct Env {
     pub stopped_by: Arc<AtomicU8>,
     /// Add the value at fault, escaped and cut, to messages; default false.
     pub show_values: bool,
-    /// Abandon an unfinished run of the same job; default false.
-    pub new: bool,
+    /// Abandon the open run with this id, which must be the one in the way, and start a new one; default none.
+    pub new_run: Option<String>,
+    /// Once a run of the job with this key has every part accepted, the key never sends again; default none.
+    pub once: Option<String>,
+    /// Called with one line when an open run is continued, closed or left; default: nobody is told.
+    pub announce: Option<Announce>,
+    /// The caller writes the report somewhere and calls [`super::reported`] when that is done: the run ends then. Default
+    /// false: it ends when the call returns.
+    pub writes_report: bool,
     /// The secrets of the jobs that are run in it. Messages and reports are without them; a log of the caller's own can
     /// use it, too. Default: none yet.
     pub taint: Taint,
     /// Secrets that are not set are made up: only for a job that is pointed at the sandbox. Default false.
     pub sandbox: bool,
 }
+
+/// Takes one line about an open run; see [`Env::announce`].
+pub type Announce = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// A stage of a run, told to [`Env::watch`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +81,10 @@ impl Default for Env {
             watch: None,
             stopped_by: Arc::default(),
             show_values: false,
-            new: false,
+            new_run: None,
+            once: None,
+            announce: None,
+            writes_report: false,
             taint: Taint::default(),
             sandbox: false,
         }

@@ -21,6 +21,7 @@ pub(crate) const TOP: &[Key] = &[
     key("upload", KeyKind::Object(UPLOAD), None, "Attempts and timers."),
     key("network", KeyKind::Object(NETWORK), None, "Proxy and certificates."),
     key("spool", KeyKind::Object(SPOOL), None, "Where a source that can be read only once is kept."),
+    key("state", KeyKind::Object(STATE), None, "What is kept of runs."),
     key("wait", KeyKind::Duration, Some("30m"), "How long to wait for the platform's verdict; 0: not at all."),
 ];
 
@@ -97,6 +98,13 @@ pub(crate) const REJECTS: &[Key] = &[
     key("max", KeyKind::Integer, Some("0"), "More rejected rows end the run with exit 10."),
     key("max_percent", KeyKind::Number, None, "A larger share of the rows that were not filtered ends it too."),
     key("max_remote", KeyKind::Integer, Some("0"), "More rows refused by the platform end the run with exit 11."),
+    key(
+        "max_unaccounted",
+        KeyKind::Integer,
+        None,
+        "More rows than that which the platform neither imported nor refused nor ignored end the run with exit 11. \
+         Default 0; for Localytics audiences there is no limit.",
+    ),
     key("file", KeyKind::Text, None, "Where the rejected rows go; default: in the state directory."),
 ];
 
@@ -129,6 +137,14 @@ pub(crate) const SPOOL: &[Key] = &[
     key("dir", KeyKind::Text, None, "Default: in the state directory."),
     key("max", KeyKind::Size, Some("20GB"), "A longer source ends the run."),
 ];
+
+/// `state`.
+pub(crate) const STATE: &[Key] = &[key(
+    "require",
+    KeyKind::Bool,
+    Some("false"),
+    "End with exit 3 if the state directory holds no state yet; `listferry runs init` makes it.",
+)];
 
 /// What every `destination` has beside the platform's own keys.
 pub(crate) const DESTINATION: &[Key] = &[

@@ -3,25 +3,34 @@
 //! Everything that the binary does is a call here; there is no global state, no printing and no process exit.
 
 mod apsis;
+mod conclude;
 mod config;
+mod context;
+mod decide;
 mod delivered;
+mod draw;
 mod env;
+mod find;
+mod identity;
 pub mod journal;
 mod keys;
 mod lists;
+mod measuring;
 mod named;
 mod offline;
 mod open;
+mod open_run;
 mod overrides;
 mod packed;
 mod pass;
 mod rejects;
 mod report;
-pub mod resume;
 mod run;
 mod runs;
 mod schema;
 mod secrets;
+mod settle;
+mod start;
 mod sweep;
 mod text;
 mod timezone;
@@ -32,10 +41,10 @@ mod yaml;
 pub use crate::body::Progress;
 pub use crate::calls::Assume;
 pub use crate::secret::{escaped_json, escaped_lines, printable};
-pub use env::{Env, Stage};
+pub use env::{Announce, Env, Stage};
 pub use offline::PreviewRow;
 pub use report::{Bytes, PartReport, Records, Report, Seconds, Status, peak_rss_bytes};
-pub use runs::state;
+pub use runs::{close, init, reported, state};
 pub use schema::schema;
 pub use secrets::Lookup;
 

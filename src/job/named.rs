@@ -42,6 +42,25 @@ pub(super) fn look_up(
     Ok(found.rows)
 }
 
+/// Rows that the platform named, without the source that they came from: the platform's position and words alone.
+pub(super) fn without_source(journal: &dyn Journal, rejects: &mut Rejects, report: &mut Report) -> Result<u64> {
+    let named = journal.fault_count()?;
+    rejects.open_unplaced()?;
+    let mut rows = 0;
+    journal.faults(&mut |fault| {
+        rows += 1;
+        rejects.unplaced(&match &fault.at {
+            FaultAt::Index(index) => format!("output record {}: {}", index + 1, fault.message),
+            FaultAt::Key(_) => fault.message.clone(),
+        })?;
+        Ok(true)
+    })?;
+    rejects.keep(report)?;
+    let text = format!("{} that the platform named could not be looked up: the source has changed", self::rows(named));
+    report.warn(Warning::new(WarningKind::RowsNotFound, text).with_count(named));
+    Ok(rows)
+}
+
 /// What a file that we did not make has failed rows of: their indexes are all that can be told.
 pub(super) fn named_elsewhere(journal: &dyn Journal) -> Result<Option<String>> {
     let (mut indexes, named) = (Vec::new(), journal.fault_count()?);

@@ -1,14 +1,14 @@
 //! The commands that contact nobody: check, convert, preview.
 
 use super::Job;
+use super::context::last_read;
 use super::env::{Env, Stage};
 use super::journal::State;
 use super::open::{Passes, over_its_own};
 use super::packed::Packed;
-use super::pass::{options, warn};
+use super::pass::{PassOne, options, warn};
 use super::rejects::{Rejects, same_place};
 use super::report::{Report, digest, peak_rss_bytes};
-use super::run::last_read;
 use super::secrets::JobSecrets;
 use crate::body;
 use crate::error::{Error, Result};
@@ -66,7 +66,9 @@ impl Job {
             let source = config.open(env, Passes::Several)?;
             let spool = source.spool_path().map(std::path::Path::to_owned);
             let last_read = self.last_read(env, report);
-            let done = config.pass_one(env, &prepared, source, last_read, &mut rejects, report).map(drop);
+            let split = config.split(&*prepared.platform);
+            let pass = PassOne { split: &split, last_read, rejects: &mut rejects };
+            let done = config.pass_one(env, &prepared, source, pass, report).map(drop);
             remove(spool);
             done
         })
@@ -154,7 +156,9 @@ impl Job {
         let read = || {
             let Some(state) = State::open_to_read(&env.state_dir()?)? else { return Ok(None) };
             let secrets = JobSecrets::new(Arc::clone(&env.variables), &self.config.folder, &env.taint);
-            last_read(&state, &self.intent(&secrets)?)
+            let effect = crate::platform::Effect::new(false, None);
+            let intent = self.config.intent(self.file.as_deref(), &self.overrides, env, effect, &secrets)?;
+            last_read(&state, &intent)
         };
         read().unwrap_or_else(|error: Error| {
             let text = format!("source.expect.max_change_percent is not applied here: {error}");
@@ -297,7 +301,7 @@ fn passes(auto: bool) -> Passes<'static> {
 /// The plan with the separator that a pass over the whole list chooses.
 fn with_separator(table: &Arc<Table>, plan: &Arc<Plan>, options: &body::Options) -> Result<Arc<Plan>> {
     let measured = body::measure(table, plan, &body::Split::default(), options, &mut body::DiscardRejects)?;
-    Ok(Arc::clone(measured.plan()))
+    Ok(measured.plan().map_or_else(|| Arc::clone(plan), Arc::clone))
 }
 
 /// The spooled copy of a command that contacts nobody is of no use to anybody later.

@@ -3,6 +3,7 @@
 use super::config::Config;
 use super::env::Env;
 use crate::error::{Error, Result};
+use crate::settings::{NoSecrets, Settings};
 use crate::source::stoppable::Stoppable;
 use crate::source::{CopyTo, Source};
 use std::io::Read;
@@ -55,6 +56,23 @@ impl Config {
             }
         };
         Ok(Arc::new(source))
+    }
+
+    /// Path, size and times of the source's files as a hash; none for a stream.
+    ///
+    /// # Errors
+    /// `Local`: a file is not there or cannot be read.
+    pub(crate) fn stamp(&self) -> Result<Option<String>> {
+        let Some(path) = self.source.path.as_deref().filter(|_| !self.is_stream()) else { return Ok(None) };
+        Ok(Source::open_in(&self.folder, Path::new(path), &self.source.open, None)?.stamp())
+    }
+
+    /// How long an APSIS export may be waited for.
+    pub(crate) fn apsis_wait(&self) -> std::time::Duration {
+        let map = self.source.apsis.as_ref();
+        let settings = map.map(|map| Settings { map, at: "source.apsis", secrets: &NoSecrets, folder: &self.folder });
+        let wait = settings.and_then(|settings| settings.opt_duration("wait").ok().flatten());
+        wait.unwrap_or(std::time::Duration::from_secs(24 * 3600))
     }
 
     /// Whether the source can be read only once.

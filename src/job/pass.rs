@@ -23,6 +23,16 @@ pub(crate) struct Prepared {
     pub(crate) shape: Shape,
 }
 
+/// What pass one is told beside the job file.
+pub(crate) struct PassOne<'a> {
+    /// How the output is cut into parts.
+    pub(crate) split: &'a Split,
+    /// Records of the last done run.
+    pub(crate) last_read: Option<u64>,
+    /// Where the rejected rows go.
+    pub(crate) rejects: &'a mut Rejects,
+}
+
 impl Config {
     /// Builds the platform and its row.
     ///
@@ -66,6 +76,16 @@ impl Config {
         Ok((Arc::new(table), Arc::new(plan)))
     }
 
+    /// How the output is cut into parts.
+    pub(crate) fn split(&self, platform: &dyn Platform) -> Split {
+        let limits = platform.limits();
+        let max_part_bytes = match limits.number_oversize {
+            true => limits.max_part_bytes.or(limits.max_body_bytes),
+            false => limits.max_part_bytes,
+        };
+        Split { max_part_bytes, ..Split::default() }
+    }
+
     /// Pass one and everything that is judged before a byte leaves. What was counted is in the report even where it
     /// fails.
     ///
@@ -76,10 +96,10 @@ impl Config {
         env: &Env,
         prepared: &Prepared,
         source: Arc<Source>,
-        last_read: Option<u64>,
-        rejects: &mut Rejects,
+        pass: PassOne<'_>,
         report: &mut Report,
     ) -> Result<Measured> {
+        let PassOne { split, last_read, rejects } = pass;
         rejects.spare(self, &source)?;
         self.source.expect.judge_bytes(&source)?;
         let began = std::time::Instant::now();
@@ -87,12 +107,7 @@ impl Config {
         rejects.open(table.columns(), table.options())?;
         env.stage(Stage::Measure { source_bytes: table.source().stored_bytes() });
         let limits = prepared.platform.limits();
-        let max_part_bytes = match limits.number_oversize {
-            true => limits.max_part_bytes.or(limits.max_body_bytes),
-            false => limits.max_part_bytes,
-        };
-        let split = Split { max_part_bytes };
-        let measured = body::measure(&table, &plan, &split, &env.options, rejects);
+        let measured = body::measure(&table, &plan, split, &env.options, rejects);
         let closed = rejects.close(report);
         report.seconds.measure = began.elapsed().as_secs_f64();
         report.bytes.source = table.source().stored_bytes();

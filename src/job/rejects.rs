@@ -104,6 +104,14 @@ impl Rejects {
         Ok(())
     }
 
+    /// Opens the file for rows without columns.
+    ///
+    /// # Errors
+    /// As [`Rejects::open`].
+    pub(crate) fn open_unplaced(&mut self) -> Result<()> {
+        self.open(&[], &CsvOptions::default())
+    }
+
     /// After the pass, however it ended.
     ///
     /// # Errors
@@ -114,6 +122,36 @@ impl Rejects {
             report.count(&counts);
         }
         self.keep(report)
+    }
+
+    /// The rows are those of another run than the one that was drawn.
+    ///
+    /// # Errors
+    /// `Local`: the file cannot be renamed.
+    pub(crate) fn belong_to(&mut self, state_dir: &Path, run_id: &str, report: &mut Report) -> Result<()> {
+        let path = file_of(state_dir, run_id);
+        if let Some(file) = &mut self.file {
+            file.rename(&path)?;
+        }
+        self.path = Some(path);
+        let own = self.file.as_ref().and_then(RejectFile::path);
+        report.rejects_file = own.map(|own| self.copy.as_deref().unwrap_or(own).to_owned());
+        Ok(())
+    }
+
+    /// Removes the file: the run that it was for does not start. The copy that the user wants stays.
+    pub(crate) fn discard(self) {
+        if let Some(path) = self.file.as_ref().and_then(RejectFile::path) {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+
+    /// Adds a row that the platform refused and that is not in the source any more.
+    ///
+    /// # Errors
+    /// `Local`.
+    pub(crate) fn unplaced(&mut self, reason: &str) -> Result<()> {
+        self.file.as_mut().map_or(Ok(()), |file| file.unplaced(reason))
     }
 
     /// Adds a row that the platform refused; [`Rejects::keep`] when there are no more.

@@ -1,7 +1,7 @@
 //! What came of a command: one object for machines, some lines for people.
 
 use crate::body::{Counts, Measured};
-use crate::calls::PartState;
+use crate::calls::{Clock as _, PartState, SystemClock, utc};
 use crate::error::{Error, Kind};
 use crate::secret::Taint;
 use crate::warning::Warning;
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 /// What came of a command. Serialised with the keys that the contract names, in its order.
 #[derive(Debug, Serialize)]
@@ -24,6 +25,27 @@ pub struct Report {
     pub status: Option<Status>,
     /// The process exit code.
     pub exit_code: u8,
+    /// The job's name.
+    pub job: Option<String>,
+    /// The job file, absolute; `None` if the job was not read from a file.
+    #[serde(serialize_with = "absolute")]
+    pub job_file: Option<PathBuf>,
+    /// When the command started.
+    #[serde(serialize_with = "moment")]
+    pub started_at: Option<SystemTime>,
+    /// When it ended.
+    #[serde(serialize_with = "moment")]
+    pub ended_at: Option<SystemTime>,
+    /// The listferry that made the report.
+    pub version: &'static str,
+    /// The sandbox stood in for the platform: nothing reached it.
+    pub sandbox: bool,
+    /// An earlier run was continued, or the report is its stored one.
+    pub continued: bool,
+    /// The list was the same as in the last done run, and was not sent again.
+    pub unchanged: bool,
+    /// The run has not ended: the next `run` of the job has to take account of it.
+    pub open: bool,
     /// What became of the records.
     pub records: Records,
     /// Rejected records by code.
@@ -70,18 +92,21 @@ pub enum Status {
     Unknown,
     /// Exit 22: no verdict yet.
     Pending,
+    /// Exit 23: an open run is in the way.
+    Blocked,
     /// Stopped.
     Interrupted,
 }
 
 impl Status {
-    const ALL: [Status; 7] = [
+    const ALL: [Status; 8] = [
         Status::Done,
         Status::Rejected,
         Status::Partial,
         Status::Failed,
         Status::Unknown,
         Status::Pending,
+        Status::Blocked,
         Status::Interrupted,
     ];
 
@@ -93,6 +118,7 @@ impl Status {
             Kind::Data | Kind::SourceChanged => Some(Status::Rejected),
             Kind::InDoubt => Some(Status::Unknown),
             Kind::Pending => Some(Status::Pending),
+            Kind::Blocked => Some(Status::Blocked),
             Kind::Interrupted | Kind::Terminated => Some(Status::Interrupted),
             _ => Some(Status::Failed),
         }
@@ -108,6 +134,7 @@ impl Status {
             Status::Failed => "failed",
             Status::Unknown => "unknown",
             Status::Pending => "pending",
+            Status::Blocked => "blocked",
             Status::Interrupted => "interrupted",
         }
     }
@@ -123,8 +150,17 @@ pub struct Records {
     pub written: u64,
     /// Left out by `where` or the platform's row.
     pub filtered: u64,
-    /// Not fit.
+    /// Invalid.
     pub rejected: u64,
+    /// Rows that the platform refused, as it counts them; `None` if it gives no counts.
+    #[serde(default)]
+    pub failed: Option<u64>,
+    /// Rows that the platform ignored, as it counts them; `None` if it gives no counts.
+    #[serde(default)]
+    pub ignored: Option<u64>,
+    /// Rows that were sent and that the platform neither imported nor refused nor ignored; `None` if it gives no counts.
+    #[serde(default)]
+    pub unaccounted: Option<u64>,
 }
 
 /// Bytes in and out.
@@ -175,6 +211,15 @@ impl Report {
             platform: None,
             status: Some(Status::Done),
             exit_code: 0,
+            job: None,
+            job_file: None,
+            started_at: Some(SystemClock.wall()),
+            ended_at: None,
+            version: env!("CARGO_PKG_VERSION"),
+            sandbox: false,
+            continued: false,
+            unchanged: false,
+            open: false,
             records: Records::default(),
             reject_reasons: BTreeMap::new(),
             bytes: Bytes::default(),
@@ -196,6 +241,38 @@ impl Report {
         let mut report = Report::new(command);
         report.fail(error);
         report
+    }
+
+    /// The command has ended: now.
+    pub(crate) fn end(&mut self) {
+        self.ended_at = Some(SystemClock.wall());
+    }
+
+    /// Adds what pass one found.
+    pub(crate) fn adopt(&mut self, found: &Report) {
+        self.records = found.records;
+        self.reject_reasons.clone_from(&found.reject_reasons);
+        self.bytes = found.bytes;
+        self.digest.clone_from(&found.digest);
+        self.parts.clone_from(&found.parts);
+        self.rejects_file.clone_from(&found.rejects_file);
+        self.first_rejects.clone_from(&found.first_rejects);
+        self.seconds.measure = found.seconds.measure;
+        found.warnings.iter().cloned().for_each(|warning| self.warn(warning));
+    }
+
+    /// Says that the run goes on with the next `run`, where its error says nothing of it.
+    pub(crate) fn hint_to_continue(&mut self) {
+        let Some(error) = self.error.take() else { return };
+        let then = "run the job again when that is mended: it goes on, and what was accepted is not sent again";
+        self.error = Some(match error.hint() {
+            Some(hint) if hint.contains("not sent again") => error,
+            Some(hint) => {
+                let hint = format!("{hint}; {then}");
+                error.with_hint(hint)
+            }
+            None => error.with_hint(then),
+        });
     }
 
     /// Puts an error, its exit code and status in, and what the platform answered if it refused.
@@ -223,6 +300,7 @@ impl Report {
             written: counts.written,
             filtered: counts.filtered,
             rejected: counts.rejected,
+            ..self.records
         };
         self.reject_reasons = counts.reject_reasons.clone();
     }
@@ -325,6 +403,10 @@ fn absolute<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::O
     path.as_ref().map(|path| path.to_string_lossy()).serialize(serializer)
 }
 
+fn moment<S: Serializer>(at: &Option<SystemTime>, serializer: S) -> Result<S::Ok, S::Error> {
+    at.map(utc).serialize(serializer)
+}
+
 fn error_object<S: Serializer>(error: &Option<Error>, serializer: S) -> Result<S::Ok, S::Error> {
     let object = error.as_ref().map(|error| {
         let mut message = error.to_string();
@@ -354,12 +436,15 @@ mod tests {
     fn the_object_has_the_keys_of_the_contract_in_its_order() {
         let json = Report::failed("run", Error::data("3 rows were rejected").with_hint("look")).to_json();
         let keys: Vec<_> = json.as_object().unwrap().keys().map(String::as_str).collect();
-        let contract = "run_id command platform status exit_code records reject_reasons bytes digest parts platform_result \
+        let contract = "run_id command platform status exit_code job job_file started_at ended_at version sandbox continued unchanged open records reject_reasons bytes digest parts platform_result \
                         rejects_file error warnings seconds peak_rss_bytes";
         assert_eq!(keys, contract.split_whitespace().collect::<Vec<_>>());
         assert_eq!(json["error"], json!({"kind": "data", "message": "3 rows were rejected", "hint": "look"}));
         assert_eq!((json["status"].as_str(), json["exit_code"].as_u64()), (Some("rejected"), Some(10)));
-        assert_eq!(json["records"], json!({"read": 0, "written": 0, "filtered": 0, "rejected": 0}));
+        assert_eq!(
+            json["records"],
+            json!({"read": 0, "written": 0, "filtered": 0, "rejected": 0, "failed": null, "ignored": null, "unaccounted": null})
+        );
         assert_eq!(json["seconds"].as_object().unwrap().keys().collect::<Vec<_>>(), ["measure", "upload", "wait"]);
     }
 

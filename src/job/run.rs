@@ -1,35 +1,28 @@
-//! A whole run: pass one, delivery, verdict.
+//! A whole run: pass one, delivery, verdict, report.
 
 use super::Job;
-use super::apsis;
+use super::context::Context;
 use super::delivered;
 use super::env::{Env, Stage};
-use super::journal::{Run, RunRecord, State};
+use super::journal::{Run, RunRecord};
+use super::measuring::{Measuring, cancelled};
 use super::named::{look_up, named_elsewhere};
-use super::open::Passes;
-use super::pass::{Prepared, make_private_dir};
-use super::rejects::{Rejects, file_of};
+use super::open_run::Known;
+use super::rejects::file_of;
 use super::report::{Report, Status, peak_rss_bytes};
-use super::resume::{Begin, Intent, JobKey, absolute, fingerprint};
-use super::secrets::JobSecrets;
-use super::text::plural;
-use crate::body::Measured;
-use crate::calls::{Assume, Journal, Policy, Remote};
-use crate::error::{Error, Kind, Result};
-use crate::platform::{Outcome, Verdict};
-use crate::settings::{KeyKind, Secrets};
-use crate::source::Source;
-use crate::transport::Client;
+use super::start::{Go, Start, split_after};
+use crate::body::{Measured, Part};
+use crate::calls::{Assume, Journal, Remote};
+use crate::error::{Ending, Error, Kind, Result};
+use crate::platform::Verdict;
 use crate::warning::{Warning, WarningKind};
-use serde_json::{Value, json};
-use std::io::IsTerminal;
-use std::sync::Arc;
+use serde_json::Value;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Instant;
 
 impl Job {
-    /// Measures, uploads, finalises, waits for the platform's verdict; takes an unfinished run of the same job up. Never
-    /// fails itself: what went wrong is in the report. Cancelled by dropping, or cleanly (with a report) by
+    /// Measures, uploads, finalises, waits for the platform's verdict; continues an open run of the same job. Never fails
+    /// itself: what went wrong is in the report. Cancelled by dropping, or cleanly (with a report) by
     /// `progress.cancelled`.
     ///
     /// Needs a tokio runtime with IO and time.
@@ -37,13 +30,13 @@ impl Job {
         self.go("run", env, None, None).await
     }
 
-    /// Takes a recorded run up where it stopped; of a run that has ended it is the report. `assume`: what to think of a
-    /// call in doubt.
+    /// Continues a recorded run where it stopped; if it has ended already, the result is its stored report. `assume`: what
+    /// to think of a call in doubt.
     pub async fn resume(&self, env: &Env, record: &RunRecord, assume: Option<Assume>) -> Report {
         self.go("resume", env, Some(record), assume).await
     }
 
-    /// [`Job::run`] for callers without a runtime; makes a small one of its own.
+    /// [`Job::run`] for callers without a runtime; makes a small one.
     ///
     /// ```no_run
     /// use listferry::job::{Env, Job, Status};
@@ -71,485 +64,251 @@ impl Job {
 
     async fn go(&self, command: &'static str, env: &Env, record: Option<&RunRecord>, assume: Option<Assume>) -> Report {
         let mut report = Report::new(command);
-        report.platform = self.platform().map(str::to_owned);
-        match self.begin(env, record, assume) {
+        self.describe(env, &mut report);
+        match self.context(env, assume) {
             Err(error) => report.fail(error),
-            Ok(Begun { begin: Begin::Ended(record), .. }) => {
-                report.restore(&record);
-                if record.was_abandoned() {
-                    report.fail(
-                        Error::usage(format!("run {} was abandoned with --new: it is not taken up again", record.id))
-                            .with_hint("`listferry runs` lists the run that came after it"),
-                    );
-                }
-            }
-            Ok(Begun { begin: Begin::InDoubt(record), .. }) => {
-                report.restore(&record);
-                report.fail(in_doubt(&record));
-            }
-            Ok(Begun { begin: Begin::Fresh(run) | Begin::Continue(run), parts }) => {
-                let fresh = run.is_fresh();
-                report.run_id = Some(run.id().to_owned());
-                parts.secrets.literal().into_iter().for_each(|warning| report.warn(warning));
-                let mut end = End::AsItEnds;
-                if let Err(error) = self.work(env, &run, &parts, assume, &mut report).await {
-                    let error = stays(&run, error, &mut end);
-                    let terminated = env.stopped_by.load(Ordering::Relaxed) == Kind::Terminated.exit_code();
-                    report.fail(match error.kind() {
-                        Kind::Interrupted if terminated => error.into_kind(Kind::Terminated),
-                        _ => error,
-                    });
-                }
-                if let Err(error) = self.account(&run, &mut report) {
-                    report.fail(error);
-                }
-                report.peak_rss_bytes = peak_rss_bytes();
-                report.hide(&env.taint);
-                if let Some(error) = self.end(env, run, end, &report) {
-                    report.fail(error);
-                }
-                if report.exit_code == Kind::Usage.exit_code() && fresh {
-                    report.run_id = None;
+            Ok(ctx) => {
+                let start = match record {
+                    None => self.start(&ctx).await,
+                    Some(record) => self.start_resumed(&ctx, record).await,
+                };
+                ctx.secrets.literal().into_iter().for_each(|warning| report.warn(warning));
+                match start {
+                    Err(error) => report.fail(stopped(env, error)),
+                    Ok(Start::Stored(record)) => {
+                        report.restore(&record);
+                        report.continued = true;
+                        self.written(&ctx, &report);
+                    }
+                    Ok(Start::Stop(record, error)) => {
+                        report.restore(&record);
+                        report.fail(stopped(env, error));
+                        report.open = record.is_open();
+                    }
+                    Ok(Start::Go(go)) => self.drive(&ctx, *go, &mut report).await,
                 }
             }
         }
         env.stage(Stage::End);
+        report.hide(&env.taint);
+        report.end();
         report.peak_rss_bytes = peak_rss_bytes();
         report.hide(&env.taint);
         report
     }
 
-    /// Everything that can be wrong with job file and environment, then the run in the state directory.
-    fn begin(&self, env: &Env, record: Option<&RunRecord>, assume: Option<Assume>) -> Result<Begun> {
-        let config = &self.config;
-        let mut secrets = JobSecrets::new(env.variables.clone(), &config.folder, &env.taint);
-        if env.sandbox {
-            secrets = secrets.for_sandbox("made-up-for-the-sandbox");
-        }
-        // Secrets first: nobody waits for a pass over 100 GB to hear that a variable is not set.
-        let prepared = Arc::new(config.prepare(&secrets)?);
-        if prepared.platform.needs_source() && config.source.path.is_none() && config.source.apsis.is_none() {
-            return Err(no_source());
-        }
-        apsis::apsis(config, &secrets)?;
-        let client = config.client(env, &secrets)?;
-        let intent = self.intent(&secrets)?;
-        let state = State::open(&env.state_dir()?)?;
-        super::sweep::sweep(&state);
-        let last_read = last_read(&state, &intent)?;
-        let abandoned = match env.new {
-            true => state.last_run_of_job(intent.key.as_str())?.filter(|last| !last.closed),
-            false => None,
-        };
-        let spool = abandoned.as_ref().map(|last| state.fact(last, "spool")).transpose()?.flatten();
-        let begin = match record {
-            Some(record) => state.resume(record, &intent, assume)?,
-            None => state.begin(&intent, env.new)?,
-        };
-        // Nobody takes the abandoned run up any more.
-        if let Some(last) = abandoned {
-            config.forget_spool(env, &last.id, spool.as_ref().and_then(Value::as_str));
-        }
-        Ok(Begun { begin, parts: Parts { prepared, client, secrets, last_read } })
+    /// Puts into the report what is known of the job.
+    pub(super) fn describe(&self, env: &Env, report: &mut Report) {
+        report.platform = self.platform().map(str::to_owned);
+        report.job = Some(self.config.name.clone());
+        report.job_file =
+            self.file.as_deref().map(|file| std::path::absolute(file).unwrap_or_else(|_| file.to_owned()));
+        report.sandbox = env.sandbox;
     }
 
-    pub(super) fn intent(&self, secrets: &dyn Secrets) -> Result<Intent> {
-        let config = &self.config;
-        let entry = config.platform()?;
-        let mut identity = Vec::new();
-        for name in entry.identity {
-            let value = config.destination.get(*name).filter(|value| !value.is_null());
-            let secret = entry.keys.iter().any(|key| key.name == *name && matches!(key.kind, KeyKind::Secret));
-            identity.push(match value {
-                None => String::new(),
-                Some(value) if secret => secrets.resolve(value, &format!("destination.{name}"))?.expose().to_owned(),
-                Some(Value::String(text)) => text.clone(),
-                Some(other) => other.to_string(),
-            });
+    /// Works on a run until it ends, and ends it in the state.
+    async fn drive(&self, ctx: &Context<'_>, mut go: Go, report: &mut Report) {
+        let fresh = go.run.is_fresh();
+        report.run_id = Some(go.run.id().to_owned());
+        report.continued = !fresh;
+        go.warnings.drain(..).for_each(|warning| report.warn(warning));
+        if let Err(error) = self.work(ctx, &mut go, report).await {
+            report.fail(stopped(ctx.env, error));
         }
-        let identity: Vec<&str> = identity.iter().map(String::as_str).collect();
-        let base_url = config.destination.get("base_url").and_then(Value::as_str);
-        let tree = |key: &str| config.tree.get(key).cloned().unwrap_or(Value::Null);
-        Ok(Intent {
-            key: JobKey::new(&config.name, entry.name, base_url, &identity),
-            name: config.name.clone(),
-            platform: entry.name.to_owned(),
-            job_file: self.file.as_deref().map(absolute),
-            overrides: self.overrides.clone(),
-            fingerprint: fingerprint(&tree("source"), &tree("where"), &tree("map")),
-            date: config.timezone.day(SystemTime::now()),
-        })
-    }
-
-    /// Ends the run in the state, unless it is to be left as it is.
-    fn end(&self, env: &Env, run: Run, end: End, report: &Report) -> Option<Error> {
-        if end == End::AsItWas {
-            return run.leave().err();
+        if let Err(error) = self.account(&go.run, report) {
+            report.fail(error);
         }
-        if let Some(path) = &report.rejects_file {
-            // the run's own, which stays as it is; one of an older version has none
-            let own = env.state_dir().ok().map(|dir| file_of(&dir, run.id())).filter(|own| own.exists());
-            let path = own.as_ref().unwrap_or(path);
-            let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
-            if let Err(error) = run.set_rejects_file(&path) {
-                return Some(error);
-            }
+        // before it is kept in the state
+        report.hide(&ctx.env.taint);
+        report.end();
+        report.peak_rss_bytes = peak_rss_bytes();
+        if let Err(error) = self.end(ctx, go.run, report) {
+            report.fail(error);
         }
-        let spool = run.load("spool").ok().flatten();
-        let open = end == End::Open;
-        let (id, fresh) = (run.id().to_owned(), run.is_fresh());
-        let ended = run.finish(report.exit_code, open, &report.to_json());
-        // 2 and 3 leave a run that was taken up as it was
-        let goes_on =
-            matches!(report.exit_code, 1 | 20 | 21 | 22 | 130 | 143) || (!fresh && matches!(report.exit_code, 2 | 3));
-        if !open && !goes_on {
-            self.config.forget_spool(env, &id, spool.as_ref().and_then(Value::as_str));
+        if report.exit_code == Kind::Usage.exit_code() && fresh {
+            report.run_id = None;
         }
-        ended.err()
     }
 
     /// Source, pass one, delivery, verdict.
-    async fn work(
-        &self,
-        env: &Env,
-        run: &Run,
-        parts: &Parts,
-        assume: Option<Assume>,
-        report: &mut Report,
-    ) -> Result<()> {
-        let prepared = &parts.prepared;
-        let cx = Remote::new(run.seed(), run, &parts.client, self.policy()).assuming(assume);
-        if let Some(text) = prepared.platform.remark(&self.config.map) {
-            cx.note(&text)?;
+    async fn work(&self, ctx: &Context<'_>, go: &mut Go, report: &mut Report) -> Result<()> {
+        let (platform, before) = (&ctx.prepared.platform, go.measuring.take());
+        let remote = Remote::new(go.run.seed(), &go.run, &ctx.client, self.policy()).assuming(ctx.assume);
+        if let Some(text) = platform.remark(&self.config.map) {
+            remote.note(&text)?;
         }
-        if !prepared.platform.needs_source() {
-            env.stage(Stage::Send { body_bytes: 0, parts: 0 });
-            let verdict = self.deliver(env, prepared, None, cx, report).await?;
-            if let Some(text) = named_elsewhere(run)? {
+        if !platform.needs_source() {
+            ctx.env.stage(Stage::Send { body_bytes: 0, parts: 0 });
+            let verdict = self.deliver(ctx, None, remote, report).await?;
+            if let Some(text) = named_elsewhere(&go.run)? {
                 tracing::warn!("{text}");
-                run.note(&Warning::new(WarningKind::RowsNotFound, text).to_note())?;
+                go.run.note(&Warning::new(WarningKind::RowsNotFound, text).to_note())?;
             }
-            return self.conclude(run, verdict, 0, report);
+            return self.conclude(&go.run, &**platform, verdict, 0, report);
         }
-        if let Some(done) = self.verdict_alone(env, run, parts, assume, report).await? {
-            return self.conclude(run, done, 0, report);
+        if let Some(done) = self.verdict_alone(ctx, go, report).await? {
+            return self.conclude(&go.run, &**platform, done, 0, report);
         }
-        let source = self.source(env, run, parts).await?;
-        let (measured, mut rejects) = self.pass_one_aside(env, parts, source, run.id(), report).await?;
-        run.measured(&facts(&measured))?;
-        delivered::store(run, &measured, report)?;
-        env.stage(Stage::Send { body_bytes: measured.body_bytes(), parts: measured.parts().len() });
-        let verdict = self.deliver(env, prepared, Some(&measured), cx, report).await;
+        let mut measuring = self.measured(ctx, &go.run, go.known.as_ref(), before, report).await?;
+        let measured = measuring.measured?;
+        go.run.measured(&serde_json::to_value(measured.manifest()).unwrap_or_default())?;
+        go.run.set_source(measuring.stamp.as_deref())?;
+        delivered::store(&go.run, report)?;
+        ctx.env.stage(Stage::Send { body_bytes: measured.body_bytes(), parts: measured.parts().len() });
+        let verdict = self.deliver(ctx, Some(&measured), remote, report).await;
         // Rows that the platform named are looked up while the source is there, whatever the verdict.
-        let looked_up = look_up(run, &measured, &mut rejects, report);
+        let looked_up = look_up(&go.run, &measured, &mut measuring.rejects, report);
         let verdict = verdict?;
         report.platform_result = verdict.result.clone();
-        self.conclude(run, verdict, looked_up?, report)
+        self.conclude(&go.run, &**platform, verdict, looked_up?, report)
     }
 
-    /// The verdict of a run whose parts were all sent before it was taken up: the source is read again only where the
-    /// platform names rows of it, or where the list is still to be served.
-    async fn verdict_alone(
+    /// Pass one of the run, with the accepted parts cut as they were; what it found is in the report. The source of a run
+    /// that is continued must be the same.
+    async fn measured(
         &self,
-        env: &Env,
+        ctx: &Context<'_>,
         run: &Run,
-        parts: &Parts,
-        assume: Option<Assume>,
+        known: Option<&Known>,
+        before: Option<Measuring>,
         report: &mut Report,
-    ) -> Result<Option<Verdict>> {
-        let platform = &parts.prepared.platform;
-        if run.is_fresh() || platform.needs_wait().is_some() {
-            return Ok(None);
+    ) -> Result<Measuring> {
+        let accepted = accepted_parts(run, known)?;
+        let fits = |measuring: &Measuring| match &measuring.measured {
+            Ok(measured) => measured.manifest().begins_with(&accepted),
+            Err(_) => true,
+        };
+        let measuring = match before.filter(fits) {
+            Some(measuring) => measuring,
+            None => {
+                let source = self.source(ctx, run).await?;
+                let split = self.config.split(&*ctx.prepared.platform);
+                let split = split_after(split, accepted.iter().map(|part| part.bytes).collect());
+                self.measure(ctx, source, run.id(), &split).await?
+            }
+        };
+        report.adopt(&measuring.found);
+        if let (Ok(measured), Some(known)) = (&measuring.measured, known)
+            && !(known.is(measured.manifest()) && measured.manifest().begins_with(&accepted))
+        {
+            return Err(Error::new(Kind::SourceChanged, "the source is no longer what this run began to send").with_hint(
+                "put the old source back and resume the run, or run the job: what becomes of the open run is decided then",
+            ));
         }
-        let Some(measured) = delivered::load(run, &*parts.prepared.platform, &self.config.map, assume, report)? else {
+        Ok(measuring)
+    }
+
+    /// The verdict of a continued run whose parts were all sent: the source is read again only if the platform names rows
+    /// of it, or if the list is still to be served.
+    async fn verdict_alone(&self, ctx: &Context<'_>, go: &Go, report: &mut Report) -> Result<Option<Verdict>> {
+        let platform = &ctx.prepared.platform;
+        let Some(known) = go.known.as_ref().filter(|_| !go.run.is_fresh() && platform.needs_wait().is_none()) else {
             return Ok(None);
         };
-        env.stage(Stage::Send { body_bytes: 0, parts: 0 });
-        let cx = Remote::new(run.seed(), run, &parts.client, self.policy()).assuming(assume);
-        let verdict = self.deliver(env, &parts.prepared, Some(&measured), cx, report).await?;
-        if run.fault_count()? > 0 {
-            // should the source be gone, the report still tells what the platform made of the list
+        let sent = delivered::is_sent(&go.run, known.manifest(), &**platform, &self.config.map, ctx.assume)?;
+        if !sent || go.run.fault_count()? > 0 {
+            return Ok(None);
+        }
+        delivered::restore(&go.run, report)?;
+        ctx.env.stage(Stage::Send { body_bytes: 0, parts: 0 });
+        let measured = Measured::recorded(known.manifest().clone());
+        let remote = Remote::new(go.run.seed(), &go.run, &ctx.client, self.policy()).assuming(ctx.assume);
+        let verdict = self.deliver(ctx, Some(&measured), remote, report).await?;
+        if go.run.fault_count()? > 0 {
+            // should the source be gone, the report still has the platform's answer
             report.platform_result = verdict.result;
             return Ok(None);
         }
         Ok(Some(verdict))
     }
 
-    /// The source: as it lies, or spooled; a run that is taken up reads the spool that it left.
-    async fn source(&self, env: &Env, run: &Run, parts: &Parts) -> Result<Arc<Source>> {
-        let config = &self.config;
-        if let Some(path) = run.load("spool")?.as_ref().and_then(Value::as_str) {
-            let mut options = config.source.open.clone();
-            if config.source.apsis.is_some() {
-                options.compression = crate::source::Compression::None;
-            }
-            let path = config.kept_spool(env, path);
-            return Ok(Arc::new(Source::open_spooled(&path, &config.source_name(), &options)?));
-        }
-        let source = if config.source.apsis.is_some() {
-            let dir = config.spool_dir(env)?;
-            make_private_dir(&dir)?;
-            let remote = Remote::new(run.seed(), run, &parts.client, self.policy());
-            let spooled = apsis::spooled(config, &parts.secrets, &dir, &remote);
-            Arc::new(tokio::select! {
-                source = spooled => source?,
-                () = cancelled(env) => return Err(Error::new(Kind::Interrupted, "stopped before the export was whole")),
-            })
-        } else {
-            if !run.is_fresh() && config.source.path.as_deref() == Some("-") && std::io::stdin().is_terminal() {
-                return Err(not_kept(run));
-            }
-            let (config, env, id) = (config.clone(), env.clone(), run.id().to_owned());
-            aside(move || config.open(&env, Passes::OfRun(&id))).await??
-        };
-        if !run.is_fresh() && config.is_stream() && source.stored_bytes() == 0 {
-            config.forget_spool(env, run.id(), None);
-            return Err(not_kept(run));
-        }
-        if let Some(path) = source.spool_path() {
-            run.store("spool", &Value::from(path.to_string_lossy()))?;
-            if config.source.apsis.is_some() {
-                run.store(apsis::REQUESTED, &Value::Null)?;
-            }
-        }
-        Ok(source)
-    }
-
-    /// Pass one on a thread where blocking is allowed.
-    async fn pass_one_aside(
-        &self,
-        env: &Env,
-        parts: &Parts,
-        source: Arc<Source>,
-        run_id: &str,
-        report: &mut Report,
-    ) -> Result<(Measured, Rejects)> {
-        let (job, env, prepared, last_read) = (self.clone(), env.clone(), Arc::clone(&parts.prepared), parts.last_read);
-        let mut rejects = Rejects::of_run(&self.config, &env, run_id)?;
-        let mut scratch = Report::new("run");
-        let work = move || {
-            let measured = job.config.pass_one(&env, &prepared, source, last_read, &mut rejects, &mut scratch);
-            (measured, rejects, scratch)
-        };
-        let (measured, rejects, scratch) = aside(work).await?;
-        report.records = scratch.records;
-        report.reject_reasons = scratch.reject_reasons;
-        report.bytes = scratch.bytes;
-        report.digest = scratch.digest;
-        report.parts = scratch.parts;
-        report.rejects_file = scratch.rejects_file;
-        report.first_rejects = scratch.first_rejects;
-        report.seconds.measure = scratch.seconds.measure;
-        scratch.warnings.into_iter().for_each(|warning| report.warn(warning));
-        Ok((measured?, rejects))
-    }
-
     /// Sends and waits, or stops when the run is cancelled.
-    async fn deliver(
+    pub(super) async fn deliver(
         &self,
-        env: &Env,
-        prepared: &Prepared,
+        ctx: &Context<'_>,
         measured: Option<&Measured>,
-        mut cx: Remote<'_>,
+        mut remote: Remote<'_>,
         report: &mut Report,
     ) -> Result<Verdict> {
-        let began = Instant::now();
-        let whole_wait = self.config.wait;
+        let (began, platform, map) = (Instant::now(), &ctx.prepared.platform, &self.config.map);
         let verdict = {
             let delivery = async {
                 match measured {
-                    Some(measured) => prepared.platform.deliver(measured, &self.config.map, &mut cx).await,
-                    None => prepared.platform.import(&self.config.map, &mut cx).await,
+                    Some(measured) => platform.deliver(measured, map, &mut remote).await,
+                    None => platform.import(map, &mut remote).await,
                 }
             };
             tokio::select! {
                 verdict = delivery => verdict,
-                () = cancelled(env) => Err(Error::new(Kind::Interrupted, "stopped before the platform's verdict")
+                () = cancelled(ctx) => Err(Error::new(Kind::Interrupted, "stopped before the platform's verdict")
                     .with_hint("run the job again, or resume the run")),
             }
         };
-        let waited = whole_wait.saturating_sub(cx.wait_left());
+        let waited = self.config.wait.saturating_sub(remote.wait_left());
         report.seconds.wait = waited.as_secs_f64();
         report.seconds.upload = began.elapsed().saturating_sub(waited).as_secs_f64();
         verdict
     }
 
-    /// Puts what the platform made of it into the report. `shown`: rows that it named and that are in the reject file.
-    fn conclude(&self, journal: &dyn Journal, verdict: Verdict, shown: u64, report: &mut Report) -> Result<()> {
-        report.platform_result = verdict.result;
-        let named = journal.fault_count()?;
-        let most = self.config.rejects.max_remote;
-        let hint = match (named, shown, report.run_id.as_deref()) {
-            (0, ..) if verdict.reason.is_some() => {
-                "the platform named no rows: mend what it says, then run the job again".to_owned()
+    /// Ends the run in the state: by the kind of its error, and by what its calls have done.
+    fn end(&self, ctx: &Context<'_>, run: Run, report: &mut Report) -> Result<()> {
+        let ending = report.error.as_ref().map(|error| error.kind().ending());
+        let standing = run.standing()?;
+        let kind = report.error.as_ref().map(Error::kind);
+        let open = match (ending, kind) {
+            (None, _) => false,
+            // 2 and 3 leave a run as it was, or none
+            (Some(Ending::NotStarted), _) => {
+                report.open = !run.is_fresh() && standing.is_open();
+                return run.leave();
             }
-            (0, ..) => "the platform named no rows; platform_result in the report is what it answered".to_owned(),
-            (_, 0, _) => {
-                "the rows that the platform named cannot be shown, as the warnings say; platform_result in the \
-                          report is what it answered"
-                    .to_owned()
-            }
-            (_, _, Some(id)) => format!("listferry rejects {id} shows the rows; correct them and send them again"),
-            (.., None) => "see rejects_file".to_owned(),
+            (Some(Ending::Final), Some(Kind::ImportFailed)) => standing.accepted < report.parts.len(),
+            (Some(Ending::Final), _) => standing.accepted > 0 || standing.in_doubt,
+            (Some(Ending::Resumable), _) => standing.is_open(),
         };
-        let why = verdict.reason.map(|reason| format!(": {reason}")).unwrap_or_default();
-        let failed = |message: String| Error::new(Kind::ImportFailed, message).with_hint(hint);
-        // ignored rows may be named too, and have not failed
-        let named = named.saturating_sub(verdict.counts.ignored.unwrap_or(0));
-        match (verdict.outcome, verdict.failed_rows.map(|rows| rows.max(named))) {
-            (Outcome::Failed, _) => report.fail(failed(format!("the platform reports a failed import{why}"))),
-            (Outcome::Partial, Some(rows)) if rows <= most => {}
-            (Outcome::Partial, rows) => {
-                report.fail(failed(match rows {
-                    Some(rows) => {
-                        format!("the platform refused {rows} row{}, rejects.max_remote is {most}", plural(rows))
-                    }
-                    None => format!("the platform took only a part{why}"),
-                }));
-                report.status = Some(Status::Partial);
-            }
-            (Outcome::Expired, _) => {
-                report.fail(failed("no verdict came within 24 hours after the platform accepted the list".to_owned()));
-                report.status = Some(Status::Partial);
-            }
-            (Outcome::Done, _) => {}
-        }
-        Ok(())
-    }
-
-    /// Parts and warnings of the journal, however the run ended.
-    fn account(&self, journal: &dyn Journal, report: &mut Report) -> Result<()> {
-        let states = journal.parts()?;
-        report.place(&states);
-        let accepted = states.iter().filter(|part| part.accepted).count();
-        let failed = matches!(report.status, Some(Status::Failed | Status::Rejected)) && report.parts.len() > 1;
-        if failed && accepted > 0 && accepted < report.parts.len() {
+        report.open = open;
+        if open && ending == Some(Ending::Final) {
             report.status = Some(Status::Partial);
+            report.hint_to_continue();
         }
-        for note in journal.notes()? {
-            report.warn(Warning::from_note(&note));
+        if let Some(path) = &report.rejects_file {
+            // the run's own, which stays as it is; one of an older version has none
+            let own = ctx.env.state_dir().ok().map(|dir| file_of(&dir, run.id())).filter(|own| own.exists());
+            let path = own.as_ref().unwrap_or(path);
+            run.set_rejects_file(&std::path::absolute(path).unwrap_or_else(|_| path.clone()))?;
         }
+        let spool = run.load("spool")?;
+        let id = run.id().to_owned();
+        run.finish(report.exit_code, open, &report.to_json())?;
+        if !open {
+            self.config.forget_spool(ctx.env, &id, spool.as_ref().and_then(Value::as_str));
+        }
+        self.written(ctx, report);
         Ok(())
     }
 
-    pub(crate) fn policy(&self) -> Policy {
-        let upload = &self.config.upload;
-        Policy {
-            attempts: upload.attempts,
-            give_up_after: upload.give_up_after,
-            max_quota_wait: upload.max_quota_wait,
-            wait: self.config.wait,
-            part_wait: upload.part_wait,
+    /// The run ends here, unless the caller still has to write its report.
+    fn written(&self, ctx: &Context<'_>, report: &Report) {
+        if let (Some(id), false) = (&report.run_id, ctx.env.writes_report) {
+            // what is not recorded shows the report once more
+            let _ = ctx.state.reported(id);
         }
     }
 }
 
-/// What becomes of a run in the state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    /// What its exit code says.
-    AsItEnds,
-    /// It can be taken up, whatever its exit code.
-    Open,
-    /// As if it had not been taken up.
-    AsItWas,
+/// The parts that were accepted, from the first on without a gap, as they were measured.
+fn accepted_parts(run: &Run, known: Option<&Known>) -> Result<Vec<Part>> {
+    let Some(known) = known else { return Ok(Vec::new()) };
+    let states = run.parts()?;
+    let accepted = |part: &&Part| states.iter().any(|state| state.index == part.index && state.accepted);
+    Ok(known.manifest().parts.iter().take_while(accepted).cloned().collect())
 }
 
-/// A run of which the platform has taken something does not begin anew by itself where it can go on: the source put back,
-/// the credentials set right.
-fn stays(run: &Run, error: Error, end: &mut End) -> Error {
-    if !matches!(error.kind(), Kind::SourceChanged | Kind::Credentials) || !run.has_effects().unwrap_or(true) {
-        return error;
-    }
-    *end = End::Open;
-    if error.kind() == Kind::Credentials {
-        let hint = error.hint().unwrap_or("set them right").to_owned();
-        return error
-            .with_hint(format!("{hint}; then run the job again: it goes on, what was taken is not sent again"));
-    }
-    if !run.is_fresh() {
-        *end = End::AsItWas;
-    }
-    error.with_hint(
-        "the platform has taken a part of the old source, or may have; put that back and resume the run, or abandon it with \
-         --new (what was taken stays there)",
-    )
-}
-
-/// Records of the last done run of the job: what `source.expect.max_change_percent` compares with.
-pub(super) fn last_read(state: &State, intent: &Intent) -> Result<Option<u64>> {
-    let last = state.last_done_report(intent.key.as_str())?;
-    Ok(last.and_then(|report| report.pointer("/records/read").and_then(Value::as_u64)))
-}
-
-/// A run in the state, and what it works with.
-struct Begun {
-    begin: Begin,
-    parts: Parts,
-}
-
-struct Parts {
-    prepared: Arc<Prepared>,
-    client: Client,
-    secrets: JobSecrets,
-    /// Records of the last done run.
-    last_read: Option<u64>,
-}
-
-/// The run has sent nothing, since the copy comes first; but an empty pipe is no reason to call the list empty.
-fn not_kept(run: &Run) -> Error {
-    let id = run.id();
-    Error::usage(format!(
-        "run {id} was stopped before its list, which came through a pipe, was kept whole; now none comes"
-    ))
-    .with_hint(format!("pipe the list again, into `run` or `resume {id}`; or abandon the run with --new"))
-}
-
-fn no_source() -> Error {
-    Error::usage("source.path is required").with_hint("a file, a glob, or \"-\" for stdin")
-}
-
-fn in_doubt(record: &RunRecord) -> Error {
-    let said = record.report.as_ref().and_then(|report| report.pointer("/error/message")).and_then(Value::as_str);
-    Error::new(
-        Kind::InDoubt,
-        format!("run {} of this job is in doubt: {}", record.id, said.unwrap_or("a call got no answer")),
-    )
-    .with_hint(format!(
-        "nothing was sent; look at the platform, then: listferry resume {} --assume done (it is there) or repeat (it is \
-         not)",
-        record.id
-    ))
-}
-
-/// What a continued run must find again.
-fn facts(measured: &Measured) -> Value {
-    let parts: Vec<_> =
-        measured.parts().iter().map(|part| json!([part.bytes, part.records, format!("{:016x}", part.crc)])).collect();
-    json!({
-        "digest": super::report::digest(measured.digest()), "bytes": measured.body_bytes(),
-        "written": measured.counts().written, "parts": parts,
-    })
-}
-
-/// Blocking work on a thread for it. Not one of the runtime's, which panics or waits for ever if it cannot start one.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    let (done, result) = tokio::sync::oneshot::channel();
-    std::thread::Builder::new()
-        .name("pass".to_owned())
-        .stack_size(1 << 20)
-        // nobody waits any more if the run was stopped
-        .spawn(move || drop(done.send(work())))
-        .map_err(|error| {
-            Error::io("a thread cannot be started", error).with_hint(
-                "the limit on processes or memory is reached: raise it (ulimit -u, ulimit -v); then run again",
-            )
-        })?;
-    result.await.map_err(|_| Error::new(Kind::Local, "a thread ended early: this is a bug"))
-}
-
-async fn cancelled(env: &Env) {
-    while !env.progress().cancelled.load(Ordering::Relaxed) {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+/// An interruption, with the signal that caused it.
+fn stopped(env: &Env, error: Error) -> Error {
+    let terminated = env.stopped_by.load(Ordering::Relaxed) == Kind::Terminated.exit_code();
+    match error.kind() {
+        Kind::Interrupted if terminated => error.into_kind(Kind::Terminated),
+        _ => error,
     }
 }

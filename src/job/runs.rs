@@ -1,7 +1,7 @@
 //! Past runs, as they are listed.
 
 use super::env::Env;
-use super::journal::{RunRecord, State};
+use super::journal::{ClosedAs, Init, JobLocks, RunRecord, State};
 use super::report::Report;
 use crate::calls::utc;
 use crate::error::{Error, Kind, Result};
@@ -15,6 +15,47 @@ use std::path::PathBuf;
 /// `Usage`: no state directory is known. `Busy`: it cannot be read.
 pub fn state(env: &Env) -> Result<State> {
     State::open_to_list(&env.state_dir()?)
+}
+
+/// Records that the report of a run was written to where it was asked for, if `env` says that the caller does so.
+///
+/// # Errors
+/// `Busy`, `Local`: the state.
+pub fn reported(env: &Env, run_id: &str) -> Result<()> {
+    State::open(&env.state_dir()?)?.reported(run_id)
+}
+
+/// Makes the state in the state directory, or sets a damaged one aside.
+///
+/// # Errors
+/// As [`State::init`].
+pub fn init(env: &Env, force: bool) -> Result<Init> {
+    State::init(&env.state_dir()?, force)
+}
+
+/// Abandons an open run without sending anything.
+///
+/// # Errors
+/// `Usage`: there is no such run, or it has ended. `Busy`: it is running.
+pub fn close(env: &Env, run_id: &str) -> Result<RunRecord> {
+    let state = state(env)?;
+    let Some(record) = state.run_of_id(run_id)? else {
+        return Err(Error::usage(format!("there is no run {run_id}"))
+            .with_hint("`listferry runs` lists the runs; `runs close` takes the id of one"));
+    };
+    let _locks = JobLocks::take(state.dir(), &[record.job_key()])?;
+    // the process that held the lock may have brought it to its end meanwhile
+    let record = state.run_of_id(run_id)?.unwrap_or(record);
+    if record.closed || !record.is_open() && record.exit_code.is_some() {
+        return Err(Error::usage(format!("run {run_id} is not open: it is {}", record.status()))
+            .with_hint("only a run that a later one would continue can be closed"));
+    }
+    let spool = state.fact(&record, "spool")?;
+    state.close(&record, ClosedAs::Abandoned, true)?;
+    if let Some(path) = spool.as_ref().and_then(Value::as_str) {
+        let _ = std::fs::remove_file(path);
+    }
+    Ok(state.run_of_id(run_id)?.unwrap_or(record))
 }
 
 impl RunRecord {

@@ -15,7 +15,10 @@ impl Report {
         let status = self.status.map_or("not run", super::Status::name);
         let platform = self.platform.as_deref().map(|platform| format!(" {platform}")).unwrap_or_default();
         let run = self.run_id.as_deref().map(|id| format!(", run {id}")).unwrap_or_default();
-        let _ = writeln!(out, "{}{platform}: {status} (exit {}){run}", self.command, self.exit_code);
+        let sandbox = if self.sandbox { ", SANDBOX: nothing reached the platform" } else { "" };
+        let continued = if self.continued { ", continued" } else { "" };
+        let _ =
+            writeln!(out, "{}{platform}: {status} (exit {}){run}{continued}{sandbox}", self.command, self.exit_code);
         if self.records.read > 0 || self.bytes.source > 0 {
             self.counts(&mut out);
         }
@@ -166,6 +169,15 @@ pub(crate) fn grouped(n: u64) -> String {
         out.push(digit);
     }
     out
+}
+
+/// Some texts as one: `a, b and c`.
+pub(super) fn listed(texts: &[String]) -> String {
+    match texts {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
 }
 
 #[cfg(test)]

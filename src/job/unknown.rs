@@ -126,7 +126,9 @@ mod tests {
         name: "testing",
         keys: KEYS,
         map_keys: MAP,
-        identity: &[],
+        account: &[],
+        target: &[],
+        identity_0_1: &[],
         build: |_| Err(Error::usage("this entry has keys only")),
     };
 
@@ -158,7 +160,10 @@ mod tests {
 
     #[test]
     fn what_resembles_nothing_gets_the_list() {
-        assert!(hint(json!({"rejects": {"qqq": 1}})).ends_with("known here: max, max_percent, max_remote, file"));
+        assert!(
+            hint(json!({"rejects": {"qqq": 1}}))
+                .ends_with("known here: max, max_percent, max_remote, max_unaccounted, file")
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! reach the network only through [`Remote`], which journals intent before and result after.
 
 pub mod clevertap;
+mod effect;
 mod fits;
 pub mod localytics;
 pub mod mediarithmics;
@@ -10,6 +11,7 @@ mod verdict;
 #[allow(clippy::disallowed_methods, reason = "the timers of sockets: the pull server and FTP")]
 pub mod yesmail;
 
+pub use effect::Effect;
 pub(crate) use fits::{can_wait_in_turn, fits_quota};
 pub(crate) use parts::{PartEnd, PartsOutcome};
 pub use verdict::{Counts, Outcome, Verdict};
@@ -82,6 +84,9 @@ pub trait Platform: Send + Sync {
         Some(0)
     }
 
+    /// Returns what repeating or reordering the imports of this job would change.
+    fn effect(&self, map: &MapSpec) -> Effect;
+
     /// What the job file leaves open and is decided here in a way that may surprise: a warning of `check` and `run`.
     /// Default none.
     fn remark(&self, map: &MapSpec) -> Option<String> {
@@ -115,9 +120,12 @@ pub struct Entry {
     pub keys: &'static [Key],
     /// The keys of its `map`, for schema and hints.
     pub map_keys: &'static [Key],
-    /// Which of `keys` tell account and target apart: with name, platform and `base_url` they say which runs are runs
-    /// of the same job.
-    pub identity: &'static [&'static str],
+    /// Which of `keys` name the account; none of them is a key or a password.
+    pub account: &'static [&'static str],
+    /// Which of `keys` name the target in the account. With name, platform, `base_url` and account they identify a job.
+    pub target: &'static [&'static str],
+    /// Which of `keys` identified a job in listferry 0.1.0, so that its runs are found.
+    pub identity_0_1: &'static [&'static str],
     /// Reads its `destination`.
     pub build: fn(&Settings<'_>) -> Result<Box<dyn Platform>>,
 }

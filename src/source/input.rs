@@ -111,6 +111,14 @@ impl Input {
         matches!(&self.content, Content::File(file) if local::is_at(path, file.path(), file.pinned()))
     }
 
+    /// The file's path and what it was when it was opened; none if it is not a file.
+    pub(super) fn pinned(&self) -> Option<(&Path, &Identity)> {
+        match &self.content {
+            Content::File(file) => Some((file.path(), file.pinned())),
+            _ => None,
+        }
+    }
+
     /// What is read by position, and how long it is.
     fn by_position(&self) -> Option<(Arc<dyn ReadAt>, u64)> {
         match &self.content {

@@ -285,6 +285,23 @@ impl Source {
         self.inputs.iter().map(Input::stored_bytes).sum()
     }
 
+    /// Path, size and time of change of all inputs as a hash: the same as long as no file was replaced or written to. None
+    /// for a stream.
+    #[must_use]
+    pub fn stamp(&self) -> Option<String> {
+        use sha2::Digest as _;
+        let mut sha = sha2::Sha256::new();
+        for input in &self.inputs {
+            let (path, identity) = input.pinned().filter(|_| self.spool.is_none())?;
+            let path = path.as_os_str().as_encoded_bytes();
+            sha.update((path.len() as u64).to_le_bytes());
+            sha.update(path);
+            sha.update(identity.size.to_le_bytes());
+            sha.update(identity.modified_ns.to_le_bytes());
+        }
+        Some(sha.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+    }
+
     /// Compares every input with what it was when it was opened, the path included.
     ///
     /// # Errors

@@ -506,13 +506,17 @@ async fn a_run_whose_export_was_not_ready_waits_for_the_same_one_when_it_is_take
     let (dir, base) = (tempfile::tempdir().unwrap(), vendor.url());
     let job = format!(
         "source: {{ apsis: {{ report: segments, base_url: \"{base}\", client_id: {{ env: KEY }}, client_secret: {{ env: \
-         KEY }}, wait: 0s, request: {{}} }} }}\nmap: {{ id: email }}\ndestination: {{ platform: yesmail, base_url: \
+         KEY }}, request: {{}} }} }}\nmap: {{ id: email }}\ndestination: {{ platform: yesmail, base_url: \
          \"{base}\", list: m, api_user: {{ env: KEY }}, api_key: {{ env: KEY }}, host: {{ put: {{ url: {{ env: PUT_URL }}, \
          fetch_url: \"{base}/store/list.csv\" }} }} }}\n"
     );
     std::fs::write(dir.path().join("job.yaml"), job).unwrap();
-    for (arguments, code) in [(["run", "job.yaml"], 22), (["resume", "last"], 22), (["run", "job.yaml"], 0)] {
-        let (got, output) = ends(listferry(dir.path(), &base, &arguments)).await;
+    for (arguments, code) in [
+        (&["run", "job.yaml", "--set", "source.apsis.wait=0s"][..], 22),
+        (&["resume", "last"], 22),
+        (&["run", "job.yaml"], 0),
+    ] {
+        let (got, output) = ends(listferry(dir.path(), &base, arguments)).await;
         assert_eq!(got, code, "{arguments:?}: {output}");
         assert!(!output.contains("se-cret-5167"), "{output}");
     }

@@ -29,7 +29,7 @@ fn job(dir: &Path, base: &str, overrides: &[&str]) -> Job {
          email: jane@example.com }}\n"
     );
     let overrides: Vec<String> = overrides.iter().map(|&text| text.to_owned()).collect();
-    Job::read(&yaml, dir, &overrides).unwrap()
+    Job::read(&format!("name: job\n{yaml}"), dir, &overrides).unwrap()
 }
 
 fn env(dir: &Path) -> Env {

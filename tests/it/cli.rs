@@ -89,13 +89,16 @@ fn a_check_reports_with_the_keys_of_the_contract() {
     let (code, report) = bed.json(&["check", "job.yaml"]);
     assert_eq!(code, 0, "{report}");
     let keys: Vec<_> = report.as_object().unwrap().keys().map(String::as_str).collect();
-    let contract = "run_id command platform status exit_code records reject_reasons bytes digest parts platform_result \
+    let contract = "run_id command platform status exit_code job job_file started_at ended_at version sandbox continued unchanged open records reject_reasons bytes digest parts platform_result \
                     rejects_file error warnings seconds peak_rss_bytes";
     assert_eq!(keys, contract.split_whitespace().collect::<Vec<_>>());
     assert_eq!(report["command"], "check");
     assert_eq!(report["platform"], "clevertap");
     assert_eq!(report["status"], "done");
-    assert_eq!(report["records"], serde_json::json!({"read": 3, "written": 3, "filtered": 0, "rejected": 0}));
+    assert_eq!(
+        report["records"],
+        serde_json::json!({"read": 3, "written": 3, "filtered": 0, "rejected": 0, "failed": null, "ignored": null, "unaccounted": null})
+    );
     assert_eq!(report["bytes"]["source"], LIST.len());
     assert_eq!(report["bytes"]["body"], "Type,Identity\ni,1\ni,2\ni,3\n".len());
     assert!(report["digest"].as_str().unwrap().starts_with("crc64nvme:"));
@@ -372,7 +375,7 @@ fn s14_ragged_rows_are_rejected_and_the_next_is_not() {
         assert_eq!(code, 0);
         assert_eq!(
             report["records"],
-            serde_json::json!({"read": 3, "written": 2, "filtered": 0, "rejected": 1}),
+            serde_json::json!({"read": 3, "written": 2, "filtered": 0, "rejected": 1, "failed": null, "ignored": null, "unaccounted": null}),
             "{list:?}"
         );
     }
@@ -488,7 +491,10 @@ fn p10_every_record_is_accounted_for() {
     let (code, report, rejects) =
         check(&Bed::new(&job, "id,x\n1,a\n2,skip\n,b\n4\n5,e\n"), &["--set", "rejects.max=2"]);
     assert_eq!(code, 0, "{report}");
-    assert_eq!(report["records"], serde_json::json!({"read": 5, "written": 2, "filtered": 1, "rejected": 2}));
+    assert_eq!(
+        report["records"],
+        serde_json::json!({"read": 5, "written": 2, "filtered": 1, "rejected": 2, "failed": null, "ignored": null, "unaccounted": null})
+    );
     assert_eq!(rejects.lines().count(), 3);
 }
 

@@ -126,9 +126,6 @@ fn an_unfinished_run_goes_on_where_it_stopped() {
     assert_eq!(served.count("PUT", ""), 1);
     let (_, listed) = run(&bed, &["runs", "last"]);
     assert_eq!(listed["exit_code"], 20);
-    let (code, changed) = run(&bed, &["run", "job.yaml", "--set", "map.identity=x"]);
-    assert_eq!(code, 3, "{changed}");
-    assert!(changed["error"]["hint"].as_str().unwrap().contains("--new"), "{changed}");
     let (code, report) = run(&bed, &["run", "job.yaml", "--set", "upload.attempts=3"]);
     assert_eq!((code, &report["run_id"]), (0, &listed["run_id"]), "{report}");
     assert_eq!(served.count("PUT", ""), 1, "what arrived is not sent again");
@@ -153,12 +150,23 @@ fn a_call_in_doubt_is_never_repeated_by_itself() {
 }
 
 #[test]
-fn new_abandons_an_unfinished_run() {
+fn new_abandons_exactly_the_run_that_is_named() {
     let served = Served::new(&["completed-lost"]);
     let bed = bed(&served, LIST);
+    let (code, report) = run(&bed, &["run", "job.yaml", "--new", "20260101-000000-abcdef"]);
+    assert!(code == 2 && report["error"]["message"].as_str().unwrap().contains("in the way"), "{report}");
     let (_, first) = run(&bed, &["run", "job.yaml"]);
-    let (_, second) = run(&bed, &["run", "job.yaml", "--new", "--set", "destination.filename=other.csv"]);
+    let id = first["run_id"].as_str().unwrap();
+    let (code, report) = run(&bed, &["run", "job.yaml", "--new", "20260101-000000-abcdef"]);
+    assert!(code == 2 && report["error"]["message"].as_str().unwrap().contains(id), "{report}");
+    let second = ["run", "job.yaml", "--new", id, "--set", "destination.filename=other.csv"];
+    let mut command = with_secrets(bed.command(&second));
+    let output = command.args(["--output", "json", "-q"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.lines().next().unwrap().contains(&format!("run {id} of ")) && said.contains("job.yaml"), "{said}");
+    let second: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_ne!(first["run_id"], second["run_id"]);
+    assert_eq!(run(&bed, &["runs", id]).1["status"], "abandoned");
 }
 
 #[test]
@@ -364,9 +372,7 @@ fn rows_that_the_platform_refused_come_back() {
 /// What came through a pipe is kept for as long as the run can be taken up, and no longer.
 #[test]
 fn a_spool_lives_as_long_as_its_run() {
-    for end in
-        [&["run", "job.yaml", "--set", "source.path=-"][..], &["run", "job.yaml", "--set", "source.path=-", "--new"]]
-    {
+    for (second, puts) in [("id\n7\n", 2), ("id\n1\n2\n", 1)] {
         let served = Served::new(&["completed-503"]);
         let bed = bed(&served, "");
         let spooled = || std::fs::read_dir(bed.path("state").join("spool")).unwrap().count();
@@ -377,17 +383,16 @@ fn a_spool_lives_as_long_as_its_run() {
                 .stderr(Stdio::null())
                 .spawn()
                 .unwrap();
-            // a run that is taken up reads its spool and not the pipe
             let _ = std::io::Write::write_all(&mut child.stdin.take().unwrap(), list.as_bytes());
             child.wait_with_output().unwrap()
         };
         let first = ["run", "job.yaml", "--set", "source.path=-", "--set", "upload.attempts=1"];
         assert_eq!(piped(&first, "id\n1\n2\n").status.code(), Some(20));
         assert_eq!(spooled(), 1);
-        let output = piped(end, "id\n7\n");
+        // other rows are a new run, the same ones go on where the first run stopped
+        let output = piped(&["run", "job.yaml", "--set", "source.path=-"], second);
         assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
         assert_eq!(spooled(), 0);
-        let puts = if end.contains(&"--new") { 2 } else { 1 };
         assert_eq!(served.count("PUT", ""), puts);
     }
 }
@@ -415,11 +420,11 @@ fn the_sandbox_fetches_by_ftp_what_was_sent_by_ftp() {
 
 #[test]
 fn what_a_killed_run_left_half_spooled_is_swept_and_what_may_be_in_use_is_not() {
-    let served = Served::new(&[]);
+    let served = Served::new(&["completed-503"]);
     let bed = bed(&served, LIST);
-    // a run that cannot reach its platform: unfinished, it keeps its spool
-    let unreachable = ["run", "job.yaml", "--set", "source.path=-", "--set", "destination.base_url=http://127.0.0.1:1"];
-    let mut command = with_secrets(bed.command(&unreachable));
+    // an open run keeps its spool; the other job has another name
+    let failing = ["run", "job.yaml", "--set", "source.path=-", "--set", "upload.attempts=1", "--set", "name=other"];
+    let mut command = with_secrets(bed.command(&failing));
     let output = command.stdin(std::fs::File::open(bed.path("list.csv")).unwrap()).output().unwrap();
     assert_eq!(output.status.code(), Some(20), "{}", String::from_utf8_lossy(&output.stderr));
     let dir = bed.path("state").join("spool");

@@ -186,7 +186,7 @@ async fn run(case: &Case, call: &'static Call, fault: Fault, overrides: &[&str])
         case.map, case.destination
     );
     let overrides: Vec<String> = overrides.iter().map(|&text| text.to_owned()).collect();
-    let job = Job::read(&yaml, dir.path(), &overrides).unwrap();
+    let job = Job::read(&format!("name: job\n{yaml}"), dir.path(), &overrides).unwrap();
     let mut env = Env::default();
     env.state_dir = Some(dir.path().join("state"));
     env.options.threads = 1;

@@ -26,7 +26,8 @@ fn job(dir: &Path, base: &str, overrides: &[&str]) -> Job {
         "name: vip\nsource: {{ path: list.csv }}\n\
          map: {{ customer_id: id, changes: [{{ op: assign, attr: name, column: name }}] }}\n\
          destination: {{ platform: localytics-profiles, base_url: \"{base}\", org_id: 60, api_key: {{ env: KEY }}, \
-         api_secret: {{ env: SECRET }} }}\nwait: 20s\nupload: {{ attempts: 3 }}\n"
+         api_secret: {{ env: SECRET }} }}\nwait: 20s\nupload: {{ attempts: 3 }}\n\
+         rejects: {{ max_unaccounted: 1000 }}\n" // the answers count as in the documents
     );
     let overrides: Vec<String> = overrides.iter().map(|&text| text.to_owned()).collect();
     Job::read(&yaml, dir, &overrides).unwrap()
@@ -254,7 +255,7 @@ fn lists_job(dir: &Path, base: &str) -> Job {
         "source: {{ path: list.csv }}\nmap: {{ customer_id: id }}\ndestination: {{ platform: localytics-audience, \
          base_url: \"{base}\", app_id: \"7d2e/1\", audience_name: n, api_key: {{ env: KEY }}, api_secret: {{ env: SECRET }} }}\n",
     );
-    Job::read(&yaml, dir, &[]).unwrap()
+    Job::read(&format!("name: job\n{yaml}"), dir, &[]).unwrap()
 }
 
 #[tokio::test]

@@ -93,7 +93,8 @@ fn yaml(base: &str) -> String {
         "source: {{ path: list.csv }}\nmap: {{ operation: {{ value: UPDATE }}, user_account_id: id, \
          segment_id: {{ value: 42 }}, expiration_duration: {{ value: 0 }} }}\n\
          destination: {{ platform: mediarithmics, base_url: \"{base}\", datamart_id: 1234, token: {{ env: T }}, \
-         import_name: \"spring {{run}}\" }}\nwait: 20s\nupload: {{ attempts: 4 }}\n"
+         import_name: \"spring {{run}}\" }}\nwait: 20s\nupload: {{ attempts: 4 }}\n\
+         rejects: {{ max_unaccounted: 1000 }}\n" // the answers count as in the documents
     )
 }
 
@@ -104,7 +105,7 @@ async fn run_in(dir: &Path, server: &Vendor, overrides: &[&str]) -> Report {
     }
     std::fs::write(dir.join("list.csv"), list).unwrap();
     let overrides: Vec<String> = overrides.iter().map(|&text| text.to_owned()).collect();
-    let job = Job::read(&yaml(&server.url()), dir, &overrides).unwrap();
+    let job = Job::read(&format!("name: job\n{}", yaml(&server.url())), dir, &overrides).unwrap();
     let mut env = Env::default();
     env.state_dir = Some(dir.join("state"));
     env.options.threads = 2;

@@ -17,7 +17,7 @@ const PROFILES: &str = "map: { customer_id: id, changes: [{ op: increment, attr:
                         SECRET }, max_part_bytes: 20000 }\n";
 
 fn write_job(dir: &Path, job: &str, base: &str) {
-    let upload = "source: { path: list.csv }\nupload: { attempts: 1 }\nwait: 2s\n";
+    let upload = "source: { path: list.csv }\nupload: { attempts: 1 }\nwait: 2s\nrejects: { max_unaccounted: 1000 }\n";
     std::fs::write(dir.join("job.yaml"), format!("{upload}{}", job.replace("BASE", base))).unwrap();
 }
 
@@ -75,15 +75,13 @@ fn failing(puts: usize, lost: usize) -> impl Fn(&Seen, usize, &str) -> Does + Se
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_source_ends_a_run_that_did_nothing_and_the_next_begins_anew() {
+async fn another_source_supersedes_a_run_of_which_nothing_was_accepted() {
     let bed = Bed::new(CLEVERTAP, 3, failing(1, 0)).await;
     assert_eq!(bed.go(&["run", "job.yaml"]).await.0, 20);
     write_list(bed.dir.path(), 4);
     let (code, report) = bed.go(&["run", "job.yaml"]).await;
-    assert_eq!((code, &report["error"]["kind"]), (10, &"source_changed".into()), "{report}");
-    assert_eq!(bed.last().await, (10.into(), "rejected".into()));
-    let (code, report) = bed.go(&["run", "job.yaml"]).await;
     assert_eq!((code, &report["records"]["written"]), (0, &4.into()), "{report}");
+    assert_eq!(report["warnings"][0]["kind"], "superseded", "{report}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -153,7 +151,8 @@ async fn wrong_credentials_in_between_repeat_no_part_that_was_taken() {
     let refused = |nth| (nth == 1).then(|| Does::Answer(401, "{}".to_owned()));
     let bed = Bed::new(PROFILES, 600, profiles(refused)).await;
     let (code, old) = bed.go(&["run", "job.yaml"]).await;
-    assert_eq!((code, bed.go(&["run", "job.yaml", "--new"]).await.0), (30, 0), "{old}");
+    let id = old["run_id"].as_str().unwrap();
+    assert_eq!((code, bed.go(&["run", "job.yaml", "--new", id]).await.0), (30, 0), "{old}");
     let (code, report) = bed.go(&["resume", old["run_id"].as_str().unwrap()]).await;
     assert!(code == 2 && report["error"]["message"].as_str().unwrap().contains("abandoned"), "{report}");
 }
@@ -168,7 +167,7 @@ async fn another_source_in_the_middle_of_the_parts_does_not_repeat_those_that_we
     write_list(bed.dir.path(), 700);
     for _ in 0..2 {
         let (code, report) = bed.go(&["run", "job.yaml"]).await;
-        assert_eq!((code, &report["status"]), (10, &"partial".into()), "{report}");
+        assert_eq!((code, &report["status"]), (23, &"blocked".into()), "{report}");
         assert_eq!(bed.last().await, (20.into(), "partial".into()));
     }
     assert_eq!(is_upload(&bed), before);
@@ -184,7 +183,7 @@ async fn another_source_in_the_middle_of_the_parts_does_not_repeat_those_that_we
     assert_eq!(bed.go(&["run", "job.yaml"]).await.0, 20);
     write_list(bed.dir.path(), 700);
     let (_, old) = bed.go(&["run", "job.yaml"]).await;
-    assert_eq!(bed.go(&["run", "job.yaml", "--new"]).await.0, 0);
+    assert_eq!(bed.go(&["run", "job.yaml", "--new", old["run_id"].as_str().unwrap()]).await.0, 0);
     let (code, report) = bed.go(&["resume", old["run_id"].as_str().unwrap()]).await;
     assert!(code == 2 && report["error"]["message"].as_str().unwrap().contains("abandoned"), "{report}");
 }

@@ -28,7 +28,8 @@ async fn run(text: &str, dir: &Path) -> Value {
 
 /// The report, and the warnings of the run.
 async fn run_noting(text: &str, dir: &Path) -> (Value, String) {
-    let job = Job::read(text, dir, &[]).unwrap();
+    let named = if text.starts_with("name: ") { text.to_owned() } else { format!("name: job\n{text}") };
+    let job = Job::read(&named, dir, &[]).unwrap();
     let report = job.run(&env(dir)).await;
     let (notes, report) = (crate::warned(&report).join("\n"), report.to_json());
     assert!(!format!("{report}{notes}").contains("canary"), "{report} {notes}");
@@ -92,7 +93,10 @@ async fn failed_indexes_come_back_as_the_users_own_rows() {
     );
     let report = run(&text, dir.path()).await;
     assert_eq!((&report["status"], &report["exit_code"]), (&json!("partial"), &json!(11)), "{report}");
-    assert_eq!(report["records"], json!({"read": 20_000, "written": 13_333, "filtered": 6_667, "rejected": 0}));
+    assert_eq!(
+        report["records"],
+        json!({"read": 20_000, "written": 13_333, "filtered": 6_667, "rejected": 0, "failed": null, "ignored": null, "unaccounted": null})
+    );
     assert_eq!(report["platform_result"]["counts"]["failed"], json!(3));
     let rejects = std::fs::read_to_string(report["rejects_file"].as_str().unwrap()).unwrap();
     let rows: Vec<&str> = rejects.lines().skip(1).collect();

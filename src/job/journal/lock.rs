@@ -3,11 +3,38 @@
 use crate::error::{Error, Kind, Result};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
+
+/// The locks of a job under all keys that it is recorded by. Held until the last clone is dropped.
+#[derive(Clone, Debug)]
+pub(in crate::job) struct JobLocks(#[allow(dead_code, reason = "held, not read")] Arc<Vec<JobLock>>);
+
+impl JobLocks {
+    /// Takes the lock of each key; the first is made if there is none.
+    ///
+    /// # Errors
+    /// `Busy`: another process has one of them.
+    pub(in crate::job) fn take(dir: &Path, keys: &[&str]) -> Result<JobLocks> {
+        let mut wanted: Vec<&str> = Vec::new();
+        for (at, key) in keys.iter().enumerate() {
+            if (at == 0 || path(dir, key).exists()) && !wanted.contains(key) {
+                wanted.push(key);
+            }
+        }
+        // in one order for all processes
+        wanted.sort_unstable();
+        wanted
+            .into_iter()
+            .map(|key| JobLock::take(dir, key))
+            .collect::<Result<_>>()
+            .map(|locks| JobLocks(Arc::new(locks)))
+    }
+}
 
 /// Held while a job runs.
 #[derive(Debug)]
-pub struct JobLock(#[allow(dead_code, reason = "the lock lives as long as the file is open")] File);
+struct JobLock(#[allow(dead_code, reason = "the lock lives as long as the file is open")] File);
 
 fn path(dir: &Path, job: &str) -> PathBuf {
     dir.join(format!("{job}.lock"))
@@ -26,7 +53,7 @@ impl JobLock {
     ///
     /// # Errors
     /// `Busy`: another process has it.
-    pub(in crate::job) fn take(dir: &Path, job: &str) -> Result<JobLock> {
+    fn take(dir: &Path, job: &str) -> Result<JobLock> {
         let path = path(dir, job);
         let cannot = |error: std::io::Error| {
             Error::new(Kind::Busy, format!("the lock {} cannot be taken: {error}", path.display())).with_source(error)
@@ -43,10 +70,10 @@ impl JobLock {
         Err(Error::new(Kind::Busy, "this job is running already")
             .with_hint("wait until the other process has ended; `listferry runs` shows it"))
     }
+}
 
-    /// Whether a process holds the lock of a job.
-    pub(super) fn is_taken(dir: &Path, job: &str) -> bool {
-        let Ok(file) = File::open(path(dir, job)) else { return false };
-        matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
-    }
+/// Returns whether a process holds the lock of a job.
+pub(super) fn is_taken(dir: &Path, job: &str) -> bool {
+    let Ok(file) = File::open(path(dir, job)) else { return false };
+    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
 }

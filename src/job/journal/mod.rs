@@ -3,23 +3,41 @@
 //! WAL with synchronous FULL: what a method wrote is on the disk when it returns. Files are 0600, the directory 0700.
 //! A file that is damaged or of a newer version is refused and never replaced: starting over could send twice.
 
+mod faults;
 mod lock;
+mod migrate;
+mod mount;
 mod open;
 mod path;
 mod quota;
 mod record;
 mod run;
+mod write;
 
-pub use lock::JobLock;
+pub(in crate::job) use lock::JobLocks;
 pub(in crate::job) use record::PASS_ONE;
-pub use record::RunRecord;
+pub use record::{ClosedAs, RunRecord};
 pub use run::Run;
+pub(in crate::job) use write::NewRun;
 
+use self::open::IfNone;
 use crate::error::{Error, Kind, Result};
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+/// What [`State::init`] did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Init {
+    /// There was a sound state already.
+    Exists,
+    /// It was made.
+    Made,
+    /// It was made; the damaged one was moved to this path.
+    Replaced(PathBuf),
+}
 
 /// An open state directory. Cheap to clone; all clones share one connection.
 #[derive(Clone)]
@@ -34,8 +52,42 @@ impl State {
     /// # Errors
     /// `Busy` (3): the directory or the file cannot be opened or made, is damaged, or was written by a newer version.
     pub fn open(dir: &Path) -> Result<State> {
-        let connection = open::open(dir)?;
+        State::open_or(dir, IfNone::Make)
+    }
+
+    /// Opens the state in a directory that must hold one already (`state.require`).
+    ///
+    /// # Errors
+    /// `Busy` (3): as [`State::open`]; there is none.
+    pub(in crate::job) fn open_existing(dir: &Path) -> Result<State> {
+        State::open_or(dir, IfNone::Refuse)
+    }
+
+    fn open_or(dir: &Path, if_none: IfNone) -> Result<State> {
+        let connection = open::open(dir, if_none)?;
         Ok(State { dir: dir.to_owned(), connection: Arc::new(Mutex::new(connection)) })
+    }
+
+    /// Makes the state in a directory if it holds none. With `force` a damaged one is set aside first; the result is
+    /// where it went. A sound state stays as it is.
+    ///
+    /// # Errors
+    /// `Busy` (3): the state is damaged and `force` is false, or it cannot be made.
+    pub fn init(dir: &Path, force: bool) -> Result<Init> {
+        let there = open::exists(dir);
+        match State::open(dir) {
+            Ok(_) if there => Ok(Init::Exists),
+            Ok(_) => Ok(Init::Made),
+            Err(error) if force && there && open::is_damage(&error) => {
+                let now = SystemTime::now();
+                let suffix = format!("damaged-{}", millis(now));
+                let aside = open::set_aside(dir, &suffix).map_err(|error| {
+                    Error::io(format!("the damaged state in {} cannot be set aside", dir.display()), error)
+                })?;
+                State::open(dir).map(|_| Init::Replaced(aside))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Opens the state in a directory for reading, also where nothing can be written; `None`: there is none.
@@ -43,9 +95,8 @@ impl State {
     /// # Errors
     /// `Busy` (3): as [`State::open`].
     pub(in crate::job) fn open_to_read(dir: &Path) -> Result<Option<State>> {
-        match std::fs::metadata(dir.join("state.db")) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            _ => {}
+        if !open::exists(dir) {
+            return Ok(None);
         }
         let connection = open::to_read(dir)?;
         Ok(Some(State { dir: dir.to_owned(), connection: Arc::new(Mutex::new(connection)) }))
@@ -74,6 +125,11 @@ impl State {
     }
 }
 
+/// Returns true if SQLite says so itself: the file is there, but it is not sound.
+fn is_corrupt(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt))
+}
+
 /// An error while reading: the state is not to be trusted. Reading may have to write, too (the log and the memory that
 /// processes share): then it is an error while writing.
 fn unreadable(error: rusqlite::Error) -> Error {
@@ -87,7 +143,7 @@ fn unreadable(error: rusqlite::Error) -> Error {
 
 /// An error while writing: nothing may be sent that is not written down.
 fn unwritable(error: rusqlite::Error) -> Error {
-    if let Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt) = error.sqlite_error_code() {
+    if is_corrupt(&error) {
         return unreadable(error);
     }
     Error::new(Kind::Local, format!("the state cannot be written: {error}"))

@@ -1,25 +1,37 @@
 //! Opens the SQLite file: permissions, version, a check for damage.
 
-use super::{unreadable, unwritable};
+use super::{is_corrupt, unreadable, unwritable};
 use crate::error::{Error, Kind, Result};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::fs::{File, OpenOptions, TryLockError};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Of the schema; a file with a greater one is refused.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 /// `lsfy`: the file is ours.
 const APPLICATION: i64 = 0x6c73_6679;
-/// A larger file is not checked page by page on each start.
-const CHECKED_BYTES: u64 = 64 << 20;
 
+/// The smallest page of SQLite: a shorter file is not a database.
+const MIN_DATABASE_BYTES: u64 = 512;
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(2);
 /// So long an opening waits for another one, and for a connection that is just being closed.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-pub(super) fn open(dir: &Path) -> Result<Connection> {
+/// What an opening does if the directory holds no state yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum IfNone {
+    /// Makes it.
+    Make,
+    /// Fails with 3 (`state.require`).
+    Refuse,
+}
+
+/// Written when the database exists: without it, a database that is gone would look like one that never was.
+const MARKER: &str = "state.made";
+
+pub(super) fn open(dir: &Path, if_none: IfNone) -> Result<Connection> {
     let cannot = |what: &str, error: std::io::Error| {
         // what has no room has no state that could be in doubt
         let (kind, hint) = match is_out_of_room(&error) {
@@ -30,19 +42,30 @@ pub(super) fn open(dir: &Path) -> Result<Connection> {
             .with_hint(hint)
             .with_source(error)
     };
+    if if_none == IfNone::Refuse && !exists(dir) {
+        return Err(Error::new(
+            Kind::Busy,
+            format!("the state directory {} holds no state yet, and state.require is true", dir.display()),
+        )
+        .with_hint("mount the directory of the earlier runs, or make a new state with `listferry runs init`"));
+    }
     make_dir(dir).map_err(|error| cannot("made", error))?;
+    super::mount::check(dir)?;
     let until = Instant::now() + PATIENCE;
     let turn = turn(dir, until).map_err(|error| cannot("locked", error))?;
     let path = dir.join("state.db");
-    make_file(&path).map_err(|error| cannot("written to", error))?;
-    let length = std::fs::metadata(&path).map_err(|error| cannot("read", error))?.len();
-    let db = connect(&path, until)?;
+    match (path.exists(), dir.join(MARKER).exists()) {
+        (true, _) => {}
+        (false, true) => return Err(damaged(dir, "state.db is gone")),
+        (false, false) => create(dir)?,
+    }
+    let db = connect(dir, until)?;
+    make_file(&dir.join(MARKER)).map_err(|error| cannot("written to", error))?;
     drop(turn);
-    if length <= CHECKED_BYTES {
-        let verdict: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(unreadable)?;
-        if verdict != "ok" {
-            return Err(damaged(&verdict));
-        }
+    let verdict: String =
+        db.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).map_err(|error| damaged_by(dir, error))?;
+    if verdict != "ok" {
+        return Err(damaged(dir, &verdict));
     }
     Ok(db)
 }
@@ -55,12 +78,59 @@ fn is_out_of_room(error: &std::io::Error) -> bool {
         || (cfg!(unix) && matches!(error.raw_os_error(), Some(23 | 24)))
 }
 
-/// For reading what is there, also where nothing may be written: nothing is made or changed.
+/// Returns true if the directory holds a state, or held one.
+pub(super) fn exists(dir: &Path) -> bool {
+    dir.join("state.db").exists() || dir.join(MARKER).exists()
+}
+
+/// Moves a damaged state aside, under names that no state has; returns the new name of the database.
+pub(super) fn set_aside(dir: &Path, suffix: &str) -> std::io::Result<PathBuf> {
+    let aside = dir.join(format!("state.db.{suffix}"));
+    for (from, to) in [
+        ("state.db", aside.clone()),
+        ("state.db-wal", dir.join(format!("state.db.{suffix}-wal"))),
+        ("state.db-shm", dir.join(format!("state.db.{suffix}-shm"))),
+    ] {
+        match std::fs::rename(dir.join(from), to) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    match std::fs::remove_file(dir.join(MARKER)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(aside),
+    }
+}
+
+/// Makes the database under another name and renames it when its tables exist: a file of 0 bytes is damage, never a new
+/// state.
+fn create(dir: &Path) -> Result<()> {
+    let path = dir.join("state.db.new");
+    let made = |error: std::io::Error| Error::io(format!("the state in {} cannot be made", dir.display()), error);
+    for left in ["state.db.new", "state.db.new-journal"] {
+        match std::fs::remove_file(dir.join(left)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(made(error)),
+            _ => {}
+        }
+    }
+    make_file(&path).map_err(made)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut db = Connection::open_with_flags(&path, flags).map_err(unwritable)?;
+    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(unwritable)?;
+    transaction.execute_batch(include_str!("schema.sql")).map_err(unwritable)?;
+    transaction.pragma_update(None, "application_id", APPLICATION).map_err(unwritable)?;
+    transaction.pragma_update(None, "user_version", VERSION).map_err(unwritable)?;
+    transaction.commit().map_err(unwritable)?;
+    drop(db);
+    std::fs::rename(&path, dir.join("state.db")).map_err(made)
+}
+
+/// For reading what is there, also if nothing may be written: nothing is made or changed.
 pub(super) fn to_read(dir: &Path) -> Result<Connection> {
     let path = dir.join("state.db");
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-    // Where no log lies beside it nobody is at work, and the file is all there is. Else SQLite needs the log, and files that
-    // it shares with whoever writes.
+    // Without a log beside it no process is at work, and the file is all there is. Else SQLite needs the log, and files
+    // that it shares with the process that writes.
     let alone = cfg!(unix) && !dir.join("state.db-wal").exists();
     let db = match path.to_str().filter(|_| alone) {
         Some(path) => {
@@ -72,12 +142,19 @@ pub(super) fn to_read(dir: &Path) -> Result<Connection> {
     let db = db.map_err(unreadable)?;
     db.busy_timeout(PATIENCE).map_err(unreadable)?;
     let pragma = |name: &str| -> Result<i64> {
-        db.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).map_err(unreadable)
+        db.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).map_err(|error| damaged_by(dir, error))
     };
     match (pragma("application_id")?, pragma("user_version")?) {
         (APPLICATION, VERSION) => Ok(db),
         (APPLICATION, newer) if newer > VERSION => Err(too_new(newer)),
-        _ => Err(damaged("it is no state of listferry")),
+        (APPLICATION, older) => Err(Error::new(
+            Kind::Busy,
+            format!(
+                "the state was written by an older listferry (version {older}) and cannot be brought up to date here"
+            ),
+        )
+        .with_hint("run `listferry runs` once where the state directory is writable")),
+        _ => Err(damaged(dir, "it is not a state of listferry")),
     }
 }
 
@@ -99,7 +176,13 @@ fn turn(dir: &Path, until: Instant) -> std::io::Result<File> {
 
 /// The connection, its settings and tables. Whoever closes the last connection meanwhile locks the others out, and then
 /// too SQLite refuses instead of waiting.
-fn connect(path: &Path, until: Instant) -> Result<Connection> {
+fn connect(dir: &Path, until: Instant) -> Result<Connection> {
+    let path = dir.join("state.db");
+    // SQLite takes a file of a few bytes for an empty database, and writes to it. Its size alone is asked for: closing the
+    // file would free the locks of every other connection of this process.
+    if std::fs::metadata(&path).is_ok_and(|meta| meta.len() < MIN_DATABASE_BYTES) {
+        return Err(damaged(dir, "state.db is not a database"));
+    }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut db = Connection::open_with_flags(path, flags).map_err(unreadable)?;
     db.busy_timeout(PATIENCE).map_err(unreadable)?;
@@ -110,10 +193,10 @@ fn connect(path: &Path, until: Instant) -> Result<Connection> {
             {
                 std::thread::sleep(PAUSE);
             }
-            done => break done.map_err(unreadable)?,
+            done => break done.map_err(|error| damaged_by(dir, error))?,
         }
     }
-    prepare(&mut db)?;
+    prepare(&mut db, dir)?;
     Ok(db)
 }
 
@@ -125,26 +208,27 @@ fn settings(db: &Connection) -> rusqlite::Result<()> {
     db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))
 }
 
-/// Makes the tables in a new file, refuses what is not ours or too new.
-fn prepare(db: &mut Connection) -> Result<()> {
+/// Brings an older state up to date; refuses what is not ours or too new.
+fn prepare(db: &mut Connection, dir: &Path) -> Result<()> {
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(unwritable)?;
     let pragma = |name: &str| -> Result<i64> {
-        transaction.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).map_err(unreadable)
+        transaction.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).map_err(|error| damaged_by(dir, error))
     };
-    let (application, version) = (pragma("application_id")?, pragma("user_version")?);
-    let tables: i64 = transaction
-        .query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table'", [], |row| row.get(0))
-        .map_err(unreadable)?;
-    match (application, version, tables) {
-        (0, 0, 0) => {
-            transaction.execute_batch(include_str!("schema.sql")).map_err(unwritable)?;
-            transaction.pragma_update(None, "application_id", APPLICATION).map_err(unwritable)?;
+    match (pragma("application_id")?, pragma("user_version")?) {
+        (APPLICATION, VERSION) => Ok(()),
+        (APPLICATION, 1) => {
+            let verdict: String = transaction
+                .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
+                .map_err(|error| damaged_by(dir, error))?;
+            if verdict != "ok" {
+                return Err(damaged(dir, &verdict));
+            }
+            super::migrate::to_2(&transaction, dir).map_err(unwritable)?;
             transaction.pragma_update(None, "user_version", VERSION).map_err(unwritable)?;
             transaction.commit().map_err(unwritable)
         }
-        (APPLICATION, VERSION, _) => Ok(()),
-        (APPLICATION, newer, _) if newer > VERSION => Err(too_new(newer)),
-        _ => Err(damaged("it is no state of listferry")),
+        (APPLICATION, newer) if newer > VERSION => Err(too_new(newer)),
+        _ => Err(damaged(dir, "it is not a state of listferry")),
     }
 }
 
@@ -153,26 +237,53 @@ fn too_new(newer: i64) -> Error {
     Error::new(Kind::Busy, message).with_hint("use the newer listferry, or another --state-dir")
 }
 
-fn damaged(why: &str) -> Error {
-    Error::new(Kind::Busy, format!("the state is damaged: {}", crate::secret::printable(why))).with_hint(
-        "restore state.db of the state directory from a backup, or see what the platform holds and move it away",
+fn damaged(dir: &Path, why: &str) -> Error {
+    let why = crate::secret::printable(why);
+    Error::new(Kind::Busy, format!("the state in {} is damaged: {why}", dir.display())).with_source(Damaged).with_hint(
+        "restore state.db from a backup; or look at what the platform holds, then start over with `listferry runs init \
+         --force`, which sets the damaged file aside: lists that were sent are not known any more, and could be sent again",
     )
 }
 
+/// The cause of errors about damage, so that `runs init --force` tells them from others.
+#[derive(Debug)]
+struct Damaged;
+
+impl std::fmt::Display for Damaged {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("damaged state")
+    }
+}
+
+impl std::error::Error for Damaged {}
+
+/// Returns true if an opening failed because the state is damaged, not because it is in use or too new.
+pub(super) fn is_damage(error: &Error) -> bool {
+    std::error::Error::source(error).is_some_and(|source| source.is::<Damaged>())
+}
+
+/// An error of SQLite while the state is opened.
+fn damaged_by(dir: &Path, error: rusqlite::Error) -> Error {
+    match is_corrupt(&error) {
+        true => damaged(dir, &error.to_string()),
+        false => unreadable(error),
+    }
+}
+
 #[cfg(unix)]
-fn make_dir(dir: &Path) -> std::io::Result<()> {
+pub(super) fn make_dir(dir: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
 #[cfg(not(unix))]
-fn make_dir(dir: &Path) -> std::io::Result<()> {
+pub(super) fn make_dir(dir: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(dir)
 }
 
 /// Made by us, so that nobody else can read it from its first moment; SQLite gives its side files the same mode. One that
 /// is there is not opened: closing it would free the locks of every connection that this process has to it.
-fn make_file(path: &Path) -> std::io::Result<()> {
+pub(super) fn make_file(path: &Path) -> std::io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]

@@ -4,7 +4,7 @@
 //! process has the run in hand any more. Earlier reservations go before later ones, so that two runs never wait for each
 //! other.
 
-use super::lock::JobLock;
+use super::lock;
 use super::{State, millis, moment};
 use crate::calls::quota::{fits_from, schedule};
 use crate::calls::{Quota, Reserved, Slot};
@@ -110,7 +110,7 @@ impl State {
             let (seq, job, own_job) = holder?;
             // the lock of our own job is ours, so that no other run of it is in hand
             let in_hand =
-                job.as_deref().is_some_and(|job| own_job.as_deref() != Some(job) && JobLock::is_taken(&self.dir, job));
+                job.as_deref().is_some_and(|job| own_job.as_deref() != Some(job) && lock::is_taken(&self.dir, job));
             if !in_hand {
                 transaction.execute("DELETE FROM slots WHERE reserved_by = ?1", [seq])?;
             }

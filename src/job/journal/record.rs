@@ -1,14 +1,14 @@
 //! Past and present runs, as they are listed and found.
 
-use super::lock::JobLock;
+use super::lock;
 use super::path as stored_path;
-use super::run::erase;
-use super::{State, millis, moment, unreadable};
+use super::{State, moment, unreadable};
 use crate::calls::PartState;
-use crate::error::{Error, Kind, Result};
-use crate::job::resume::{Intent, JobKey};
+use crate::error::Result;
+use crate::job::identity::Intent;
+use crate::platform::Effect;
 use rusqlite::{OptionalExtension as _, Row, params};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -48,22 +48,69 @@ pub struct RunRecord {
     pub report: Option<Value>,
     /// Where the rejected rows are.
     pub rejects_file: Option<PathBuf>,
+    /// Why it was closed before its end, if it was.
+    pub closed_as: Option<ClosedAs>,
+    /// A call of it may have had an effect.
+    pub(in crate::job) effects: bool,
+    /// It is open, but does not block later runs.
+    pub(in crate::job) listed: bool,
+    /// Its report was written to where it was asked for.
+    pub(in crate::job) reported: bool,
+    pub(in crate::job) target: Option<String>,
+    pub(in crate::job) source: Option<String>,
+    pub(in crate::job) effect: Option<Effect>,
+    /// The listferry that started it.
+    pub version: Option<String>,
     /// Of one that has not ended by itself: its report as it was after pass one.
     pub(in crate::job) pass_one: Option<Value>,
     /// Of the same: what has become of its parts.
     pub(in crate::job) parts: Vec<PartState>,
 }
 
+/// Why a run was closed before its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClosedAs {
+    /// A later run took its place.
+    Superseded,
+    /// The user abandoned it.
+    Abandoned,
+}
+
+impl ClosedAs {
+    /// As in reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            ClosedAs::Superseded => "superseded",
+            ClosedAs::Abandoned => "abandoned",
+        }
+    }
+
+    fn of(name: &str) -> Option<ClosedAs> {
+        [ClosedAs::Superseded, ClosedAs::Abandoned].into_iter().find(|how| how.name() == name)
+    }
+}
+
 /// The fact that holds what pass one found: `report`, and `parts` as bytes, records and CRC of each.
 pub(in crate::job) const PASS_ONE: &str = "pass-one";
 
 const COLUMNS: &str = "seq, id, job, name, platform, job_file, overrides, fingerprint, random, date, started_ms, \
-                       ended_ms, closed, exit_code, measured, report, rejects_file";
+                       ended_ms, closed, exit_code, measured, report, rejects_file, closed_as, listed, reported, target, \
+                       source, effect, version";
+
+/// Holds for runs of which a call may have had an effect; an export that was requested and not read is one.
+pub(super) const CALLED: &str = "(EXISTS (SELECT 1 FROM steps WHERE run = seq) \
+                                 OR EXISTS (SELECT 1 FROM parts WHERE run = seq AND accepted) \
+                                 OR EXISTS (SELECT 1 FROM facts WHERE run = seq AND key = 'apsis' AND value <> 'null'))";
 
 impl RunRecord {
-    /// `running`, `interrupted` (its process is gone), or as its report says.
+    /// `running`, `interrupted` (its process is gone), `superseded`, `abandoned`, or as its report says.
     #[must_use]
     pub fn status(&self) -> String {
+        if let Some(how) = self.closed_as {
+            return how.name().to_owned();
+        }
         if self.exit_code.is_none() {
             return if self.running { "running" } else { "interrupted" }.to_owned();
         }
@@ -71,16 +118,15 @@ impl RunRecord {
         said.unwrap_or("interrupted").to_owned()
     }
 
-    /// True where `--new` closed it before its end.
+    /// Returns true if a later run has to take account of it: it has not ended, and a call may have had an effect.
     #[must_use]
-    pub fn was_abandoned(&self) -> bool {
-        self.closed && !matches!(self.exit_code, Some(0 | 10 | 11 | 12 | 30))
+    pub fn is_open(&self) -> bool {
+        !self.closed && self.effects
     }
 
-    /// True where it ended with a call in doubt.
-    #[must_use]
-    pub fn in_doubt(&self) -> bool {
-        !self.closed && self.exit_code == Some(21)
+    /// Returns true if it ended, or was closed, with every part accepted.
+    pub(in crate::job) fn ended_delivered(&self) -> bool {
+        self.closed && self.closed_as.is_none() && matches!(self.exit_code, Some(0 | 11))
     }
 
     fn read(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
@@ -112,6 +158,14 @@ impl RunRecord {
             measured: json(14)?,
             report: json(15)?,
             rejects_file: path(16)?,
+            closed_as: row.get::<_, Option<String>>(17)?.as_deref().and_then(ClosedAs::of),
+            listed: row.get(18)?,
+            reported: row.get(19)?,
+            target: row.get(20)?,
+            source: row.get(21)?,
+            effect: json(22)?.as_ref().map(Effect::from_json),
+            version: row.get(23)?,
+            effects: row.get(24)?,
             pass_one: None,
             parts: Vec::new(),
         })
@@ -149,28 +203,77 @@ impl State {
         self.one("?1 ORDER BY seq DESC LIMIT 1", [1])
     }
 
-    /// The last run of a job file (an absolute path).
+    /// The run of a job file, which has one of these paths: an open one, else its last.
     ///
     /// # Errors
     /// `Busy`.
-    pub fn last_run_of_file(&self, path: &Path) -> Result<Option<RunRecord>> {
-        self.one("job_file = ?1 ORDER BY seq DESC LIMIT 1", [stored_path::to_text(path)])
+    pub(in crate::job) fn run_of_files(&self, paths: &[&Path; 2]) -> Result<Option<RunRecord>> {
+        let paths = paths.map(|path| stored_path::to_text(path).into_owned());
+        let condition =
+            format!("job_file IN (?1, ?2) AND closed = 0 AND listed = 0 AND {CALLED} ORDER BY seq DESC LIMIT 1");
+        match self.one(&condition, params![paths[0], paths[1]])? {
+            Some(record) => Ok(Some(record)),
+            None => self.one("job_file IN (?1, ?2) ORDER BY seq DESC LIMIT 1", params![paths[0], paths[1]]),
+        }
     }
 
-    /// The last run of a job.
+    /// The last run of a job, by the present rule or by that of 0.1.0.
     ///
     /// # Errors
     /// `Busy`.
-    pub fn last_run_of_job(&self, job: &str) -> Result<Option<RunRecord>> {
-        self.one("job = ?1 ORDER BY seq DESC LIMIT 1", [job])
+    pub(in crate::job) fn last_run_of(&self, intent: &Intent) -> Result<Option<RunRecord>> {
+        self.one("job IN (?1, ?2) ORDER BY seq DESC LIMIT 1", keys(intent))
+    }
+
+    /// The run of a job that the next one has to take account of: the newest open one that does not only stay listed, or
+    /// that has the target of `date`.
+    ///
+    /// # Errors
+    /// `Busy`.
+    pub(in crate::job) fn open_run_of(&self, intent: &Intent, date: &str) -> Result<Option<RunRecord>> {
+        let mut after = i64::MAX;
+        loop {
+            let [key, old] = keys(intent);
+            let next = self.one(
+                "job IN (?1, ?2) AND closed = 0 AND seq < ?3 ORDER BY seq DESC LIMIT 1",
+                rusqlite::params![key, old, after],
+            )?;
+            let Some(record) = next else { return Ok(None) };
+            after = record.seq;
+            let same_target = record.target.as_deref() == Some(&*intent.target_on(date));
+            if record.is_open() && (!record.listed || same_target) {
+                return Ok(Some(record));
+            }
+        }
+    }
+
+    /// A run of a job that is recorded as unfinished and had no effect; none of them is running while the job is locked.
+    ///
+    /// # Errors
+    /// `Busy`.
+    pub(in crate::job) fn unstarted_run_of(&self, intent: &Intent) -> Result<Option<RunRecord>> {
+        self.one(&format!("job IN (?1, ?2) AND closed = 0 AND NOT {CALLED} ORDER BY seq LIMIT 1"), keys(intent))
+    }
+
+    /// The newest run of a job that has a `--once` key.
+    ///
+    /// # Errors
+    /// `Busy`.
+    pub(in crate::job) fn run_of_once(&self, intent: &Intent, once: &str) -> Result<Option<RunRecord>> {
+        let [key, old] = keys(intent);
+        self.one(
+            "job IN (?1, ?2) AND once_key = ?3 AND (exit_code IS NULL OR exit_code IN (0, 11, 22) OR closed = 0) \
+             ORDER BY seq DESC LIMIT 1",
+            rusqlite::params![key, old, once],
+        )
     }
 
     /// The report of the job's last run that ended with 0: what `expect.max_change_percent` compares with.
     ///
     /// # Errors
     /// `Busy`.
-    pub fn last_done_report(&self, job: &str) -> Result<Option<Value>> {
-        let last = self.one("job = ?1 AND exit_code = 0 ORDER BY seq DESC LIMIT 1", [job])?;
+    pub(in crate::job) fn last_done_report(&self, intent: &Intent) -> Result<Option<Value>> {
+        let last = self.one("job IN (?1, ?2) AND exit_code = 0 ORDER BY seq DESC LIMIT 1", keys(intent))?;
         Ok(last.and_then(|record| record.report))
     }
 
@@ -189,6 +292,23 @@ impl State {
         Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
     }
 
+    /// A fact of the last run of a job before `than`, and that run, if the fact is not null.
+    pub(super) fn unread_fact(&self, intent: &Intent, key: &str, than: &RunRecord) -> Result<Option<(i64, Value)>> {
+        let [own, old] = keys(intent);
+        let found: Option<(i64, String)> = self
+            .db()
+            .query_row(
+                "SELECT run, value FROM facts JOIN runs ON seq = run WHERE job IN (?1, ?2) AND key = ?3 AND seq < ?4 \
+                 AND (closed_as IS NULL OR closed_as <> 'abandoned') ORDER BY seq DESC LIMIT 1",
+                params![own, old, key, than.seq],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
+            .optional()
+            .map_err(unreadable)?;
+        let found = found.and_then(|(run, text)| Some((run, serde_json::from_str::<Value>(&text).ok()?)));
+        Ok(found.filter(|(_, value)| !value.is_null()))
+    }
+
     /// The values of a fact in all recorded runs.
     ///
     /// # Errors
@@ -204,12 +324,12 @@ impl State {
     fn one(&self, condition: &str, with: impl rusqlite::Params) -> Result<Option<RunRecord>> {
         let found = self
             .db()
-            .query_row(&format!("SELECT {COLUMNS} FROM runs WHERE {condition}"), with, RunRecord::read)
+            .query_row(&format!("SELECT {COLUMNS}, {CALLED} FROM runs WHERE {condition}"), with, RunRecord::read)
             .optional()
             .map_err(unreadable)?;
         let Some(mut record) = found else { return Ok(None) };
         if record.exit_code.is_none() {
-            record.running = JobLock::is_taken(&self.dir, &record.job);
+            record.running = lock::is_taken(&self.dir, &record.job);
             record.pass_one = self.fact(&record, PASS_ONE)?.and_then(|mut fact| Some(fact.get_mut("report")?.take()));
             record.parts = self.parts(&record)?;
         }
@@ -217,67 +337,43 @@ impl State {
     }
 }
 
+/// The keys that a job is recorded under.
+fn keys(intent: &Intent) -> [&str; 2] {
+    let key = intent.key.as_str();
+    [key, intent.old_key.as_ref().map_or(key, |old| old.as_str())]
+}
+
 impl RunRecord {
-    /// Whether source, where and map are those that the run began with.
+    /// Whether the job file still says what shaped the run's bytes and calls.
     pub(in crate::job) fn fits(&self, intent: &Intent) -> bool {
-        self.fingerprint == intent.fingerprint
+        // a run of 0.1.0 has the hash of its own rule
+        self.fingerprint == intent.fingerprint || self.target.is_none() && self.fingerprint == intent.old_fingerprint
+    }
+
+    /// What the job file says otherwise than when the run was started, in words.
+    pub(in crate::job) fn differences(&self, intent: &Intent) -> Vec<String> {
+        if self.fits(intent) {
+            return Vec::new();
+        }
+        let (before, now) = (self.fingerprint.split('.'), intent.fingerprint.split('.'));
+        let named = before.zip(now).zip(crate::job::identity::SECTIONS);
+        let mut what: Vec<String> = named
+            .filter(|((before, now), _)| before != now)
+            .map(|(_, section)| format!("`{section}` in the job file has changed"))
+            .collect();
+        if what.is_empty() || self.target.is_none() {
+            what = vec!["source, where or map in the job file has changed".to_owned()];
+        }
+        what
     }
 
     /// Whether it is a run of that job.
-    pub(in crate::job) fn is_of(&self, key: &JobKey) -> bool {
-        self.job == key.as_str()
-    }
-}
-
-impl State {
-    /// A process has it in hand again.
-    pub(in crate::job) fn reopen(&self, record: &RunRecord) -> Result<()> {
-        let update = "UPDATE runs SET exit_code = NULL, ended_ms = NULL WHERE seq = ?1";
-        self.write(|transaction| transaction.execute(update, [record.seq])).map(drop)
+    pub(in crate::job) fn is_of(&self, intent: &Intent) -> bool {
+        keys(intent).contains(&self.job.as_str())
     }
 
-    /// Closes an unfinished run for good; what only a resumption needs is erased.
-    pub(in crate::job) fn abandon(&self, record: &RunRecord) -> Result<()> {
-        self.write(|transaction| {
-            transaction.execute(
-                // codes that end a run for good do not say that it was abandoned; its report keeps them
-                "UPDATE runs SET closed = 1, exit_code = CASE WHEN exit_code IN (1, 20, 21, 22, 143) THEN exit_code ELSE 130 END \
-                 WHERE seq = ?1",
-                [record.seq],
-            )?;
-            erase(transaction, record.seq)
-        })?;
-        self.checkpoint();
-        Ok(())
-    }
-
-    pub(in crate::job) fn insert(
-        &self,
-        intent: &Intent,
-        id: &str,
-        random: &str,
-        date: &str,
-        now: SystemTime,
-    ) -> Result<RunRecord> {
-        let file = intent.job_file.as_deref().map(stored_path::to_text);
-        self.write(|transaction| {
-            transaction.execute(
-                "INSERT INTO runs (id, job, name, platform, job_file, overrides, fingerprint, random, date, started_ms) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-                params![
-                    id,
-                    intent.key.as_str(),
-                    intent.name,
-                    intent.platform,
-                    file,
-                    json!(intent.overrides).to_string(),
-                    intent.fingerprint,
-                    random,
-                    date,
-                    millis(now)
-                ],
-            )
-        })?;
-        self.run_of_id(id)?.ok_or_else(|| Error::new(Kind::Busy, "the run that was just begun is gone"))
+    /// The key that it is recorded under, which its lock is named for.
+    pub(in crate::job) fn job_key(&self) -> &str {
+        &self.job
     }
 }

@@ -1,20 +1,34 @@
 //! One run in hand: its lock, its seed, and its memory ([`Journal`]).
 
-use super::lock::JobLock;
+use super::faults::FaultFile;
+use super::lock::JobLocks;
 use super::record::RunRecord;
-use super::{State, millis, unreadable, unwritable};
-use crate::calls::{
-    FaultAt, JobSeed, Journal, MAX_STORED_FAULTS, PartState, Quota, Reserved, RowFault, Slot, StepState,
-};
+use super::write::erase;
+use super::{State, millis, moment, unreadable};
+use crate::calls::{JobSeed, Journal, PartState, Quota, Reserved, RowFault, Slot, StepState};
 use crate::error::{Error, Kind, Result};
-use rusqlite::{OptionalExtension as _, Transaction, TransactionBehavior, params};
+use rusqlite::{OptionalExtension as _, Transaction, params};
 use serde_json::Value;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-/// Faults are written that many at a time: a sync each would take hours for a million.
-const FAULTS_A_WRITE: usize = 512;
+/// What calls of a run have done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::job) struct Standing {
+    /// A call may have had an effect.
+    pub(in crate::job) called: bool,
+    /// A call that must not be repeated got no answer.
+    pub(in crate::job) in_doubt: bool,
+    /// Parts that were accepted.
+    pub(in crate::job) accepted: usize,
+}
+
+impl Standing {
+    /// Returns true if a later run has to take account of this one.
+    pub(in crate::job) fn is_open(self) -> bool {
+        self.called || self.accepted > 0
+    }
+}
 
 /// A run in hand. While it lives no other process can run the job.
 pub struct Run {
@@ -24,8 +38,8 @@ pub struct Run {
     fresh: bool,
     /// How and when it ended before it was taken up.
     before: (Option<u8>, Option<SystemTime>),
-    waiting: Mutex<Vec<(String, RowFault)>>,
-    _lock: JobLock,
+    refused: FaultFile,
+    _locks: JobLocks,
 }
 
 impl std::fmt::Debug for Run {
@@ -35,7 +49,7 @@ impl std::fmt::Debug for Run {
 }
 
 impl Run {
-    pub(in crate::job) fn new(state: &State, record: &RunRecord, fresh: bool, lock: JobLock) -> Run {
+    pub(in crate::job) fn new(state: &State, record: &RunRecord, fresh: bool, locks: JobLocks) -> Run {
         let seed = JobSeed { run_id: record.id.clone(), random: record.random.clone(), date: record.date.clone() };
         Run {
             state: state.clone(),
@@ -43,8 +57,8 @@ impl Run {
             seed,
             fresh,
             before: (record.exit_code, record.ended),
-            waiting: Mutex::default(),
-            _lock: lock,
+            refused: FaultFile::of(state.dir(), &record.id),
+            _locks: locks,
         }
     }
 
@@ -66,40 +80,34 @@ impl Run {
         self.fresh
     }
 
-    /// What pass one found (digest, bytes, counts, parts), written before anything is sent. On a continued run it must
-    /// be what was found before; where nothing had been tried yet, the new finding counts.
+    /// Records what pass one found, before anything is sent.
     ///
     /// # Errors
-    /// `SourceChanged`: pass one found something else than the run had begun to send.
-    pub fn measured(&self, facts: &Value) -> Result<()> {
+    /// `Local`.
+    pub(in crate::job) fn measured(&self, manifest: &Value) -> Result<()> {
         self.write(|transaction| {
-            let known: Option<String> =
-                transaction.query_row("SELECT measured FROM runs WHERE seq = ?1", [self.seq], |row| row.get(0))?;
-            let same = known.as_deref().map(|known| serde_json::from_str::<Value>(known).ok().as_ref() == Some(facts));
-            let tried: bool = transaction.query_row(
-                "SELECT EXISTS (SELECT 1 FROM steps WHERE run = ?1) OR EXISTS (SELECT 1 FROM parts WHERE run = ?1)",
-                [self.seq],
-                |row| row.get(0),
-            )?;
-            if same == Some(false) && tried {
-                return Ok(false);
-            }
-            transaction
-                .execute("UPDATE runs SET measured = ?2 WHERE seq = ?1", params![self.seq, facts.to_string()])
-                .map(|_| true)
-        })?
-        .then_some(())
-        .ok_or_else(|| Error::new(Kind::SourceChanged, "the source is no longer what this run began to send"))
+            transaction.execute("UPDATE runs SET measured = ?2 WHERE seq = ?1", params![self.seq, manifest.to_string()])
+        })
+        .map(drop)
     }
 
-    /// Whether a platform has taken a part of it, or may have done what must not be done twice.
+    /// Records the path, size and times of the source's files as a hash; none for a stream.
+    ///
+    /// # Errors
+    /// `Local`.
+    pub(in crate::job) fn set_source(&self, source: Option<&str>) -> Result<()> {
+        self.write(|transaction| {
+            transaction.execute("UPDATE runs SET source = ?2 WHERE seq = ?1", params![self.seq, source])
+        })
+        .map(drop)
+    }
+
+    /// Returns what calls of the run have done so far.
     ///
     /// # Errors
     /// `Busy`.
-    pub fn has_effects(&self) -> Result<bool> {
-        let select = "SELECT EXISTS (SELECT 1 FROM parts WHERE run = ?1 AND accepted) \
-                      OR EXISTS (SELECT 1 FROM steps WHERE run = ?1 AND state = 1 AND value ->> 'doubtful')";
-        self.state.db().query_row(select, [self.seq], |row| row.get(0)).map_err(unreadable)
+    pub(in crate::job) fn standing(&self) -> Result<Standing> {
+        self.state.standing(self.seq)
     }
 
     /// Where the rejected rows are.
@@ -116,25 +124,24 @@ impl Run {
         .map(drop)
     }
 
-    /// Ends the run with its report. Where the exit code ends it for good (0, 10, 11, 12, 30), what only a resumption
-    /// needs is erased, presigned URLs with it; `open`: not even then. 2 and 3 leave a run as it was, or none.
+    /// Ends this process's work on the run with its report. `open`: a later run goes on with it; else what only that
+    /// needs is erased, presigned URLs with it.
     ///
     /// # Errors
     /// `Local`.
-    pub fn finish(self, exit_code: u8, open: bool, report: &Value) -> Result<()> {
-        self.flush()?;
-        if matches!(exit_code, 2 | 3) {
-            return self.leave();
-        }
-        let closed = !open && matches!(exit_code, 0 | 10 | 11 | 12 | 30);
+    pub(in crate::job) fn finish(self, exit_code: u8, open: bool, report: &Value) -> Result<()> {
+        self.refused.flush()?;
         self.write(|transaction| {
             transaction.execute(
-                "UPDATE runs SET exit_code = ?2, report = ?3, ended_ms = ?4, closed = ?5 WHERE seq = ?1",
-                params![self.seq, exit_code, report.to_string(), millis(SystemTime::now()), closed],
+                "UPDATE runs SET exit_code = ?2, report = ?3, ended_ms = ?4, closed = ?5, reported = 0 WHERE seq = ?1",
+                params![self.seq, exit_code, report.to_string(), millis(SystemTime::now()), !open],
             )?;
             transaction.execute("DELETE FROM slots WHERE reserved_by = ?1", [self.seq])?;
-            if closed { erase(transaction, self.seq) } else { Ok(()) }
+            if open { Ok(()) } else { erase(transaction, self.seq) }
         })?;
+        if !open {
+            self.refused.remove();
+        }
         self.state.checkpoint();
         Ok(())
     }
@@ -157,62 +164,6 @@ impl Run {
 
     fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
         self.state.write(work)
-    }
-
-    /// Writes the faults that wait.
-    fn flush(&self) -> Result<()> {
-        let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
-        if waiting.is_empty() {
-            return Ok(());
-        }
-        self.write(|transaction| {
-            let stored: i64 = transaction.query_row(
-                "SELECT coalesce(sum(count), 0) FROM fault_counts WHERE run = ?1",
-                [self.seq],
-                |row| row.get(0),
-            )?;
-            let room = MAX_STORED_FAULTS.saturating_sub(u64::try_from(stored).unwrap_or(0));
-            let mut insert = transaction
-                .prepare_cached("INSERT INTO faults (run, grp, place, key, message) VALUES (?1, ?2, ?3, ?4, ?5)")?;
-            let mut count = transaction.prepare_cached(
-                "INSERT INTO fault_counts (run, grp, count) VALUES (?1, ?2, 1) \
-                 ON CONFLICT (run, grp) DO UPDATE SET count = count + 1",
-            )?;
-            for (at, (group, fault)) in waiting.iter().enumerate() {
-                if (at as u64) < room {
-                    let (place, key) = match &fault.at {
-                        FaultAt::Index(index) => (integer(*index), None),
-                        FaultAt::Key(key) => (i64::MAX, Some(key)),
-                    };
-                    insert.execute(params![self.seq, group, place, key, fault.message])?;
-                }
-                count.execute(params![self.seq, group])?;
-            }
-            Ok(())
-        })
-    }
-}
-
-/// Erases what only a resumption needs; `secure_delete` overwrites it in the file.
-pub(super) fn erase(transaction: &Transaction<'_>, seq: i64) -> rusqlite::Result<()> {
-    transaction.execute("DELETE FROM steps WHERE run = ?1", [seq])?;
-    transaction.execute("DELETE FROM facts WHERE run = ?1", [seq])?;
-    Ok(())
-}
-
-impl State {
-    pub(super) fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
-        let mut db = self.db();
-        let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(unwritable)?;
-        let done = work(&transaction).map_err(unwritable)?;
-        transaction.commit().map_err(unwritable)?;
-        Ok(done)
-    }
-
-    /// Empties the write-ahead log, so that what was erased is in no file. Another process may be at work: then its end
-    /// does it.
-    pub(super) fn checkpoint(&self) {
-        let _ = self.db().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
     }
 }
 
@@ -245,7 +196,7 @@ impl Journal for Run {
     }
 
     fn result(&self, name: &str, value: &Value) -> Result<()> {
-        self.flush()?;
+        self.refused.settle()?;
         self.put_step(name, 2, value)
     }
 
@@ -257,6 +208,7 @@ impl Journal for Run {
     }
 
     fn store(&self, key: &str, value: &Value) -> Result<()> {
+        self.refused.settle()?;
         self.write(|transaction| {
             transaction.execute(
                 "INSERT OR REPLACE INTO facts (run, key, value) VALUES (?1, ?2, ?3)",
@@ -286,44 +238,19 @@ impl Journal for Run {
     }
 
     fn clear_faults(&self, group: &str) -> Result<()> {
-        self.flush()?;
-        self.write(|transaction| {
-            transaction.execute("DELETE FROM faults WHERE run = ?1 AND grp = ?2", params![self.seq, group])?;
-            transaction.execute("DELETE FROM fault_counts WHERE run = ?1 AND grp = ?2", params![self.seq, group])
-        })
-        .map(drop)
+        self.refused.clear(group)
     }
 
     fn fault(&self, group: &str, fault: &RowFault) -> Result<()> {
-        let full = {
-            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            waiting.push((group.to_owned(), fault.clone()));
-            waiting.len() >= FAULTS_A_WRITE
-        };
-        if full { self.flush() } else { Ok(()) }
+        self.refused.add(group, fault)
     }
 
     fn fault_count(&self) -> Result<u64> {
-        self.flush()?;
-        let select = "SELECT coalesce(sum(count), 0) FROM fault_counts WHERE run = ?1";
-        let count: i64 = self.state.db().query_row(select, [self.seq], |row| row.get(0)).map_err(unreadable)?;
-        Ok(u64::try_from(count).unwrap_or(0))
+        self.refused.count()
     }
 
     fn faults(&self, each: &mut dyn FnMut(&RowFault) -> Result<bool>) -> Result<()> {
-        self.flush()?;
-        // by pages, so that the connection is free while `each` works; rows without an index come last
-        let mut after: (i64, i64) = (-1, 0);
-        loop {
-            let page = self.fault_page(after).map_err(unreadable)?;
-            let Some((last, _)) = page.last() else { return Ok(()) };
-            after = *last;
-            for (_, fault) in &page {
-                if !each(fault)? {
-                    return Ok(());
-                }
-            }
-        }
+        self.refused.each(each)
     }
 
     fn part_attempt(&self, index: usize) -> Result<()> {
@@ -340,15 +267,17 @@ impl Journal for Run {
     fn part_done(&self, part: &PartState) -> Result<()> {
         self.write(|transaction| {
             transaction.execute(
-                "INSERT INTO parts (run, part, bytes, records, remote_id, accepted) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
-                 ON CONFLICT (run, part) DO UPDATE SET bytes = ?3, records = ?4, remote_id = ?5, accepted = ?6",
+                "INSERT INTO parts (run, part, bytes, records, remote_id, accepted, accepted_ms) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (run, part) DO UPDATE SET bytes = ?3, records = ?4, \
+                 remote_id = ?5, accepted = ?6, accepted_ms = coalesce(accepted_ms, ?7)",
                 params![
                     self.seq,
                     integer(part.index as u64),
                     integer(part.bytes),
                     integer(part.records),
                     part.remote_id,
-                    part.accepted
+                    part.accepted,
+                    part.accepted.then(|| part.accepted_at.map_or_else(|| millis(SystemTime::now()), millis)),
                 ],
             )
         })
@@ -379,9 +308,6 @@ fn integer(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
-/// Faults with their place in the order.
-type FaultPage = Vec<((i64, i64), RowFault)>;
-
 impl Run {
     fn put_step(&self, name: &str, state: i64, value: &Value) -> Result<()> {
         self.write(|transaction| {
@@ -390,23 +316,6 @@ impl Run {
                 .execute(params![self.seq, name, state, value.to_string()])
         })
         .map(drop)
-    }
-
-    fn fault_page(&self, after: (i64, i64)) -> rusqlite::Result<FaultPage> {
-        let db = self.state.db();
-        let mut select = db.prepare_cached(
-            "SELECT place, rowid, key, message FROM faults \
-             WHERE run = ?1 AND (place, rowid) > (?2, ?3) ORDER BY place, rowid LIMIT 1000",
-        )?;
-        let rows = select.query_map(params![self.seq, after.0, after.1], |row| {
-            let place: i64 = row.get(0)?;
-            let at = match row.get::<_, Option<String>>(2)? {
-                Some(key) => FaultAt::Key(key),
-                None => FaultAt::Index(u64::try_from(place).unwrap_or(0)),
-            };
-            Ok(((place, row.get(1)?), RowFault { at, message: row.get(3)? }))
-        })?;
-        rows.collect()
     }
 }
 
@@ -417,7 +326,7 @@ impl State {
         let natural = |n: i64| u64::try_from(n).unwrap_or(0);
         let mut select = db
             .prepare(
-                "SELECT part, bytes, records, attempts, remote_id, accepted FROM parts WHERE run = ?1 ORDER BY part",
+                "SELECT part, bytes, records, attempts, remote_id, accepted, accepted_ms FROM parts WHERE run = ?1 ORDER BY part",
             )
             .map_err(unreadable)?;
         let rows = select
@@ -429,7 +338,7 @@ impl State {
                     attempts: row.get(3)?,
                     remote_id: row.get(4)?,
                     accepted: row.get(5)?,
-                    accepted_at: None,
+                    accepted_at: row.get::<_, Option<i64>>(6)?.map(moment),
                 })
             })
             .map_err(unreadable)?;
@@ -442,5 +351,29 @@ impl State {
     /// `Busy`.
     pub fn parts(&self, record: &RunRecord) -> Result<Vec<PartState>> {
         self.parts_of(record.seq)
+    }
+
+    /// Returns what calls of a recorded run have done so far.
+    ///
+    /// # Errors
+    /// `Busy`.
+    pub(in crate::job) fn standing_of(&self, record: &RunRecord) -> Result<Standing> {
+        self.standing(record.seq)
+    }
+
+    fn standing(&self, seq: i64) -> Result<Standing> {
+        let select = "SELECT EXISTS (SELECT 1 FROM steps WHERE run = ?1) OR EXISTS \
+                      (SELECT 1 FROM facts WHERE run = ?1 AND key = 'apsis' AND value <> 'null'), EXISTS (SELECT 1 FROM steps WHERE run = ?1 AND state = 1 AND value ->> 'doubtful'), \
+                      (SELECT count(*) FROM parts WHERE run = ?1 AND accepted)";
+        self.db()
+            .query_row(select, [seq], |row| {
+                let accepted: i64 = row.get(2)?;
+                Ok(Standing {
+                    called: row.get(0)?,
+                    in_doubt: row.get(1)?,
+                    accepted: usize::try_from(accepted).unwrap_or(0),
+                })
+            })
+            .map_err(unreadable)
     }
 }

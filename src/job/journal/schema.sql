@@ -1,22 +1,30 @@
--- The state of listferry, version 1. A change here is a new version and a migration in mod.rs.
+-- The state of listferry, version 2. A change here is a new version and a step in migrate.rs.
 CREATE TABLE runs (
     seq          INTEGER PRIMARY KEY AUTOINCREMENT,
     id           TEXT NOT NULL UNIQUE,
-    job          TEXT NOT NULL,               -- hash of name, platform, base_url, account and target
+    job          TEXT NOT NULL,               -- hash of name or path, platform, base_url, account and target
     name         TEXT NOT NULL,
     platform     TEXT NOT NULL,
     job_file     TEXT,
     overrides    TEXT NOT NULL,               -- JSON array of key.path=value, without secrets
-    fingerprint  TEXT NOT NULL,               -- hash of source, where and map
+    fingerprint  TEXT NOT NULL,               -- hash of all keys that shape bytes or calls
     random       TEXT NOT NULL,
     date         TEXT NOT NULL,
     started_ms   INTEGER NOT NULL,
     ended_ms     INTEGER,
-    closed       INTEGER NOT NULL DEFAULT 0,  -- 1: ended for good, nothing of it is taken up again
+    closed       INTEGER NOT NULL DEFAULT 0,  -- 1: ended, nothing of it is continued
     exit_code    INTEGER,                     -- NULL: running, or killed
-    measured     TEXT,                        -- JSON: what pass one found
+    measured     TEXT,                        -- JSON: the manifest of pass one
     report       TEXT,                        -- JSON
-    rejects_file TEXT
+    rejects_file TEXT,
+    target       TEXT,                        -- hash of the target with its names filled in
+    source       TEXT,                        -- hash of path, size and times of all files; NULL: a stream
+    effect       TEXT,                        -- JSON: what repeating or reordering its imports would change
+    once_key     TEXT,                        -- of --once
+    closed_as    TEXT,                        -- superseded or abandoned; NULL: it ended by itself
+    listed       INTEGER NOT NULL DEFAULT 0,  -- 1: open, but a later run has started all the same
+    reported     INTEGER NOT NULL DEFAULT 0,  -- 1: its report was written to where it was asked for
+    version      TEXT                         -- of the listferry that started it
 ) STRICT;
 CREATE INDEX runs_by_job ON runs (job, seq);
 
@@ -37,31 +45,15 @@ CREATE TABLE facts (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE parts (
-    run       INTEGER NOT NULL REFERENCES runs (seq) ON DELETE CASCADE,
-    part      INTEGER NOT NULL,
-    bytes     INTEGER NOT NULL DEFAULT 0,
-    records   INTEGER NOT NULL DEFAULT 0,
-    attempts  INTEGER NOT NULL DEFAULT 0,
-    remote_id TEXT,
-    accepted  INTEGER NOT NULL DEFAULT 0,
+    run         INTEGER NOT NULL REFERENCES runs (seq) ON DELETE CASCADE,
+    part        INTEGER NOT NULL,
+    bytes       INTEGER NOT NULL DEFAULT 0,
+    records     INTEGER NOT NULL DEFAULT 0,
+    attempts    INTEGER NOT NULL DEFAULT 0,
+    remote_id   TEXT,
+    accepted    INTEGER NOT NULL DEFAULT 0,
+    accepted_ms INTEGER,
     PRIMARY KEY (run, part)
-) STRICT, WITHOUT ROWID;
-
--- rows that the platform rejected, by output index or by key
-CREATE TABLE faults (
-    run     INTEGER NOT NULL REFERENCES runs (seq) ON DELETE CASCADE,
-    grp     TEXT NOT NULL,
-    place   INTEGER NOT NULL,                 -- the output index; the greatest integer where only the key is known
-    key     TEXT,
-    message TEXT NOT NULL
-) STRICT;
-CREATE INDEX faults_by_place ON faults (run, place);
-
-CREATE TABLE fault_counts (
-    run   INTEGER NOT NULL REFERENCES runs (seq) ON DELETE CASCADE,
-    grp   TEXT NOT NULL,
-    count INTEGER NOT NULL,
-    PRIMARY KEY (run, grp)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE notes (
@@ -72,9 +64,8 @@ CREATE TABLE notes (
 
 -- every slot taken of every quota, by all runs and processes
 CREATE TABLE slots (
-    quota    TEXT NOT NULL,
-    taken_ms INTEGER NOT NULL,
-    -- the run that will use it; NULL: taken
-    reserved_by INTEGER
+    quota       TEXT NOT NULL,
+    taken_ms    INTEGER NOT NULL,
+    reserved_by INTEGER                       -- seq of the run that reserved it and has not used it yet
 ) STRICT;
 CREATE INDEX slots_by_quota ON slots (quota, taken_ms);

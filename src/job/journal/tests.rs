@@ -1,8 +1,10 @@
 //! The state, tried on real files.
 
+use super::write::NewRun;
 use super::*;
-use crate::calls::{Assume, FaultAt, Journal as _, PartState, Quota, RowFault, Slot, StepState};
-use crate::job::resume::{Begin, Intent, JobKey, fingerprint};
+use crate::calls::{FaultAt, Journal as _, PartState, Quota, RowFault, Slot, StepState};
+use crate::job::identity::{Intent, JobKey};
+use crate::platform::Effect;
 use serde_json::json;
 use std::time::Duration;
 
@@ -11,27 +13,50 @@ const URL: &str = "https://storage.example/list.csv?X-Amz-Signature=5f4dcc3b5aa7
 pub(super) fn intent(map: &str) -> Intent {
     Intent {
         key: JobKey::new("vip", "clevertap", None, &["account", "VIP"]),
+        old_key: Some(JobKey::new("vip", "clevertap", None, &["account", "VIP", "key"])),
         name: "vip".to_owned(),
         platform: "clevertap".to_owned(),
         job_file: None,
         overrides: vec!["wait=0".to_owned()],
-        fingerprint: fingerprint(&json!({"path": "a.csv"}), &json!([]), &json!({ "identity": map })),
-        date: "2026-11-21".to_owned(),
+        fingerprint: format!("source.where.{map}.destination"),
+        old_fingerprint: format!("old {map}"),
+        target: vec!["clevertap".to_owned(), "account".to_owned(), "VIP {date}".to_owned()],
+        dated: true,
+        effect: Effect::new(false, None),
+        once: None,
+        assume: None,
     }
+}
+
+const DAY: &str = "2026-11-30";
+
+fn locks(state: &State) -> Result<JobLocks> {
+    JobLocks::take(state.dir(), &[intent("id").key.as_str()])
+}
+
+pub(super) fn begin(state: &State, id: &str, intent: &Intent) -> Run {
+    let locks = JobLocks::take(state.dir(), &[intent.key.as_str()]).expect("free");
+    let new = NewRun { id, random: "0123456789abcdef", date: DAY, now: SystemTime::now() };
+    let record = state.insert(intent, &new).expect("written");
+    Run::new(state, &record, true, locks)
 }
 
 fn fresh(state: &State) -> Run {
-    match state.begin(&intent("id"), false) {
-        Ok(Begin::Fresh(run)) => run,
-        other => panic!("not fresh: {other:?}"),
-    }
+    begin(state, "run-1", &intent("id"))
+}
+
+fn open(state: &State) -> Option<RunRecord> {
+    state.open_run_of(&intent("id"), DAY).expect("read")
 }
 
 fn again(state: &State) -> Run {
-    match state.begin(&intent("id"), false) {
-        Ok(Begin::Continue(run)) => run,
-        other => panic!("not continued: {other:?}"),
-    }
+    let record = open(state).expect("an open run");
+    state.reopen(&record, &intent("id")).expect("written");
+    Run::new(state, &record, false, locks(state).expect("free"))
+}
+
+fn accepted(index: usize) -> PartState {
+    PartState { index, bytes: 7, records: 1, accepted: true, ..PartState::default() }
 }
 
 #[test]
@@ -58,113 +83,88 @@ fn what_was_written_is_there_after_a_kill() {
     assert_eq!(run.step("put/0").expect("read"), StepState::New);
     assert_eq!(run.load("name").expect("read"), Some(json!("VIP")));
     run.part_attempt(0).expect("written");
-    run.part_done(&PartState { index: 0, bytes: 7, records: 1, accepted: true, ..PartState::default() }).expect("ok");
+    run.part_done(&accepted(0)).expect("written");
+    assert!(run.parts().expect("read")[0].accepted_at.is_some());
     assert_eq!(run.parts().expect("read")[0].attempts, 2);
-    assert!(run.measured(&json!({"digest": "crc64nvme:1"})).is_ok());
-    let error = run.measured(&json!({"digest": "crc64nvme:2"})).expect_err("another source");
-    assert_eq!(error.kind(), Kind::SourceChanged);
     run.forget("get-url/0").expect("written");
     assert_eq!(run.step("get-url/0").expect("read"), StepState::New);
 }
 
 #[test]
-fn a_source_may_change_while_nothing_has_been_tried() {
+fn a_run_is_open_from_its_first_call_that_may_have_had_an_effect() {
     let dir = tempfile::tempdir().expect("a directory");
     let state = State::open(dir.path()).expect("opens");
-    fresh(&state).measured(&json!(1)).expect("written");
+    let run = fresh(&state);
+    run.measured(&json!(1)).expect("written");
+    run.store("spool", &json!("a file")).expect("written");
+    drop(run);
+    assert!(open(&state).is_none(), "killed while measuring: nothing is open");
+    let run = begin(&state, "run-2", &intent("id"));
+    run.intent("get-url/0", &json!({"lost": 0})).expect("written");
+    run.forget("get-url/0").expect("written");
+    drop(run);
+    assert!(open(&state).is_none(), "a call that was refused had no effect");
+    let run = begin(&state, "run-3", &intent("id"));
+    run.intent("get-url/0", &json!({"lost": 0, "doubtful": false})).expect("written");
+    drop(run);
+    assert_eq!(open(&state).expect("open").id, "run-3");
+    let standing = state.standing_of(&open(&state).expect("open")).expect("read");
+    assert!(standing.called && !standing.in_doubt && standing.accepted == 0, "{standing:?}");
     let run = again(&state);
-    run.measured(&json!(2)).expect("nothing was sent yet");
-    run.intent("get-url/0", &json!({})).expect("written");
-    assert!(run.measured(&json!(1)).is_err());
+    run.intent("completed/0", &json!({"lost": 0, "doubtful": true})).expect("written");
+    run.part_done(&accepted(0)).expect("written");
+    let standing = run.standing().expect("read");
+    assert!(standing.in_doubt && standing.accepted == 1, "{standing:?}");
+    run.finish(0, false, &json!({"status": "done"})).expect("written");
+    assert!(open(&state).is_none());
+    let last = state.last_run_of(&intent("id")).expect("read").expect("a run");
+    assert!(last.ended_delivered() && !last.reported);
+    state.reported(&last.id).expect("written");
+    assert!(state.last_run_of(&intent("id")).expect("read").expect("a run").reported);
 }
 
 #[test]
-fn the_same_job_again_does_what_its_last_exit_says() {
-    for (code, want) in [
-        (0, "fresh"),
-        (1, "continue"),
-        (10, "fresh"),
-        (11, "fresh"),
-        (12, "fresh"),
-        (20, "continue"),
-        (21, "doubt"),
-        (22, "continue"),
-        (30, "fresh"),
-        (130, "continue"),
-        (143, "continue"),
-        (2, "fresh"),
-        (3, "fresh"),
+fn a_listed_run_blocks_only_its_own_target() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let state = State::open(dir.path()).expect("opens");
+    let run = fresh(&state);
+    run.intent("completed/0", &json!({"doubtful": true})).expect("written");
+    run.finish(21, true, &json!({"status": "unknown"})).expect("written");
+    let record = open(&state).expect("open");
+    state.leave_listed(&record).expect("written");
+    assert_eq!(open(&state).expect("the same day").id, "run-1");
+    assert!(state.open_run_of(&intent("id"), "2026-12-01").expect("read").is_none(), "another day, another list");
+}
+
+#[test]
+fn a_closed_run_keeps_its_steps_only_if_they_are_still_asked_for() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let state = State::open(dir.path()).expect("opens");
+    for (id, how, forget) in [
+        ("run-1", ClosedAs::Superseded, false),
+        ("run-2", ClosedAs::Superseded, true),
+        ("run-3", ClosedAs::Abandoned, true),
     ] {
-        let dir = tempfile::tempdir().expect("a directory");
-        let state = State::open(dir.path()).expect("opens");
-        let run = fresh(&state);
-        let id = run.id().to_owned();
-        run.finish(code, false, &json!({"status": "failed"})).expect("written");
-        assert_eq!(state.last_run().expect("read").is_none(), matches!(code, 2 | 3), "{code}: 2 and 3 leave no run");
-        let got = match state.begin(&intent("id"), false).expect("begins") {
-            Begin::Fresh(run) => {
-                assert_ne!(run.id(), id, "{code}");
-                "fresh"
-            }
-            Begin::Continue(run) => {
-                assert_eq!(run.id(), id, "{code}");
-                "continue"
-            }
-            Begin::InDoubt(record) => {
-                assert_eq!(record.id, id, "{code}");
-                "doubt"
-            }
-            Begin::Ended(_) => "ended",
-        };
-        assert_eq!(got, want, "{code}");
-        if want != "fresh" {
-            let changed = state.begin(&intent("email"), false);
-            assert_eq!(changed.expect_err("changed").kind(), Kind::Busy, "{code}");
-        }
+        let run = begin(&state, id, &intent("id"));
+        run.result("upload/0", &json!({"activity_id": "a"})).expect("written");
+        run.finish(22, true, &json!({"status": "pending"})).expect("written");
+        let record = open(&state).expect("open");
+        state.close(&record, how, forget).expect("written");
+        let closed = state.run_of_id(id).expect("read").expect("a run");
+        assert_eq!((closed.status().as_str(), closed.closed), (how.name(), true));
+        assert_eq!(state.standing_of(&closed).expect("read").called, !forget, "{id}");
+        assert!(open(&state).is_none());
     }
 }
 
 #[test]
-fn changed_keys_end_with_3_and_new_abandons() {
+fn a_changed_key_is_named_by_its_section() {
     let dir = tempfile::tempdir().expect("a directory");
     let state = State::open(dir.path()).expect("opens");
-    let run = fresh(&state);
-    run.result("get-url/0", &json!({ "url": URL })).expect("written");
-    run.finish(20, false, &json!({})).expect("written");
-    let error = state.begin(&intent("email"), false).expect_err("changed");
-    assert!(error.kind() == Kind::Busy && error.hint().is_some_and(|hint| hint.contains("--new")), "{error:?}");
-    assert!(matches!(state.begin(&intent("email"), true), Ok(Begin::Fresh(_))));
-    let mut ids = Vec::new();
-    state
-        .runs(&mut |record| {
-            ids.push((record.closed, record.status()));
-            Ok(())
-        })
-        .expect("read");
-    assert_eq!(ids.len(), 2);
-    assert!(ids[0].0 && !ids[1].0, "{ids:?}");
-}
-
-#[test]
-fn resume_takes_up_what_run_would_not() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let state = State::open(dir.path()).expect("opens");
-    let run = fresh(&state);
-    let id = run.id().to_owned();
-    run.finish(21, false, &json!({"status": "unknown"})).expect("written");
-    let record = state.find(&id).expect("found");
-    assert!(matches!(state.resume(&record, &intent("id"), None), Ok(Begin::InDoubt(_))));
-    assert_eq!(state.resume(&record, &intent("email"), None).expect_err("changed").kind(), Kind::Busy);
-    match state.resume(&record, &intent("id"), Some(Assume::Repeat)) {
-        Ok(Begin::Continue(run)) => run.finish(0, false, &json!({"status": "done"})).expect("written"),
-        other => panic!("{other:?}"),
-    }
-    let record = state.find("last").expect("found");
-    assert_eq!((record.status().as_str(), record.closed), ("done", true));
-    assert!(matches!(state.resume(&record, &intent("id"), None), Ok(Begin::Ended(_))));
-    assert_eq!(state.find("nothing").expect_err("no such run").kind(), Kind::Usage);
-    let done = state.last_done_report(intent("id").key.as_str()).expect("read");
-    assert_eq!(done, Some(json!({"status": "done"})));
+    drop(fresh(&state));
+    let record = state.last_run().expect("read").expect("a run");
+    assert!(record.fits(&intent("id")) && record.differences(&intent("id")).is_empty());
+    assert_eq!(record.differences(&intent("email")), ["`map` in the job file has changed"]);
 }
 
 #[test]
@@ -172,12 +172,76 @@ fn one_job_runs_once_at_a_time() {
     let dir = tempfile::tempdir().expect("a directory");
     let (one, two) = (State::open(dir.path()).expect("opens"), State::open(dir.path()).expect("opens"));
     let run = fresh(&one);
-    assert_eq!(two.begin(&intent("id"), false).expect_err("busy").kind(), Kind::Busy);
-    assert_eq!(two.begin(&intent("id"), true).expect_err("busy").kind(), Kind::Busy);
-    let other = Intent { key: JobKey::new("vip", "clevertap", None, &["account", "other"]), ..intent("id") };
-    assert!(matches!(two.begin(&other, false), Ok(Begin::Fresh(_))), "another job is free to run");
+    assert_eq!(locks(&two).expect_err("busy").kind(), Kind::Busy);
+    let other = JobKey::new("vip", "clevertap", None, &["account", "other"]);
+    assert!(JobLocks::take(two.dir(), &[other.as_str()]).is_ok(), "another job is free to run");
+    // an older listferry holds the lock of its own rule
+    let both = [other.as_str(), intent("id").key.as_str()].map(str::to_owned);
+    assert!(JobLocks::take(two.dir(), &both.each_ref().map(String::as_str)).is_err());
     drop(run);
-    assert!(matches!(two.begin(&intent("id"), false), Ok(Begin::Continue(_))));
+    assert!(locks(&two).is_ok());
+}
+
+#[test]
+fn an_unread_fact_goes_to_the_next_run_of_the_job() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let state = State::open(dir.path()).expect("opens");
+    let run = fresh(&state);
+    run.store("apsis", &json!({"requested_s": 7})).expect("written");
+    run.finish(20, false, &json!({})).expect("written");
+    let run = begin(&state, "run-2", &intent("id"));
+    let record = state.run_of_id("run-2").expect("read").expect("a run");
+    assert_eq!(state.inherit(&intent("id"), "apsis", &record).expect("moved"), Some(json!({"requested_s": 7})));
+    assert_eq!(run.load("apsis").expect("read"), Some(json!({"requested_s": 7})));
+    run.store("apsis", &serde_json::Value::Null).expect("read it");
+    run.finish(0, false, &json!({})).expect("written");
+    let _third = begin(&state, "run-3", &intent("id"));
+    let record = state.run_of_id("run-3").expect("read").expect("a run");
+    assert_eq!(state.inherit(&intent("id"), "apsis", &record).expect("read"), None);
+}
+
+/// A state as 0.1.0 made it, with an open run, one in doubt and one that only measured.
+fn state_of_0_1_0(dir: &Path) {
+    let db = Connection::open(dir.join("state.db")).expect("opens");
+    db.execute_batch(include_str!("schema_1.sql")).expect("made");
+    db.pragma_update(None, "application_id", 0x6c73_6679).expect("set");
+    db.pragma_update(None, "user_version", 1).expect("set");
+    let old = intent("id").old_key.expect("a key");
+    let old = old.as_str();
+    for (id, exit) in [("open", 20), ("doubt", 21), ("nothing", 20)] {
+        db.execute(
+            "INSERT INTO runs (id, job, name, platform, overrides, fingerprint, random, date, started_ms, exit_code) \
+             VALUES (?1, ?2, 'vip', 'clevertap', '[]', 'old id', 'r', '2026-11-30', 1000, ?3)",
+            rusqlite::params![id, old, exit],
+        )
+        .expect("written");
+    }
+    db.execute_batch(
+        "INSERT INTO steps VALUES (1, 'get-url', 2, '{}');
+         INSERT INTO steps VALUES (2, 'completed', 1, '{\"lost\":0,\"doubtful\":true}');
+         INSERT INTO parts (run, part, accepted) VALUES (1, 0, 1);
+         INSERT INTO faults VALUES (1, 'part/0', 3, NULL, 'no');
+         INSERT INTO fault_counts VALUES (1, 'part/0', 1);",
+    )
+    .expect("written");
+}
+
+#[test]
+fn a_state_of_0_1_0_is_brought_up_to_date() {
+    let dir = tempfile::tempdir().expect("a directory");
+    state_of_0_1_0(dir.path());
+    let state = State::open(dir.path()).expect("opens");
+    let record = |id: &str| state.run_of_id(id).expect("read").expect("a run");
+    assert!(!record("open").closed && !record("doubt").closed && record("nothing").closed);
+    assert_eq!(state.standing_of(&record("open")).expect("read").accepted, 1);
+    assert!(state.standing_of(&record("doubt")).expect("read").in_doubt);
+    assert!(record("open").fits(&intent("id")) && !record("open").fits(&intent("email")));
+    assert!(state.parts(&record("open")).expect("read")[0].accepted_at.is_some());
+    assert_eq!(open(&state).expect("found by the rule of 0.1.0").id, "doubt");
+    let run = Run::new(&state, &record("open"), false, locks(&state).expect("free"));
+    assert_eq!(run.fault_count().expect("read"), 1);
+    drop((run, state));
+    State::open(dir.path()).expect("opens a second time");
 }
 
 #[test]
@@ -290,7 +354,9 @@ fn only_the_user_reads_the_state() {
 fn a_damaged_or_newer_state_is_refused_and_left_alone() {
     let dir = tempfile::tempdir().expect("a directory");
     let state = State::open(dir.path()).expect("opens");
-    fresh(&state).finish(20, false, &json!({})).expect("written");
+    for id in 0..200 {
+        begin(&state, &format!("run-{id}"), &intent("id")).finish(20, true, &json!({})).expect("written");
+    }
     drop(state);
     let path = dir.path().join("state.db");
     let good = std::fs::read(&path).expect("read");
@@ -298,24 +364,76 @@ fn a_damaged_or_newer_state_is_refused_and_left_alone() {
         std::fs::write(&path, bytes).expect("written");
         let error = State::open(dir.path()).map(drop).expect_err(why);
         assert_eq!(error.kind(), Kind::Busy, "{why}");
+        assert!(error.hint().is_some_and(|hint| hint.contains("runs init --force")), "{why}: {error:?}");
         assert!(std::fs::read(&path).expect("read") == bytes, "{why}: the file was touched");
+        assert!(State::init(dir.path(), false).is_err(), "{why}");
     };
     let mut header = good.clone();
     header[..16].fill(b'x');
-    refused(&header, "no SQLite file");
+    refused(&header, "not a SQLite file");
     refused(&good[..good.len() / 2], "cut");
+    refused(b"", "empty");
+    refused(b"S", "one byte");
     let mut pages = good.clone();
     for page in pages.chunks_mut(4096).skip(1) {
         page[..64].fill(0xff);
     }
     refused(&pages, "pages overwritten");
     refused(b"not a database at all, not a database at all", "text");
+    std::fs::remove_file(&path).expect("removed");
+    let error = State::open(dir.path()).map(drop).expect_err("vanished");
+    assert!(error.kind() == Kind::Busy && error.message().contains("gone"), "{error:?}");
     std::fs::write(&path, &good).expect("written");
     let db = Connection::open(&path).expect("opens");
-    db.pragma_update(None, "user_version", 2).expect("set");
+    db.pragma_update(None, "user_version", 3).expect("set");
     drop(db);
     let error = State::open(dir.path()).map(drop).expect_err("newer");
     assert!(error.kind() == Kind::Busy && error.message().contains("newer"), "{error:?}");
+    assert!(State::init(dir.path(), true).is_err(), "a newer state is not damaged");
     std::fs::write(&path, &good).expect("written");
-    assert!(matches!(State::open(dir.path()).expect("opens").begin(&intent("id"), false), Ok(Begin::Continue(_))));
+    assert!(State::open(dir.path()).is_ok());
+}
+
+#[test]
+fn one_flipped_bit_in_an_index_page_is_damage() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let state = State::open(dir.path()).expect("opens");
+    for id in 0..300 {
+        begin(&state, &format!("run-{id:03}"), &intent("id")).finish(20, true, &json!({})).expect("written");
+    }
+    let root: i64 = state
+        .db()
+        .query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'runs_by_job'", [], |row| row.get(0))
+        .expect("read");
+    drop(state);
+    let path = dir.path().join("state.db");
+    let mut bytes = std::fs::read(&path).expect("read");
+    // the job's key in the index is hex: a flipped bit makes the lookup miss the run
+    let key = intent("id").key.as_str().as_bytes().to_vec();
+    let page = (usize::try_from(root).expect("small") - 1) * 4096;
+    let hits: Vec<usize> = memchr::memmem::find_iter(&bytes, &key).collect();
+    let in_index = hits.iter().rev().find(|at| {
+        // a page of the index, not of the table: its first byte says so
+        matches!(bytes[(**at / 4096) * 4096], 2 | 10)
+    });
+    let at = *in_index.unwrap_or_else(|| panic!("no key in an index page (root at {page})"));
+    bytes[at] ^= 1;
+    std::fs::write(&path, &bytes).expect("written");
+    let error = State::open(dir.path()).map(drop).expect_err("damaged");
+    assert_eq!(error.kind(), Kind::Busy, "{error:?}");
+    let Init::Replaced(aside) = State::init(dir.path(), true).expect("set aside") else { panic!("not replaced") };
+    assert!(std::fs::read(aside).expect("read") == bytes);
+    assert!(State::open(dir.path()).expect("opens").last_run().expect("read").is_none());
+    assert_eq!(State::init(dir.path(), true).expect("sound"), Init::Exists);
+}
+
+#[test]
+fn a_required_state_must_be_there() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("state");
+    let error = State::open_existing(&path).map(drop).expect_err("none");
+    assert!(error.kind() == Kind::Busy && error.hint().is_some_and(|hint| hint.contains("runs init")), "{error:?}");
+    assert!(!path.exists());
+    assert_eq!(State::init(&path, false).expect("made"), Init::Made);
+    assert!(State::open_existing(&path).is_ok());
 }

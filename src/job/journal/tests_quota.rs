@@ -1,9 +1,9 @@
 //! Quotas with several runs at work.
 
-use super::tests::intent;
+use super::tests::{begin, intent};
 use super::*;
 use crate::calls::{Journal as _, Quota, Reserved, Slot};
-use crate::job::resume::{Begin, Intent, JobKey};
+use crate::job::identity::{Intent, JobKey};
 use serde_json::json;
 use std::time::Duration;
 
@@ -20,10 +20,14 @@ fn at(seconds: u64) -> SystemTime {
 fn run(state: &State, name: &str) -> Run {
     let key = JobKey::new(name, "localytics-profiles", None, &[]);
     let intent = Intent { key, name: name.to_owned(), ..intent("id") };
-    match state.begin(&intent, true).expect("begins") {
-        Begin::Fresh(run) => run,
-        other => panic!("{other:?}"),
-    }
+    let mut before = 0;
+    state
+        .runs(&mut |_| {
+            before += 1;
+            Ok(())
+        })
+        .expect("read");
+    begin(state, &format!("run-{name}-{before}"), &intent)
 }
 
 fn granted(run: &Run, now: SystemTime) -> bool {

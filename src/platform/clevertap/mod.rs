@@ -8,7 +8,7 @@ mod lenient;
 mod options;
 mod presigned;
 
-use super::{Entry, Limits, Outcome, Platform, Verdict, accepted_part, parts_accepted};
+use super::{Effect, Entry, Limits, Outcome, Platform, Verdict, accepted_part, parts_accepted};
 use crate::body::{Frame, Measured, Part};
 use crate::calls::{BoxFuture, Call, JobSeed, Remote, Reply, RetrySafety};
 use crate::error::{Error, Kind, Result};
@@ -26,7 +26,9 @@ pub const ENTRY: Entry = Entry {
     name: "clevertap",
     keys: options::KEYS,
     map_keys: MAP_KEYS,
-    identity: &["region", "account_id", "segment"],
+    account: &["region", "account_id"],
+    target: &["segment"],
+    identity_0_1: &["region", "account_id", "segment"],
     build,
 };
 
@@ -121,6 +123,11 @@ impl Platform for CleverTap {
                 Err(Error::data(message).with_hint("set destination.oversize: number to make several lists of it"))
             }
         }
+    }
+
+    fn effect(&self, _: &MapSpec) -> Effect {
+        // without replace a second list of the same name is made
+        Effect::new(self.options.replace, Some("lists".to_owned()))
     }
 
     fn body_call(&self, _: &MapSpec, part: usize) -> Option<Call> {

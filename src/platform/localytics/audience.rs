@@ -8,7 +8,7 @@ use crate::body::{Frame, Measured};
 use crate::calls::{BoxFuture, Call, JobSeed, Remote, RetrySafety};
 use crate::error::{Error, Result};
 use crate::mapping::{Json, MapSpec, Shape};
-use crate::platform::{Limits, Platform, Verdict};
+use crate::platform::{Effect, Limits, Platform, Verdict};
 use crate::settings::{NoSecrets, Settings};
 use std::time::Duration;
 
@@ -87,6 +87,13 @@ impl Platform for Audience {
 
     fn frame(&self, seed: &JobSeed) -> Frame {
         self.form(seed).frame()
+    }
+
+    fn effect(&self, _: &MapSpec) -> Effect {
+        match &self.target {
+            Target::Create(_) => Effect::new(false, Some("creates".to_owned())),
+            Target::Replace(_) => Effect::new(true, None),
+        }
     }
 
     fn body_call(&self, _: &MapSpec, part: usize) -> Option<Call> {

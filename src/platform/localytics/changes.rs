@@ -46,9 +46,10 @@ pub(super) fn repeatable(map: &MapSpec) -> bool {
     !entries(map).unwrap_or(&[]).iter().any(|entry| entry.get("op").and_then(Value::as_str) == Some("increment"))
 }
 
-/// True if files may overtake each other without changing the result: adding commutes, nothing else does.
-pub(super) fn commute(map: &MapSpec) -> bool {
-    entries(map).unwrap_or(&[]).iter().all(|entry| entry.get("op").and_then(Value::as_str) == Some("increment"))
+/// Returns true if all changes are increments: in whatever order they are applied, the sums are the same.
+pub(super) fn only_increments(map: &MapSpec) -> bool {
+    let entries = entries(map).unwrap_or(&[]);
+    !entries.is_empty() && entries.iter().all(|entry| entry.get("op").and_then(Value::as_str) == Some("increment"))
 }
 
 fn entries(map: &MapSpec) -> Result<&[Value]> {
@@ -280,7 +281,7 @@ mod tests {
             |op: &str| spec(json!({ "customer_id": "id", "changes": [{ "op": op, "attr": "a", "column": "c" }] }));
         assert!(!repeatable(&with("increment")));
         assert!(["assign", "set-add", "set-remove", "delete"].iter().all(|op| repeatable(&with(op))));
-        assert!(commute(&with("increment")));
-        assert!(!["assign", "set-add", "set-remove", "delete"].iter().any(|op| commute(&with(op))));
+        assert!(only_increments(&with("increment")));
+        assert!(!["assign", "set-add", "set-remove", "delete"].iter().any(|op| only_increments(&with(op))));
     }
 }

@@ -29,7 +29,9 @@ const PATH_PART: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(
 /// The line in the list: attribute changes.
 pub const PROFILES: Entry = Entry {
     name: profiles::NAME,
-    identity: &["org_id", "app_id", "api_key"],
+    account: &["org_id", "app_id"],
+    target: &[],
+    identity_0_1: &["org_id", "app_id", "api_key"],
     keys: &[
         key("org_id", KeyKind::Id, false, "The organisation whose profiles are changed; this or app_id."),
         key("app_id", KeyKind::Id, false, "The app whose profiles are changed; this or org_id."),
@@ -47,7 +49,9 @@ pub const PROFILES: Entry = Entry {
 /// The line in the list: lists of customer ids.
 pub const AUDIENCE: Entry = Entry {
     name: audience::NAME,
-    identity: &["app_id", "audience_name", "audience_list_id", "api_key"],
+    account: &["app_id"],
+    target: &["audience_name", "audience_list_id"],
+    identity_0_1: &["app_id", "audience_name", "audience_list_id", "api_key"],
     keys: &[
         key("app_id", KeyKind::Id, true, "The app that the audience belongs to."),
         key("audience_name", KeyKind::Text, false, "Creates an audience of that name; this or audience_list_id."),

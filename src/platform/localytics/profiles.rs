@@ -8,7 +8,7 @@ use crate::body::{Frame, Measured, Part};
 use crate::calls::{BoxFuture, Call, JobSeed, Policy, Quota, Remote, RetrySafety};
 use crate::error::{Error, Result};
 use crate::mapping::{MapSpec, Shape};
-use crate::platform::{Limits, Platform, Verdict, can_wait_in_turn, fits_quota};
+use crate::platform::{Effect, Limits, Platform, Verdict, can_wait_in_turn, fits_quota};
 use crate::settings::Settings;
 use std::time::Duration;
 
@@ -68,10 +68,15 @@ impl Platform for Profiles {
     }
 
     fn check_parts(&self, map: &MapSpec, parts: &[Part], policy: &Policy) -> Result<()> {
-        if !changes::commute(map) {
+        if !changes::only_increments(map) {
             can_wait_in_turn(parts, policy)?;
         }
         fits_quota(&self.quota(), "profile uploads an hour", parts, policy.max_quota_wait)
+    }
+
+    fn effect(&self, map: &MapSpec) -> Effect {
+        let only_increments = changes::only_increments(map).then(|| "increments".to_owned());
+        Effect::new(changes::repeatable(map), only_increments)
     }
 
     fn body_call(&self, map: &MapSpec, part: usize) -> Option<Call> {

@@ -76,8 +76,15 @@ pub(super) fn shape(map: &MapSpec, format: Format, max_part_bytes: u64) -> Resul
 
 /// True where one file can hold both operations: then the order in which parts are worked off matters.
 pub(super) fn mixes_operations(map: &MapSpec) -> bool {
-    let operation = map.0.get("operation").map(|value| ValueSpec::parse(value, "map.operation", &[]));
-    !matches!(operation, Some(Ok(ValueSpec { from: From::Constant(_), .. })))
+    constant_operation(map).is_none()
+}
+
+/// Returns the operation of all commands if the map gives one as a constant.
+pub(super) fn constant_operation(map: &MapSpec) -> Option<String> {
+    match map.0.get("operation").map(|value| ValueSpec::parse(value, "map.operation", &[])) {
+        Some(Ok(ValueSpec { from: From::Constant(operation), .. })) => Some(operation),
+        _ => None,
+    }
 }
 
 fn field(name: &'static str, value: ValueSpec, at: String) -> Result<Field> {

@@ -6,7 +6,7 @@ use crate::body::{Frame, Measured, Part};
 use crate::calls::{BoxFuture, Call, JobSeed, Policy, Remote};
 use crate::error::{Error, Result};
 use crate::mapping::{MapSpec, Shape};
-use crate::platform::{Limits, Platform, Verdict, can_wait_in_turn};
+use crate::platform::{Effect, Limits, Platform, Verdict, can_wait_in_turn};
 use crate::secret::Secret;
 use crate::settings::Settings;
 
@@ -100,6 +100,11 @@ impl Platform for Import {
     fn check_parts(&self, map: &MapSpec, parts: &[Part], policy: &Policy) -> Result<()> {
         // UPDATE and DELETE of one user must not overtake each other
         if commands::mixes_operations(map) { can_wait_in_turn(parts, policy) } else { Ok(()) }
+    }
+
+    fn effect(&self, map: &MapSpec) -> Effect {
+        // commands are keyed: the same ones again leave the same membership
+        Effect::new(true, commands::constant_operation(map))
     }
 
     fn body_call(&self, _: &MapSpec, part: usize) -> Option<Call> {

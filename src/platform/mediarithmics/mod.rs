@@ -13,7 +13,9 @@ use crate::settings::{Key, KeyKind};
 /// The line in the list.
 pub const ENTRY: Entry = Entry {
     name: import::NAME,
-    identity: &["datamart_id", "import_name", "document_import_id"],
+    account: &["datamart_id"],
+    target: &["import_name", "document_import_id"],
+    identity_0_1: &["datamart_id", "import_name", "document_import_id"],
     keys: &[
         Key::new("datamart_id", KeyKind::Id, true, None, "The datamart."),
         Key::new("token", KeyKind::Secret, true, None, "The API token, sent as it is."),

@@ -36,11 +36,16 @@ impl Options {
             Host::Ftp { url, password, fetch_url } => {
                 let target = ftp::Target::read(url, password.as_ref())?;
                 if remote.result_of(ftp::FTP)?.is_none() {
+                    remote.begin_step(ftp::FTP)?;
                     ftp::send(&target, measured, part, remote).await.map_err(|error| remote.hidden(error))?;
                     remote.record(ftp::FTP, &json!({"bytes": part.bytes}))?;
                 }
                 let fetch_url = fetch_url.clone().unwrap_or_else(|| target.fetch_url());
                 self.import(map, remote, &fetch_url, separator, Some(part)).await
+            }
+            // what is left is to ask for the ticket: its file is not served any more
+            Host::Serve(_) if measured.is_recorded() => {
+                self.import(map, remote, &Secret::new(""), separator, Some(part)).await
             }
             Host::Serve(options) => self.serve(map, options, measured, part, remote).await,
         }

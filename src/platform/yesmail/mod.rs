@@ -16,7 +16,7 @@ mod serve;
 mod ticket;
 mod verdict;
 
-use super::{Entry, Limits, Platform, Verdict};
+use super::{Effect, Entry, Limits, Platform, Verdict};
 use crate::body::{Frame, Measured};
 use crate::calls::{BoxFuture, Call, JobSeed, Remote, RetrySafety};
 use crate::error::{Error, Result};
@@ -26,8 +26,15 @@ use options::{Host, Options};
 use serde_json::Value;
 
 /// The line in the list.
-pub const ENTRY: Entry =
-    Entry { name: "yesmail", keys: options::KEYS, map_keys: MAP_KEYS, identity: &["api_user", "list"], build };
+pub const ENTRY: Entry = Entry {
+    name: "yesmail",
+    keys: options::KEYS,
+    map_keys: MAP_KEYS,
+    account: &["api_user"],
+    target: &["list"],
+    identity_0_1: &["api_user", "list"],
+    build,
+};
 
 const MAP_KEYS: &[Key] = &[
     Key::new(
@@ -119,6 +126,10 @@ impl Platform for Yesmail {
                 _ => Err(Error::usage("destination.host needs a source").with_hint("set source.path")),
             }
         })
+    }
+
+    fn effect(&self, _: &MapSpec) -> Effect {
+        Effect::new(false, Some("tickets".to_owned())).fetched()
     }
 
     fn body_call(&self, _: &MapSpec, _: usize) -> Option<Call> {

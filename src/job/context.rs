@@ -1,0 +1,112 @@
+//! What a run works with, from the first check of the job file to the report.
+
+use super::Job;
+use super::apsis;
+use super::env::Env;
+use super::identity::Intent;
+use super::journal::{JobLocks, RunRecord, State};
+use super::pass::Prepared;
+use super::secrets::JobSecrets;
+use crate::calls::{Assume, Clock as _, Policy, SystemClock};
+use crate::error::{Error, Result};
+use crate::transport::Client;
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// The surroundings of one run.
+pub(super) struct Context<'a> {
+    pub(super) env: &'a Env,
+    pub(super) prepared: Arc<Prepared>,
+    pub(super) client: Client,
+    pub(super) secrets: JobSecrets,
+    pub(super) state: State,
+    pub(super) intent: Intent,
+    /// Records of the last done run.
+    pub(super) last_read: Option<u64>,
+    /// What the user says about calls in doubt.
+    pub(super) assume: Option<Assume>,
+    pub(super) clock: SystemClock,
+}
+
+impl Context<'_> {
+    /// Takes the lock of the job; also that of the rule of 0.1.0, which an older listferry may hold.
+    ///
+    /// # Errors
+    /// `Busy`: another process has it.
+    pub(super) fn lock(&self, record: Option<&RunRecord>) -> Result<JobLocks> {
+        let mut keys = vec![self.intent.key.as_str()];
+        keys.extend(self.intent.old_key.as_ref().map(|key| key.as_str()));
+        keys.extend(record.map(RunRecord::job_key));
+        JobLocks::take(self.state.dir(), &keys)
+    }
+
+    /// The time of day.
+    pub(super) fn clock_now(&self) -> SystemTime {
+        self.clock.wall()
+    }
+
+    /// Whether the platform has the file from elsewhere.
+    pub(super) fn needs_source(&self) -> bool {
+        self.prepared.platform.needs_source()
+    }
+
+    /// Tells the caller what becomes of an open run, before anything else is said.
+    pub(super) fn announce(&self, text: &str) {
+        if let Some(announce) = &self.env.announce {
+            announce(text);
+        }
+    }
+}
+
+impl Job {
+    /// Checks everything that can be wrong with job file and environment, and opens the state.
+    pub(super) fn context<'a>(&self, env: &'a Env, assume: Option<Assume>) -> Result<Context<'a>> {
+        let config = &self.config;
+        if self.file.is_none() && config.given_name.is_none() {
+            return Err(Error::usage("a job that is not read from a file needs a name to run")
+                .with_hint("add `name: …` to it: runs of the same job are found by it"));
+        }
+        let mut secrets = JobSecrets::new(Arc::clone(&env.variables), &config.folder, &env.taint);
+        if env.sandbox {
+            secrets = secrets.for_sandbox("made-up-for-the-sandbox");
+        }
+        // Secrets first: a missing variable is reported before a pass over 100 GB.
+        let prepared = Arc::new(config.prepare(&secrets)?);
+        if prepared.platform.needs_source() && config.source.path.is_none() && config.source.apsis.is_none() {
+            return Err(
+                Error::usage("source.path is required").with_hint("a file, a glob, or \"-\" for standard input")
+            );
+        }
+        apsis::apsis(config, &secrets)?;
+        let client = config.client(env, &secrets)?;
+        let effect = prepared.platform.effect(&config.map);
+        let mut intent = config.intent(self.file.as_deref(), &self.overrides, env, effect, &secrets)?;
+        intent.assume = assume;
+        let dir = env.state_dir()?;
+        let state = match config.state.require {
+            true => State::open_existing(&dir)?,
+            false => State::open(&dir)?,
+        };
+        super::sweep::sweep(&state);
+        let last_read = last_read(&state, &intent)?;
+        Ok(Context { env, prepared, client, secrets, state, intent, last_read, assume, clock: SystemClock })
+    }
+
+    pub(crate) fn policy(&self) -> Policy {
+        let upload = &self.config.upload;
+        Policy {
+            attempts: upload.attempts,
+            give_up_after: upload.give_up_after,
+            max_quota_wait: upload.max_quota_wait,
+            wait: self.config.wait,
+            part_wait: upload.part_wait,
+        }
+    }
+}
+
+/// Records of the last done run of the job: what `source.expect.max_change_percent` compares with.
+pub(super) fn last_read(state: &State, intent: &Intent) -> Result<Option<u64>> {
+    let last = state.last_done_report(intent)?;
+    Ok(last.and_then(|report| report.pointer("/records/read").and_then(Value::as_u64)))
+}

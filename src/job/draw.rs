@@ -1,0 +1,43 @@
+//! What is drawn for a new run.
+
+use super::journal::NewRun;
+use super::timezone::Timezone;
+use crate::calls::Clock;
+use crate::error::{Error, Kind, Result};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Id, random bits and day of a run that may be started.
+pub(super) struct Draw {
+    pub(super) id: String,
+    random: String,
+    /// The day that `{date}` means, `YYYY-MM-DD`.
+    pub(super) date: String,
+    now: SystemTime,
+}
+
+impl Draw {
+    /// Draws for a run that starts now.
+    ///
+    /// # Errors
+    /// `Local`: there are no random numbers.
+    pub(super) fn new(clock: &dyn Clock, timezone: &Timezone) -> Result<Draw> {
+        let now = clock.wall();
+        let random = random()?;
+        let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let at = chrono::DateTime::from_timestamp(i64::try_from(seconds).unwrap_or(0), 0).unwrap_or_default();
+        let id = format!("{}-{}", at.format("%Y%m%d-%H%M%S"), &random[..6]);
+        Ok(Draw { id, random, date: timezone.day(now), now })
+    }
+
+    /// As it is recorded.
+    pub(super) fn new_run(&self) -> NewRun<'_> {
+        NewRun { id: &self.id, random: &self.random, date: &self.date, now: self.now }
+    }
+}
+
+/// 128 random bits as 32 hex digits.
+fn random() -> Result<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| Error::new(Kind::Local, format!("no random numbers: {error}")))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}

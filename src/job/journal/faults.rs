@@ -1,0 +1,218 @@
+//! Rows that a platform refused, in a file of their own for each run: a million of them must not slow down the check of
+//! the state at every start. The file is removed when the run has ended; the rows are in its reject file by then.
+
+use super::{unreadable, unwritable};
+use crate::calls::{FaultAt, MAX_STORED_FAULTS, RowFault};
+use crate::error::Result;
+use rusqlite::{Connection, TransactionBehavior, params};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Rows in one transaction: a sync for each would take hours for a million.
+const ROWS_PER_WRITE: usize = 512;
+/// Messages are written earlier if they are long.
+const BYTES_PER_WRITE: usize = 256 << 10;
+/// A longer message of a platform is cut.
+const MAX_MESSAGE_BYTES: usize = 1024;
+
+const SCHEMA: &str = "
+CREATE TABLE IF NOT EXISTS faults (
+    grp     TEXT NOT NULL,
+    place   INTEGER NOT NULL,  -- the output index; the greatest integer if only the key is known
+    key     TEXT,
+    message TEXT NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS faults_by_place ON faults (place);
+CREATE TABLE IF NOT EXISTS fault_counts (grp TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
+
+/// The refused rows of one run. The file is made with the first of them.
+pub(super) struct FaultFile {
+    path: PathBuf,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    db: Option<Connection>,
+    waiting: Vec<(String, RowFault)>,
+    waiting_bytes: usize,
+}
+
+/// Rows with their place in the order.
+type Page = Vec<((i64, i64), RowFault)>;
+
+impl FaultFile {
+    /// The file of a run in a state directory; nothing is opened or made yet.
+    pub(super) fn of(dir: &Path, run_id: &str) -> FaultFile {
+        FaultFile { path: dir.join("refused").join(format!("{run_id}.db")), inner: Mutex::default() }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        // a transaction that a panic cut short has been rolled back
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens the file, or makes it.
+    pub(super) fn connect(&self) -> rusqlite::Result<Connection> {
+        let failed = |error: std::io::Error| {
+            rusqlite::Error::SqliteFailure(
+                rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN),
+                Some(format!("{}: {error}", self.path.display())),
+            )
+        };
+        if let Some(dir) = self.path.parent() {
+            super::open::make_dir(dir).map_err(failed)?;
+        }
+        super::open::make_file(&self.path).map_err(failed)?;
+        let db = Connection::open(&self.path)?;
+        db.pragma_update(None, "synchronous", "NORMAL")?;
+        db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+        db.pragma_update(None, "cache_size", -1024)?;
+        db.execute_batch(SCHEMA)?;
+        Ok(db)
+    }
+
+    /// The connection; none if no row was ever stored and `make` is false.
+    fn open<'i>(&self, inner: &'i mut Inner, make: bool) -> Result<Option<&'i mut Connection>> {
+        if inner.db.is_none() && (make || self.path.exists()) {
+            inner.db = Some(self.connect().map_err(unwritable)?);
+        }
+        Ok(inner.db.as_mut())
+    }
+
+    /// Stores a row; it is in the file after [`FaultFile::flush`].
+    pub(super) fn add(&self, group: &str, fault: &RowFault) -> Result<()> {
+        let full = {
+            let mut inner = self.inner();
+            let mut fault = fault.clone();
+            if fault.message.len() > MAX_MESSAGE_BYTES {
+                fault.message.truncate(fault.message.floor_char_boundary(MAX_MESSAGE_BYTES));
+                fault.message.push('…');
+            }
+            inner.waiting_bytes += fault.message.len();
+            inner.waiting.push((group.to_owned(), fault));
+            inner.waiting.len() >= ROWS_PER_WRITE || inner.waiting_bytes >= BYTES_PER_WRITE
+        };
+        if full { self.flush() } else { Ok(()) }
+    }
+
+    /// Writes the rows that wait.
+    pub(super) fn flush(&self) -> Result<()> {
+        let mut inner = self.inner();
+        let waiting = std::mem::take(&mut inner.waiting);
+        inner.waiting_bytes = 0;
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let Some(db) = self.open(&mut inner, true)? else { return Ok(()) };
+        write(db, &waiting).map_err(unwritable)
+    }
+
+    /// Makes the rows durable, before a result says that all have been read.
+    pub(super) fn settle(&self) -> Result<()> {
+        self.flush()?;
+        let inner = self.inner();
+        let Some(db) = &inner.db else { return Ok(()) };
+        db.query_row("PRAGMA wal_checkpoint(FULL)", [], |_| Ok(())).map_err(unwritable)
+    }
+
+    /// Forgets the rows of a group.
+    pub(super) fn clear(&self, group: &str) -> Result<()> {
+        self.flush()?;
+        let mut inner = self.inner();
+        let Some(db) = self.open(&mut inner, false)? else { return Ok(()) };
+        let clear = |db: &Connection| {
+            db.execute("DELETE FROM faults WHERE grp = ?1", [group])?;
+            db.execute("DELETE FROM fault_counts WHERE grp = ?1", [group])
+        };
+        clear(db).map(drop).map_err(unwritable)
+    }
+
+    /// How many rows were stored or counted.
+    pub(super) fn count(&self) -> Result<u64> {
+        self.flush()?;
+        let mut inner = self.inner();
+        let Some(db) = self.open(&mut inner, false)? else { return Ok(0) };
+        let count: i64 = db
+            .query_row("SELECT coalesce(sum(count), 0) FROM fault_counts", [], |row| row.get(0))
+            .map_err(unreadable)?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    /// Shows the stored rows, by index if they have one, until `each` returns false.
+    pub(super) fn each(&self, each: &mut dyn FnMut(&RowFault) -> Result<bool>) -> Result<()> {
+        self.flush()?;
+        // by pages, so that the connection is free while `each` works; rows without an index come last
+        let mut after: (i64, i64) = (-1, 0);
+        loop {
+            let page = {
+                let mut inner = self.inner();
+                let Some(db) = self.open(&mut inner, false)? else { return Ok(()) };
+                page(db, after).map_err(unreadable)?
+            };
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after = *last;
+            for (_, fault) in &page {
+                if !each(fault)? {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Removes the file: the run has ended.
+    pub(super) fn remove(&self) {
+        let mut inner = self.inner();
+        *inner = Inner::default();
+        let _ = std::fs::remove_file(&self.path);
+        // of a process that was killed
+        for side in ["db-wal", "db-shm"] {
+            let _ = std::fs::remove_file(self.path.with_extension(side));
+        }
+    }
+}
+
+fn write(db: &mut Connection, waiting: &[(String, RowFault)]) -> rusqlite::Result<()> {
+    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    {
+        let stored: i64 =
+            transaction.query_row("SELECT coalesce(sum(count), 0) FROM fault_counts", [], |row| row.get(0))?;
+        let room = MAX_STORED_FAULTS.saturating_sub(u64::try_from(stored).unwrap_or(0));
+        let mut insert =
+            transaction.prepare_cached("INSERT INTO faults (grp, place, key, message) VALUES (?1, ?2, ?3, ?4)")?;
+        let mut count = transaction.prepare_cached(
+            "INSERT INTO fault_counts (grp, count) VALUES (?1, 1) ON CONFLICT (grp) DO UPDATE SET count = count + 1",
+        )?;
+        for (at, (group, fault)) in waiting.iter().enumerate() {
+            if (at as u64) < room {
+                let (place, key) = match &fault.at {
+                    FaultAt::Index(index) => (i64::try_from(*index).unwrap_or(i64::MAX), None),
+                    FaultAt::Key(key) => (i64::MAX, Some(key)),
+                };
+                insert.execute(params![group, place, key, fault.message])?;
+            }
+            count.execute(params![group])?;
+        }
+    }
+    transaction.commit()
+}
+
+fn page(db: &Connection, after: (i64, i64)) -> rusqlite::Result<Page> {
+    let mut select = db.prepare_cached(
+        "SELECT place, rowid, key, message FROM faults WHERE (place, rowid) > (?1, ?2) ORDER BY place, rowid LIMIT 500",
+    )?;
+    let rows = select.query_map(params![after.0, after.1], |row| {
+        let place: i64 = row.get(0)?;
+        let at = match row.get::<_, Option<String>>(2)? {
+            Some(key) => FaultAt::Key(key),
+            None => FaultAt::Index(u64::try_from(place).unwrap_or(0)),
+        };
+        Ok(((place, row.get(1)?), RowFault { at, message: row.get(3)? }))
+    })?;
+    rows.collect()
+}
+
+/// Removes the refused rows of a run that has ended.
+pub(super) fn remove(dir: &Path, run_id: &str) {
+    FaultFile::of(dir, run_id).remove();
+}

@@ -1,0 +1,69 @@
+//! Brings a state that an older version wrote up to date.
+
+use super::faults::FaultFile;
+use rusqlite::{Transaction, params};
+use std::path::Path;
+
+/// Version 1 (listferry 0.1.0) to 2. The rows that a platform refused move to a file for each run; an open run keeps
+/// them, of an ended one they are in its reject file.
+pub(super) fn to_2(transaction: &Transaction<'_>, dir: &Path) -> rusqlite::Result<()> {
+    transaction.execute_batch(
+        "ALTER TABLE runs ADD COLUMN target TEXT;
+         ALTER TABLE runs ADD COLUMN source TEXT;
+         ALTER TABLE runs ADD COLUMN effect TEXT;
+         ALTER TABLE runs ADD COLUMN once_key TEXT;
+         ALTER TABLE runs ADD COLUMN closed_as TEXT;
+         ALTER TABLE runs ADD COLUMN listed INTEGER NOT NULL DEFAULT 0;
+         ALTER TABLE runs ADD COLUMN reported INTEGER NOT NULL DEFAULT 0;
+         ALTER TABLE runs ADD COLUMN version TEXT;
+         ALTER TABLE parts ADD COLUMN accepted_ms INTEGER;
+         ALTER TABLE slots ADD COLUMN reserved_by INTEGER;
+         UPDATE runs SET reported = 1, version = '0.1.0';
+         UPDATE runs SET closed_as = 'abandoned'
+           WHERE closed = 1 AND (exit_code IS NULL OR exit_code NOT IN (0, 10, 11, 12, 30));
+         UPDATE parts SET accepted_ms = (SELECT coalesce(ended_ms, started_ms) FROM runs WHERE seq = run) WHERE accepted;
+         UPDATE runs SET closed = 1
+           WHERE closed = 0 AND NOT EXISTS (SELECT 1 FROM steps WHERE run = seq)
+             AND NOT EXISTS (SELECT 1 FROM parts WHERE run = seq AND accepted)
+             AND NOT EXISTS (SELECT 1 FROM facts WHERE run = seq);",
+    )?;
+    let mut open = transaction.prepare("SELECT seq, id FROM runs WHERE closed = 0")?;
+    let open: Vec<(i64, String)> =
+        open.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+    for (seq, id) in open {
+        let counted: i64 =
+            transaction.query_row("SELECT count(*) FROM fault_counts WHERE run = ?1", [seq], |row| row.get(0))?;
+        if counted > 0 {
+            copy(transaction, dir, seq, &id)?;
+        }
+    }
+    transaction.execute_batch("DROP TABLE faults; DROP TABLE fault_counts;")
+}
+
+fn copy(transaction: &Transaction<'_>, dir: &Path, seq: i64, id: &str) -> rusqlite::Result<()> {
+    let mut db = FaultFile::of(dir, id).connect()?;
+    let into = db.transaction()?;
+    into.execute_batch("DELETE FROM faults; DELETE FROM fault_counts;")?;
+    {
+        let mut from = transaction.prepare("SELECT grp, place, key, message FROM faults WHERE run = ?1")?;
+        let mut rows = from.query([seq])?;
+        let mut insert = into.prepare("INSERT INTO faults (grp, place, key, message) VALUES (?1, ?2, ?3, ?4)")?;
+        while let Some(row) = rows.next()? {
+            insert.execute(params![
+                row.get::<_, String>(0)?,
+                row.get::<_, i64>(1)?,
+                row.get::<_, Option<String>>(2)?,
+                row.get::<_, String>(3)?
+            ])?;
+        }
+        let mut from = transaction.prepare("SELECT grp, count FROM fault_counts WHERE run = ?1")?;
+        let mut rows = from.query([seq])?;
+        while let Some(row) = rows.next()? {
+            into.execute(
+                "INSERT INTO fault_counts (grp, count) VALUES (?1, ?2)",
+                params![row.get::<_, String>(0)?, row.get::<_, i64>(1)?],
+            )?;
+        }
+    }
+    into.commit()
+}

@@ -1,0 +1,138 @@
+//! What changes a run in the state: its start, its end, and what later runs make of it.
+
+use super::faults;
+use super::record::{ClosedAs, RunRecord};
+use super::{State, millis, unwritable};
+use crate::error::{Error, Kind, Result};
+use crate::job::identity::Intent;
+use rusqlite::{Transaction, TransactionBehavior, params};
+use serde_json::{Value, json};
+use std::time::SystemTime;
+
+/// What is drawn for a new run.
+pub(in crate::job) struct NewRun<'a> {
+    pub(in crate::job) id: &'a str,
+    pub(in crate::job) random: &'a str,
+    pub(in crate::job) date: &'a str,
+    pub(in crate::job) now: SystemTime,
+}
+
+/// Erases what only a continued run needs; `secure_delete` overwrites it in the file.
+pub(super) fn erase(transaction: &Transaction<'_>, seq: i64) -> rusqlite::Result<()> {
+    transaction.execute("DELETE FROM steps WHERE run = ?1", [seq])?;
+    // an export that was requested and not read is the next run's
+    transaction.execute("DELETE FROM facts WHERE run = ?1 AND NOT (key = 'apsis' AND value <> 'null')", [seq])?;
+    transaction.execute("DELETE FROM slots WHERE reserved_by = ?1", [seq])?;
+    Ok(())
+}
+
+impl State {
+    pub(super) fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
+        let mut db = self.db();
+        let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(unwritable)?;
+        let done = work(&transaction).map_err(unwritable)?;
+        transaction.commit().map_err(unwritable)?;
+        Ok(done)
+    }
+
+    /// Empties the write-ahead log, so that what was erased is in no file. Another process may be at work: then its end
+    /// does it.
+    pub(super) fn checkpoint(&self) {
+        let _ = self.db().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    }
+
+    /// Records a new run.
+    pub(in crate::job) fn insert(&self, intent: &Intent, new: &NewRun<'_>) -> Result<RunRecord> {
+        let file = intent.job_file.as_deref().map(super::path::to_text);
+        self.write(|transaction| {
+            transaction.execute(
+                "INSERT INTO runs (id, job, name, platform, job_file, overrides, fingerprint, random, date, started_ms, \
+                 target, effect, once_key, version) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+                params![
+                    new.id,
+                    intent.key.as_str(),
+                    intent.name,
+                    intent.platform,
+                    file,
+                    json!(intent.overrides).to_string(),
+                    intent.fingerprint,
+                    new.random,
+                    new.date,
+                    millis(new.now),
+                    intent.target_on(new.date),
+                    intent.effect.to_json().to_string(),
+                    intent.once,
+                    env!("CARGO_PKG_VERSION"),
+                ],
+            )
+        })?;
+        self.run_of_id(new.id)?.ok_or_else(|| Error::new(Kind::Busy, "the run that was just begun is gone"))
+    }
+
+    /// A process has the run in hand again, under what the job file says now.
+    pub(in crate::job) fn reopen(&self, record: &RunRecord, intent: &Intent) -> Result<()> {
+        let file = intent.job_file.as_deref().map(super::path::to_text);
+        self.write(|transaction| {
+            transaction.execute(
+                "UPDATE runs SET exit_code = NULL, ended_ms = NULL, reported = 0, listed = 0, job = ?2, \
+                 job_file = coalesce(?3, job_file), once_key = coalesce(?4, once_key) WHERE seq = ?1",
+                params![record.seq, intent.key.as_str(), file, intent.once],
+            )
+        })
+        .map(drop)
+    }
+
+    /// Closes an open run because of a later one. With `erase` nothing of it can be asked for any more.
+    pub(in crate::job) fn close(&self, record: &RunRecord, how: ClosedAs, forget: bool) -> Result<()> {
+        self.write(|transaction| {
+            transaction.execute(
+                "UPDATE runs SET closed = 1, closed_as = ?2, exit_code = coalesce(exit_code, 130), reported = 1 \
+                 WHERE seq = ?1",
+                params![record.seq, how.name()],
+            )?;
+            if forget { erase(transaction, record.seq) } else { Ok(()) }
+        })?;
+        if forget {
+            faults::remove(self.dir(), &record.id);
+        }
+        self.checkpoint();
+        Ok(())
+    }
+
+    /// Closes a run that was stopped before it had an effect.
+    pub(in crate::job) fn close_unstarted(&self, record: &RunRecord) -> Result<()> {
+        self.write(|transaction| {
+            transaction.execute(
+                "UPDATE runs SET closed = 1, exit_code = coalesce(exit_code, 130), reported = 1 WHERE seq = ?1",
+                [record.seq],
+            )?;
+            erase(transaction, record.seq)
+        })?;
+        faults::remove(self.dir(), &record.id);
+        Ok(())
+    }
+
+    /// Leaves an open run as it is while a later one starts: it does not block any more, but stays listed.
+    pub(in crate::job) fn leave_listed(&self, record: &RunRecord) -> Result<()> {
+        self.write(|transaction| transaction.execute("UPDATE runs SET listed = 1 WHERE seq = ?1", [record.seq]))
+            .map(drop)
+    }
+
+    /// Moves a fact that the last run of a job left behind, unread, to a new run.
+    pub(in crate::job) fn inherit(&self, intent: &Intent, key: &str, to: &RunRecord) -> Result<Option<Value>> {
+        let found = self.unread_fact(intent, key, to)?;
+        let Some((from, value)) = found else { return Ok(None) };
+        self.write(|transaction| {
+            transaction.execute("UPDATE facts SET run = ?3 WHERE run = ?1 AND key = ?2", params![from, key, to.seq])
+        })?;
+        Ok(Some(value))
+    }
+
+    /// The report of a run was written to where it was asked for: the run has ended.
+    ///
+    /// # Errors
+    /// `Local`.
+    pub fn reported(&self, run_id: &str) -> Result<()> {
+        self.write(|transaction| transaction.execute("UPDATE runs SET reported = 1 WHERE id = ?1", [run_id])).map(drop)
+    }
+}

@@ -1,0 +1,129 @@
+//! Pass one of a run, on a thread where blocking is allowed, and the source that it reads.
+
+use super::Job;
+use super::apsis;
+use super::context::Context;
+use super::journal::Run;
+use super::open::Passes;
+use super::pass::{PassOne, make_private_dir};
+use super::rejects::Rejects;
+use super::report::Report;
+use crate::body::{Measured, Split};
+use crate::calls::{Journal, Remote};
+use crate::error::{Error, Kind, Result};
+use crate::source::Source;
+use serde_json::Value;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// What came of pass one.
+pub(super) struct Measuring {
+    /// What it found, unless it failed.
+    pub(super) measured: Result<Measured>,
+    /// Where the rejected rows are.
+    pub(super) rejects: Rejects,
+    /// What it adds to the report, also if it failed.
+    pub(super) found: Report,
+    /// Path, size and times of the source's files as a hash; none for a stream.
+    pub(super) stamp: Option<String>,
+    /// Where a stream was copied to.
+    pub(super) spool: Option<std::path::PathBuf>,
+}
+
+impl Job {
+    /// Opens the source of a new run of that id and measures it.
+    ///
+    /// # Errors
+    /// `Local`, `Data`, `Interrupted`: the source cannot be opened or copied.
+    pub(super) async fn measure_anew(&self, ctx: &Context<'_>, run_id: &str, split: &Split) -> Result<Measuring> {
+        let (config, env, id) = (self.config.clone(), ctx.env.clone(), run_id.to_owned());
+        let source = aside(move || config.open(&env, Passes::OfRun(&id))).await??;
+        self.measure(ctx, source, run_id, split).await
+    }
+
+    /// Pass one over an open source.
+    ///
+    /// # Errors
+    /// `Local`: the thread or the reject file. What pass one says is in the result.
+    pub(super) async fn measure(
+        &self,
+        ctx: &Context<'_>,
+        source: Arc<Source>,
+        run_id: &str,
+        split: &Split,
+    ) -> Result<Measuring> {
+        let (job, env, prepared) = (self.clone(), ctx.env.clone(), Arc::clone(&ctx.prepared));
+        let (last_read, split) = (ctx.last_read, split.clone());
+        let mut rejects = Rejects::of_run(&self.config, &env, run_id)?;
+        let stamp = source.stamp();
+        let spool = source.spool_path().map(Path::to_owned);
+        let mut found = Report::new("run");
+        let work = move || {
+            let pass = PassOne { split: &split, last_read, rejects: &mut rejects };
+            let measured = job.config.pass_one(&env, &prepared, source, pass, &mut found);
+            Measuring { measured, rejects, found, stamp, spool }
+        };
+        aside(work).await
+    }
+
+    /// The source of a run: as it lies, or spooled; a run that is continued reads the spool that it left.
+    ///
+    /// # Errors
+    /// `Local`, `Data`, `Usage`: as [`super::config::Config::open`].
+    pub(super) async fn source(&self, ctx: &Context<'_>, run: &Run) -> Result<Arc<Source>> {
+        let config = &self.config;
+        if let Some(path) = run.load("spool")?.as_ref().and_then(Value::as_str) {
+            let mut options = config.source.open.clone();
+            if config.source.apsis.is_some() {
+                options.compression = crate::source::Compression::None;
+            }
+            let path = config.kept_spool(ctx.env, path);
+            return Ok(Arc::new(Source::open_spooled(&path, &config.source_name(), &options)?));
+        }
+        let source = if config.source.apsis.is_some() {
+            let dir = config.spool_dir(ctx.env)?;
+            make_private_dir(&dir)?;
+            let remote = Remote::new(run.seed(), run, &ctx.client, self.policy());
+            let spooled = apsis::spooled(config, &ctx.secrets, &dir, &remote);
+            Arc::new(tokio::select! {
+                source = spooled => source?,
+                () = cancelled(ctx) => return Err(Error::new(Kind::Interrupted, "stopped before the export was whole")),
+            })
+        } else {
+            let (config, env, id) = (config.clone(), ctx.env.clone(), run.id().to_owned());
+            aside(move || config.open(&env, Passes::OfRun(&id))).await??
+        };
+        if let Some(path) = source.spool_path() {
+            run.store("spool", &Value::from(path.to_string_lossy()))?;
+            if config.source.apsis.is_some() {
+                run.store(apsis::REQUESTED, &Value::Null)?;
+            }
+        }
+        Ok(source)
+    }
+}
+
+/// Runs blocking work on a thread for it. Not one of the runtime's, which panics or waits for ever if it cannot start one.
+pub(super) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    let (done, result) = tokio::sync::oneshot::channel();
+    std::thread::Builder::new()
+        .name("pass".to_owned())
+        .stack_size(1 << 20)
+        // nobody waits any more if the run was stopped
+        .spawn(move || drop(done.send(work())))
+        .map_err(|error| {
+            Error::io("a thread cannot be started", error).with_hint(
+                "the limit on processes or memory is reached: raise it (ulimit -u, ulimit -v); then run again",
+            )
+        })?;
+    result.await.map_err(|_| Error::new(Kind::Local, "a thread ended early: this is a bug"))
+}
+
+/// Returns once the run is cancelled.
+pub(super) async fn cancelled(ctx: &Context<'_>) {
+    while !ctx.env.progress().cancelled.load(Ordering::Relaxed) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

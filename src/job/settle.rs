@@ -1,0 +1,109 @@
+//! Asks for the verdict of an open run whose job or source has changed, and ends the run with it.
+
+use super::Job;
+use super::context::Context;
+use super::journal::{ClosedAs, JobLocks, RunRecord};
+use super::named::without_source;
+use super::open_run::Known;
+use super::rejects::Rejects;
+use super::report::{Report, Status, peak_rss_bytes};
+use crate::body::Measured;
+use crate::calls::Remote;
+use crate::error::{Error, Kind, Result};
+use crate::warning::{Warning, WarningKind};
+use serde_json::Value;
+
+/// What came of asking.
+pub(super) enum Settled {
+    /// The run is closed; a warning for the new run, if there is something to say.
+    Ended(Option<Warning>),
+    /// The run stays as it was.
+    Not(Error),
+}
+
+impl Job {
+    /// Waits for the verdict of what an open run has sent, within the job's `wait`, and closes the run with it.
+    /// `partly`: only its first parts were accepted; it is closed as superseded.
+    ///
+    /// # Errors
+    /// `Busy`, `Local`: the state.
+    pub(super) async fn settle(
+        &self,
+        ctx: &Context<'_>,
+        record: &RunRecord,
+        locks: &JobLocks,
+        partly: bool,
+    ) -> Result<Settled> {
+        let known = Known::of(&ctx.state, record)?;
+        let accepted = ctx.state.standing_of(record)?.accepted;
+        let measured = match (&known, ctx.needs_source()) {
+            (Some(known), _) => Some(Measured::recorded(known.manifest().first_parts(accepted.max(1)))),
+            (None, false) => None,
+            (None, true) => {
+                let error = Error::new(Kind::Busy, format!("run {} has no record of what it sent", record.id));
+                return Ok(Settled::Not(error.with_hint("close it with `listferry runs close`")));
+            }
+        };
+        let run = self.take_over(ctx, record, locks.clone())?;
+        let mut report = Report::new("run");
+        report.restore(record);
+        report.run_id = Some(record.id.clone());
+        let remote = Remote::new(run.seed(), &run, &ctx.client, self.policy());
+        let verdict = match self.deliver(ctx, measured.as_ref(), remote, &mut report).await {
+            Ok(verdict) => verdict,
+            Err(error) => {
+                run.leave()?;
+                return Ok(Settled::Not(error));
+            }
+        };
+        report.error = None;
+        report.exit_code = 0;
+        report.status = Some(Status::Done);
+        let named = self.rows_without_source(ctx, &run, record, &mut report)?;
+        self.conclude(&run, &*ctx.prepared.platform, verdict, named, &mut report)?;
+        self.account(&run, &mut report)?;
+        report.hide(&ctx.env.taint);
+        report.peak_rss_bytes = peak_rss_bytes();
+        let warning = outcome(record, &report, partly, accepted);
+        let spool = ctx.state.fact(record, "spool")?;
+        run.finish(report.exit_code, false, &report.to_json())?;
+        if partly {
+            ctx.state.close(record, ClosedAs::Superseded, true)?;
+        }
+        ctx.state.reported(&record.id)?;
+        self.config.forget_spool(ctx.env, &record.id, spool.as_ref().and_then(Value::as_str));
+        Ok(Settled::Ended(warning))
+    }
+
+    /// Keeps the rows that the platform named: with its own position and words, since the source is another one now.
+    fn rows_without_source(
+        &self,
+        ctx: &Context<'_>,
+        run: &super::journal::Run,
+        record: &RunRecord,
+        report: &mut Report,
+    ) -> Result<u64> {
+        use crate::calls::Journal as _;
+        if run.fault_count()? == 0 {
+            return Ok(0);
+        }
+        let mut rejects = Rejects::of_run(&self.config, ctx.env, &record.id)?;
+        let rows = without_source(run, &mut rejects, report)?;
+        Ok(rows)
+    }
+}
+
+/// What the new run's report says of the old one.
+fn outcome(record: &RunRecord, report: &Report, partly: bool, accepted: usize) -> Option<Warning> {
+    let id = &record.id;
+    if partly {
+        let text =
+            format!("run {id} is superseded: {accepted} of its parts had been accepted and stay with the platform");
+        return Some(
+            Warning::new(WarningKind::Superseded, text).with_hint(format!("`listferry runs {id}` shows them")),
+        );
+    }
+    let error = report.error.as_ref()?;
+    let text = format!("run {id} of this job ended with exit {}: {}", report.exit_code, error.message());
+    Some(Warning::new(WarningKind::Superseded, text).with_hint(format!("`listferry runs {id}` has its report")))
+}

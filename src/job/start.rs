@@ -1,0 +1,513 @@
+//! Which run a command works on: a new one, an open one, or none.
+
+use super::Job;
+use super::context::Context;
+use super::decide::{self, Change, Next, Stand};
+use super::draw::Draw;
+use super::journal::{ClosedAs, JobLocks, Run, RunRecord};
+use super::measuring::Measuring;
+use super::open_run::{Known, stand};
+use super::settle::Settled;
+use super::text::{listed, plural};
+use crate::body::Split;
+use crate::calls::utc;
+use crate::error::{Error, Kind, Result};
+use crate::warning::{Warning, WarningKind};
+use serde_json::Value;
+
+/// What a command works on.
+pub(super) enum Start {
+    /// A run.
+    Go(Box<Go>),
+    /// None: the report of an earlier run is the answer.
+    Stored(Box<RunRecord>),
+    /// None: an open run is in the way.
+    Stop(Box<RunRecord>, Error),
+}
+
+/// A run in hand.
+pub(super) struct Go {
+    pub(super) run: Run,
+    /// What its pass one found in an earlier process.
+    pub(super) known: Option<Known>,
+    /// Pass one, if it was needed to decide.
+    pub(super) measuring: Option<Measuring>,
+    /// For the report of this run.
+    pub(super) warnings: Vec<Warning>,
+}
+
+/// How the job differs from an open run.
+pub(super) struct Difference {
+    /// In words: what has changed. Empty: nothing.
+    what: Vec<String>,
+    target: bool,
+    measuring: Option<Measuring>,
+}
+
+impl Difference {
+    fn change(&self) -> Change {
+        match (self.target, self.what.is_empty()) {
+            (true, _) => Change::Target,
+            (false, true) => Change::None,
+            (false, false) => Change::Some,
+        }
+    }
+}
+
+impl Job {
+    /// Chooses the run of `run`.
+    ///
+    /// # Errors
+    /// `Busy`, `Usage`, `Local`; what asking for an earlier run's verdict says.
+    pub(super) async fn start(&self, ctx: &Context<'_>) -> Result<Start> {
+        let draw = Draw::new(&ctx.clock, &self.config.timezone)?;
+        let locks = ctx.lock(None)?;
+        self.close_unstarted(ctx)?;
+        if let Some(start) = self.start_once(ctx, &locks)? {
+            return Ok(start);
+        }
+        let open = ctx.state.open_run_of(&ctx.intent, &draw.date)?;
+        if let Some(id) = &ctx.env.new_run {
+            let record = blocking(open, id)?;
+            self.abandon(ctx, &record)?;
+            return self.fresh(ctx, &draw, locks, None, Vec::new());
+        }
+        let Some(record) = open else { return self.start_unblocked(ctx, &draw, locks).await };
+        let stand = stand(&ctx.state, &record, ctx.needs_source())?;
+        let difference = self.difference(ctx, &draw, &record, stand).await?;
+        match decide::next(stand, difference.change()) {
+            Next::Continue => self.take_up(ctx, &record, locks, stand, difference.measuring),
+            Next::Doubt => Ok(Start::Stop(Box::new(record.clone()), in_doubt(&record))),
+            Next::Supersede => {
+                self.close_superseded(ctx, &record, true)?;
+                let what = listed(&difference.what);
+                ctx.announce(&format!(
+                    "starting a new run: run {} is superseded, nothing of it was accepted ({what})",
+                    record.id
+                ));
+                let text = format!("run {} is superseded: nothing of it was accepted, and {what}", record.id);
+                self.fresh(ctx, &draw, locks, difference.measuring, vec![Warning::new(WarningKind::Superseded, text)])
+            }
+            Next::StartBeside => {
+                ctx.state.leave_listed(&record)?;
+                let text = format!("run {} stays open: {}", record.id, words(stand));
+                ctx.announce(&format!("starting a new run for another target; {text}"));
+                let warning = Warning::new(WarningKind::Superseded, text).with_hint(resume_hint(&record, stand));
+                self.fresh(ctx, &draw, locks, difference.measuring, vec![warning])
+            }
+            Next::Block => Ok(Start::Stop(Box::new(record.clone()), blocked(&record, stand, &difference.what))),
+            next @ (Next::AwaitVerdict | Next::AwaitParts | Next::AwaitTicket) => {
+                let stop = |error| Ok(Start::Stop(Box::new(record.clone()), error));
+                let what = listed(&difference.what);
+                ctx.announce(&format!("asking for the verdict of run {} first ({what})", record.id));
+                match self.settle(ctx, &record, &locks, next == Next::AwaitParts).await? {
+                    Settled::Ended(warning) => {
+                        self.fresh(ctx, &draw, locks, difference.measuring, warning.into_iter().collect())
+                    }
+                    Settled::Not(error) => match self.unsettled(ctx, &record, next, error, &difference)? {
+                        Ok(warning) => self.fresh(ctx, &draw, locks, difference.measuring, vec![warning]),
+                        Err(error) => stop(error),
+                    },
+                }
+            }
+        }
+    }
+
+    /// An open run whose verdict, or whose parts' verdict, could not be had: a warning for the new run, or the error that
+    /// ends the command.
+    fn unsettled(
+        &self,
+        ctx: &Context<'_>,
+        record: &RunRecord,
+        next: Next,
+        error: Error,
+        difference: &Difference,
+    ) -> Result<Result<Warning, Error>> {
+        let id = &record.id;
+        let pending = error.kind() == Kind::Pending;
+        match next {
+            Next::AwaitTicket if pending => Ok(Err(blocked(record, Stand::Fetched, &difference.what))),
+            Next::AwaitParts if pending => Ok(Err(Error::new(
+                Kind::Transient,
+                format!("the accepted parts of run {id} are not final yet: {}", error.message()),
+            )
+            .with_hint("nothing was sent; run the job again later, or raise `wait`"))),
+            Next::AwaitVerdict if pending => {
+                let before = record.effect.clone();
+                let overtakes = before.is_none_or(|effect| effect.may_overtake(&ctx.intent.effect));
+                if overtakes {
+                    return Ok(Err(Error::new(
+                        Kind::Pending,
+                        format!("run {id} has no verdict yet, and an import that overtakes it would change the result"),
+                    )
+                    .with_hint(format!(
+                        "nothing of the new list was sent; run the job again later, or listferry resume {id}"
+                    ))));
+                }
+                self.close_superseded(ctx, record, false)?;
+                ctx.announce(&format!("starting a new run: run {id} is superseded without its verdict"));
+                let text = format!("run {id} is superseded: it was accepted, but has no verdict yet");
+                let hint = format!("listferry resume {id} still asks for it");
+                Ok(Ok(Warning::new(WarningKind::Superseded, text).with_hint(hint)))
+            }
+            _ => Ok(Err(error)),
+        }
+    }
+
+    /// No open run is in the way: a new one, unless the last one ended and its report was never written.
+    async fn start_unblocked(&self, ctx: &Context<'_>, draw: &Draw, locks: JobLocks) -> Result<Start> {
+        let last = ctx.state.last_run_of(&ctx.intent)?;
+        let Some(last) = last.filter(|last| last.ended_delivered() && !last.reported) else {
+            return self.fresh(ctx, draw, locks, None, Vec::new());
+        };
+        let difference = self.difference(ctx, draw, &last, Stand::Delivered).await?;
+        let how = format!("run {} ended with {} (exit {})", last.id, last.status(), last.exit_code.unwrap_or(0));
+        if difference.change() == Change::None {
+            self.drop_measuring(ctx, difference.measuring);
+            ctx.announce(&format!("{how}, and its report was not written: here it is, nothing is sent"));
+            return Ok(Start::Stored(Box::new(last)));
+        }
+        ctx.state.reported(&last.id)?;
+        ctx.announce(&format!("starting a new run; {how}, but its report could not be written"));
+        self.fresh(ctx, draw, locks, difference.measuring, Vec::new())
+    }
+
+    /// `--once KEY`: the run of that key if every part of it was accepted.
+    fn start_once(&self, ctx: &Context<'_>, locks: &JobLocks) -> Result<Option<Start>> {
+        let Some(once) = &ctx.intent.once else { return Ok(None) };
+        let Some(record) = ctx.state.run_of_once(&ctx.intent, once)? else { return Ok(None) };
+        if record.ended_delivered() {
+            ctx.announce(&format!(
+                "run {} has sent this list under the same --once key: here is its report",
+                record.id
+            ));
+            return Ok(Some(Start::Stored(Box::new(record))));
+        }
+        if !record.is_open() {
+            return Ok(None);
+        }
+        let stand = stand(&ctx.state, &record, ctx.needs_source())?;
+        match stand {
+            Stand::Delivered | Stand::Fetched => self.take_up(ctx, &record, locks.clone(), stand, None).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// How the job and its source differ from those of a recorded run.
+    pub(super) async fn difference(
+        &self,
+        ctx: &Context<'_>,
+        draw: &Draw,
+        record: &RunRecord,
+        stand: Stand,
+    ) -> Result<Difference> {
+        let intent = &ctx.intent;
+        let other_day = intent.dated && record.date != draw.date;
+        let target = match &record.target {
+            Some(target) => *target != intent.target_on(&draw.date),
+            // 0.1.0 did not record it; account and target as written are those of the job
+            None => other_day && intent.target_on(&draw.date) != intent.target_on(&record.date),
+        };
+        let mut what = record.differences(intent);
+        if target {
+            what.push("the name of the target, filled in, is another one".to_owned());
+        } else if other_day {
+            what.push("{date} means another day".to_owned());
+        }
+        if !what.is_empty() || stand == Stand::InDoubt || !ctx.needs_source() {
+            return Ok(Difference { what, target, measuring: None });
+        }
+        let measuring = self.source_difference(ctx, draw, record, stand, &mut what).await?;
+        Ok(Difference { what, target, measuring })
+    }
+
+    /// Adds to `what` if the source is another one; pass one, if only that could say.
+    async fn source_difference(
+        &self,
+        ctx: &Context<'_>,
+        draw: &Draw,
+        record: &RunRecord,
+        stand: Stand,
+        what: &mut Vec<String>,
+    ) -> Result<Option<Measuring>> {
+        let config = &self.config;
+        if config.source.apsis.is_some() {
+            let requested = ctx.state.fact(record, super::apsis::REQUESTED)?;
+            let requested = requested.as_ref().and_then(requested_at).unwrap_or(record.started);
+            let age = ctx.clock_now().duration_since(requested).unwrap_or_default();
+            if age > config.apsis_wait() && !self.needs_no_source(ctx, stand) {
+                what.push(format!("the export was requested at {}, longer ago than source.apsis.wait", utc(requested)));
+            }
+            return Ok(None);
+        }
+        let Some(known) = Known::of(&ctx.state, record)? else { return Ok(None) };
+        if !config.is_stream() {
+            match config.stamp() {
+                Ok(stamp) if stamp.is_some() && stamp == record.source => return Ok(None),
+                Ok(_) => {}
+                // A source that is gone counts as unchanged if the run needs it no more.
+                Err(_) if self.needs_no_source(ctx, stand) => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+        let split = config.split(&*ctx.prepared.platform);
+        let measuring = self.measure_anew(ctx, &draw.id, &split).await?;
+        let same = measuring.measured.as_ref().is_ok_and(|measured| known.is(measured.manifest()));
+        if !same {
+            what.push("the source has changed".to_owned());
+        }
+        Ok(Some(measuring))
+    }
+
+    fn needs_no_source(&self, ctx: &Context<'_>, stand: Stand) -> bool {
+        match stand {
+            Stand::Delivered => true,
+            Stand::Fetched => ctx.prepared.platform.needs_wait().is_none(),
+            _ => false,
+        }
+    }
+
+    /// Goes on with an open run.
+    pub(super) fn take_up(
+        &self,
+        ctx: &Context<'_>,
+        record: &RunRecord,
+        locks: JobLocks,
+        stand: Stand,
+        measuring: Option<Measuring>,
+    ) -> Result<Start> {
+        let known = Known::of(&ctx.state, record)?;
+        let parts = known.as_ref().map_or(0, |known| known.manifest().parts.len());
+        let accepted = ctx.state.standing_of(record)?.accepted;
+        let requested = ctx.state.fact(record, super::apsis::REQUESTED)?.as_ref().and_then(requested_at);
+        let how = match stand {
+            Stand::Nothing if requested.is_some() => {
+                format!("waiting for the export that was requested at {}", utc(requested.unwrap_or(record.started)))
+            }
+            Stand::Delivered | Stand::Fetched => "waiting for its verdict".to_owned(),
+            _ => format!("{accepted} of {parts} part{} accepted before", plural(parts as u64)),
+        };
+        let moved = record.job_file.as_ref().filter(|file| ctx.intent.job_file.as_ref() != Some(file));
+        let moved = moved.map(|file| format!(", recorded for {}", file.display())).unwrap_or_default();
+        let own = ctx.intent.job_file.as_ref().filter(|_| !moved.is_empty());
+        let own = own.map(|file| format!(" and now run from {}", file.display())).unwrap_or_default();
+        ctx.announce(&format!("continuing run {}{moved}{own}: {how}", record.id));
+        let run = self.take_over(ctx, record, locks)?;
+        let measuring = match measuring {
+            Some(measuring) => Some(self.hand_over(ctx, &run, measuring)?),
+            None => None,
+        };
+        Ok(Start::Go(Box::new(Go { run, known, measuring, warnings: Vec::new() })))
+    }
+
+    /// Has a recorded run in hand again.
+    pub(super) fn take_over(&self, ctx: &Context<'_>, record: &RunRecord, locks: JobLocks) -> Result<Run> {
+        ctx.state.reopen(record, &ctx.intent)?;
+        Ok(Run::new(&ctx.state, record, false, locks))
+    }
+
+    /// Pass one of the run that was drawn becomes pass one of the run that is continued.
+    fn hand_over(&self, ctx: &Context<'_>, run: &Run, mut measuring: Measuring) -> Result<Measuring> {
+        use crate::calls::Journal as _;
+        measuring.rejects.belong_to(&ctx.env.state_dir()?, run.id(), &mut measuring.found)?;
+        if let Some(spool) = &measuring.spool {
+            let before = run.load("spool")?;
+            run.store("spool", &Value::from(spool.to_string_lossy()))?;
+            if let Some(before) = before.as_ref().and_then(Value::as_str) {
+                let _ = std::fs::remove_file(before);
+            }
+        }
+        Ok(measuring)
+    }
+
+    /// Starts a new run, perhaps with pass one behind it.
+    pub(super) fn fresh(
+        &self,
+        ctx: &Context<'_>,
+        draw: &Draw,
+        locks: JobLocks,
+        measuring: Option<Measuring>,
+        warnings: Vec<Warning>,
+    ) -> Result<Start> {
+        use crate::calls::Journal as _;
+        let record = ctx.state.insert(&ctx.intent, &draw.new_run())?;
+        let run = Run::new(&ctx.state, &record, true, locks);
+        if let Some(spool) = measuring.as_ref().and_then(|measuring| measuring.spool.as_ref()) {
+            run.store("spool", &Value::from(spool.to_string_lossy()))?;
+        }
+        if self.config.source.apsis.is_some()
+            && let Some(requested) = ctx.state.inherit(&ctx.intent, super::apsis::REQUESTED, &record)?
+        {
+            let at = requested_at(&requested).unwrap_or(record.started);
+            let age = ctx.clock_now().duration_since(at).unwrap_or_default();
+            if age > self.config.apsis_wait() {
+                run.store(super::apsis::REQUESTED, &Value::Null)?;
+            } else {
+                ctx.announce(&format!("starting a new run with the export that was requested at {}", utc(at)));
+            }
+        }
+        Ok(Start::Go(Box::new(Go { run, known: None, measuring, warnings })))
+    }
+
+    /// Closes an open run because of a new one. `forget`: nothing of it can be asked for any more.
+    pub(super) fn close_superseded(&self, ctx: &Context<'_>, record: &RunRecord, forget: bool) -> Result<()> {
+        let spool = ctx.state.fact(record, "spool")?;
+        ctx.state.close(record, ClosedAs::Superseded, forget)?;
+        if forget {
+            self.config.forget_spool(ctx.env, &record.id, spool.as_ref().and_then(Value::as_str));
+        }
+        Ok(())
+    }
+
+    /// Runs of the job that were killed before a call that may have had an effect are over, and their copies of streams are
+    /// of no use to anyone.
+    fn close_unstarted(&self, ctx: &Context<'_>) -> Result<()> {
+        while let Some(record) = ctx.state.unstarted_run_of(&ctx.intent)? {
+            let spool = ctx.state.fact(&record, "spool")?;
+            ctx.state.close_unstarted(&record)?;
+            self.config.forget_spool(ctx.env, &record.id, spool.as_ref().and_then(Value::as_str));
+        }
+        Ok(())
+    }
+
+    fn abandon(&self, ctx: &Context<'_>, record: &RunRecord) -> Result<()> {
+        let spool = ctx.state.fact(record, "spool")?;
+        ctx.state.close(record, ClosedAs::Abandoned, true)?;
+        self.config.forget_spool(ctx.env, &record.id, spool.as_ref().and_then(Value::as_str));
+        let file = record.job_file.as_ref().map(|file| format!(" of {}", file.display())).unwrap_or_default();
+        ctx.announce(&format!("starting a new run: run {}{file} is abandoned", record.id));
+        Ok(())
+    }
+
+    /// Pass one of a run that does not start after all.
+    fn drop_measuring(&self, ctx: &Context<'_>, measuring: Option<Measuring>) {
+        let Some(measuring) = measuring else { return };
+        measuring.rejects.discard();
+        if let Some(spool) = &measuring.spool {
+            self.config.forget_spool(ctx.env, "", Some(&spool.to_string_lossy()));
+        }
+    }
+
+    /// Chooses the run of `resume`: the one that was named, or why it cannot be.
+    ///
+    /// # Errors
+    /// As [`Job::start`]; `Busy`: it is a run of another job.
+    pub(super) async fn start_resumed(&self, ctx: &Context<'_>, record: &RunRecord) -> Result<Start> {
+        if record.closed && record.closed_as.is_none() {
+            return Ok(Start::Stored(Box::new(record.clone())));
+        }
+        if record.closed_as == Some(ClosedAs::Abandoned) {
+            let error = Error::usage(format!("run {} was abandoned: it is not continued", record.id))
+                .with_hint("`listferry runs` lists the runs that came after it");
+            return Ok(Start::Stop(Box::new(record.clone()), error));
+        }
+        if !record.is_of(&ctx.intent) {
+            return Err(Error::new(
+                Kind::Busy,
+                format!("run {} belongs to another job than the job file now describes", record.id),
+            )
+            .with_hint(
+                "name (or path), platform, base_url, account and target must be those of the run; a secret that was given \
+                 with --set is not kept and has to be given again",
+            ));
+        }
+        let locks = ctx.lock(Some(record))?;
+        // the process that held the lock may have brought it to its end meanwhile
+        let Some(record) = ctx.state.run_of_id(&record.id)? else {
+            return Err(Error::new(Kind::Busy, format!("run {} is gone", record.id)));
+        };
+        if record.closed && record.closed_as.is_none() {
+            return Ok(Start::Stored(Box::new(record)));
+        }
+        let stand = stand(&ctx.state, &record, ctx.needs_source())?;
+        if record.closed && stand != Stand::Delivered {
+            let error = Error::usage(format!("run {} is superseded: a later run took its place", record.id))
+                .with_hint("`listferry runs` lists the runs that came after it");
+            return Ok(Start::Stop(Box::new(record), error));
+        }
+        if stand == Stand::InDoubt && ctx.assume.is_none() {
+            return Ok(Start::Stop(Box::new(record.clone()), in_doubt(&record)));
+        }
+        if !record.is_open() && self.config.is_stream() && ctx.state.fact(&record, "spool")?.is_none() {
+            let error = Error::usage(format!(
+                "run {} was stopped before its list, which came through a pipe, was kept whole",
+                record.id
+            ))
+            .with_hint("nothing was sent: pipe the list into `run` again");
+            return Ok(Start::Stop(Box::new(record), error));
+        }
+        let what = record.differences(&ctx.intent);
+        if !what.is_empty() {
+            return Ok(Start::Stop(Box::new(record.clone()), blocked(&record, stand, &what)));
+        }
+        self.take_up(ctx, &record, locks, stand, None)
+    }
+}
+
+/// When the export that a run recorded was requested.
+fn requested_at(fact: &Value) -> Option<std::time::SystemTime> {
+    let seconds = fact.get("requested_s")?.as_u64()?;
+    std::time::UNIX_EPOCH.checked_add(std::time::Duration::from_secs(seconds))
+}
+
+/// The open run that `--new RUN` names.
+fn blocking(open: Option<RunRecord>, id: &str) -> Result<RunRecord> {
+    match open {
+        None => Err(Error::usage(format!("--new {id}: no run of this job is in the way"))
+            .with_hint("leave --new out; `listferry runs` lists the runs")),
+        Some(record) if record.id == id => Ok(record),
+        Some(record) => Err(Error::usage(format!("--new {id}: run {} is the one in the way", record.id))
+            .with_hint("look at it with `listferry runs RUN`; --new abandons exactly the run whose id is given")),
+    }
+}
+
+fn words(stand: Stand) -> &'static str {
+    match stand {
+        Stand::Nothing => "nothing of it was accepted",
+        Stand::Delivered => "all of it was accepted",
+        Stand::PartlyRepeatable | Stand::Partly => "some of its parts were accepted",
+        Stand::Fetched => "the platform has accepted the file and may still fetch it",
+        Stand::InDoubt => "a call that must not be repeated got no answer",
+    }
+}
+
+fn resume_hint(record: &RunRecord, stand: Stand) -> String {
+    match stand {
+        Stand::InDoubt => format!(
+            "look at the platform, then: listferry resume {} --assume done (it is there) or repeat (it is not)",
+            record.id
+        ),
+        _ => format!("listferry resume {} continues it", record.id),
+    }
+}
+
+/// An open run that cannot be continued as things are (23).
+fn blocked(record: &RunRecord, stand: Stand, what: &[String]) -> Error {
+    let id = &record.id;
+    Error::new(Kind::Blocked, format!("run {id} of this job is open, {}, but {}", words(stand), listed(what))).with_hint(
+        format!(
+            "nothing was sent. Take the change back and `listferry resume {id}`; or leave what was accepted as it is and \
+             start anew with `listferry run --new {id}`; `listferry runs close {id}` abandons it without sending"
+        ),
+    )
+}
+
+fn in_doubt(record: &RunRecord) -> Error {
+    let said = record.report.as_ref().and_then(|report| report.pointer("/error/message")).and_then(Value::as_str);
+    Error::new(
+        Kind::InDoubt,
+        format!("run {} of this job is in doubt: {}", record.id, said.unwrap_or("a call got no answer")),
+    )
+    .with_hint(format!(
+        "nothing was sent; look at the platform, then: listferry resume {} --assume done (it is there) or repeat (it is \
+         not)",
+        record.id
+    ))
+}
+
+/// How the parts of a run are cut, if those of `sent` bytes were accepted before.
+pub(super) fn split_after(split: Split, sent: Vec<u64>) -> Split {
+    let mut split = split;
+    split.sent_part_bytes = sent;
+    split
+}
