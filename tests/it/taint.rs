@@ -365,7 +365,9 @@ async fn a_password_that_an_ftp_server_says_is_not_found() {
         let words = canaries.one(n * 5).replace(['\r', '\n', '\t'], " ");
         let server = ftp_server(words.clone()).await;
         let dir = tempfile::tempdir().unwrap();
-        write_job(dir.path(), &CASES[3], "http://127.0.0.1:9");
+        // Yesmail itself is asked for a sign of life and for the list's columns before
+        let vendor = Vendor::start(|_, _| answer(200, &[], "{}")).await;
+        write_job(dir.path(), &CASES[3], &vendor.url());
         let job = std::fs::read_to_string(dir.path().join("job.yaml")).unwrap();
         let (before, rest) = job.split_once("host: {").unwrap();
         let (_, after) = rest.split_once("} }").unwrap();
