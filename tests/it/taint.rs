@@ -23,6 +23,8 @@ struct Case {
     map: &'static str,
     destination: &'static str,
     secrets: &'static [&'static str],
+    /// The exit code of a run that nothing disturbs.
+    ends: i32,
     good: fn(&Seen, &Canaries) -> (u16, String),
 }
 
@@ -36,6 +38,7 @@ const CASES: &[Case] = &[
         destination: "platform: clevertap, account_id: { env: USER }, passcode: { env: PASS }, segment: VIP, \
                       creator: Jane, email: jane@example.com",
         secrets: &[USER, PASS],
+        ends: 0,
         good: |seen, canaries| {
             let host = seen.header("host").unwrap_or_default();
             let signed = format!("http://{host}/bucket/l.csv?X-Amz-SignedHeaders=host&X-Amz-Signature={SIGNATURE}");
@@ -58,6 +61,7 @@ const CASES: &[Case] = &[
         map: "customer_id: id, changes: [{ op: assign, attr: name, column: name }]",
         destination: "platform: localytics-profiles, org_id: 60, api_key: { env: USER }, api_secret: { env: PASS }",
         secrets: &[USER, PASS],
+        ends: 11,
         good: |seen, canaries| {
             let host = seen.header("host").unwrap_or_default();
             let log = format!("http://{host}/errors/e.json?X-Amz-Signature={SIGNATURE}");
@@ -82,6 +86,7 @@ const CASES: &[Case] = &[
               expiration_duration: { value: 0 }",
         destination: "platform: mediarithmics, datamart_id: 1234, token: { env: PASS }, import_name: spring",
         secrets: &[PASS],
+        ends: 11,
         good: |seen, canaries| {
             let text = match (seen.method.as_str(), seen.target.split('?').next().unwrap_or_default()) {
                 ("POST", target) if target.ends_with("/document_imports") => {
@@ -105,6 +110,7 @@ const CASES: &[Case] = &[
         destination: "platform: yesmail, list: members, api_user: { env: USER }, api_key: { env: PASS }, host: { put: { \
                       url: { env: PUT_URL }, fetch_url: \"https://reader:Kan4ri-fetch-4473@files.example.com/l.csv\" } }",
         secrets: &[USER, PASS, STORED, FETCH],
+        ends: 11,
         good: yesmail,
     },
     Case {
@@ -114,6 +120,7 @@ const CASES: &[Case] = &[
         destination: "platform: yesmail, list: members, api_user: { env: USER }, api_key: { env: PASS }, \
                       host: { serve: { listen: \"127.0.0.1:0\" } }",
         secrets: &[USER, PASS],
+        ends: 11,
         good: yesmail,
     },
     Case {
@@ -124,6 +131,7 @@ const CASES: &[Case] = &[
         destination: "platform: clevertap, account_id: { value: x }, passcode: { env: PROXY }, segment: VIP, \
                       creator: Jane, email: jane@example.com",
         secrets: &[USER, PASS, PROXY],
+        ends: 20,
         good: |seen, canaries| match (seen.method.as_str(), seen.target.as_str()) {
             ("POST", "/oauth/token") => {
                 canaries.add(TOKEN);
@@ -165,7 +173,10 @@ fn yesmail(seen: &Seen, canaries: &Canaries) -> (u16, String) {
             json!({"id": "t-1", "state": "completed", "message": canaries.echo(), "response": {"location": "/results/8"}})
                 .to_string()
         }
-        _ => return (404, "{}".to_owned()),
+        (_, target) if target.contains("view=schema") => {
+            json!({"targetList": {"id": {"type": "email"}, "name": {"type": "String"}}, "says": canaries.one(9)}).to_string()
+        }
+        _ => json!({"status": canaries.one(2)}).to_string(),
     };
     (200, text)
 }
@@ -282,7 +293,7 @@ async fn nothing_is_found(name: &str) {
     let case = CASES.iter().find(|case| case.name == name).unwrap();
     let (code, calls, found) = findings(case, None).await;
     assert!(found.is_empty(), "{name}, exit {code}:\n{}", found.join("\n"));
-    assert!(calls >= 2, "{name}: {calls} calls");
+    assert_eq!(code, case.ends, "{name}, after {calls} calls");
     let attacks = [Attack::Refuses(400), Attack::Refuses(403), Attack::Fails(503), Attack::Babbles, Attack::Redirects];
     let mut all = (0..calls.min(5)).flat_map(|nth| attacks.map(|attack| (nth, attack)));
     // most of the time is spent waiting, so four at once
@@ -397,6 +408,7 @@ async fn no_canary_is_found_in_an_export_or_a_list_of_lists() {
         destination: "platform: localytics-audience, app_id: a-1, audience_name: VIP, api_key: { env: USER }, \
                       api_secret: { env: PASS }",
         secrets: &[USER, PASS],
+        ends: 0,
         good: |_, canaries| {
             let list = json!({"id": 7, "name": canaries.echo(), "record_count": canaries.one(5)});
             (200, json!([list]).to_string())

@@ -74,7 +74,7 @@ impl Remote<'_> {
             }
             let began = self.clock.elapsed();
             let came = match self.slot_now(call)? {
-                None => once(attempt).await,
+                None => once(attempt).await.map_error(|error| self.hidden(error)),
                 Some(error) => Attempt::Passing(error),
             };
             self.count(waiting, &mut waited, self.clock.elapsed().saturating_sub(began));

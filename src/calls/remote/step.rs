@@ -46,7 +46,8 @@ impl Remote<'_> {
             if let Some(quota) = &call.quota {
                 budget.leave_out(self.take_slot(quota).await?);
             }
-            let error = match once(attempt).await {
+            // what is not HTTP quotes servers, too
+            let error = match once(attempt).await.map_error(|error| self.hidden(error)) {
                 Attempt::Done(value) => return Ok(value),
                 Attempt::Final(error) => return Err(error),
                 Attempt::Altered(error) if altered => {
