@@ -11,9 +11,15 @@ impl Remote<'_> {
         quoted_text(&self.taint().text(text))
     }
 
-    /// An error that quotes the other side, without secrets.
+    /// An error that quotes the other side, without secrets. The hint is ours: words of it stay, even if they are a
+    /// password somewhere.
     #[must_use]
     pub fn hidden(&self, error: Error) -> Error {
-        error.map_text(|text| self.taint().text(text).into_owned())
+        let hint = error.hint().map(|hint| self.taint().own_text(hint).into_owned());
+        let error = error.map_text(|text| self.taint().text(text).into_owned());
+        match hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        }
     }
 }

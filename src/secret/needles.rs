@@ -17,7 +17,7 @@ const WINDOW: usize = 5;
 /// A shorter secret is hidden only if it stands as a word of its own.
 const SHORTEST_FORM: usize = WINDOW;
 /// A shorter secret, if it is but small letters, may be a word of texts of our own, and is not hidden there.
-const SHORTEST_WORDLIKE: usize = 8;
+const SHORTEST_WORDLIKE: usize = 12;
 /// Fewer letters and digits are not looked for across other characters.
 const SHORTEST_BONES: usize = 8;
 /// So many characters of base64 in a row give a secret away.
@@ -34,7 +34,7 @@ const MASK: u64 = (1 << (8 * WINDOW)) - 1;
 pub(super) struct Needles {
     plain: Index,
     bones: Index,
-    /// Secrets of three and four characters.
+    /// Secrets of three and four characters that are no words.
     words: Vec<Box<str>>,
 }
 
@@ -72,7 +72,8 @@ impl Needles {
 
     fn add(&mut self, secret: &str) {
         if secret.len() < SHORTEST_FORM {
-            if secret.chars().count() > 2 {
+            // `user` and `key` are words of every message
+            if secret.chars().count() > 2 && !secret.bytes().all(|byte| byte.is_ascii_lowercase()) {
                 self.words.push(secret.into());
             }
             return;
@@ -357,9 +358,9 @@ mod tests {
 
     #[test]
     fn short_secrets_are_hidden_as_words() {
-        let needles = Needles::of(["a", "pw", "key", "1234", "hunte"].into_iter());
+        let needles = Needles::of(["a", "pw", "key", "K3y", "1234", "hunte"].into_iter());
         let hide = |text: &str| needles.hide(text, false).into_owned();
-        assert_eq!(hide("a pw for key \"1234\" and 12345, monkey"), "a pw for *** \"***\" and 12345, monkey");
+        assert_eq!(hide("a pw for key K3y \"1234\" and 12345, monK3y"), "a pw for key *** \"***\" and 12345, monK3y");
         assert_eq!(hide("dXNlcjpodW50ZQ=="), "dXNl***");
         assert_eq!(needles.hide("key 1234 hunte", true), "key 1234 hunte");
         assert_eq!(Needles::of(["hunt2"].into_iter()).hide("hunt2", true), "***");

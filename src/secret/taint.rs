@@ -14,6 +14,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 const MAX_LEARNT: usize = 256;
 /// A part of a URL that is shorter is no secret.
 const SHORTEST_PART: usize = 5;
+/// What begins so is a URL and not a word that happens to have `://` in it.
+const SCHEMES: [&str; 10] = ["http", "https", "ftp", "ftps", "s3", "gs", "az", "socks4", "socks5", "socks5h"];
 /// So much of a text is searched at once.
 const CHUNK_BYTES: usize = 64 * 1024;
 
@@ -22,7 +24,7 @@ const CHUNK_BYTES: usize = 64 * 1024;
 ///
 /// Hidden are the secrets in plain text, in base64 at each alignment (parts too), percent-encoded, escaped as in JSON or
 /// HTML, in hex digits, and split by white space, quotes and the like. Secrets of three and four characters are hidden
-/// only as words of their own, shorter ones not at all.
+/// only where they stand alone and if they are more than small letters, shorter ones not at all.
 #[derive(Clone, Default)]
 pub struct Taint(Arc<RwLock<Known>>);
 
@@ -37,11 +39,9 @@ struct Known {
 impl Taint {
     /// Adds a secret of the job. Of a URL, user-info and query count as secrets too.
     pub fn add(&self, secret: &str) {
-        let mut texts = vec![secret.to_owned()];
-        if secret.contains("://") {
-            texts = url_secrets(secret, true);
-        }
-        self.remember(texts, false);
+        let scheme = secret.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+        let is_url = scheme.is_some_and(|scheme| SCHEMES.contains(&scheme.as_str()));
+        self.remember(if is_url { url_secrets(secret, true) } else { vec![secret.to_owned()] }, false);
     }
 
     /// Adds a secret that a request or an answer brought, a token or a name drawn by chance.
@@ -84,7 +84,7 @@ impl Taint {
         self.hide(text, false)
     }
 
-    /// As [`Taint::text`], for texts of our own: secrets that may be a word (small letters alone, fewer than eight) stay.
+    /// As [`Taint::text`], for texts of our own: secrets that may be a word (small letters alone, fewer than twelve) stay.
     #[must_use]
     pub fn own_text<'t>(&self, text: &'t str) -> Cow<'t, str> {
         self.hide(text, true)
@@ -145,10 +145,10 @@ impl Taint {
     }
 
     fn hide_chunk<'t>(&self, text: &'t str, strong: bool) -> Cow<'t, str> {
-        let needles = self.needles();
-        match without_queries(text) {
-            Cow::Borrowed(text) => needles.hide(text, strong),
-            Cow::Owned(text) => Cow::Owned(needles.hide(&text, strong).into_owned()),
+        // in this order: what looks like a URL may be a part of a secret
+        match self.needles().hide(text, strong) {
+            Cow::Borrowed(text) => without_queries(text),
+            Cow::Owned(text) => Cow::Owned(without_queries(&text).into_owned()),
         }
     }
 

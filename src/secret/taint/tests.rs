@@ -13,6 +13,8 @@ fn a_url_gives_its_user_password_and_query() {
         let shown = taint.text(&format!("said {secret}.")).into_owned();
         assert_eq!(shown, "said ***.", "{secret}");
     }
+    taint.add("a1b2://c3d4@e5f6?g7h8");
+    assert_eq!(taint.text("said a1b2://c3d4@e5f6?g7h8."), "said ***.");
     assert_eq!(taint.text("AWS4-HMAC-SHA256 of h.example/dir/x"), "AWS4-HMAC-SHA256 of h.example/dir/x");
     assert_eq!(taint.text("see https://u:p@h.example/dir/x?y=1 then"), "see https://h.example/dir/x?*** then");
 }
@@ -67,10 +69,11 @@ fn what_is_learnt_is_bounded_and_what_is_declared_stays() {
 #[test]
 fn words_of_ours_stay_and_long_secrets_do_not() {
     let taint = Taint::default();
-    for secret in ["run", "again", "made-of-many"] {
+    for secret in ["run", "again", "password", "made-of-many"] {
         taint.add(secret);
     }
-    assert_eq!(taint.own_text("run it again, made-of-many"), "run it again, ***");
+    assert_eq!(taint.own_text("run it again, password made-of-many"), "run it again, password ***");
+    assert_eq!(taint.text("run it again, password made-of-many"), "run it ***, *** ***");
 }
 
 /// Encodes a text in one of the ways that a server may echo it, in code that shares nothing with what it tests.
