@@ -91,7 +91,7 @@ impl<'a> Budget<'a> {
         if self.failed >= self.policy.attempts || wait > left {
             let attempts = self.failed;
             let plural = if attempts == 1 { "" } else { "s" };
-            let mut hint = format!("given up after {attempts} attempt{plural}; run the job again or resume it");
+            let mut hint = format!("given up after {attempts} attempt{plural}; run it again");
             if let Some(asked) = asked {
                 hint = format!("{hint}, after {}", utc_from(wall + asked));
             }

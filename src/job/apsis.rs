@@ -85,6 +85,8 @@ impl Kept {
     fn remove(&self) {
         if let Some(path) = &self.0 {
             let _ = std::fs::remove_file(path);
+            // a directory that was made for it alone
+            let _ = path.parent().map(std::fs::remove_dir);
         }
     }
 }

@@ -260,7 +260,12 @@ impl Job {
             // 2 and 3 leave a run as it was, or none
             (Some(Ending::NotStarted), _) => {
                 report.open = !run.is_fresh() && standing.is_open();
-                return run.leave();
+                let (fresh, id, spool) = (run.is_fresh(), run.id().to_owned(), run.load("spool")?);
+                run.leave()?;
+                if fresh {
+                    self.config.forget_spool(ctx.env, &id, spool.as_ref().and_then(Value::as_str));
+                }
+                return Ok(());
             }
             (Some(Ending::Final), Some(Kind::ImportFailed)) => standing.accepted < report.parts.len(),
             (Some(Ending::Final), _) => standing.accepted > 0 || standing.in_doubt,

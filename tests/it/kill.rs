@@ -35,7 +35,7 @@ const CASES: &[Case] = &[
         map: "id: id, name: name",
         answer: yesmail,
         body: "/store/",
-        creates: "/v2/target-lists",
+        creates: "POST /v2/target-lists",
     },
     Case {
         name: "localytics-profiles",

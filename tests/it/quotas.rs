@@ -36,7 +36,7 @@ async fn vendor() -> Vendor {
         _ => answer(
             200,
             &[],
-            r#"{"status":"Completed","upload_statistics":{"successful_imports":1,"failed_imports":0}}"#,
+            r#"{"status":"Completed","upload_statistics":{"successful_imports":2,"failed_imports":0}}"#,
         ),
     })
     .await

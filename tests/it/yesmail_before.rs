@@ -155,7 +155,7 @@ async fn judged(import_type: &str, results: &'static str) -> Value {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("p.csv"), "email,name\na@x.test,A\nb@x.test,B\nc@x.test,C\nd@x.test,D\n").unwrap();
     let text = format!(
-        "source: {{ path: p.csv }}\nmap: {{ id: email, name: name }}\nrejects: {{ max_remote: 1 }}\ndestination: {{ platform: \
+        "name: job\nsource: {{ path: p.csv }}\nmap: {{ id: email, name: name }}\nrejects: {{ max_remote: 1 }}\ndestination: {{ platform: \
          yesmail, base_url: '{}', list: vip, api_user: {{ env: U }}, api_key: {{ env: K }}, import_type: {import_type}, \
          host: {{ put: {{ url: '{}/l.csv', fetch_url: 'https://h/l.csv' }} }} }}\n",
         vendor.url(),

@@ -95,7 +95,7 @@ async fn failed_indexes_come_back_as_the_users_own_rows() {
     assert_eq!((&report["status"], &report["exit_code"]), (&json!("partial"), &json!(11)), "{report}");
     assert_eq!(
         report["records"],
-        json!({"read": 20_000, "written": 13_333, "filtered": 6_667, "rejected": 0, "failed": null, "ignored": null, "unaccounted": null})
+        json!({"read": 20_000, "written": 13_333, "filtered": 6_667, "rejected": 0, "failed": 3, "ignored": null, "unaccounted": null})
     );
     assert_eq!(report["platform_result"]["counts"]["failed"], json!(3));
     let rejects = std::fs::read_to_string(report["rejects_file"].as_str().unwrap()).unwrap();
