@@ -1,5 +1,6 @@
 //! What a call to a platform is: its name in the journal, what repeating it does, what it is counted against.
 
+use super::seat::AtOnce;
 use crate::error::Error;
 use serde_json::Value;
 use std::time::{Duration, SystemTime};
@@ -27,6 +28,8 @@ pub struct Call {
     pub repeat: RetrySafety,
     /// Counted against a quota: each attempt takes one.
     pub quota: Option<Quota>,
+    /// Made only while few of its kind are under way.
+    pub at_once: Option<AtOnce>,
     /// What the user would look for at the platform, where nobody knows whether it was done.
     pub about: Option<String>,
 }
@@ -35,13 +38,20 @@ impl Call {
     /// An operation without a quota.
     #[must_use]
     pub fn new(name: impl Into<String>, repeat: RetrySafety) -> Call {
-        Call { name: name.into(), repeat, quota: None, about: None }
+        Call { name: name.into(), repeat, quota: None, at_once: None, about: None }
     }
 
     /// Says what the user would look for: `the list "vip"`.
     #[must_use]
     pub fn about(mut self, what: impl Into<String>) -> Call {
         self.about = Some(what.into());
+        self
+    }
+
+    /// Makes each attempt only while fewer than the limit are under way.
+    #[must_use]
+    pub fn with_at_once(mut self, limit: AtOnce) -> Call {
+        self.at_once = Some(limit);
         self
     }
 

@@ -2,11 +2,11 @@
 //! one is the job's; [`MemoryJournal`] serves embedding and tests.
 
 use super::quota::{fits_from, schedule};
-use super::{Quota, RowFault};
+use super::{AtOnce, Quota, RowFault, Seat};
 use crate::error::{Error, Result};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
 /// At most that many platform-rejected rows are kept; more are counted.
@@ -113,6 +113,15 @@ pub trait Journal: Send + Sync {
     /// `Local`.
     fn quota_reserve(&self, quota: &Quota, calls: u32, now: SystemTime, max_wait: Duration) -> Result<Reserved>;
 
+    /// Takes a place among the calls under way; `None`: all are taken. Default: there is always one.
+    ///
+    /// # Errors
+    /// `Local`.
+    fn seat(&self, limit: &AtOnce) -> Result<Option<Seat>> {
+        let _ = limit;
+        Ok(Some(Seat::new(())))
+    }
+
     /// Forgets the faults of a group: its results are about to be read (again).
     ///
     /// # Errors
@@ -175,6 +184,7 @@ pub struct MemoryJournal(Mutex<Memory>);
 
 #[derive(Default)]
 struct Memory {
+    seats: HashMap<String, Vec<Weak<()>>>,
     steps: HashMap<String, StepState>,
     facts: HashMap<String, Value>,
     quotas: HashMap<String, Slots>,
@@ -258,6 +268,18 @@ impl Journal for MemoryJournal {
             Some(from) => Reserved::From(from),
             None => Reserved::Never,
         })
+    }
+
+    fn seat(&self, limit: &AtOnce) -> Result<Option<Seat>> {
+        let mut memory = self.memory();
+        let taken = memory.seats.entry(limit.key.clone()).or_default();
+        taken.retain(|seat| seat.strong_count() > 0);
+        if taken.len() >= limit.limit as usize {
+            return Ok(None);
+        }
+        let seat = Arc::new(());
+        taken.push(Arc::downgrade(&seat));
+        Ok(Some(Seat::new(seat)))
     }
 
     fn clear_faults(&self, group: &str) -> Result<()> {

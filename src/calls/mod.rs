@@ -13,6 +13,7 @@ mod reply;
 pub(crate) mod retry;
 mod row_fault;
 mod scrub;
+mod seat;
 mod seed;
 
 pub use attempt::Attempt;
@@ -27,6 +28,7 @@ pub use reply::{Reply, quoted};
 pub(crate) use reply::{quoted_text, shown};
 pub use retry::{Policy, utc};
 pub use row_fault::{FaultAt, RowFault};
+pub use seat::{AtOnce, Seat};
 pub use seed::JobSeed;
 
 use std::future::Future;

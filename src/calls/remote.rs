@@ -178,6 +178,11 @@ impl<'a> Remote<'a> {
         self.clock.wall()
     }
 
+    /// The clock, for what is asked at the moment of an answer.
+    pub(crate) fn clock(&self) -> &'a dyn Clock {
+        self.clock
+    }
+
     /// True where the job waits for verdicts at all (`wait` above 0).
     #[must_use]
     pub fn waits(&self) -> bool {

@@ -5,6 +5,7 @@ use crate::scripted::{Does, Seen, Vendor};
 use listferry::job::{Env, Job, Report};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The well-behaved vendor, except where `script` has another answer (request, how manieth of its path).
 async fn vendor(script: impl Fn(&Seen, usize) -> Option<Does> + Send + Sync + 'static) -> Vendor {
@@ -223,4 +224,35 @@ async fn a_list_over_the_limit_is_refused_or_numbered() {
         assert!(said["filename"].as_str().unwrap().ends_with(&format!("-{}-of-{count}.csv", at + 1)), "{said}");
     }
     assert_eq!(counts(&server), (count, count, count));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn at_most_three_calls_of_an_account_are_made_at_a_time() {
+    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (under_way, peak) = (Arc::clone(&now), Arc::clone(&most));
+    let server = vendor(move |seen, _| {
+        if seen.line.starts_with("POST ") {
+            let calls = under_way.fetch_add(1, Ordering::SeqCst) + 1;
+            peak.fetch_max(calls, Ordering::SeqCst);
+            std::thread::sleep(std::time::Duration::from_millis(150));
+            under_way.fetch_sub(1, Ordering::SeqCst);
+        }
+        None
+    })
+    .await;
+    // as of several processes: all they share is the state directory
+    let dir = tempfile::tempdir().unwrap();
+    let segment = |n| format!("destination.segment=list {n}");
+    let jobs: Vec<Job> = (0..7).map(|n| job(dir.path(), &server.base, &[&segment(n)])).collect();
+    let run = |job: Job| {
+        let env = env(dir.path());
+        tokio::spawn(async move { job.run(&env).await })
+    };
+    let runs: Vec<_> = jobs.into_iter().map(run).collect();
+    for run in runs {
+        let report = run.await.unwrap();
+        assert_eq!(report.exit_code, 0, "{}", shown(&report));
+    }
+    assert_eq!(counts(&server), (7, 7, 7));
+    assert_eq!(most.load(Ordering::SeqCst), 3);
 }

@@ -12,12 +12,17 @@ fn maps_and_lists_give_the_bytes_on_file() {
     let csv = format!("{mediarithmics}, mime_type: csv");
     let clevertap = "platform: clevertap, region: in1, account_id: { env: I }, passcode: { env: P }, segment: s, \
                      creator: c, email: e@example.com";
+    let yesmail = "platform: yesmail, list: l, api_user: { env: U }, api_key: { env: K }, \
+                   host: { serve: { listen: '127.0.0.1:0' } }";
     for (folder, out, destination) in [
         ("clevertap/golden", "out.csv", clevertap),
         ("localytics/golden/profiles", "out.ndjson", &profiles),
         ("localytics/golden/audience", "out.ndjson", &audience),
         ("mediarithmics/golden/ndjson", "out.ndjson", mediarithmics),
         ("mediarithmics/golden/csv", "out.csv", &csv),
+        // every separator occurs in a value: comma, with quotes
+        ("yesmail/golden/list", "out.csv", yesmail),
+        ("yesmail/golden/tab", "out.csv", yesmail),
     ] {
         let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/platform").join(folder);
         let map: serde_json::Value = serde_json::from_slice(&std::fs::read(dir.join("map.json")).unwrap()).unwrap();

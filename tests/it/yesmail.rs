@@ -222,7 +222,12 @@ fn what_cannot_be_is_said_before_anything_is_sent() {
     let wants_one = refused(json!({"host": {}}));
     assert!(wants_one.contains("exactly one"), "{wants_one}");
     refused(json!({"host": {"uri": "http://h/f", "serve": {"listen": "127.0.0.1:0"}}}));
-    refused(json!({"host": {"uri": "sftp://u:canary@h/f"}}));
+    for host in [json!({"uri": "sftp://u:canary@h/f"}), json!({"ftp": {"url": "sftp://u:canary@h/f"}})] {
+        let says = refused(json!({ "host": host }));
+        assert!(says.contains("SFTP is not FTP"), "{says}");
+    }
+    let says = refused(json!({"host": {"ftp": {"url": "ftp://h/f", "fetch_url": "ftps://h/f"}}}));
+    assert!(says.contains("does not fetch over FTP with TLS"), "{says}");
     refused(json!({"host": {"put": {"url": "canary", "fetch_url": "http://h/f"}}}));
     refused(json!({"host": {"ftp": {"url": "http://h/canary"}}}));
     refused(json!({"host": {"serve": {"listen": "everywhere"}}}));

@@ -121,6 +121,47 @@ async fn headers_of_the_job_go_out_with_the_put_alone() {
 }
 
 #[tokio::test]
+async fn a_header_that_was_signed_and_is_not_given_is_said_before_anything_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = async |url: &str, headers: &str| {
+        let text = format!(
+            "name: n\nsource: {{ path: nowhere.csv }}\nmap: {{ id: email }}\ndestination: {{ platform: yesmail, list: vip, api_user: {{ env: U \
+             }}, api_key: {{ env: K }}, host: {{ put: {{ url: '{url}', fetch_url: 'https://h/l.csv', headers: {{ {headers} }} }} }} }}\n"
+        );
+        Job::read(&text, dir.path(), &[]).unwrap().run(&env(dir.path())).await.error.expect("an error")
+    };
+    let signed =
+        |names: &str| format!("https://b.example/l.csv?X-Amz-SignedHeaders={names}&X-Amz-Signature=sig-canary");
+    for (url, headers, missing) in [
+        (signed("content-type%3Bhost"), "", Some("content-type")),
+        (signed("host%3Bx-amz-meta-a"), "Content-Type: text/csv", Some("x-amz-meta-a")),
+        (signed("content-type%3Bhost"), "Content-Type: text/csv", None),
+        (signed("host"), "", None),
+        ("https://b.example/l.csv?AWSAccessKeyId=A&Signature=sig-canary&Expires=1".to_owned(), "", None),
+        ("https://a.blob.example/l.csv?sv=1&sr=b&sig=sig-canary".to_owned(), "", None),
+    ] {
+        let error = run(&url, headers).await;
+        assert!(!error.to_string().contains("canary"), "{error}");
+        match missing {
+            // the source is looked for only if the destination is right
+            None => assert_eq!(error.kind(), Kind::Local, "{url}: {error}"),
+            Some(name) => {
+                assert_eq!(error.kind(), Kind::Usage, "{url}: {error}");
+                assert!(error.message().contains(name) && error.message().contains("headers"), "{error}");
+            }
+        }
+    }
+    for (headers, says) in [
+        ("Content-Length: '5'", "itself"),
+        ("'a b': x", "not a valid header name"),
+        ("X: \"a\\nb\"", "control character"),
+    ] {
+        let error = run("https://b.example/l.csv", headers).await;
+        assert!(error.kind() == Kind::Usage && error.message().contains(says), "{headers}: {error}");
+    }
+}
+
+#[tokio::test]
 async fn after_acceptance_no_answer_of_a_ticket_is_a_refusal() {
     for status in [404, 400, 410, 302, 501, 500] {
         let (_storage, host) = storage().await;

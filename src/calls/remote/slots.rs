@@ -1,14 +1,19 @@
-//! Slots of a quota: reserved before the first part, waited for as long as the job allows.
+//! Slots of a quota: reserved before the first part, waited for as long as the job allows. Places among the calls under
+//! way, likewise.
 
 use super::Remote;
 use crate::calls::call::Quota;
 use crate::calls::journal::{Reserved, Slot};
 use crate::calls::retry::utc_from;
+use crate::calls::seat::{AtOnce, Seat};
 use crate::error::{Error, Kind, Result};
 use std::time::Duration;
 
 /// Another process may free what it had reserved: looked at again after so long.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
+/// A call that is under way ends soon.
+const SEAT_PAUSE: Duration = Duration::from_millis(100);
 
 impl Remote<'_> {
     /// Reserves the slots of all calls that a delivery is still to make, before the first of them.
@@ -71,6 +76,27 @@ impl Remote<'_> {
             let pause = wait.min(LOOK_AGAIN);
             self.clock.sleep(pause).await;
             waited += pause;
+        }
+    }
+
+    /// Takes a place among the calls under way, and returns how long that took.
+    ///
+    /// # Errors
+    /// `Transient`: it would take longer than the job waits for a quota.
+    pub(super) async fn take_seat(&self, limit: &AtOnce) -> Result<(Seat, Duration)> {
+        let mut waited = Duration::ZERO;
+        loop {
+            if let Some(seat) = self.journal.seat(limit)? {
+                return Ok((seat, waited));
+            }
+            if waited >= self.policy.max_quota_wait {
+                let what = limit.key.split('/').next().unwrap_or_default();
+                let message = format!("{what} allows {} calls at a time, and other runs are making them", limit.limit);
+                return Err(Error::new(Kind::Transient, message)
+                    .with_hint("run the job again when they have ended, or raise upload.max_quota_wait"));
+            }
+            self.clock.sleep(SEAT_PAUSE).await;
+            waited += SEAT_PAUSE;
         }
     }
 }

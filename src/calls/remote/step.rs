@@ -46,8 +46,17 @@ impl Remote<'_> {
             if let Some(quota) = &call.quota {
                 budget.leave_out(self.take_slot(quota).await?);
             }
-            // what is not HTTP quotes servers, too
-            let error = match once(attempt).await.map_error(|error| self.hidden(error)) {
+            let seat = match &call.at_once {
+                None => None,
+                Some(limit) => {
+                    let (seat, waited) = self.take_seat(limit).await?;
+                    budget.leave_out(waited);
+                    Some(seat)
+                }
+            };
+            let came = once(attempt).await.map_error(|error| self.hidden(error));
+            drop(seat);
+            let error = match came {
                 Attempt::Done(value) => return Ok(value),
                 Attempt::Final(error) => return Err(error),
                 Attempt::Altered(error) if altered => {

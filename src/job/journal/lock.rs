@@ -48,6 +48,30 @@ fn open(path: &Path) -> std::io::Result<File> {
     options.open(path)
 }
 
+/// A place among calls under way, held by a lock of a file.
+#[derive(Debug)]
+pub(super) struct SeatLock(#[allow(dead_code, reason = "the lock lives as long as the file is open")] File);
+
+impl SeatLock {
+    /// Takes one of `limit` places of that name, if one is free.
+    ///
+    /// # Errors
+    /// `Local`: the state directory cannot be written.
+    pub(super) fn take(dir: &Path, name: &str, limit: u32) -> Result<Option<SeatLock>> {
+        for place in 0..limit {
+            let path = dir.join(format!("{name}.{place}.seat"));
+            let cannot = |error| Error::io(format!("the lock {} cannot be taken", path.display()), error);
+            let file = open(&path).map_err(cannot)?;
+            match file.try_lock() {
+                Ok(()) => return Ok(Some(SeatLock(file))),
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(error)) => return Err(cannot(error)),
+            }
+        }
+        Ok(None)
+    }
+}
+
 impl JobLock {
     /// Takes the lock of a job.
     ///

@@ -1,11 +1,11 @@
 //! One run in hand: its lock, its seed, and its memory ([`Journal`]).
 
 use super::faults::FaultFile;
-use super::lock::JobLocks;
+use super::lock::{JobLocks, SeatLock};
 use super::record::RunRecord;
 use super::write::erase;
 use super::{State, millis, moment, unreadable};
-use crate::calls::{JobSeed, Journal, PartState, Quota, Reserved, RowFault, Slot, StepState};
+use crate::calls::{AtOnce, JobSeed, Journal, PartState, Quota, Reserved, RowFault, Seat, Slot, StepState};
 use crate::error::{Error, Kind, Result};
 use rusqlite::{OptionalExtension as _, Transaction, params};
 use serde_json::Value;
@@ -235,6 +235,11 @@ impl Journal for Run {
 
     fn quota_reserve(&self, quota: &Quota, calls: u32, now: SystemTime, max_wait: Duration) -> Result<Reserved> {
         self.state.reserve_slots(quota, calls, now, max_wait, self.seq)
+    }
+
+    fn seat(&self, limit: &AtOnce) -> Result<Option<Seat>> {
+        let name = limit.key.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+        Ok(SeatLock::take(self.state.dir(), &name, limit.limit)?.map(Seat::new))
     }
 
     fn clear_faults(&self, group: &str) -> Result<()> {

@@ -1,7 +1,7 @@
 //! What CleverTap and its storage answer, as the documents show it and as it was seen.
 
 use super::lenient::straightened;
-use crate::calls::{Reply, quoted};
+use crate::calls::{Reply, quoted, read_json, shown};
 use crate::error::{Error, Kind};
 use crate::transport::Answer;
 use serde_json::{Map, Value, json};
@@ -132,7 +132,9 @@ fn refusal(what: &str, answer: &Answer, says: &Says) -> Error {
     let account = ["passcode", "account id", "unauthori", "credential"].iter().any(|word| lower.contains(word));
     let error = format!("{what}: refused with status {}: {text}", answer.status);
     if account || matches!(code, Some(401 | 403)) {
-        return Error::new(Kind::Credentials, error).with_hint("check destination.account_id, passcode and region");
+        return Error::new(Kind::Credentials, error)
+            .with_hint("check destination.account_id, passcode and region")
+            .with_answer(shown(answer));
     }
     let hint = match lower {
         text if text.contains("valid admin") => {
@@ -142,7 +144,7 @@ fn refusal(what: &str, answer: &Answer, says: &Says) -> Error {
         text if text.contains("duplicate") => "take another destination.segment, or set destination.replace: true",
         _ => "CleverTap's words are above; correct the destination and run the job again",
     };
-    Error::new(Kind::Refused, error).with_hint(hint)
+    Error::new(Kind::Refused, error).with_hint(hint).with_answer(shown(answer))
 }
 
 /// A JSON answer, its keys without case, spaces and underscores.
@@ -154,7 +156,7 @@ impl Says {
     fn read(answer: &Answer) -> Option<Says> {
         let text = String::from_utf8_lossy(&answer.body);
         let text = text.trim_start_matches('\u{feff}');
-        let value: Value = serde_json::from_str(text).or_else(|_| serde_json::from_str(&straightened(text))).ok()?;
+        let value = read_json(text.as_bytes()).or_else(|| read_json(straightened(text).as_bytes()))?;
         let keys = value.as_object()?.iter();
         let plain =
             |key: &str| key.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
@@ -338,6 +340,7 @@ mod tests {
             let Reply::Fail(error) = completed(&answer(status, body), false) else { panic!("must fail: {body}") };
             assert!(error.hint().is_some_and(|text| text.contains(hint)), "{body}: {error}");
             assert!(error.message().ends_with(words), "{body}: {error}");
+            assert_eq!(error.answer().map(|shown| &shown["status"]), Some(&json!(status)), "for platform_result");
         }
     }
 
@@ -356,5 +359,9 @@ mod tests {
             panic!("must be done")
         };
         assert_eq!(value, json!({"segment_id": 1_598_345_958}));
+        // no id is ever rounded
+        let long = r#"{"Segment ID":12345678901234567890123,"status":"success"}"#;
+        let Reply::Done(value) = completed(&answer(200, long), false) else { panic!("must be done") };
+        assert_eq!(value, json!({"segment_id": "12345678901234567890123"}));
     }
 }

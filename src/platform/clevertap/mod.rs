@@ -10,7 +10,7 @@ mod presigned;
 
 use super::{Effect, Entry, Limits, Outcome, Platform, Verdict, accepted_part, parts_accepted};
 use crate::body::{Frame, Measured, Part};
-use crate::calls::{BoxFuture, Call, JobSeed, Remote, Reply, RetrySafety};
+use crate::calls::{AtOnce, BoxFuture, Call, JobSeed, Remote, Reply, RetrySafety};
 use crate::error::{Error, Kind, Result};
 use crate::mapping::{Cells, Field, From, MapSpec, Quoting, Rules, Separator, Shape, ValueSpec};
 use crate::secret::Secret;
@@ -18,6 +18,7 @@ use crate::settings::{Key, KeyKind, Settings};
 use crate::transport::Request;
 use options::Options;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -45,6 +46,9 @@ const MAP_KEYS: &[Key] = &[
 
 /// More characters are not taken as an identity.
 const MAX_IDENTITY: usize = 1024;
+
+/// Calls of an account at a time.
+const MAX_CALLS: u32 = 3;
 
 /// What the type of an identity can be.
 const TYPES: &[&str] = &["i", "g"];
@@ -179,7 +183,9 @@ impl CleverTap {
             "url": url.expose(),
             "replace": self.options.replace,
         });
-        let operation = Call::new(step("completed", part), RetrySafety::Never).about(format!("the list \"{segment}\""));
+        let operation = Call::new(step("completed", part), RetrySafety::Never)
+            .about(format!("the list \"{segment}\""))
+            .with_at_once(self.at_once());
         let request = self.request("/upload_custom_list_segment_completed").body(body.to_string());
         let again = remote.in_doubt(&operation.name)?;
         let judge = |answer: &_| answers::completed(answer, again);
@@ -199,7 +205,7 @@ impl CleverTap {
 
     /// Gets a URL and puts the list there; a URL that has expired is replaced once and never spoken of again.
     async fn upload(&self, measured: &Measured, part: &Part, remote: &mut Remote<'_>) -> Result<Secret> {
-        let get = Call::new(step("get-url", part), RetrySafety::Always);
+        let get = Call::new(step("get-url", part), RetrySafety::Always).with_at_once(self.at_once());
         let put = put(part.index);
         let mut replaced = false;
         loop {
@@ -223,10 +229,10 @@ impl CleverTap {
             if presigned::signs(url.expose(), "content-type") {
                 request = request.header("Content-Type", "text/csv");
             }
-            let (expired, now) = (AtomicBool::new(false), remote.now());
+            let (expired, clock) = (AtomicBool::new(false), remote.clock());
             let judge = |answer: &_| {
                 let over = answers::url_expired(answer);
-                expired.store(over || (answer.status == 403 && now >= end), Ordering::Relaxed);
+                expired.store(over || (answer.status == 403 && clock.wall() >= end), Ordering::Relaxed);
                 answers::put(answer)
             };
             let sent =
@@ -252,6 +258,13 @@ impl CleverTap {
                 }
             }
         }
+    }
+
+    /// CleverTap answers more calls of one account at a time with 429.
+    fn at_once(&self) -> AtOnce {
+        let account = Sha256::digest(format!("{} {}", self.options.origin, self.options.account_id.expose()));
+        let account: String = account[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        AtOnce { key: format!("clevertap/{account}"), limit: MAX_CALLS }
     }
 
     /// A call to CleverTap itself.

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::mapping::{MapSpec, Quoting, Separator};
 use crate::secret::Secret;
 use crate::settings::{Key, KeyKind, Settings};
-use crate::transport::Header;
+use crate::transport::{Header, missing_headers};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -295,11 +295,10 @@ fn host(settings: &Settings<'_>) -> Result<Host> {
         ["uri"] => Ok(Host::Uri(address(&host, "uri", &["http", "https", "ftp"])?)),
         ["put"] => {
             let put = nested("put", "destination.host.put", PUT_KEYS)?;
-            Ok(Host::Put {
-                url: judged(put.secret("url")?, "destination.host.put.url", &["http", "https"])?,
-                headers: headers(&put)?,
-                fetch_url: address(&put, "fetch_url", &["http", "https", "ftp"])?,
-            })
+            let url = judged(put.secret("url")?, "destination.host.put.url", &["http", "https"])?;
+            let headers = headers(&put)?;
+            signed(&url, &headers)?;
+            Ok(Host::Put { url, headers, fetch_url: address(&put, "fetch_url", &["http", "https", "ftp"])? })
         }
         ["ftp"] => {
             let ftp = nested("ftp", "destination.host.ftp", FTP_KEYS)?;
@@ -313,6 +312,20 @@ fn host(settings: &Settings<'_>) -> Result<Host> {
         ["serve"] => serve(&nested("serve", "destination.host.serve", SERVE_KEYS)?).map(Host::Serve),
         _ => Err(exactly_one()),
     }
+}
+
+/// Refuses a signed URL that demands a header that the job does not give: the storage would refuse the list.
+fn signed(url: &Secret, headers: &[Header]) -> Result<()> {
+    let missing = missing_headers(url.expose(), headers);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "destination.host.put.url is signed for the header{} {}, which destination.host.put.headers does not give",
+        if missing.len() == 1 { "" } else { "s" },
+        missing.join(", ")
+    );
+    Err(Error::usage(message).with_hint(format!("headers: {{ {}: … }}, with the value that was signed", missing[0])))
 }
 
 /// The headers of the PUT. Those that say how the body travels are the client's own.

@@ -1,7 +1,7 @@
 //! `host.put`: the list put where Yesmail will fetch it.
 
 use crate::body::{Frame, Measured, Part};
-use crate::calls::{Call, Remote, Reply, RetrySafety, quoted};
+use crate::calls::{Call, Remote, Reply, RetrySafety, quoted, shown};
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 use crate::transport::{Answer, Header, Request};
@@ -43,9 +43,11 @@ fn classify(answer: &Answer) -> Reply {
             Reply::Unclear(Error::new(Kind::Transient, "the PUT to destination.host.put.url ran into a timeout"))
         }
         401 if digest() => Reply::Fail(
-            Error::new(Kind::Credentials, format!("{what}: the server wants HTTP Digest authentication")).with_hint(
-                "Digest is not supported: let the server accept Basic over https, or use a presigned URL or host.ftp",
-            ),
+            Error::new(Kind::Credentials, format!("{what}: the server wants HTTP Digest authentication"))
+                .with_hint(
+                    "Digest is not supported: let the server accept Basic over https, or use a presigned URL or host.ftp",
+                )
+                .with_answer(shown(answer)),
         ),
         _ => Reply::by_status(what, answer),
     }

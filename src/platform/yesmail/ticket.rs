@@ -1,6 +1,7 @@
 //! The ticket of an import: where it is asked about, and what it says.
 
 use super::options::ORIGIN;
+use crate::calls::read_json;
 use crate::secret::printable;
 use crate::transport::Answer;
 use serde_json::Value;
@@ -20,7 +21,7 @@ pub(super) struct Ticket {
 impl Ticket {
     /// Reads the body of an answer; `None` where it is no JSON object.
     pub(super) fn read(body: &[u8]) -> Option<Ticket> {
-        let tree: Value = serde_json::from_slice(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)).ok()?;
+        let tree = read_json(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body))?;
         tree.is_object().then(|| Ticket {
             id: text(&tree, "id"),
             state: text(&tree, "state").unwrap_or_default().to_lowercase(),
@@ -99,6 +100,8 @@ mod tests {
         let lenient = Ticket::read(br#"{"id ":7,"State":"FAILED","response":null}"#).unwrap();
         assert_eq!((lenient.id.as_deref(), lenient.state.as_str()), (Some("7"), "failed"));
         assert_eq!(Ticket::read(b"accepted"), None);
+        let long = Ticket::read(br#"{"id":12345678901234567890123}"#).unwrap();
+        assert_eq!(long.id.as_deref(), Some("12345678901234567890123"), "no id is ever rounded");
     }
 
     #[test]

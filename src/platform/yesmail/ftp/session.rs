@@ -240,7 +240,11 @@ fn judge(what: &str, error: &FtpError, target: &Target) -> Fault {
     };
     let says = printable(String::from_utf8_lossy(&response.body).trim());
     let message = format!("host.ftp: {what} answered: {says}");
-    let code = response.status.code();
+    // a code that the library does not know is in the words all the same
+    let code = match response.status {
+        Status::Unknown => says.get(..3).and_then(|digits| digits.parse().ok()).unwrap_or(0),
+        known => known.code(),
+    };
     let lower = says.to_ascii_lowercase();
     let wants_tls = !target.tls && ["tls", "ssl", "encrypt", "secure"].iter().any(|word| lower.contains(word));
     let hint = match (what, code) {
@@ -264,7 +268,7 @@ fn judge(what: &str, error: &FtpError, target: &Target) -> Fault {
     };
     match code {
         430 | 530 | 532 if !wants_tls => Fault::Final(Error::new(Kind::Credentials, message).with_hint(hint)),
-        500.. if response.status != Status::Unknown => Fault::Final(Error::new(Kind::Refused, message).with_hint(hint)),
+        500..=599 => Fault::Final(Error::new(Kind::Refused, message).with_hint(hint)),
         // the retry loop's own hint says when it gave up
         _ => Fault::Passing(Error::new(Kind::Transient, format!("{message} ({hint})"))),
     }
@@ -305,6 +309,8 @@ mod tests {
             ("login", 530, "530 Login incorrect.", "credentials", "user and password"),
             ("login", 530, "530 Non-anonymous sessions must use encryption.", "refused", "ftps://"),
             ("login", 421, "421 TLS is required", "passing", "ftps://"),
+            ("login", 534, "534 A TLS connection is required on the control channel", "refused", "ftps://"),
+            ("STOR", 522, "522 Data connection must be protected", "refused", "protected"),
             ("the greeting", 421, "421 Too many users", "passing", "too many connections"),
             ("AUTH TLS", 502, "502 no such command", "refused", "no explicit TLS"),
             ("STOR", 425, "425 Can't open data connection", "passing", "passive ports"),

@@ -3,6 +3,7 @@
 use crate::list::{List, client, yesmail};
 use async_trait::async_trait;
 use libunftp::ServerBuilder;
+use libunftp::options::FtpsRequired;
 use listferry::Kind;
 use serde_json::json;
 use std::path::PathBuf;
@@ -28,20 +29,37 @@ impl Authenticator for Door {
 
 /// Address and folder.
 async fn server() -> (String, tempfile::TempDir) {
+    let (address, folder, _) = server_at("127.0.0.1:0", false).await.unwrap();
+    (address, folder)
+}
+
+/// A server on that address, with TLS required if wanted: its address, its folder, its certificate. `None`: this machine
+/// has no such address.
+async fn server_at(at: &str, tls: bool) -> Option<(String, tempfile::TempDir, PathBuf)> {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("lists")).unwrap();
     let root: PathBuf = folder.path().to_owned();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let keys = tempfile::tempdir().unwrap();
+    let (cert, key) = (keys.path().join("c.pem"), keys.path().join("k.pem"));
+    std::fs::write(&cert, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let listener = TcpListener::bind(at).await.ok()?;
     let address = listener.local_addr().unwrap().to_string();
+    let ca = cert.clone();
     tokio::spawn(async move {
+        let _keys = keys;
         while let Ok((stream, _)) = listener.accept().await {
             let root = root.clone();
             let storage = Box::new(move || Filesystem::new(root.clone()).unwrap());
-            let server = ServerBuilder::with_authenticator(storage, Arc::new(Door)).build().unwrap();
-            tokio::spawn(server.service(stream));
+            let mut builder = ServerBuilder::with_authenticator(storage, Arc::new(Door));
+            if tls {
+                builder = builder.ftps(&cert, &key).ftps_required(FtpsRequired::All, FtpsRequired::All);
+            }
+            tokio::spawn(builder.build().unwrap().service(stream));
         }
     });
-    (address, folder)
+    Some((address, folder, ca))
 }
 
 fn names(folder: &std::path::Path) -> Vec<String> {
@@ -115,4 +133,52 @@ async fn a_server_that_is_not_there_is_a_passing_fault() {
     let (base, _) = yesmail().await;
     let list = List::new(&base, json!({"ftp": {"url": format!("ftp://{address}/vip.csv")}}));
     assert_eq!(list.deliver(&client(None)).await.unwrap_err().kind(), Kind::Transient);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_tls_the_list_arrives_and_yesmail_is_told_another_address() {
+    let (address, folder, ca) = server_at("127.0.0.1:0", true).await.unwrap();
+    let port = address.rsplit_once(':').unwrap().1;
+    let (base, uris) = yesmail().await;
+    let url = format!("ftps://ann@localhost:{port}/vip.csv");
+    let host = json!({"ftp": {"url": url, "password": "p@ss word", "fetch_url": "https://files.example/vip.csv"}});
+    let list = List::new(&base, host.clone());
+    list.deliver(&client(Some(ca))).await.unwrap();
+    assert!(std::fs::read(folder.path().join("vip.csv")).unwrap() == List::expected());
+    assert_eq!(names(folder.path()), ["lists", "vip.csv"]);
+    assert_eq!(*uris.lock().unwrap(), ["https://files.example/vip.csv"]);
+    // a certificate of nobody's trust: not even the user's name is said
+    let (address, folder, _) = server_at("127.0.0.1:0", true).await.unwrap();
+    let port = address.rsplit_once(':').unwrap().1;
+    let url = format!("ftps://ann@localhost:{port}/vip.csv");
+    let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let ca = dir.path().join("ca.pem");
+    std::fs::write(&ca, other.cert.pem()).unwrap();
+    let list = List::new(&base, json!({"ftp": {"url": url, "password": "p@ss word"}}));
+    let error = list.deliver(&client(Some(ca))).await.unwrap_err();
+    assert!(error.kind() == Kind::Refused && error.hint().is_some_and(|hint| hint.contains("ca_file")), "{error}");
+    assert_eq!((names(folder.path()), uris.lock().unwrap().len()), (vec!["lists".to_owned()], 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_wants_tls_is_answered_with_the_scheme_that_has_it() {
+    let (address, _folder, _) = server_at("127.0.0.1:0", true).await.unwrap();
+    let (base, _) = yesmail().await;
+    let list =
+        List::new(&base, json!({"ftp": {"url": format!("ftp://ann@{address}/vip.csv"), "password": "p@ss word"}}));
+    let error = list.deliver(&client(None)).await.unwrap_err();
+    assert!(format!("{error} {:?}", error.hint()).contains("ftps://"), "{error} {:?}", error.hint());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn by_ipv6_the_list_arrives_too() {
+    let Some((address, folder, _)) = server_at("[::1]:0", false).await else {
+        return;
+    };
+    let (base, uris) = yesmail().await;
+    let list = List::new(&base, json!({"ftp": {"url": format!("ftp://{address}/vip.csv")}}));
+    list.deliver(&client(None)).await.unwrap();
+    assert!(std::fs::read(folder.path().join("vip.csv")).unwrap() == List::expected());
+    assert_eq!(*uris.lock().unwrap(), [format!("ftp://{address}/vip.csv")]);
 }

@@ -105,17 +105,28 @@ pub(crate) async fn yesmail() -> (String, Arc<Mutex<Vec<String>>>) {
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let mut bytes = Vec::new();
+            let mut asked;
             let request: Value = loop {
                 let mut buf = [0; 4096];
                 let n = stream.read(&mut buf).await.unwrap_or(0);
                 bytes.extend_from_slice(&buf[..n]);
                 let end = bytes.windows(4).position(|w| w == b"\r\n\r\n");
+                asked = bytes.starts_with(b"GET ");
+                if asked && end.is_some() {
+                    break Value::Null;
+                }
                 match end.map(|end| serde_json::from_slice(&bytes[end + 4..])) {
                     Some(Ok(request)) => break request,
                     _ if n == 0 => return,
                     _ => {}
                 }
             };
+            if asked {
+                // neither ping nor schema is played here
+                let _ =
+                    stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
+                continue;
+            }
             told.lock().unwrap().push(request["source"]["uri"].as_str().unwrap_or_default().to_owned());
             let body = "{\"id\":\"1\",\"state\":\"accepted\"}";
             let answer =
