@@ -7,6 +7,11 @@ use crate::body::Measured;
 use crate::calls::{FaultAt, Journal, RowFault};
 use crate::error::Result;
 use crate::warning::{Warning, WarningKind};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+/// Rows are looked up together until they take so many bytes; each time is a reading of the source.
+const BATCH_BYTES: usize = 6 << 20;
 
 /// Indexes that a warning shows.
 const SHOWN_INDEXES: usize = 5;
@@ -23,17 +28,15 @@ pub(super) fn look_up(
         return Ok(0);
     }
     let mut found = Found::default();
-    let mut batch: Vec<RowFault> = Vec::new();
-    // Bounded: so many at a time, each batch one reading of the source.
-    const BATCH: usize = 50_000;
+    let mut batch = Batch::default();
     journal.faults(&mut |fault| {
-        batch.push(fault.clone());
-        if batch.len() == BATCH {
-            find(measured, &mut batch, rejects, &mut found)?;
+        batch.add(fault);
+        if batch.bytes >= BATCH_BYTES {
+            find(measured, std::mem::take(&mut batch), rejects, &mut found)?;
         }
         Ok(true)
     })?;
-    find(measured, &mut batch, rejects, &mut found)?;
+    find(measured, batch, rejects, &mut found)?;
     rejects.keep(report)?;
     if let Some(text) = found.unknown(measured.counts().written) {
         tracing::warn!("{text}");
@@ -115,15 +118,43 @@ impl Found {
     }
 }
 
-fn find(measured: &Measured, batch: &mut Vec<RowFault>, rejects: &mut Rejects, found: &mut Found) -> Result<()> {
-    let mut by_index = std::collections::BTreeMap::new();
-    let mut by_key = std::collections::HashMap::new();
-    for fault in batch.drain(..) {
-        match fault.at {
-            FaultAt::Index(index) => drop(by_index.insert(index, fault.message)),
-            FaultAt::Key(key) => drop(by_key.insert(key, (fault.message, false))),
+/// Rows that are looked up together, with what the platform says of each: platforms say the same of many.
+#[derive(Default)]
+struct Batch {
+    by_index: BTreeMap<u64, Arc<str>>,
+    /// And whether a row has that key.
+    by_key: HashMap<String, (Arc<str>, bool)>,
+    messages: HashSet<Arc<str>>,
+    /// About what it takes.
+    bytes: usize,
+}
+
+impl Batch {
+    fn add(&mut self, fault: &RowFault) {
+        let message = match self.messages.get(fault.message.as_str()) {
+            Some(message) => message.clone(),
+            None => {
+                let message: Arc<str> = fault.message.as_str().into();
+                self.messages.insert(message.clone());
+                self.bytes += message.len() + 48;
+                message
+            }
+        };
+        match &fault.at {
+            FaultAt::Index(index) => {
+                self.by_index.insert(*index, message);
+                self.bytes += 40;
+            }
+            FaultAt::Key(key) => {
+                self.by_key.insert(key.clone(), (message, false));
+                self.bytes += key.len() + 96;
+            }
         }
     }
+}
+
+fn find(measured: &Measured, batch: Batch, rejects: &mut Rejects, found: &mut Found) -> Result<()> {
+    let Batch { mut by_index, mut by_key, .. } = batch;
     if by_index.is_empty() && by_key.is_empty() {
         return Ok(());
     }
