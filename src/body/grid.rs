@@ -10,6 +10,9 @@ use crate::scan::{Padded, SLACK};
 use crate::source::{self, Input};
 use std::io::{ErrorKind, Read};
 
+/// From here on a record is read in smaller steps: what was read beyond it is memory.
+const LARGE_STEP: usize = 2 << 20;
+
 /// Read past the end of a chunk at once, for the record that crosses it.
 const OVERLAP: usize = 4 << 10;
 
@@ -66,12 +69,22 @@ impl Buffer {
     }
 
     fn room(&mut self, bytes: usize) {
-        if self.bytes.len() < bytes + SLACK {
-            self.bytes.resize(bytes + SLACK, 0);
+        let want = bytes + SLACK;
+        if self.bytes.len() < want {
+            // not twice as much, as it would be by itself: what is asked for grows in steps already
+            self.bytes.reserve_exact(want - self.bytes.len());
+            self.bytes.resize(want, 0);
         }
     }
 
-    /// Gives back what a large record made it grow to.
+    /// Takes over what another holds.
+    pub(crate) fn copy_from(&mut self, other: &Buffer) {
+        self.room(other.filled);
+        self.bytes[..other.filled].copy_from_slice(other.bytes());
+        (self.filled, self.ended) = (other.filled, other.ended);
+    }
+
+    /// Gives back what a record made it grow to.
     pub(crate) fn shrink(&mut self, usual: usize) {
         if self.bytes.len() > 4 * usual + OVERLAP + SLACK {
             self.bytes = Vec::new();
@@ -103,6 +116,9 @@ fn shrunk(input: &Input) -> Error {
         Ok(()) => Error::new(crate::Kind::SourceChanged, format!("{} ended before its size", input.name())),
     }
 }
+
+/// Makes place for a large record in a buffer, once the chunk with that number is at the head.
+pub(crate) type Enlarge<'e> = dyn FnMut(u64, &mut Buffer) + 'e;
 
 /// Hands out the chunks of a pass in order.
 pub(crate) struct Grid<'a> {
@@ -137,7 +153,9 @@ impl<'a> Grid<'a> {
     }
 
     /// The next chunk; those of streams with their bytes in `buffer`. `None`: no more.
-    pub(crate) fn claim(&mut self, buffer: &mut Buffer) -> Result<Option<Chunk>> {
+    ///
+    /// `enlarge` is called with the number of the chunk before the buffer becomes [large](is_large).
+    pub(crate) fn claim(&mut self, buffer: &mut Buffer, enlarge: &mut Enlarge<'_>) -> Result<Option<Chunk>> {
         buffer.filled = 0;
         buffer.ended = false;
         loop {
@@ -157,7 +175,9 @@ impl<'a> Grid<'a> {
                 }
                 let mut skipped = 0;
                 while let Some(stream) = &mut self.stream {
-                    let Some(offset) = stream.fill(self.table, input, self.chunk_bytes, buffer)? else { break };
+                    let mut enlarge = |buffer: &mut Buffer| enlarge(self.next_seq, buffer);
+                    let filled = stream.fill(self.table, input, self.chunk_bytes, buffer, &mut enlarge)?;
+                    let Some(offset) = filled else { break };
                     if skipped < skip {
                         skipped += 1;
                         self.index += 1;
@@ -206,12 +226,20 @@ impl Stream {
     }
 
     /// Whole records, about `chunk_bytes` of them, or one that is larger. `None`: the stream has ended.
-    fn fill(&mut self, table: &Table, input: &Input, chunk_bytes: usize, buffer: &mut Buffer) -> Result<Option<u64>> {
+    fn fill(
+        &mut self,
+        table: &Table,
+        input: &Input,
+        chunk_bytes: usize,
+        buffer: &mut Buffer,
+        enlarge: &mut dyn FnMut(&mut Buffer),
+    ) -> Result<Option<u64>> {
         buffer.filled = 0;
         buffer.room(self.left.len().max(chunk_bytes) + 1);
         buffer.bytes[..self.left.len()].copy_from_slice(&self.left);
         buffer.filled = self.left.len();
         self.left.clear();
+        self.left.shrink_to(chunk_bytes);
         let mut want = chunk_bytes;
         let most = usize::try_from(table.options().max_record_bytes).unwrap_or(usize::MAX).saturating_add(chunk_bytes);
         loop {
@@ -240,7 +268,10 @@ impl Stream {
                 self.offset += buffer.filled as u64;
                 return Ok(Some(offset));
             }
-            want = (buffer.filled * 2).max(64);
+            want = next_want(buffer.filled).clamp(64, most.saturating_add(1));
+            if is_large(want, chunk_bytes) {
+                enlarge(buffer);
+            }
         }
     }
 
@@ -256,6 +287,17 @@ impl Stream {
         }
         Ok(())
     }
+}
+
+/// How much there is to be of a record that has no end within `held` bytes: twice as much, and of a large one half as much
+/// again.
+pub(crate) fn next_want(held: usize) -> usize {
+    if held < LARGE_STEP { held * 2 } else { held + held / 2 }
+}
+
+/// Whether that is much more than a chunk: only the thread at the head may hold so much.
+pub(crate) fn is_large(bytes: usize, cell: usize) -> bool {
+    bytes > 2 * cell + (1 << 20)
 }
 
 /// How much of a plain chunk is read at first.

@@ -3,6 +3,7 @@
 mod convert;
 mod crc;
 mod grid;
+mod large;
 mod manifest;
 mod measure;
 mod pipeline;

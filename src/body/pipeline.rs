@@ -5,6 +5,7 @@
 //! pool goes, then wait. No thread waits for one with a later chunk, so nothing can lock up.
 
 use super::grid::{Buffer, Chunk, Grid, Mark};
+use super::large::{Large, Tools};
 use super::slab::{Pool, Slab};
 use super::worker::{Batch, Fatal, Finished, Rows, Stop, Tally, Want, Worker, cancelled, pool_for};
 use super::{Counts, Joined, Options};
@@ -106,6 +107,7 @@ pub(crate) struct Shared<'a, 'c> {
     pub(crate) want: Want,
     pub(crate) pool: Arc<Pool>,
     pub(crate) grid_cell: usize,
+    pub(crate) large: Large,
     grid: Mutex<Grid<'a>>,
     /// State at the seam of chunk seq, in slot seq % len: twice the seq, plus 1 where inside. The seq tells it from what an
     /// earlier chunk, which may not have asked, left in the slot.
@@ -164,6 +166,7 @@ pub(crate) fn run(
         want,
         pool: pool_for(threads, want),
         grid_cell: grid.chunk_bytes(),
+        large: Large::default(),
         grid: Mutex::new(grid),
         states: (0..window + 2).map(|_| AtomicU64::new(u64::MAX)).collect(),
         alone: threads == 1,
@@ -205,11 +208,9 @@ impl<'c> Shared<'_, 'c> {
     fn work(&self) {
         // a panic must not leave the others waiting for ever
         let guard = StopOnPanic(self);
-        // a separator of the output that the scan has looked for need not be looked for in each cell
-        let scanner = self.table.scanner().marking(self.plan.separator().unwrap_or(b'"'));
-        let mut worker = Worker::new(Kernel::new(scanner, self.table.columns().len()));
+        let mut worker = Worker::new(Tools::new(self.kernel()));
         while !self.is_stopped() {
-            let claimed = self.claim(&mut worker.buffer);
+            let claimed = self.claim(&mut worker);
             let (chunk, failed) = match claimed {
                 Claimed::Chunk(chunk) => (chunk, None),
                 Claimed::None => break,
@@ -224,14 +225,37 @@ impl<'c> Shared<'_, 'c> {
                 None if cancelled(self) => Err(Stop::from(Error::new(Kind::Interrupted, "stopped"))),
                 None => worker.chunk(self, chunk, &mut batch),
             };
+            worker.give_back_large(self);
             self.finish(Done { chunk, batch, end });
         }
         std::mem::forget(guard);
     }
 
-    fn claim(&self, buffer: &mut Buffer) -> Claimed {
+    /// A reader of records for this pass.
+    pub(crate) fn kernel(&self) -> Kernel {
+        // a separator of the output that the scan has looked for need not be looked for in each cell
+        let scanner = self.table.scanner().marking(self.plan.separator().unwrap_or(b'"'));
+        Kernel::new(scanner, self.table.columns().len())
+    }
+
+    fn claim(&self, worker: &mut Worker) -> Claimed {
         let mut grid = self.grid.lock().unwrap_or_else(PoisonError::into_inner);
-        match grid.claim(buffer) {
+        let mut taken = None;
+        // Whoever is before this chunk needs the grid no more, so it may be locked meanwhile. A pass that is being stopped
+        // ends with this chunk.
+        let mut enlarge = |seq, buffer: &mut Buffer| {
+            if taken.is_none() && self.wait_for_head(seq).is_ok() {
+                let mut tools = self.large.take_tools().unwrap_or_else(|| Tools::new(self.kernel()));
+                tools.buffer.copy_from(buffer);
+                std::mem::swap(&mut tools.buffer, buffer);
+                taken = Some(tools);
+            }
+        };
+        let claimed = grid.claim(&mut worker.tools.buffer, &mut enlarge);
+        if let Some(tools) = taken {
+            worker.use_large(tools);
+        }
+        match claimed {
             Ok(Some(chunk)) => Claimed::Chunk(chunk),
             Ok(None) => Claimed::None,
             Err(error) => Claimed::Failed(grid.fail(), error),
@@ -334,6 +358,7 @@ impl<'c> Shared<'_, 'c> {
         if !batch.rows.items.is_empty() {
             let rows = std::mem::take(&mut batch.rows);
             go_on = consumer.rows(&rows, base, self.table)?;
+            self.large.give_back_rows(rows);
         }
         for slab in batch.slabs.drain(..) {
             if !go_on {

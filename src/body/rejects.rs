@@ -8,6 +8,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Read, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Most rows of a reject file; more are only counted.
 pub const MAX_REJECT_ROWS: u64 = 1_000_000;
@@ -25,9 +26,9 @@ fn marks_in(columns: &[String]) -> Range<usize> {
 /// A reject file, made (0600) when the first row comes.
 pub struct RejectFile {
     path: PathBuf,
-    /// Of the source, those of a reject file left out.
-    columns: Vec<String>,
-    /// The cells that are left out.
+    /// Of the source.
+    columns: Arc<[String]>,
+    /// Those that are left out, since a reject file adds them.
     marks: Range<usize>,
     delimiter: u8,
     quote: Option<u8>,
@@ -57,14 +58,14 @@ impl RejectFile {
     ///
     /// # Errors
     /// `Usage`: something else lies there. `Local`: it cannot be removed.
-    pub fn new(path: &Path, columns: &[String], delimiter: u8, quote: Option<u8>) -> Result<RejectFile> {
+    pub fn new(path: &Path, columns: impl Into<Arc<[String]>>, delimiter: u8, quote: Option<u8>) -> Result<RejectFile> {
         let lies = lies(path)?;
         if lies == Lies::Old {
             std::fs::remove_file(path).map_err(|error| failed(path, error))?;
         }
         let device = lies == Lies::Device;
-        let (path, marks) = (path.to_owned(), marks_in(columns));
-        let columns = [&columns[..marks.start], &columns[marks.end..]].concat();
+        let (path, columns) = (path.to_owned(), columns.into());
+        let marks = marks_in(&columns);
         Ok(RejectFile { path, columns, marks, delimiter, quote, out: None, device, rows: 0 })
     }
 
@@ -135,20 +136,20 @@ impl RejectFile {
         written.map_err(|error| self.give_up(error))
     }
 
-    fn create(&mut self) -> Result<&mut BufWriter<File>> {
+    fn create(&mut self) -> Result<()> {
         if self.out.is_none() {
             let file = private(&self.path).map_err(|error| failed(&self.path, error))?;
             let out = self.out.insert(BufWriter::with_capacity(32 << 10, file));
-            let mut head = Vec::new();
-            for column in &self.columns {
-                cell(&mut head, column.as_bytes());
-                head.push(b',');
-            }
-            head.extend_from_slice(MARKS.as_bytes());
-            head.push(b'\n');
-            out.write_all(&head).map_err(|error| self.give_up(error))?;
+            let head = |out: &mut BufWriter<File>| {
+                for column in self.columns[..self.marks.start].iter().chain(&self.columns[self.marks.end..]) {
+                    cell(out, column.as_bytes())?;
+                    out.write_all(b",")?;
+                }
+                writeln!(out, "{MARKS}")
+            };
+            head(out).map_err(|error| self.give_up(error))?;
         }
-        self.out.as_mut().ok_or_else(|| Error::new(Kind::Local, "the reject file is not open"))
+        Ok(())
     }
 
     fn write(&mut self, row: &Row<'_>) -> Result<()> {
@@ -156,34 +157,10 @@ impl RejectFile {
             return Ok(());
         }
         self.rows += 1;
-        let mut text = Vec::with_capacity(row.raw.len() + 128);
-        let mut count = 0;
-        if row.splits {
-            let own = |(n, raw)| (!self.marks.contains(&n)).then_some(raw);
-            for raw in cells(row.raw, self.delimiter, self.quote).enumerate().filter_map(own) {
-                cell(&mut text, &unquote(raw, self.quote));
-                text.push(b',');
-                count += 1;
-            }
-        }
-        text.resize(text.len() + self.columns.len().saturating_sub(count), b',');
-        for mark in [row.stage, row.file] {
-            cell(&mut text, mark.as_bytes());
-            text.push(b',');
-        }
-        match row.record {
-            0 => text.extend_from_slice(b",,,"),
-            record => text.extend_from_slice(format!("{record},{},{},", row.line, row.byte).as_bytes()),
-        }
-        for mark in [row.column, row.code, &escaped(row.reason)] {
-            cell(&mut text, mark.as_bytes());
-            text.push(b',');
-        }
-        if !row.splits {
-            cell(&mut text, row.raw);
-        }
-        text.push(b'\n');
-        let written = self.create()?.write_all(&text);
+        self.create()?;
+        let Some(out) = &mut self.out else { return Ok(()) };
+        let most = self.columns.len() - self.marks.len();
+        let written = put(out, row, most, &self.marks, (self.delimiter, self.quote));
         written.map_err(|error| self.give_up(error))
     }
 
@@ -295,19 +272,89 @@ fn is_device(meta: &std::fs::Metadata) -> bool {
     !meta.is_file() && !meta.is_dir() && !meta.is_symlink()
 }
 
-fn cell(out: &mut Vec<u8>, text: &[u8]) {
-    if text.iter().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r')) {
-        out.push(b'"');
-        for &byte in text {
-            if byte == b'"' {
-                out.push(b'"');
+/// Writes a row straight through, since it may be large; `most` columns, without the cells in `marks`.
+fn put(
+    out: &mut impl Write,
+    row: &Row<'_>,
+    most: usize,
+    marks: &Range<usize>,
+    (delimiter, quote): (u8, Option<u8>),
+) -> std::io::Result<()> {
+    let mut count = 0;
+    if row.splits {
+        for (n, raw) in cells(row.raw, delimiter, quote).enumerate() {
+            if !marks.contains(&n) {
+                value(out, raw, quote)?;
+                out.write_all(b",")?;
+                count += 1;
             }
-            out.push(byte);
         }
-        out.push(b'"');
-    } else {
-        out.extend_from_slice(text);
     }
+    for _ in count..most {
+        out.write_all(b",")?;
+    }
+    for mark in [row.stage, row.file] {
+        cell(out, mark.as_bytes())?;
+        out.write_all(b",")?;
+    }
+    match row.record {
+        0 => out.write_all(b",,,")?,
+        record => write!(out, "{record},{},{},", row.line, row.byte)?,
+    }
+    for mark in [row.column, row.code, &escaped(row.reason)] {
+        cell(out, mark.as_bytes())?;
+        out.write_all(b",")?;
+    }
+    if !row.splits {
+        cell(out, row.raw)?;
+    }
+    out.write_all(b"\n")
+}
+
+/// Writes the value of a raw cell, which may be quoted.
+fn value(out: &mut impl Write, raw: &[u8], quote: Option<u8>) -> std::io::Result<()> {
+    let Some((quote, inner)) = quote.and_then(|quote| Some((quote, raw.strip_prefix(&[quote])?))) else {
+        return cell(out, raw);
+    };
+    let inner = inner.strip_suffix(&[quote]).unwrap_or(inner);
+    // without its doubled quotes it is the same text in pieces; a large value is not copied
+    let Some(first) = memchr::memchr(quote, inner) else { return cell(out, inner) };
+    if quote != b'"' && first + 1 < inner.len() && !is_special(inner) {
+        return out.write_all(&unquote(raw, Some(quote)));
+    }
+    out.write_all(b"\"")?;
+    let mut rest = inner;
+    while let Some(at) = memchr::memchr(quote, rest) {
+        escaped_quotes(out, &rest[..=at])?;
+        rest = &rest[(at + 2).min(rest.len())..];
+    }
+    escaped_quotes(out, rest)?;
+    out.write_all(b"\"")
+}
+
+/// Whether a cell with that text is quoted in the reject file.
+fn is_special(text: &[u8]) -> bool {
+    text.iter().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r'))
+}
+
+fn cell(out: &mut impl Write, text: &[u8]) -> std::io::Result<()> {
+    if !is_special(text) {
+        return out.write_all(text);
+    }
+    out.write_all(b"\"")?;
+    escaped_quotes(out, text)?;
+    out.write_all(b"\"")
+}
+
+/// Writes a text with its quotes doubled.
+fn escaped_quotes(out: &mut impl Write, text: &[u8]) -> std::io::Result<()> {
+    for (n, piece) in text.split(|&byte| byte == b'"').enumerate() {
+        if n > 0 {
+            out.write_all(b"\"\"")?;
+        }
+        out.write_all(piece)?;
+    }
+    Ok(())
 }
 
 /// The raw cells of a record that is known to split: quotes open only at the start of a cell.
@@ -366,7 +413,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("rejects.csv");
         let columns = ["id".to_owned(), "no\"te".to_owned()];
-        let mut file = RejectFile::new(&path, &columns, b';', Some(b'"')).unwrap();
+        let mut file = RejectFile::new(&path, &columns[..], b';', Some(b'"')).unwrap();
         assert_eq!(file.path(), None);
         file.reject(&reject(b"x \"y\";\"a;\"\"b\"\"\n\"", true)).unwrap();
         file.reject(&reject(b"\"x\"y", false)).unwrap();
@@ -390,7 +437,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("rejects.csv");
         let columns: Vec<String> = format!("id,{MARKS},mine").split(',').map(str::to_owned).collect();
-        let mut file = RejectFile::new(&path, &columns, b',', Some(b'"')).unwrap();
+        let mut file = RejectFile::new(&path, &columns[..], b',', Some(b'"')).unwrap();
         file.reject(&reject(b"1,local,x.csv,1,2,3,id,empty,\"a, b\",,\"m\"", true)).unwrap();
         file.flush().unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
@@ -402,14 +449,45 @@ mod tests {
     }
 
     #[test]
+    fn a_value_is_written_as_if_it_were_unquoted_first() {
+        for quote in [None, Some(b'"'), Some(b'\'')] {
+            for raw in [
+                "",
+                "a",
+                "a,b",
+                "a\"b",
+                "\"a\"",
+                "\"\"",
+                "\"a\"\"b\"",
+                "\"\"\"\"",
+                "\"a\"\"\"",
+                "\"\"\"a\n\"\"\"\"\"",
+                "'a'",
+                "''",
+                "'a''b'",
+                "'a''b,c'",
+                "'a\"b'",
+                "'\"''x'",
+                "''''",
+                "'it''s \"x\"'",
+            ] {
+                let (mut ours, mut plain) = (Vec::new(), Vec::new());
+                value(&mut ours, raw.as_bytes(), quote).unwrap();
+                cell(&mut plain, &unquote(raw.as_bytes(), quote)).unwrap();
+                assert_eq!(String::from_utf8(ours), String::from_utf8(plain), "{raw:?} {quote:?}");
+            }
+        }
+    }
+
+    #[test]
     fn an_old_reject_file_goes_and_another_file_stays() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.csv");
         std::fs::write(&path, "id\n1\n").unwrap();
-        let error = RejectFile::new(&path, &["id".to_owned()], b',', None).map(drop).unwrap_err();
+        let error = RejectFile::new(&path, ["id".to_owned()], b',', None).map(drop).unwrap_err();
         assert_eq!(error.kind(), Kind::Usage);
         std::fs::write(&path, format!("id,{MARKS}\n")).unwrap();
-        RejectFile::new(&path, &["id".to_owned()], b',', None).unwrap();
+        RejectFile::new(&path, ["id".to_owned()], b',', None).unwrap();
         assert!(!path.exists());
     }
 
@@ -421,7 +499,7 @@ mod tests {
         let path = dir.path().join("fifo");
         assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
         let mut reader = OpenOptions::new().read(true).write(true).open(&path).unwrap();
-        let mut file = RejectFile::new(&path, &["id".to_owned()], b',', Some(b'"')).unwrap();
+        let mut file = RejectFile::new(&path, ["id".to_owned()], b',', Some(b'"')).unwrap();
         file.reject(&reject(b"1", true)).unwrap();
         file.flush().unwrap();
         assert_eq!(file.path(), Some(path.as_path()));
@@ -436,7 +514,7 @@ mod tests {
     fn a_restart_forgets_all_rows() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.csv");
-        let mut file = RejectFile::new(&path, &["id".to_owned()], b',', Some(b'"')).unwrap();
+        let mut file = RejectFile::new(&path, ["id".to_owned()], b',', Some(b'"')).unwrap();
         file.reject(&reject(b"1", true)).unwrap();
         file.restart().unwrap();
         assert!(!path.exists());

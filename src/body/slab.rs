@@ -50,6 +50,8 @@ pub(crate) struct Pool {
 #[derive(Default)]
 struct State {
     free: Vec<Vec<u8>>,
+    /// One that a large record made large, for the next one.
+    large: Option<Vec<u8>>,
     lent: usize,
     /// Threads that wait: to notify nobody is a system call too.
     waiting: usize,
@@ -100,6 +102,14 @@ impl Pool {
         Some(Out::with_capacity(SLAB_BYTES + ROOM))
     }
 
+    /// An empty output that a large record has made large before. Only for whoever is at the head.
+    pub(crate) fn take_large(&self) -> Option<Out> {
+        let mut state = self.lock();
+        let buffer = state.large.take()?;
+        state.lent += 1;
+        Some(Out::reuse(buffer))
+    }
+
     /// What was written, to be returned to this pool when dropped.
     pub(crate) fn seal(self: &Arc<Pool>, out: Out) -> Pooled {
         Pooled { buffer: out.into_vec(), pool: self.clone() }
@@ -115,8 +125,10 @@ impl Pool {
     pub(crate) fn give_back(&self, buffer: Vec<u8>) {
         let mut state = self.lock();
         state.lent = state.lent.saturating_sub(1);
-        // what one large record made large, or the head beyond the bound, is not kept
-        if buffer.capacity() <= 2 * SLAB_BYTES && state.free.len() + state.lent < self.most {
+        // what large records made large is kept once, and what the head got beyond the bound is not
+        if buffer.capacity() > 2 * SLAB_BYTES {
+            state.large.get_or_insert(buffer);
+        } else if state.free.len() + state.lent < self.most {
             state.free.push(buffer);
         }
         let wake = state.waiting > 0;

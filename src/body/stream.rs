@@ -115,6 +115,13 @@ impl Consumer for Streamer {
         self.bytes += slab.bytes;
         self.crc = crc::combine(self.crc, slab.crc, slab.bytes);
         let Some(data) = slab.data else { return Ok(true) };
+        if data.as_ref().len() > 2 * SLAB_BYTES {
+            // One large record: copied piece by piece as they are taken, so that its memory is free for the next one.
+            return Ok(data.as_ref().chunks(SLAB_BYTES).all(|piece| {
+                let (bytes, crc) = (Bytes::copy_from_slice(piece), crc::of(piece));
+                self.tx.send(Ok(Piece::Data { bytes, crc }))
+            }));
+        }
         let piece = Piece::Data { bytes: Bytes::from_owner(data), crc: slab.crc };
         Ok(self.tx.send(Ok(piece)))
     }

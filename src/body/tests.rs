@@ -435,6 +435,42 @@ mod bodies {
         }
     }
 
+    /// Large records go through buffers that the threads share, and leave in pieces.
+    #[test]
+    fn large_records_among_small_ones_are_sent_and_shown_as_measured() {
+        let mut bytes = b"a,b\n".to_vec();
+        for n in 0..60 {
+            let long = "z,\"\"y\n".repeat(if n % 40 == 5 { 200_000 } else { n % 7 });
+            bytes.extend(format!("{n},\"{long}\"\n").into_bytes());
+        }
+        for stored in [bytes.clone(), gzip(&bytes)] {
+            let table = table(stored).unwrap();
+            for threads in [1, 4] {
+                for split in [None, Some(2 << 20)] {
+                    let measured = measured(&table, split, threads);
+                    let mut all = b"a,b\n".to_vec();
+                    for part in measured.parts() {
+                        let sent = read(measured.body(part, &Frame::default())).unwrap();
+                        all.extend(sent.strip_prefix(b"a,b\n").unwrap());
+                    }
+                    assert_eq!(measured.counts().written, 60);
+                    // what needs no quotes leaves without
+                    let want: Vec<u8> =
+                        String::from_utf8(bytes.clone()).unwrap().replace(",\"\"\n", ",\n").into_bytes();
+                    assert!(all == want, "{threads} threads, {split:?}");
+                    let mut shown = 0;
+                    measured
+                        .replay(0, &mut |row| {
+                            shown += row.output.len();
+                            Ok(true)
+                        })
+                        .unwrap();
+                    assert_eq!(shown, want.len() - 4);
+                }
+            }
+        }
+    }
+
     #[test]
     fn ranges_are_pieces_of_the_body() {
         let bytes = list(5_000);

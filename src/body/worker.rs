@@ -1,12 +1,13 @@
 //! One chunk: read, seam, scan, map, encode. What comes out is relative to the chunk; the ordered stage adds the bases.
 
-use super::grid::{Buffer, Chunk, ChunkKind, first_read};
+use super::grid::{Chunk, ChunkKind, first_read, is_large, next_want};
+use super::large::{LARGE_ROW_BYTES, Tools};
 use super::slab::{Pool, QUEUED_SLABS, SLAB_BYTES, Slab};
 use super::{Bounds, crc, pipeline::Shared};
 use crate::error::{Error, Kind, Result};
 use crate::mapping::{Outcome, Scratch};
 use crate::reader::Record;
-use crate::reader::kernel::{End, Kernel, Malformed, Visit};
+use crate::reader::kernel::{End, Malformed, Visit};
 use crate::scan::{Out, count_lines};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -124,18 +125,53 @@ pub(crate) struct Finished {
     pub(crate) bytes: u64,
 }
 
-/// A converting thread's own things.
+/// A converting thread.
 pub(crate) struct Worker {
-    kernel: Kernel,
-    pub(crate) buffer: Buffer,
-    scratch: Scratch,
-    /// Only where no data is wanted: digested and reused.
-    own: Out,
+    pub(crate) tools: Tools,
+    /// Its own tools, while it has the large ones.
+    small: Option<Tools>,
 }
 
 impl Worker {
-    pub(crate) fn new(kernel: Kernel) -> Worker {
-        Worker { kernel, buffer: Buffer::default(), scratch: Scratch::default(), own: Out::default() }
+    pub(crate) fn new(tools: Tools) -> Worker {
+        Worker { tools, small: None }
+    }
+
+    /// Takes over the large tools for a chunk that lies in their buffer already; `tools` has this thread's own.
+    pub(crate) fn use_large(&mut self, mut tools: Tools) {
+        let Tools { kernel, scratch, own, .. } = &mut self.tools;
+        std::mem::swap(kernel, &mut tools.kernel);
+        std::mem::swap(scratch, &mut tools.scratch);
+        std::mem::swap(own, &mut tools.own);
+        self.small = Some(tools);
+    }
+
+    /// Before the buffer grows to `want` bytes: much more than a chunk needs the large tools, which are for the head.
+    fn enlarge(&mut self, shared: &Shared<'_, '_>, seq: u64, want: usize) -> Result<bool, Stop> {
+        if self.small.is_some() || !is_large(want, shared.grid_cell) {
+            return Ok(false);
+        }
+        shared.wait_for_head(seq).map_err(|()| Stop::Stopped)?;
+        let mut tools = shared.large.take_tools().unwrap_or_else(|| Tools::new(shared.kernel()));
+        tools.buffer.copy_from(&self.tools.buffer);
+        self.small = Some(std::mem::replace(&mut self.tools, tools));
+        Ok(true)
+    }
+
+    /// After a chunk: the next one at the head may have them.
+    pub(crate) fn give_back_large(&mut self, shared: &Shared<'_, '_>) {
+        if let Some(small) = self.small.take() {
+            shared.large.give_back_tools(std::mem::replace(&mut self.tools, small));
+        }
+    }
+
+    /// What a chunk is written to.
+    fn out(&mut self, shared: &Shared<'_, '_>, seq: u64) -> Result<Out, Stop> {
+        if !shared.want.data {
+            return Ok(std::mem::take(&mut self.tools.own));
+        }
+        let large = if self.small.is_some() { shared.pool.take_large() } else { None };
+        large.or_else(|| shared.take_slab(seq)).ok_or(Stop::Stopped)
     }
 
     /// Converts a claimed chunk; batches that cannot wait go to the ordered stage when the chunk is at the head.
@@ -144,7 +180,7 @@ impl Worker {
             ChunkKind::Plain { cell } => self.seams(shared, chunk, cell)?,
             ChunkKind::Stream => {
                 shared.publish(chunk.seq, false);
-                Seams { from: 0, to: self.buffer.filled(), inside: false }
+                Seams { from: 0, to: self.tools.buffer.filled(), inside: false }
             }
         };
         let mut finished =
@@ -152,11 +188,7 @@ impl Worker {
         if seam.from == seam.to {
             return Ok(finished);
         }
-        let out = if shared.want.data {
-            shared.take_slab(chunk.seq).ok_or(Stop::Stopped)?
-        } else {
-            std::mem::take(&mut self.own)
-        };
+        let out = self.out(shared, chunk.seq)?;
         let mut convert = Convert {
             shared,
             seq: chunk.seq,
@@ -170,7 +202,7 @@ impl Worker {
             bytes: 0,
             crc: 0,
             batch,
-            scratch: std::mem::take(&mut self.scratch),
+            scratch: std::mem::take(&mut self.tools.scratch),
             tally: Tally::default(),
             origin: chunk.offset + seam.from as u64,
             counted: 0,
@@ -180,8 +212,8 @@ impl Worker {
         let mut inside = seam.inside;
         let (mut limit, mut lines) = (seam.to - seam.from, 0);
         loop {
-            let view = self.buffer.view(from, self.buffer.filled());
-            let end = self.kernel.run(view, limit, inside, self.buffer.ended, &mut convert)?;
+            let view = self.tools.buffer.view(from, self.tools.buffer.filled());
+            let end = self.tools.kernel.run(view, limit, inside, self.tools.buffer.ended, &mut convert)?;
             lines += end.lines;
             let Some(open) = end.open else {
                 if shared.alone {
@@ -190,9 +222,9 @@ impl Worker {
                 break;
             };
             // the record that crosses the seam goes on behind what was read
-            let held = (self.buffer.filled() - from - open) as u64;
+            let held = (self.tools.buffer.filled() - from - open) as u64;
             let most = shared.table.options().max_record_bytes;
-            if self.buffer.ended || held > most {
+            if self.tools.buffer.ended || held > most {
                 let fatal = self.never_ends(shared, chunk, from + open, &end, lines, convert.tally.read);
                 return Err(Stop::Fatal(fatal));
             }
@@ -200,19 +232,22 @@ impl Worker {
             from += open;
             limit -= open;
             inside = false;
-            if held > 2 * shared.grid_cell as u64 + (1 << 20) {
-                // one large record at a time: memory is a promise
-                shared.wait_for_head(chunk.seq).map_err(|()| Stop::Stopped)?;
+            // no more of it than the longest record has
+            let most = from.saturating_add(most as usize).saturating_add(1).max(self.tools.buffer.filled() + 1);
+            let want = (from + next_want(held as usize)).max(self.tools.buffer.filled() + (16 << 10)).min(most);
+            if self.enlarge(shared, chunk.seq, want)? {
+                convert.use_large(self)?;
             }
-            let want = self.buffer.filled() + (held as usize).max(16 << 10).min(most as usize + 1);
             self.extend(shared, chunk, want)?;
         }
         let (tally, out, scratch) = convert.finish();
-        self.scratch = scratch;
+        self.tools.scratch = scratch;
         if !shared.want.data {
-            self.own = if out.capacity() > 4 * SLAB_BYTES { Out::default() } else { out };
+            self.tools.own = if out.capacity() > 4 * SLAB_BYTES && self.small.is_none() { Out::default() } else { out };
         }
-        self.buffer.shrink(shared.grid_cell);
+        if self.small.is_none() {
+            self.tools.buffer.shrink(shared.grid_cell);
+        }
         finished.tally = tally;
         finished.lines = lines;
         Ok(finished)
@@ -220,7 +255,7 @@ impl Worker {
 
     fn extend(&mut self, shared: &Shared<'_, '_>, chunk: Chunk, want: usize) -> Result<(), Stop> {
         let input = &shared.table.source().inputs()[chunk.input];
-        Ok(self.buffer.read_plain(input, chunk.offset, input.stored_bytes(), want)?)
+        Ok(self.tools.buffer.read_plain(input, chunk.offset, input.stored_bytes(), want)?)
     }
 
     /// Reads a plain chunk and finds its seams and the state at them.
@@ -237,7 +272,7 @@ impl Worker {
         let to = match self.line_end(shared, chunk, cell, cell.saturating_add(most).saturating_add(1))? {
             Some(to) => to,
             // it ends before, or the record that stands here is too long, as the kernel will find
-            None => self.buffer.filled(),
+            None => self.tools.buffer.filled(),
         };
         let to = to.max(from);
         if shared.alone {
@@ -249,9 +284,9 @@ impl Worker {
             return Ok(Seams { from, to, inside });
         }
         let scanner = shared.table.scanner();
-        let outside = scanner.inside_after(self.buffer.view(from, to), false);
+        let outside = scanner.inside_after(self.tools.buffer.view(from, to), false);
         let inside = shared.await_state(chunk).ok_or(Stop::Stopped)?;
-        let after = if inside { scanner.inside_after(self.buffer.view(from, to), true) } else { outside };
+        let after = if inside { scanner.inside_after(self.tools.buffer.view(from, to), true) } else { outside };
         shared.publish(chunk.seq, after);
         Ok(Seams { from, to, inside })
     }
@@ -265,27 +300,28 @@ impl Worker {
         to: usize,
     ) -> Result<Option<usize>, Stop> {
         loop {
-            let upto = self.buffer.filled().min(to);
-            if let Some(at) = self.buffer.bytes().get(from..upto).and_then(|text| memchr::memchr2(b'\n', b'\r', text)) {
+            let upto = self.tools.buffer.filled().min(to);
+            if let Some(at) =
+                self.tools.buffer.bytes().get(from..upto).and_then(|text| memchr::memchr2(b'\n', b'\r', text))
+            {
                 let at = from + at;
-                if self.buffer.bytes()[at] == b'\r' {
-                    if at + 1 == self.buffer.filled() && !self.buffer.ended {
+                if self.tools.buffer.bytes()[at] == b'\r' {
+                    if at + 1 == self.tools.buffer.filled() && !self.tools.buffer.ended {
                         self.extend(shared, chunk, at + 2)?;
                     }
-                    if self.buffer.bytes().get(at + 1) == Some(&b'\n') {
+                    if self.tools.buffer.bytes().get(at + 1) == Some(&b'\n') {
                         return Ok(Some(at + 2));
                     }
                 }
                 return Ok(Some(at + 1));
             }
-            if self.buffer.ended || self.buffer.filled() >= to {
+            if self.tools.buffer.ended || self.tools.buffer.filled() >= to {
                 return Ok(None);
             }
             from = from.max(upto);
-            if self.buffer.filled() > 2 * shared.grid_cell + (1 << 20) {
-                shared.wait_for_head(chunk.seq).map_err(|()| Stop::Stopped)?;
-            }
-            let want = (self.buffer.filled() * 2).min(to.max(self.buffer.filled() + 1));
+            let filled = self.tools.buffer.filled();
+            let want = next_want(filled).min(to.max(filled + 1));
+            self.enlarge(shared, chunk.seq, want)?;
             self.extend(shared, chunk, want)?;
         }
     }
@@ -301,12 +337,12 @@ impl Worker {
         lines: u64,
         records: u64,
     ) -> Fatal {
-        let record = &self.buffer.bytes()[start..];
+        let record = &self.tools.buffer.bytes()[start..];
         let options = shared.table.options();
         let opened = end.inside.then(|| opening_quote(record, options.quote, options.delimiter)).flatten();
         let line = lines + opened.map_or(0, |at| count_lines(&record[..at]));
         let limit = options.max_record_bytes;
-        let error = if end.inside && self.buffer.ended {
+        let error = if end.inside && self.tools.buffer.ended {
             Error::new(Kind::Data, "the quote that opens here is never closed: the source ends inside it")
                 .with_hint("close the quote, or double it where it is part of the value")
         } else if end.inside {
@@ -390,6 +426,21 @@ impl Convert<'_, '_, '_, '_> {
         self.lines = lines;
     }
 
+    /// Goes on with the large tools, which `worker` has borrowed.
+    fn use_large(&mut self, worker: &mut Worker) -> Result<(), Stop> {
+        self.seal()?;
+        let Worker { tools, small: Some(small) } = worker else { return Ok(()) };
+        std::mem::swap(&mut self.scratch, &mut small.scratch);
+        std::mem::swap(&mut self.scratch, &mut tools.scratch);
+        if !self.shared.want.data {
+            std::mem::swap(&mut self.out, &mut small.own);
+            std::mem::swap(&mut self.out, &mut tools.own);
+        } else if let Some(large) = self.shared.pool.take_large() {
+            self.shared.pool.give_back(std::mem::replace(&mut self.out, large).into_vec());
+        }
+        Ok(())
+    }
+
     fn row(
         &mut self,
         text: &[u8],
@@ -399,6 +450,10 @@ impl Convert<'_, '_, '_, '_> {
     ) -> Result<(), Stop> {
         self.lines += count_lines(&text[self.counted..start]);
         self.counted = start;
+        if end - start > LARGE_ROW_BYTES {
+            self.flush()?;
+            self.batch.rows = self.shared.large.take_rows();
+        }
         let rows = &mut self.batch.rows;
         let raw = rows.keep(&text[start..end]);
         let what = what(rows);
@@ -535,10 +590,12 @@ impl Visit for Convert<'_, '_, '_, '_> {
                 if self.shared.want.rows {
                     let raw = record.raw_record();
                     let (start, _) = record.span(0);
-                    let output = self.out.bytes()[before..].to_vec();
-                    self.row(record.input().bytes(), start, start + raw.len(), |rows| RowKind::Written {
-                        output: rows.keep(&output),
-                    })?;
+                    let out = std::mem::take(&mut self.out);
+                    let shown = self.row(record.input().bytes(), start, start + raw.len(), |rows| RowKind::Written {
+                        output: rows.keep(&out.bytes()[before..]),
+                    });
+                    self.out = out;
+                    shown?;
                 }
                 if self.out.len() >= self.slab_bytes { self.seal() } else { Ok(()) }
             }

@@ -195,7 +195,7 @@ impl Job {
         if auto {
             plan = with_separator(&table, &plan, &options)?;
         }
-        rejects.open(table.columns(), table.options())?;
+        rejects.open(&table)?;
         let mut crc = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme);
         let mut bytes = 0;
         let mut write = |slab: &[u8]| {

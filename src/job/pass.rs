@@ -104,7 +104,7 @@ impl Config {
         self.source.expect.judge_bytes(&source)?;
         let began = std::time::Instant::now();
         let (table, plan) = self.compile(env, source, &prepared.shape)?;
-        rejects.open(table.columns(), table.options())?;
+        rejects.open(&table)?;
         env.stage(Stage::Measure { source_bytes: table.source().stored_bytes() });
         let limits = prepared.platform.limits();
         let measured = body::measure(&table, &plan, split, &env.options, rejects);

@@ -6,12 +6,13 @@ use super::pass::make_private_dir;
 use super::report::Report;
 use crate::body::{self, Counts, Lies, Reject, RejectFile, RejectSink, Written};
 use crate::error::{Error, Kind, Place, Result};
-use crate::reader::CsvOptions;
+use crate::reader::{CsvOptions, Table};
 use crate::source::Source;
 use crate::source::temporary::Temporary;
 use crate::warning::{Warning, WarningKind};
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Rejected rows on their way into a file.
 pub(crate) struct Rejects {
@@ -28,7 +29,7 @@ pub(crate) struct Rejects {
     missed: Option<String>,
     /// Of a pass that did not come to its end.
     so_far: Option<Counts>,
-    columns: Vec<String>,
+    columns: Arc<[String]>,
     dialect: (u8, Option<u8>),
 }
 
@@ -48,7 +49,7 @@ impl Rejects {
             first: Vec::new(),
             missed: None,
             so_far: None,
-            columns: Vec::new(),
+            columns: Arc::default(),
             dialect: (b',', None),
         }
     }
@@ -90,14 +91,18 @@ impl Rejects {
     ///
     /// # Errors
     /// `Usage`: something else lies there. `Local`: it cannot be removed.
-    pub(crate) fn open(&mut self, columns: &[String], csv: &CsvOptions) -> Result<()> {
-        self.columns = columns.to_vec();
+    pub(crate) fn open(&mut self, table: &Table) -> Result<()> {
+        self.open_for(table.shared_columns(), table.options())
+    }
+
+    fn open_for(&mut self, columns: Arc<[String]>, csv: &CsvOptions) -> Result<()> {
+        self.columns = columns;
         self.dialect = (csv.delimiter, csv.quote);
         if let Some(copy) = &self.copy {
             body::lies(copy)?;
         }
         let Some(path) = &self.path else { return Ok(()) };
-        match RejectFile::new(path, columns, csv.delimiter, csv.quote) {
+        match RejectFile::new(path, self.columns.clone(), csv.delimiter, csv.quote) {
             Ok(file) => self.file = Some(file),
             Err(error) => self.miss(error)?,
         }
@@ -109,7 +114,7 @@ impl Rejects {
     /// # Errors
     /// As [`Rejects::open`].
     pub(crate) fn open_unplaced(&mut self) -> Result<()> {
-        self.open(&[], &CsvOptions::default())
+        self.open_for(Arc::default(), &CsvOptions::default())
     }
 
     /// After the pass, however it ended.

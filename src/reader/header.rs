@@ -100,7 +100,7 @@ pub(super) fn read(input: &Input, options: &CsvOptions) -> Result<Head> {
                 .with_place(Place { line: Some(1), byte: Some(0), ..Place::default() })
                 .with_hint("a quote that is never closed in the first line is the usual cause"));
             }
-            None => front.more(front.bytes.len() * 4)?,
+            None => front.more(front.bytes.len() * 2)?,
         }
     }
 }

@@ -67,6 +67,8 @@ impl Kernel {
         let mut start = 0usize;
         let mut next_junk = 0usize;
         let mut at = 0usize;
+        // cells of the open record that are no longer on the tape
+        let mut dropped = 0usize;
         // physical lines in `bytes[..at]`, at most up to the limit: behind it they are of the next one
         let mut lines = 0;
         tape.start(bytes.len());
@@ -83,9 +85,10 @@ impl Kernel {
             }
             let last = tape.records.last().map_or(start, |&cells| tape.cells[cells as usize - 1] as usize);
             let region = Region::new(input, tape, scanner.dialect(), (start, last));
-            let walk = Walk { region: &region, tape, columns, limit, start, skip, next_junk, visit };
+            let walk = Walk { region: &region, tape, columns, limit, start, skip, next_junk, dropped, visit };
             let walked = scanner.boost(walk)?;
             let (first, done) = (walked.cells, walked.done);
+            dropped = walked.dropped;
             (start, skip, next_junk) = (walked.start, walked.skip, walked.next_junk);
             if done || (skip && to >= limit) {
                 // the limit stands behind a line end: outside quotes a record starts right there
@@ -95,6 +98,7 @@ impl Kernel {
             let counted = std::mem::take(&mut tape.lines);
             lines += if to <= limit { counted } else { lines_between(bytes, at, limit) };
             tape.keep_from(first);
+            dropped += tape.drop_cells(columns + 1);
             at = to;
         }
         if start >= limit || (ended && !carry.inside() && !skip) || (skip && bytes.len() >= limit) {
@@ -114,6 +118,8 @@ struct Walk<'w, V> {
     start: usize,
     skip: bool,
     next_junk: usize,
+    /// Cells of the first record that are no longer on the tape; it has more than enough then.
+    dropped: usize,
     visit: &'w mut V,
 }
 
@@ -125,6 +131,7 @@ struct Walked {
     start: usize,
     skip: bool,
     next_junk: usize,
+    dropped: usize,
     /// At the limit.
     done: bool,
 }
@@ -134,7 +141,7 @@ impl<V: Visit> Boosted for Walk<'_, V> {
 
     #[inline(always)]
     fn run(self) -> Self::Output {
-        let Walk { region, tape, columns, limit, mut start, mut skip, mut next_junk, visit } = self;
+        let Walk { region, tape, columns, limit, mut start, mut skip, mut next_junk, mut dropped, visit } = self;
         let bytes = region.input.bytes();
         let junk_at = |next: usize| tape.junk.get(next).map_or(usize::MAX, |&at| at as usize);
         let mut junk = junk_at(next_junk);
@@ -148,10 +155,12 @@ impl<V: Visit> Boosted for Walk<'_, V> {
             if ends.len() == columns && junk >= end && !skip {
                 visit.record(&Record { region, start: from as u32, ends })?;
             } else if std::mem::take(&mut skip) {
+                dropped = 0;
             } else if ends.len() == 1 && end == from && columns != 1 {
                 visit.blank();
             } else {
-                let why = if junk < end { Malformed::AfterQuote } else { Malformed::Ragged(ends.len()) };
+                let found = ends.len() + std::mem::take(&mut dropped);
+                let why = if junk < end { Malformed::AfterQuote } else { Malformed::Ragged(found) };
                 visit.malformed(bytes, from, end, why)?;
             }
             while junk < end {
@@ -163,7 +172,7 @@ impl<V: Visit> Boosted for Walk<'_, V> {
                 break;
             }
         }
-        Ok(Walked { cells: first, start, skip, next_junk, done })
+        Ok(Walked { cells: first, start, skip, next_junk, dropped, done })
     }
 }
 

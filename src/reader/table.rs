@@ -110,6 +110,11 @@ impl Table {
         &self.columns
     }
 
+    /// The names, not copied: there may be very many.
+    pub(crate) fn shared_columns(&self) -> Arc<[String]> {
+        self.columns.clone()
+    }
+
     /// The source itself.
     #[must_use]
     pub fn source(&self) -> &Arc<Source> {

@@ -145,6 +145,13 @@ impl Tape {
         self.cells.truncate(left);
         self.records.clear();
     }
+
+    /// Keeps at most so many cells of a record that is not complete; returns how many it drops.
+    pub fn drop_cells(&mut self, most: usize) -> usize {
+        let dropped = self.cells.len().saturating_sub(most);
+        self.cells.truncate(most);
+        dropped
+    }
 }
 
 #[cfg(test)]

@@ -45,6 +45,8 @@ mod localytics;
 mod mapping;
 #[cfg(feature = "jobs")]
 mod mediarithmics;
+#[cfg(all(feature = "cli", target_os = "linux"))]
+mod memory;
 #[cfg(feature = "cli")]
 mod piped;
 #[cfg(feature = "jobs")]
