@@ -1,4 +1,4 @@
-//! The platforms: each a folder with its options and limits, its row shape, its frame, its steps. They never meet, and
+//! The platforms: each a folder with its options and limits, its row shape, its steps. They never meet, and
 //! reach the network only through [`Remote`], which journals intent before and result after.
 
 pub mod clevertap;
@@ -17,8 +17,8 @@ pub(crate) use parts::{PartEnd, PartsOutcome};
 pub use verdict::{Counts, Outcome, Verdict};
 pub(crate) use verdict::{accepted_part, parts_accepted};
 
-use crate::body::{Frame, Measured, Part};
-use crate::calls::{BoxFuture, Call, JobSeed, Policy, Remote};
+use crate::body::{Measured, Part};
+use crate::calls::{BoxFuture, Call, Policy, Remote};
 use crate::error::{Error, Result};
 use crate::mapping::{MapSpec, Shape};
 use crate::settings::{Key, Settings};
@@ -36,9 +36,6 @@ pub trait Platform: Send + Sync {
 
     /// Sizes it can take.
     fn limits(&self) -> Limits;
-
-    /// What stands around the content of each part; fixed before pass one (boundary from the seed), journaled.
-    fn frame(&self, seed: &JobSeed) -> Frame;
 
     /// Judges what pass one found before anything is sent (over a limit, forbidden name). Pure.
     ///

@@ -101,6 +101,7 @@ const CASES: &[Case] = &[
                       api_secret: { env: KEY }",
         map: "customer_id: id",
         calls: &[
+            call("GET", "/v1/imports/audiences/list/app/", Rule::Repeat),
             call("POST", "/v1/imports/audiences/list/", Rule::Never),
             call("GET", "/v1/imports/audiences/list/status/", Rule::Ask),
         ],
@@ -155,6 +156,7 @@ const CASES: &[Case] = &[
 
 fn localytics(seen: &Seen) -> (u16, String) {
     match seen.method.as_str() {
+        "GET" if seen.target.contains("/list/app/") => (200, "[]".to_owned()),
         "GET" => (
             200,
             r#"{"status":"Completed","upload_statistics":{"successful_imports":2,"failed_imports":0,"total_number_of_imports":2}}"#

@@ -10,6 +10,8 @@ fn warned(report: &listferry::job::Report) -> Vec<String> {
 
 #[cfg(feature = "upload")]
 mod apsis;
+#[cfg(feature = "jobs")]
+mod audiences;
 #[cfg(feature = "cli")]
 mod bad_addresses;
 #[cfg(feature = "cli")]

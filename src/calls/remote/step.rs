@@ -184,7 +184,7 @@ impl Remote<'_> {
             return Ok(Before::Lost(lost));
         }
         if let Some(find) = find {
-            if let Some(value) = find().await? {
+            if let Some(value) = found(call, find().await)? {
                 self.journal.result(name, &value)?;
                 return Ok(Before::Settled(Step::Done(value)));
             }
@@ -245,7 +245,7 @@ impl Remote<'_> {
         let Some(find) = find else {
             return Ok(Attempt::Done(Step::InDoubt(doubt(call, Some(error)))));
         };
-        match find().await? {
+        match found(call, find().await)? {
             Some(value) => {
                 self.journal.result(&call.name, &value)?;
                 Ok(Attempt::Done(Step::Done(value)))
@@ -263,6 +263,18 @@ impl Remote<'_> {
 enum Before {
     Settled(Step),
     Lost(u64),
+}
+
+/// What a lookup found. One that fails settles no doubt; a call that may be repeated after it waits for a lookup that
+/// does not.
+fn found(call: &Call, came: Result<Option<Value>>) -> Result<Option<Value>> {
+    match came {
+        Err(error) if call.repeat != RetrySafety::LookUp && !matches!(error.kind(), Kind::Local | Kind::Busy) => {
+            tracing::warn!(step = call.name, "looking it up failed: {error}");
+            Ok(None)
+        }
+        came => came,
+    }
 }
 
 /// Whether a call whose answer was lost `lost` times may be tried again without looking it up.

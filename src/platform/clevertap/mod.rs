@@ -10,7 +10,7 @@ mod presigned;
 
 use super::{Effect, Entry, Limits, Outcome, Platform, Verdict, accepted_part, parts_accepted};
 use crate::body::{Frame, Measured, Part};
-use crate::calls::{AtOnce, BoxFuture, Call, JobSeed, Remote, Reply, RetrySafety};
+use crate::calls::{AtOnce, BoxFuture, Call, Remote, Reply, RetrySafety};
 use crate::error::{Error, Kind, Result};
 use crate::mapping::{Cells, Field, From, MapSpec, Quoting, Rules, Separator, Shape, ValueSpec};
 use crate::secret::Secret;
@@ -112,10 +112,6 @@ impl Platform for CleverTap {
             true => Limits { max_part_bytes: most, number_oversize: true, ..Limits::default() },
             false => Limits { max_body_bytes: most, ..Limits::default() },
         }
-    }
-
-    fn frame(&self, _: &JobSeed) -> Frame {
-        Frame::default()
     }
 
     fn judge(&self, measured: &Measured) -> Result<()> {

@@ -2,18 +2,24 @@
 
 use super::account::Account;
 use super::deliver::{Upload, deliver, upload_call};
+use super::existing::{self, Decided, IfExists};
 use super::form::{Form, one_of_two, plain};
-use super::{AUDIENCE, customer_id};
-use crate::body::{Frame, Measured};
-use crate::calls::{BoxFuture, Call, JobSeed, Remote, RetrySafety};
+use super::lists::AudienceLists;
+use super::{AUDIENCE, PATH_PART, customer_id};
+use crate::body::Measured;
+use crate::calls::{BoxFuture, Call, JobSeed, Quota, Remote, RetrySafety};
 use crate::error::{Error, Result};
 use crate::mapping::{Json, MapSpec, Shape};
 use crate::platform::{Effect, Limits, Platform, Verdict};
 use crate::settings::{NoSecrets, Settings};
+use percent_encoding::utf8_percent_encode;
+use serde_json::Value;
 use std::time::Duration;
 
 /// Under `destination.platform`.
 pub(super) const NAME: &str = "localytics-audience";
+
+const STATUS: &str = "/v1/imports/audiences/list/status/";
 
 /// An audience import as `destination` describes it.
 pub(super) struct Audience {
@@ -24,8 +30,8 @@ pub(super) struct Audience {
 
 /// What becomes of the list.
 enum Target {
-    /// A new list of that name, `{date}` and `{run}` not yet filled in.
-    Create(String),
+    /// The list of that name, `{date}` and `{run}` not yet filled in.
+    Named(String, IfExists),
     /// The list with that id, all its members replaced.
     Replace(String),
 }
@@ -35,8 +41,17 @@ pub(super) fn build(settings: &Settings<'_>) -> Result<Box<dyn Platform>> {
     settings.check(AUDIENCE.keys)?;
     let app_id = settings.text("app_id")?;
     plain(settings, "app_id", &app_id)?;
+    let if_exists = settings.one_of("if_exists", &["refuse", "replace", "create"])?.map(|word| match word {
+        "replace" => IfExists::Replace,
+        "create" => IfExists::Create,
+        _ => IfExists::Refuse,
+    });
     let target = match one_of_two(settings, "audience_name", "audience_list_id")? {
-        ("audience_name", name) => Target::Create(name),
+        ("audience_name", name) => Target::Named(name, if_exists.unwrap_or(IfExists::Refuse)),
+        _ if if_exists.is_some() => {
+            return Err(Error::usage(format!("{}.if_exists goes with audience_name only", settings.at))
+                .with_hint("audience_list_id replaces the members of that list; leave if_exists out"));
+        }
         (_, id) if id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')) => {
             Target::Replace(id)
         }
@@ -49,18 +64,65 @@ pub(super) fn build(settings: &Settings<'_>) -> Result<Box<dyn Platform>> {
 }
 
 impl Audience {
-    fn form(&self, seed: &JobSeed) -> Form {
+    /// The form that creates the list `name`, or replaces the list `id`.
+    fn form(&self, seed: &JobSeed, name: Option<&str>, id: Option<&str>) -> Form {
         let mut form = Form::new(seed);
         form.field("app_id", &self.app_id);
-        if let Target::Create(name) = &self.target {
-            form.field("audience_name", &seed.fill(name));
+        if let Some(name) = name {
+            form.field("audience_name", name);
         }
         form.field("identifier_type", "customer_id");
-        if let Target::Replace(id) = &self.target {
+        if let Some(id) = id {
             form.field("audience_list_id", id);
         }
         form.file("file", "audience.json");
         form
+    }
+
+    /// Creates the list; a second creation would make a second list, so a lost answer is looked up.
+    async fn create(&self, name: &str, before: &[String], measured: &Measured, remote: &Remote<'_>) -> Result<Verdict> {
+        let lists = self.lists();
+        let form = |seed: &JobSeed| self.form(seed, Some(name), None);
+        let find =
+            || -> BoxFuture<'_, Result<Option<Value>>> { Box::pin(existing::created(name, before, &lists, remote)) };
+        let upload = Upload {
+            account: &self.account,
+            about: format!("the audience list \"{name}\""),
+            method: "POST",
+            path: "/v1/imports/audiences/list/".to_owned(),
+            status_path: STATUS,
+            repeat: RetrySafety::Never,
+            quota: self.quota(),
+            form: &form,
+            find: Some(&find),
+        };
+        deliver(&upload, measured, remote).await
+    }
+
+    /// Replaces the members of a list; done twice it is the same list.
+    async fn replace(&self, id: &str, measured: &Measured, remote: &Remote<'_>) -> Result<Verdict> {
+        let form = |seed: &JobSeed| self.form(seed, None, Some(id));
+        let upload = Upload {
+            account: &self.account,
+            about: format!("the audience list {id}"),
+            method: "PUT",
+            path: format!("/v1/imports/audiences/list/{}", utf8_percent_encode(id, PATH_PART)),
+            status_path: STATUS,
+            repeat: RetrySafety::Always,
+            quota: self.quota(),
+            form: &form,
+            find: None,
+        };
+        deliver(&upload, measured, remote).await
+    }
+
+    fn lists(&self) -> AudienceLists {
+        AudienceLists::of(self.account.clone(), self.app_id.clone())
+    }
+
+    /// 60 audience calls a minute.
+    fn quota(&self) -> Quota {
+        self.account.quota("audiences", 60, Duration::from_secs(60))
     }
 }
 
@@ -85,20 +147,19 @@ impl Platform for Audience {
         None
     }
 
-    fn frame(&self, seed: &JobSeed) -> Frame {
-        self.form(seed).frame()
-    }
-
     fn effect(&self, _: &MapSpec) -> Effect {
         match &self.target {
-            Target::Create(_) => Effect::new(false, Some("creates".to_owned())),
-            Target::Replace(_) => Effect::new(true, None),
+            // sent again, it replaces what it created
+            Target::Replace(_) | Target::Named(_, IfExists::Replace) => Effect::new(true, None),
+            Target::Named(..) => Effect::new(false, Some("creates".to_owned())),
         }
     }
 
     fn body_call(&self, _: &MapSpec, part: usize) -> Option<Call> {
         let repeat = match &self.target {
-            Target::Create(_) => RetrySafety::Never,
+            // it may have been decided to replace, which begins the body anew
+            Target::Named(_, IfExists::Replace) => RetrySafety::LookUp,
+            Target::Named(..) => RetrySafety::Never,
             Target::Replace(_) => RetrySafety::Always,
         };
         Some(upload_call(part, repeat))
@@ -111,27 +172,14 @@ impl Platform for Audience {
         remote: &'a mut Remote<'_>,
     ) -> BoxFuture<'a, Result<Verdict>> {
         Box::pin(async move {
-            // a second creation would make a second list; a replacement ends in the same state
-            let (method, path, repeat) = match &self.target {
-                Target::Create(_) => ("POST", "/v1/imports/audiences/list/".to_owned(), RetrySafety::Never),
-                Target::Replace(id) => ("PUT", format!("/v1/imports/audiences/list/{id}"), RetrySafety::Always),
+            let (name, if_exists) = match &self.target {
+                Target::Replace(id) => return self.replace(id, measured, remote).await,
+                Target::Named(name, if_exists) => (remote.seed().fill(name), *if_exists),
             };
-            let about = match &self.target {
-                Target::Create(name) => format!("the audience list \"{}\"", remote.seed().fill(name)),
-                Target::Replace(id) => format!("the audience list {id}"),
-            };
-            let form = |seed: &JobSeed| self.form(seed);
-            let upload = Upload {
-                account: &self.account,
-                about,
-                method,
-                path,
-                status_path: "/v1/imports/audiences/list/status/",
-                repeat,
-                quota: self.account.quota("audiences", 60, Duration::from_secs(60)),
-                form: &form,
-            };
-            deliver(&upload, measured, remote).await
+            match existing::decide(if_exists, &name, &self.lists(), remote).await? {
+                Decided::Replace(id) => self.replace(&id, measured, remote).await,
+                Decided::Create(before) => self.create(&name, &before, measured, remote).await,
+            }
         })
     }
 }

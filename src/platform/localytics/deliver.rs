@@ -5,9 +5,10 @@ use super::form::Form;
 use super::status::Ended;
 use super::{error_log, status};
 use crate::body::{Measured, Part};
-use crate::calls::{Call, JobSeed, Quota, Remote, RetrySafety, Step, Waiting, assumed};
+use crate::calls::{Call, Find, JobSeed, PartBody, Quota, Remote, RetrySafety, Step, Waiting, assumed};
 use crate::error::Result;
 use crate::platform::{Counts, PartEnd, PartsOutcome, Verdict, accepted_part, parts_accepted};
+use crate::warning::{Warning, WarningKind};
 use serde_json::{Value, json};
 
 /// How the parts of one platform travel.
@@ -21,6 +22,8 @@ pub(super) struct Upload<'a> {
     pub(super) repeat: RetrySafety,
     pub(super) quota: Quota,
     pub(super) form: &'a (dyn Fn(&JobSeed) -> Form + Sync),
+    /// Looks up whether an upload was carried out whose answer was lost.
+    pub(super) find: Option<Find<'a>>,
 }
 
 impl Upload<'_> {
@@ -56,6 +59,15 @@ pub(super) async fn deliver(upload: &Upload<'_>, measured: &Measured, remote: &R
             remote
                 .note("the upload was assumed to be done: its activity id is not known, so neither is its verdict")?;
             imports.push(json!({"activity_id": null, "assumed": "done"}));
+            outcome.add(PartEnd::NotAsked, part.records, Counts::default(), None);
+            continue;
+        }
+        if let Some(list) = taken["audience_list_id"].as_str() {
+            let message =
+                format!("the answer to the upload was lost; the list is there ({list}), but not the verdict on it");
+            let hint = "how many rows it has is shown by `listferry lists JOB list`";
+            remote.warn(&Warning::new(WarningKind::NoCounts, message).with_hint(hint))?;
+            imports.push(taken.clone());
             outcome.add(PartEnd::NotAsked, part.records, Counts::default(), None);
             continue;
         }
@@ -123,5 +135,11 @@ async fn send(upload: &Upload<'_>, measured: &Measured, remote: &Remote<'_>, ind
     };
     let operation = upload_call(index, upload.repeat).about(about).with_quota(upload.quota.clone());
     let judge = |answer: &crate::transport::Answer| status::judge_upload("the Localytics upload", answer);
-    remote.send(&operation, &request, index, &|| measured.body(part, &frame), &judge).await
+    let open = || measured.body(part, &frame);
+    match upload.find {
+        Some(find) => {
+            remote.send_or_find(&operation, &request, PartBody { part: index, open: &open }, &judge, find).await
+        }
+        None => remote.send(&operation, &request, index, &open, &judge).await,
+    }
 }

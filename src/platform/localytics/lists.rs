@@ -7,7 +7,7 @@ use crate::error::{Error, Kind, Result};
 use crate::secret::printable;
 use crate::settings::Settings;
 use crate::transport::Answer;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -30,6 +30,11 @@ impl AudienceLists {
         Ok(AudienceLists { account: Account::read(settings)?, app_id: settings.text("app_id")? })
     }
 
+    /// The lists of an app.
+    pub(super) fn of(account: Account, app_id: String) -> AudienceLists {
+        AudienceLists { account, app_id }
+    }
+
     /// All lists of the app, as Localytics answers: id, name, version, record_count, ….
     ///
     /// # Errors
@@ -37,14 +42,7 @@ impl AudienceLists {
     pub async fn list(&self, remote: &Remote<'_>) -> Result<Vec<Value>> {
         let what = format!("the lists of app {}", printable(&self.app_id));
         let answer = self.ask(remote, "GET", &format!("app/{}", part(&self.app_id)), &what, NO_SUCH_APP).await?;
-        match &answer["tree"] {
-            Value::Array(lists) => Ok(lists.clone()),
-            _ => {
-                let says = answer["quoted"].as_str().unwrap_or_default();
-                Err(Error::new(Kind::Transient, format!("{what}: the answer cannot be read: {says}"))
-                    .with_hint("check base_url, and whether a proxy answered; else try again"))
-            }
-        }
+        Ok(answer.as_array().cloned().unwrap_or_default())
     }
 
     /// Gives a list another name. Repeatable.
@@ -81,9 +79,15 @@ impl AudienceLists {
         let classify = |answer: &Answer| match answer.status {
             200..300 => {
                 let tree = tolerant::read(&answer.body).unwrap_or_default();
-                Reply::Done(json!({"tree": tree, "quoted": quoted(answer)}))
+                match method {
+                    "GET" if !tree.is_array() => {
+                        let message = format!("{what}: the answer cannot be read: {}", quoted(answer));
+                        Reply::Unclear(Error::new(Kind::Transient, message))
+                    }
+                    _ => Reply::Done(tree),
+                }
             }
-            404 if lost.load(Ordering::Relaxed) && method == "DELETE" => Reply::Done(json!({"gone": true})),
+            404 if lost.load(Ordering::Relaxed) && method == "DELETE" => Reply::Done(Value::Null),
             404 => {
                 let error = Error::new(Kind::Refused, format!("{what}: there is none (status 404)"));
                 Reply::Fail(error.with_hint(missing))
@@ -104,7 +108,7 @@ impl AudienceLists {
         came.map_err(|error| match error.kind() {
             Kind::Transient => {
                 let when = error.retry_after().map_or("later".to_owned(), |wait| format!("in {} s", wait.as_secs()));
-                error.with_hint(format!("try again {when}"))
+                error.with_hint(format!("check base_url, and whether a proxy answered; else try again {when}"))
             }
             _ => error,
         })

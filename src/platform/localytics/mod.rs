@@ -8,6 +8,7 @@ mod audience;
 mod changes;
 mod deliver;
 mod error_log;
+mod existing;
 mod form;
 mod lists;
 mod profiles;
@@ -55,6 +56,13 @@ pub const AUDIENCE: Entry = Entry {
     keys: &[
         key("app_id", KeyKind::Id, true, "The app that the audience belongs to."),
         key("audience_name", KeyKind::Text, false, "Creates an audience of that name; this or audience_list_id."),
+        Key {
+            name: "if_exists",
+            kind: KeyKind::OneOf(&["refuse", "replace", "create"]),
+            required: false,
+            default: Some("refuse"),
+            doc: "If the app has a list of that name: send nothing (12), replace its members, or create another one.",
+        },
         key("audience_list_id", KeyKind::Id, false, "Replaces the members of that list; this or audience_name."),
         API_KEY,
         API_SECRET,

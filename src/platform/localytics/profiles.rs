@@ -4,7 +4,7 @@ use super::account::Account;
 use super::deliver::{Upload, deliver, upload_call};
 use super::form::{Form, one_of_two};
 use super::{PROFILES, changes};
-use crate::body::{Frame, Measured, Part};
+use crate::body::{Measured, Part};
 use crate::calls::{BoxFuture, Call, JobSeed, Policy, Quota, Remote, RetrySafety};
 use crate::error::{Error, Result};
 use crate::mapping::{MapSpec, Shape};
@@ -63,10 +63,6 @@ impl Platform for Profiles {
         Limits { max_part_bytes: self.max_part_bytes, ..Limits::default() }
     }
 
-    fn frame(&self, seed: &JobSeed) -> Frame {
-        self.form(seed).frame()
-    }
-
     fn check_parts(&self, map: &MapSpec, parts: &[Part], policy: &Policy) -> Result<()> {
         if !changes::only_increments(map) {
             can_wait_in_turn(parts, policy)?;
@@ -101,6 +97,7 @@ impl Platform for Profiles {
                 repeat,
                 quota: self.quota(),
                 form: &form,
+                find: None,
             };
             let left = upload.parts_left(measured, remote)?;
             self.check_parts(map, left, remote.policy())?;

@@ -2,8 +2,8 @@
 
 use super::ENTRY;
 use super::commands::{self, Format};
-use crate::body::{Frame, Measured, Part};
-use crate::calls::{BoxFuture, Call, JobSeed, Policy, Remote};
+use crate::body::{Measured, Part};
+use crate::calls::{BoxFuture, Call, Policy, Remote};
 use crate::error::{Error, Result};
 use crate::mapping::{MapSpec, Shape};
 use crate::platform::{Effect, Limits, Platform, Verdict, can_wait_in_turn};
@@ -91,10 +91,6 @@ impl Platform for Import {
 
     fn limits(&self) -> Limits {
         Limits { max_part_bytes: Some(self.max_part_bytes), ..Limits::default() }
-    }
-
-    fn frame(&self, _: &JobSeed) -> Frame {
-        Frame::default()
     }
 
     fn check_parts(&self, map: &MapSpec, parts: &[Part], policy: &Policy) -> Result<()> {

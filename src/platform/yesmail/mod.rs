@@ -17,8 +17,8 @@ mod ticket;
 mod verdict;
 
 use super::{Effect, Entry, Limits, Platform, Verdict};
-use crate::body::{Frame, Measured};
-use crate::calls::{BoxFuture, Call, JobSeed, Remote, RetrySafety};
+use crate::body::Measured;
+use crate::calls::{BoxFuture, Call, Remote, RetrySafety};
 use crate::error::{Error, Result};
 use crate::mapping::{Cells, Field, MapSpec, Quoting, Rules, Separator, Shape, ValueSpec};
 use crate::settings::{Key, KeyKind, Settings};
@@ -85,10 +85,6 @@ impl Platform for Yesmail {
 
     fn limits(&self) -> Limits {
         Limits::default()
-    }
-
-    fn frame(&self, _: &JobSeed) -> Frame {
-        Frame::default()
     }
 
     fn needs_source(&self) -> bool {
