@@ -70,6 +70,9 @@ fn localytics(seen: &Seen, _: usize, _: &str) -> Does {
     if seen.line.starts_with("POST") {
         return Does::Answer(202, r#"{"activity_id": "a-1"}"#.to_owned());
     }
+    if seen.path().contains("/list/app/") {
+        return Does::Answer(200, "[]".to_owned());
+    }
     let statistics = r#"{"successful_imports": 1, "failed_imports": 0, "total_number_of_imports": 1}"#;
     Does::Answer(200, format!(r#"{{"status": "Completed", "upload_statistics": {statistics}}}"#))
 }
