@@ -61,6 +61,7 @@ mod scripted;
 mod several_files;
 #[cfg(feature = "cli")]
 mod source_files;
+mod stories;
 #[cfg(feature = "cli")]
 mod taint;
 #[cfg(feature = "cli")]
