@@ -246,11 +246,11 @@ fn lower_email(text: &[u8]) -> Result<(), Wrong> {
     }
     let text = as_str(text);
     if text.trim() != text {
-        let what = "an e-mail address with white space around it; apply: [trim, lower] removes it";
+        let what = "white space around an e-mail address (apply: [trim, lower] removes it)";
         return Err(Wrong::new("email_space", what));
     }
     if text.chars().any(|c| c.to_lowercase().ne([c])) {
-        let what = "an e-mail address with a capital letter; apply: [trim, lower] makes it lower case";
+        let what = "a capital letter in an e-mail address (apply: [trim, lower] mends it)";
         return Err(Wrong::new("email_case", what));
     }
     Ok(())
