@@ -377,14 +377,6 @@ impl<'a> Remote<'a> {
         self.journal.forget(name)
     }
 
-    /// Takes a step that the user assumed to be done back to being in doubt: without the platform's answer nobody can go on.
-    ///
-    /// # Errors
-    /// `Local`.
-    pub(crate) fn doubt_again(&self, operation: &Call) -> Result<()> {
-        self.journal.intent(&operation.name, &step::intent(operation, u64::MAX))
-    }
-
     /// Makes one attempt of a small call; not journaled. For [`Remote::attempts`] and [`Remote::until`].
     pub async fn once(&self, request: &Request, classify: Classify<'_>) -> Attempt<Value> {
         learn(self.taint(), request);

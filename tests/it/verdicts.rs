@@ -2,6 +2,8 @@
 
 use crate::vendor::{Vendor, answer};
 use listferry::WarningKind;
+use listferry::calls::Assume;
+use listferry::job::journal::State;
 use listferry::job::{Env, Job, Report, Status};
 use std::path::Path;
 use std::sync::Arc;
@@ -128,4 +130,44 @@ async fn a_refusal_shows_in_platform_result_what_was_answered() {
         let answered = &report.platform_result["answer"];
         assert!(answered == "no" || answered["id"] == "12345678901234567890123", "{answered}");
     }
+}
+
+fn orphans(report: &Report) -> Vec<String> {
+    let orphans = report.warnings.iter().filter(|warning| warning.kind == WarningKind::Orphan);
+    orphans.map(|warning| warning.message.clone()).collect()
+}
+
+#[tokio::test]
+async fn an_import_that_stays_empty_is_a_warning_with_its_id() {
+    let dir = tempfile::tempdir().unwrap();
+    let vendor = Vendor::start(|seen, _| match seen.target.ends_with("/document_imports") {
+        true => answer(200, &[], r#"{"status":"ok","data":{"id":12345678901234567890123}}"#),
+        false => answer(400, &[], "no"),
+    })
+    .await;
+    let report = job(dir.path(), &vendor.url(), SEGMENT, "1s").run(&env(dir.path())).await;
+    assert_eq!(report.exit_code, 12);
+    assert!(orphans(&report)[0].contains("12345678901234567890123"), "{:?}", report.warnings);
+}
+
+#[tokio::test]
+async fn an_import_assumed_to_be_created_is_left_and_another_one_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let vendor = Vendor::start(|seen, nth| match (seen.method.as_str(), seen.target.ends_with("/document_imports")) {
+        ("POST", true) if nth < 2 => Vec::new(),
+        ("POST", true) => answer(200, &[], r#"{"status":"ok","data":{"id":"77"}}"#),
+        ("POST", false) => answer(200, &[], r#"{"status":"ok","data":{"id":"5"}}"#),
+        _ => {
+            let result = r#"{"total_success":2,"total_failure":0}"#;
+            answer(200, &[], format!(r#"{{"total":1,"data":[{{"id":"5","status":"SUCCEEDED","result":{result}}}]}}"#))
+        }
+    })
+    .await;
+    let (job, env) = (job(dir.path(), &vendor.url(), SEGMENT, "5s"), env(dir.path()));
+    assert_eq!(job.run(&env).await.exit_code, 21);
+    let state = State::open(&dir.path().join("state")).unwrap();
+    let record = state.last_run().unwrap().unwrap();
+    let report = job.resume(&env, &record, Some(Assume::Done)).await;
+    assert_eq!(report.exit_code, 0, "{}", serde_json::to_string(&report).unwrap());
+    assert_eq!((orphans(&report).len(), &report.platform_result["document_import_id"]), (1, &"77".into()));
 }

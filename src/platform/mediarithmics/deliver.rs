@@ -53,7 +53,10 @@ impl Import {
         for part in parts {
             let id = match self.execute(measured, part, &import, &executions, remote).await {
                 Ok(id) => id,
-                Err(error) => return Err(parts_accepted(error, executions.len(), parts.len())),
+                Err(error) => {
+                    self.warn_of_an_orphan(&import, &error, executions.len(), remote)?;
+                    return Err(parts_accepted(error, executions.len(), parts.len()));
+                }
             };
             let accepted = remote.part_done(&accepted_part(part, id.clone()))?;
             accepted_at.push(accepted);
@@ -103,6 +106,17 @@ impl Import {
         Ok(outcome.verdict(result))
     }
 
+    /// Warns of an import that this run created and that is refused its first execution.
+    fn warn_of_an_orphan(&self, import: &str, error: &Error, executions: usize, remote: &Remote<'_>) -> Result<()> {
+        let own = matches!(self.target, Target::Create(_));
+        if !own || executions > 0 || !matches!(error.kind(), Kind::Refused | Kind::Data) {
+            return Ok(());
+        }
+        let message = format!("the document import {import} was created and has no execution");
+        let hint = format!("use it with destination.document_import_id: \"{import}\", or delete it in the console");
+        remote.warn(&Warning::new(WarningKind::Orphan, message).with_hint(hint))
+    }
+
     fn request(&self, method: &'static str, path: &str) -> Request {
         let url = format!("{}/v1/datamarts/{}/document_imports{path}", self.base, self.datamart_id);
         Request::new(method, crate::Secret::new(url)).header("Authorization", self.token.expose())
@@ -126,15 +140,18 @@ impl Import {
             Step::Done(created) => created,
             Step::InDoubt(error) => return Err(error.with_hint(NEXT)),
         };
-        match created["id"].as_str() {
-            Some(id) => Ok(id.to_owned()),
-            None => {
-                // what was assumed helps nobody: the doubt stays
-                remote.doubt_again(&operation)?;
-                Err(Error::usage("the document import was assumed to be created, but its id is not known")
-                    .with_hint(NEXT))
+        let created = match assumed(&created) {
+            false => created,
+            true => {
+                // an import whose id is not known cannot be used: another one is, and that one stays empty
+                remote.forget(&operation.name)?;
+                let message = format!("a document import named \"{name}\" may be left without an execution");
+                let hint = "the run created another one; delete the empty one in the console";
+                remote.warn(&Warning::new(WarningKind::Orphan, message).with_hint(hint))?;
+                remote.call(&operation, &request, &judge).await?.done()?
             }
-        }
+        };
+        Ok(created["id"].as_str().unwrap_or_default().to_owned())
     }
 
     /// Sends a part; the id of its execution, unless the user assumed that it was done.
