@@ -29,7 +29,7 @@ pub fn convert(
         out(plan.head()).map_err(|error| Error::io("writing the output", error))?;
     }
     let mut writer = Writer { out, rejects: Rejects::new(rejects) };
-    let want = Want { data: true, rejects: true, rows: false };
+    let want = Want { data: true, rejects: true, rows: false, sights: false };
     let (ended, base) = pipeline::run(table, plan, options, want, &Start::of(table), &mut writer)
         .inspect_err(|_| writer.rejects.stopped())?;
     if ended == Ended::Clash {

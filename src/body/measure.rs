@@ -1,5 +1,6 @@
 //! Pass one: counts, digest, parts, checkpoints, rejects.
 
+use super::findings::Findings;
 use super::grid::Mark;
 use super::manifest::Manifest;
 use super::pipeline::{self, Base, Consumer, Ended, Start};
@@ -8,8 +9,9 @@ use super::worker::{RowKind, Rows, Want};
 use super::{Counts, Options, Part, Reject, RejectSink, Split, crc};
 use crate::encode;
 use crate::error::{Error, Result};
-use crate::mapping::Plan;
+use crate::mapping::{Plan, Sights};
 use crate::reader::Table;
+use crate::warning::Warning;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -26,6 +28,7 @@ pub(crate) struct Checkpoint {
 #[derive(Clone)]
 pub struct Measured {
     manifest: Manifest,
+    warnings: Arc<[Warning]>,
     /// None: an earlier process measured, and the source is not at hand.
     pub(crate) second: Option<SecondPass>,
 }
@@ -52,6 +55,12 @@ impl Measured {
     #[must_use]
     pub fn counts(&self) -> &Counts {
         &self.manifest.counts
+    }
+
+    /// Values and records that look like accidents, those of a kind together.
+    #[must_use]
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
     }
 
     /// The parts in order; at least one, which may be empty.
@@ -100,7 +109,7 @@ impl Measured {
     /// of it fails at once.
     #[must_use]
     pub fn recorded(manifest: Manifest) -> Measured {
-        Measured { manifest, second: None }
+        Measured { manifest, warnings: Arc::default(), second: None }
     }
 
     /// Returns true if the source is not at hand: nothing can be sent.
@@ -138,6 +147,7 @@ pub fn measure(
             data: split.max_part_bytes.is_some() || !split.sent_part_bytes.is_empty(),
             rejects: true,
             rows: false,
+            sights: true,
         };
         let (ended, base) = pipeline::run(table, &plan, options, want, &Start::of(table), &mut measurer)
             .inspect_err(|_| measurer.rejects.stopped())?;
@@ -158,6 +168,7 @@ pub fn measure(
 
 struct Measurer<'a> {
     rejects: Rejects<'a>,
+    findings: Findings,
     head: Vec<u8>,
     one_line: bool,
     split: Split,
@@ -184,6 +195,7 @@ impl<'a> Measurer<'a> {
         let part = Measurer::empty_part(&head, 0, 0, 0);
         Measurer {
             rejects: Rejects::new(rejects),
+            findings: Findings::default(),
             one_line: plan.one_line_a_record(),
             split: split.clone(),
             parts: Vec::new(),
@@ -230,8 +242,10 @@ impl<'a> Measurer<'a> {
         if self.checkpoints.is_empty() {
             self.checkpoints.push(Checkpoint { start: Start::of(table), crc: 0 });
         }
+        let counts = Counts { reject_reasons: self.rejects.reasons, ..base.counts };
+        let warnings = self.findings.warnings(&plan, table, &counts).into();
         let manifest = Manifest {
-            counts: Counts { reject_reasons: self.rejects.reasons, ..base.counts },
+            counts,
             parts: self.parts,
             digest,
             separator: plan.separator(),
@@ -246,7 +260,7 @@ impl<'a> Measurer<'a> {
             #[cfg(feature = "upload")]
             parked: Arc::default(),
         };
-        Measured { manifest, second: Some(second) }
+        Measured { manifest, warnings, second: Some(second) }
     }
 }
 
@@ -279,7 +293,16 @@ impl Consumer for Measurer<'_> {
         Ok(true)
     }
 
+    fn sights(&mut self, sights: &Sights, base: &Base) {
+        self.findings.add(sights, base);
+    }
+
     fn rows(&mut self, rows: &Rows, base: &Base, table: &Table) -> Result<bool> {
+        for row in &rows.items {
+            if let RowKind::Rejected { code, .. } = row.what {
+                self.findings.rejected(code, base.input, base.record + row.record + 1);
+            }
+        }
         self.rejects.take(rows, base, table)?;
         Ok(true)
     }

@@ -2,6 +2,7 @@
 
 mod convert;
 mod crc;
+mod findings;
 mod grid;
 mod large;
 mod manifest;

@@ -10,7 +10,7 @@ use super::slab::{Pool, Slab};
 use super::worker::{Batch, Fatal, Finished, Rows, Stop, Tally, Want, Worker, cancelled, pool_for};
 use super::{Counts, Joined, Options};
 use crate::error::{Error, Kind, Place, Result};
-use crate::mapping::Plan;
+use crate::mapping::{Plan, Sights};
 use crate::reader::Table;
 use crate::reader::kernel::Kernel;
 use crate::scan::Out;
@@ -18,12 +18,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+/// Of larger sources, as stored, only a sample of the records is looked at for frequent identifiers.
+const LOOKED_AT_WHOLE: u64 = 16 << 20;
+
 /// Takes what a pass produces, in order, one call at a time.
 pub(crate) trait Consumer: Send {
     /// A piece of output. `false`: no more is wanted, the pass ends without an error.
     fn slab(&mut self, slab: Slab) -> Result<bool>;
     /// Rows that the pass was asked for; positions relative to `base`, which is in the input of the rows.
     fn rows(&mut self, rows: &Rows, base: &Base, table: &Table) -> Result<bool>;
+    /// What warnings are about, in the chunk that starts at `base`, if the pass was asked for it.
+    fn sights(&mut self, _sights: &Sights, _base: &Base) {}
     /// The chunk whose seam is at `mark` has ended; `base` is what precedes the next chunk of the same input.
     fn chunk_end(&mut self, mark: Mark, base: &Base, table: &Table) -> Result<bool>;
 }
@@ -108,6 +113,8 @@ pub(crate) struct Shared<'a, 'c> {
     pub(crate) pool: Arc<Pool>,
     pub(crate) grid_cell: usize,
     pub(crate) large: Large,
+    /// So many records in 2^32 are looked at for frequent identifiers.
+    pub(crate) share: u32,
     grid: Mutex<Grid<'a>>,
     /// State at the seam of chunk seq, in slot seq % len: twice the seq, plus 1 where inside. The seq tells it from what an
     /// earlier chunk, which may not have asked, left in the slot.
@@ -167,6 +174,7 @@ pub(crate) fn run(
         pool: pool_for(threads, want),
         grid_cell: grid.chunk_bytes(),
         large: Large::default(),
+        share: if table.source().stored_bytes() > LOOKED_AT_WHOLE { u32::MAX / 128 } else { u32::MAX },
         grid: Mutex::new(grid),
         states: (0..window + 2).map(|_| AtomicU64::new(u64::MAX)).collect(),
         alone: threads == 1,
@@ -416,6 +424,9 @@ impl<'c> Shared<'_, 'c> {
             Ok(finished) => {
                 let mut sink = self.lock_sink();
                 let Sink { consumer, base } = &mut *sink;
+                if let Some(sights) = &finished.sights {
+                    consumer.sights(sights, base);
+                }
                 base.add(&finished);
                 let progress = &self.options.progress;
                 progress.records.fetch_add(finished.tally.read, Ordering::Relaxed);

@@ -76,7 +76,7 @@ impl Measured {
             }
             Ok(true)
         };
-        let want = Want { data: false, rejects: false, rows: true };
+        let want = Want { data: false, rejects: false, rows: true, sights: false };
         pipeline::run(&second.table, &second.plan, &second.options, want, start, &mut Show(&mut show))?;
         second.table.source().verify_unchanged()
     }
@@ -117,7 +117,7 @@ pub fn preview(
     let mut options = options.clone();
     options.threads = 1;
     options.chunk_bytes = options.chunk_bytes.min(64 << 10);
-    let want = Want { data: false, rejects: true, rows: true };
+    let want = Want { data: false, rejects: true, rows: true, sights: false };
     let (ended, _) = pipeline::run(table, plan, &options, want, &Start::of(table), &mut Show(&mut show))?;
     if ended == Ended::Clash {
         return Err(Error::data("a value of the next record holds the separator that is on trial")

@@ -79,7 +79,7 @@ impl Session {
                     crc,
                     seam: (bytes, crc),
                 };
-                let want = Want { data: true, rejects: false, rows: false };
+                let want = Want { data: true, rejects: false, rows: false, sights: false };
                 let last = match pipeline::run(&table, &plan, &options, want, &start, &mut streamer) {
                     Ok((Ended::Whole, _)) => Ok(Piece::End { bytes: streamer.bytes, crc: streamer.crc }),
                     Ok((Ended::Enough, _)) => return,

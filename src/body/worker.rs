@@ -5,7 +5,7 @@ use super::large::{LARGE_ROW_BYTES, Tools};
 use super::slab::{Pool, QUEUED_SLABS, SLAB_BYTES, Slab};
 use super::{Bounds, crc, pipeline::Shared};
 use crate::error::{Error, Kind, Result};
-use crate::mapping::{Outcome, Scratch};
+use crate::mapping::{Outcome, Scratch, Sights};
 use crate::reader::Record;
 use crate::reader::kernel::{End, Malformed, Visit};
 use crate::scan::{Out, count_lines};
@@ -24,6 +24,8 @@ pub(crate) struct Want {
     pub(crate) rejects: bool,
     /// Written records with their positions and output.
     pub(crate) rows: bool,
+    /// What warnings are about.
+    pub(crate) sights: bool,
 }
 
 /// What became of the records of a chunk.
@@ -123,6 +125,8 @@ pub(crate) struct Finished {
     pub(crate) inside: bool,
     /// Bytes of decompressed content up to the next seam.
     pub(crate) bytes: u64,
+    /// What warnings are about, if the pass wants it.
+    pub(crate) sights: Option<Sights>,
 }
 
 /// A converting thread.
@@ -183,13 +187,30 @@ impl Worker {
                 Seams { from: 0, to: self.tools.buffer.filled(), inside: false }
             }
         };
-        let mut finished =
-            Finished { tally: Tally::default(), lines: 0, inside: seam.inside, bytes: (seam.to - seam.from) as u64 };
+        let bytes = (seam.to - seam.from) as u64;
         if seam.from == seam.to {
-            return Ok(finished);
+            return Ok(Finished { tally: Tally::default(), lines: 0, inside: seam.inside, bytes, sights: None });
+        }
+        match shared.want.sights {
+            true => self.convert::<true>(shared, chunk, &seam, batch),
+            false => self.convert::<false>(shared, chunk, &seam, batch),
+        }
+    }
+
+    /// Converts the records between two seams; with `WATCH` it looks at them for warnings.
+    fn convert<const WATCH: bool>(
+        &mut self,
+        shared: &Shared<'_, '_>,
+        chunk: Chunk,
+        seam: &Seams,
+        batch: &mut Batch,
+    ) -> Result<Finished, Stop> {
+        let bytes = (seam.to - seam.from) as u64;
+        if WATCH {
+            self.tools.scratch.watch(shared.plan);
         }
         let out = self.out(shared, chunk.seq)?;
-        let mut convert = Convert {
+        let mut convert = Convert::<WATCH> {
             shared,
             seq: chunk.seq,
             input: chunk.input,
@@ -203,6 +224,7 @@ impl Worker {
             crc: 0,
             batch,
             scratch: std::mem::take(&mut self.tools.scratch),
+            share: shared.share,
             tally: Tally::default(),
             origin: chunk.offset + seam.from as u64,
             counted: 0,
@@ -242,15 +264,14 @@ impl Worker {
         }
         let (tally, out, scratch) = convert.finish();
         self.tools.scratch = scratch;
+        let sights = WATCH.then(|| self.tools.scratch.sights());
         if !shared.want.data {
             self.tools.own = if out.capacity() > 4 * SLAB_BYTES && self.small.is_none() { Out::default() } else { out };
         }
         if self.small.is_none() {
             self.tools.buffer.shrink(shared.grid_cell);
         }
-        finished.tally = tally;
-        finished.lines = lines;
-        Ok(finished)
+        Ok(Finished { tally, lines, inside: seam.inside, bytes, sights })
     }
 
     fn extend(&mut self, shared: &Shared<'_, '_>, chunk: Chunk, want: usize) -> Result<(), Stop> {
@@ -390,7 +411,7 @@ fn opening_quote(record: &[u8], quote: Option<u8>, delimiter: u8) -> Option<usiz
 }
 
 /// The visitor: runs the plan and seals slabs.
-struct Convert<'w, 's, 'a, 'c> {
+struct Convert<'w, 's, 'a, 'c, const WATCH: bool> {
     shared: &'s Shared<'a, 'c>,
     seq: u64,
     /// The input of the chunk.
@@ -410,6 +431,8 @@ struct Convert<'w, 's, 'a, 'c> {
     crc: u64,
     batch: &'w mut Batch,
     scratch: Scratch,
+    /// See [`is_sampled`].
+    share: u32,
     tally: Tally,
     /// Offset of the kernel's input in the decompressed content.
     origin: u64,
@@ -418,7 +441,7 @@ struct Convert<'w, 's, 'a, 'c> {
     lines: u64,
 }
 
-impl Convert<'_, '_, '_, '_> {
+impl<const WATCH: bool> Convert<'_, '_, '_, '_, WATCH> {
     /// From now on the text starts `by` bytes later, behind `lines` physical lines of the chunk.
     fn rebase(&mut self, by: usize, lines: u64) {
         self.origin += by as u64;
@@ -432,6 +455,7 @@ impl Convert<'_, '_, '_, '_> {
         let Worker { tools, small: Some(small) } = worker else { return Ok(()) };
         std::mem::swap(&mut self.scratch, &mut small.scratch);
         std::mem::swap(&mut self.scratch, &mut tools.scratch);
+        self.scratch.take_sights_of(&mut small.scratch);
         if !self.shared.want.data {
             std::mem::swap(&mut self.out, &mut small.own);
             std::mem::swap(&mut self.out, &mut tools.own);
@@ -496,6 +520,7 @@ impl Convert<'_, '_, '_, '_> {
     #[inline(never)]
     fn reject(&mut self, text: &[u8], start: usize, end: usize, splits: bool) -> Result<(), Stop> {
         self.tally.rejected += 1;
+        self.scratch.forget();
         if !self.shared.want.rejects {
             return Ok(());
         }
@@ -567,7 +592,7 @@ impl Convert<'_, '_, '_, '_> {
     }
 }
 
-impl Visit for Convert<'_, '_, '_, '_> {
+impl<const WATCH: bool> Visit for Convert<'_, '_, '_, '_, WATCH> {
     type Stop = Stop;
 
     #[inline(always)]
@@ -583,9 +608,17 @@ impl Visit for Convert<'_, '_, '_, '_> {
             self.joined(record.raw_record());
         }
         let before = self.out.len();
-        match self.shared.plan.run(record, &mut self.out, &mut self.scratch) {
+        match self.shared.plan.run_watching::<WATCH>(record, &mut self.out, &mut self.scratch) {
             Outcome::Written => {
                 self.tally.written += 1;
+                if WATCH {
+                    if self.scratch.is_pending() {
+                        self.scratch.commit(self.tally.read - 1);
+                    }
+                    if is_sampled(self.tally.read, self.share) {
+                        self.shared.plan.sample(record, &mut self.scratch);
+                    }
+                }
                 self.records += 1;
                 if self.shared.want.rows {
                     let raw = record.raw_record();
@@ -601,6 +634,9 @@ impl Visit for Convert<'_, '_, '_, '_> {
             }
             Outcome::Filtered => {
                 self.tally.filtered += 1;
+                if WATCH {
+                    self.scratch.forget();
+                }
                 Ok(())
             }
             Outcome::Rejected => {
@@ -639,6 +675,13 @@ impl Visit for Convert<'_, '_, '_, '_> {
     }
 }
 
+/// Whether a record, by its number in the chunk, is one of the `share` of 2^32 that are looked at for frequent identifiers:
+/// spread evenly, and in step with nothing that recurs in the list.
+#[inline(always)]
+fn is_sampled(record: u64, share: u32) -> bool {
+    (record as u32).wrapping_mul(0x9E37_79B1) <= share
+}
+
 /// Whether the user asked to stop.
 pub(crate) fn cancelled(shared: &Shared<'_, '_>) -> bool {
     shared.options.progress.cancelled.load(Ordering::Relaxed)
@@ -648,4 +691,20 @@ pub(crate) fn cancelled(shared: &Shared<'_, '_>) -> bool {
 pub(crate) fn pool_for(threads: usize, want: Want) -> Arc<Pool> {
     // where the output leaves, as much again waits for the socket
     Pool::new(4 * threads + 4 + if want.data { 2 * QUEUED_SLABS * threads } else { 0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_sampled;
+
+    #[test]
+    fn the_sample_is_in_step_with_no_period_of_the_list() {
+        for (share, wanted) in [(u32::MAX, 100_000), (u32::MAX / 16, 6250)] {
+            let sampled = |period: usize| (0..100_000).step_by(period).filter(|n| is_sampled(*n, share)).count() as u64;
+            for period in [1, 2, 3, 4, 5, 7, 8, 10, 12, 16, 32, 64, 100] {
+                let (hits, wanted) = (sampled(period), wanted / period as u64);
+                assert!(hits.abs_diff(wanted) <= 6 + wanted / 10, "{share} {period}: {hits} of {wanted}");
+            }
+        }
+    }
 }

@@ -13,6 +13,7 @@ use crate::secret::Taint;
 use crate::settings::{NoSecrets, Secrets, Settings};
 use crate::source::{Compression, SourceOptions};
 use crate::transport::{Client, NetworkOptions, Proxy, Timers};
+use crate::warning::WarningKind;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -32,6 +33,8 @@ pub(crate) struct Config {
     pub(crate) conditions: Vec<Condition>,
     pub(crate) map: MapSpec,
     pub(crate) rejects: RejectLimits,
+    /// `warnings.error`.
+    pub(crate) warnings_that_fail: Vec<WarningKind>,
     pub(crate) allow_empty: bool,
     pub(crate) entry: Option<&'static Entry>,
     pub(crate) destination: Map<String, Value>,
@@ -161,6 +164,7 @@ impl Config {
             source: source(&object(&tree, "source")?, folder)?,
             conditions,
             rejects: rejects(&object(&tree, "rejects")?, folder)?,
+            warnings_that_fail: warnings(&object(&tree, "warnings")?)?,
             allow_empty: top.bool_or("allow_empty", false)?,
             entry,
             upload: upload(&object(&tree, "upload")?, folder)?,
@@ -435,6 +439,29 @@ fn rejects(map: &Map<String, Value>, folder: &Path) -> Result<RejectLimits> {
         max_unaccounted: settings.opt_integer("max_unaccounted")?,
         file: settings.opt_text("file")?.map(|path| folder.join(path)),
     })
+}
+
+/// `warnings.error`: kinds that the first pass finds.
+fn warnings(map: &Map<String, Value>) -> Result<Vec<WarningKind>> {
+    let known = WarningKind::OF_FIRST_PASS;
+    let kind = |name: &Value| {
+        let name = name.as_str().unwrap_or_default();
+        known.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
+            let hint = match nearest(name, known.map(WarningKind::name)) {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None => format!("one of {}", known.map(WarningKind::name).join(", ")),
+            };
+            let shown = crate::secret::printable(name);
+            Error::usage(format!("warnings.error: \"{shown}\" is not a kind of warning of the first pass"))
+                .with_hint(hint)
+        })
+    };
+    match map.get("error") {
+        None | Some(Value::Null) => Ok(Vec::new()),
+        Some(Value::Array(kinds)) => kinds.iter().map(kind).collect(),
+        Some(_) => Err(Error::usage("warnings.error must be a list of kinds")
+            .with_hint("for example warnings: { error: [null_marker] }")),
+    }
 }
 
 fn upload(map: &Map<String, Value>, folder: &Path) -> Result<Upload> {

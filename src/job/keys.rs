@@ -18,6 +18,7 @@ pub(crate) const TOP: &[Key] = &[
     key("rejects", KeyKind::Object(REJECTS), None, "How many rows may be rejected, and where they are written."),
     key("allow_empty", KeyKind::Bool, Some("false"), "Send even where there is nothing to send."),
     key("destination", KeyKind::Any, None, "The platform and the place on it."),
+    key("warnings", KeyKind::Object(WARNINGS), None, "Which warnings are errors."),
     key("upload", KeyKind::Object(UPLOAD), None, "Attempts and timers."),
     key("network", KeyKind::Object(NETWORK), None, "Proxy and certificates."),
     key("spool", KeyKind::Object(SPOOL), None, "Where a source that can be read only once is kept."),
@@ -107,6 +108,15 @@ pub(crate) const REJECTS: &[Key] = &[
     ),
     key("file", KeyKind::Text, None, "Where the rejected rows go; default: in the state directory."),
 ];
+
+/// `warnings`.
+pub(crate) const WARNINGS: &[Key] = &[key(
+    "error",
+    KeyKind::Texts,
+    Some("[]"),
+    "Kinds of warnings of the first pass that end check and run with exit 10: null_marker, scientific, decimal_id, double_hash, \
+     invisible, frequent_id, encoding, delimiter, joined_files, key_never_seen, template_emptied.",
+)];
 
 /// `upload`.
 pub(crate) const UPLOAD: &[Key] = &[

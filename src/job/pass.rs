@@ -115,7 +115,9 @@ impl Config {
         report.measured(&measured);
         closed?;
         warn(table.source(), measured.counts(), report);
+        measured.warnings().iter().for_each(|warning| report.warn(warning.clone()));
         self.judge(measured.counts(), last_read, report)?;
+        self.judge_warnings(&report.warnings)?;
         // The platform knows best what to do about it.
         prepared.platform.judge(&measured)?;
         if let Some(max) = limits.max_body_bytes.filter(|_| !limits.number_oversize)
@@ -164,6 +166,26 @@ impl Config {
                 .with_hint("a replace would empty the list; allow_empty: true sends it all the same"));
         }
         Ok(())
+    }
+}
+
+impl Config {
+    /// `warnings.error`.
+    fn judge_warnings(&self, warnings: &[Warning]) -> Result<()> {
+        let fails = |warning: &&Warning| self.warnings_that_fail.contains(&warning.kind);
+        let Some(warning) = warnings.iter().find(fails) else { return Ok(()) };
+        let more = match warnings.iter().filter(fails).count() - 1 {
+            0 => String::new(),
+            n => format!(" (and {n} more like it)"),
+        };
+        let hint = warning.hint.as_deref().unwrap_or("look at the source");
+        let kind = warning.kind;
+        let text = format!("{}{more}; warnings.error has {kind}", warning.message);
+        let text = match warning.first_record {
+            Some(record) => format!("{text}; the first is record {record}"),
+            None => text,
+        };
+        Err(Error::data(text).with_hint(format!("{hint}; or take {kind} out of warnings.error")))
     }
 }
 

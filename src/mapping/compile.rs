@@ -10,9 +10,11 @@ use super::plan::{Plan, Rule, Scratch};
 use super::shape::{Cells, Check, Field, Json, Quoting, Separator, Shape, Unit};
 use super::spec::{Condition, Empty, From, TemplatePart, Type};
 use super::value::{CellRule, Form, Origin, Output, Piece, Template, Value};
+use super::watch::{MAX_IDENTIFIERS, MAX_SLOTS, NONE};
 use crate::encode;
 use crate::error::{Error, Result};
 use crate::scan::Out;
+use std::collections::HashMap;
 
 /// The separators that are tried, in order.
 const CANDIDATES: [u8; 4] = [b'\t', b'|', b';', b','];
@@ -72,6 +74,7 @@ fn compile(
         clash: false,
         unit_names: Vec::new(),
         compiled_units: Vec::new(),
+        watched: Watched::default(),
     };
     let filters = conditions
         .iter()
@@ -131,6 +134,7 @@ fn compile(
         columns: columns.to_vec(),
         separator,
         trial,
+        watched: compiler.watched,
     })
 }
 
@@ -213,6 +217,40 @@ pub(super) struct Compiler<'a> {
     unit_names: Vec<String>,
     /// The op of a unit, where it has one.
     compiled_units: Vec<Option<usize>>,
+    watched: Watched,
+}
+
+/// The columns that warnings are about.
+#[derive(Default)]
+pub(super) struct Watched {
+    /// By slot.
+    pub(super) columns: Vec<u32>,
+    slots: HashMap<usize, u16>,
+    /// The values that are identifiers, by their number.
+    pub(super) identifiers: Vec<u32>,
+}
+
+impl Watched {
+    fn slot(&mut self, column: usize) -> u16 {
+        if let Some(&slot) = self.slots.get(&column) {
+            return slot;
+        }
+        if self.columns.len() == MAX_SLOTS {
+            return NONE;
+        }
+        let slot = self.columns.len() as u16;
+        self.columns.push(column as u32);
+        self.slots.insert(column, slot);
+        slot
+    }
+
+    fn identifier(&mut self, value: usize) -> u16 {
+        if self.identifiers.len() == MAX_IDENTIFIERS {
+            return NONE;
+        }
+        self.identifiers.push(value as u32);
+        self.identifiers.len() as u16 - 1
+    }
 }
 
 /// A constant after apply, default, split and type; `None`: empty.
@@ -221,32 +259,45 @@ pub(super) struct Folded(pub(super) Option<Vec<u8>>);
 impl Compiler<'_> {
     /// Where a value comes from; `None`: a constant.
     pub(super) fn origin(&mut self, field: &Field) -> Result<Option<Origin>> {
-        let column = |name: &str, bare| self.columns.index(name, &field.at, field.rules.constants, bare);
+        let columns = &self.columns;
+        let column = |name: &str, bare| columns.index(name, &field.at, field.rules.constants, bare);
         Ok(match &field.value.from {
             From::Column(name) => Some(Origin::Column(column(name, field.value.bare)?)),
             From::Constant(_) => None,
             From::Template(parts, needs) => {
-                let pieces = parts
-                    .iter()
-                    .map(|part| match part {
-                        TemplatePart::Literal(text) => Ok(Piece::Literal(text.clone().into_bytes())),
-                        TemplatePart::Column(name) => column(name, false).map(Piece::Column),
-                    })
-                    .collect::<Result<Vec<_>>>()?;
+                let mut pieces = Vec::with_capacity(parts.len());
+                for part in parts {
+                    pieces.push(match part {
+                        TemplatePart::Literal(text) => Piece::Literal(text.clone().into_bytes()),
+                        TemplatePart::Column(name) => {
+                            let column = column(name, false)?;
+                            Piece::Column { column, slot: self.watched.slot(column) }
+                        }
+                    });
+                }
                 Some(Origin::Template(Template { pieces, needs: *needs }))
             }
             From::Object(members) => Some(Origin::Object(self.object(field, members)?)),
         })
     }
 
-    pub(super) fn value(field: &Field, origin: Origin, output: Output) -> Value {
-        Value {
+    pub(super) fn value(&mut self, field: &Field, origin: Origin, output: Output) -> Value {
+        let mut value = Value {
             origin,
             apply: field.value.apply.clone(),
             default: field.value.default.clone().map(String::into_bytes),
             output,
             name: field.name.clone(),
+            slot: NONE,
+            identifier: NONE,
+        };
+        if let Some(column) = value.column().filter(|_| !matches!(value.origin, Origin::Object(_))) {
+            value.slot = self.watched.slot(column);
+            if field.rules.identifier {
+                value.identifier = self.watched.identifier(self.values.len());
+            }
         }
+        value
     }
 
     pub(super) fn cast(field: &Field) -> Cast {
@@ -412,7 +463,7 @@ impl Compiler<'_> {
         let reject = instead.is_none() && Compiler::empty(field) == Empty::Reject;
         let left_out = instead.is_none() && !reject;
         let steps = self.joiner.value(before.as_bytes(), after.as_bytes(), instead.map(str::as_bytes), left_out);
-        let value = Compiler::value(field, origin, output);
+        let value = self.value(field, origin, output);
         let op = Op::new(&value, self.values.len() as u32, steps, left_out);
         self.values.push(value);
         if let Some(index) = index {

@@ -84,7 +84,7 @@ impl Compiler<'_> {
             (_, Some(Origin::Object(object))) => Content::Object(object),
             (_, Some(origin)) => {
                 self.judge_default(field, &output)?;
-                let value = Compiler::value(field, origin, output);
+                let value = self.value(field, origin, output);
                 Content::Value { value: Box::new(value), open: frame.open, close: frame.close }
             }
             (From::Constant(text), None) => match (self.fold(field, text, &output)?.0, empty) {

@@ -18,6 +18,9 @@ pub mod shape;
 pub mod spec;
 mod template;
 mod value;
+mod watch;
+
+pub(crate) use watch::{Frequent, Seen, Sight, Sights};
 
 pub use plan::{Fault, Outcome, Plan, Scratch};
 pub use shape::{Cells, Check, Field, Json, Quoting, Rules, Separator, Shape, Unit};

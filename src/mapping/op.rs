@@ -4,6 +4,7 @@ use super::cast::{Cast, is_canonical_integer, is_decimal};
 use super::joint::Table;
 use super::spec::Apply;
 use super::value::{CellRule, Form, Origin, Value};
+use super::watch::NONE;
 use crate::reader::Record;
 use crate::reader::record::Needs;
 use crate::scan::{Padded, Pen};
@@ -34,6 +35,10 @@ pub(super) struct Op {
     pub(super) value: u32,
     /// A longer cell goes the general way.
     pub(super) fast_len: u32,
+    /// Where warnings about the column are counted; `NONE`: nowhere.
+    pub(super) slot: u16,
+    /// The number of the identifier; `NONE`: it is none.
+    pub(super) identifier: u16,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,17 +86,16 @@ impl Op {
             (None, Cast::Decimal, Form::Raw) if !lower => (Code::Decimal, None),
             _ => return Op::slow(value, index, steps, left_out),
         };
-        let needs = match (lower || trim, output.no_control) {
-            // other letters have a lower case too, and there is other white space
+        let needs = match (lower || trim || value.identifier != NONE, output.no_control) {
+            // other letters have a lower case too, there is other white space, and there are invisible characters
             (true, _) => Needs::Ascii,
             (false, true) => Needs::NoControls,
             (false, false) => Needs::Utf8,
         };
         let most = output.max_code_points.unwrap_or(usize::MAX).min(u32::MAX as usize);
         let fast_len = if code == Code::Integer { most.min(18) } else { most } as u32;
-        let Op { bit, column, value, .. } = Op::slow(value, index, steps, left_out);
         let simple = code == Code::Text && !trim;
-        Op { code, simple, short: false, lower, trim, needs, separator, left_out, bit, column, steps, value, fast_len }
+        Op { code, simple, lower, trim, needs, separator, fast_len, ..Op::slow(value, index, steps, left_out) }
     }
 
     fn slow(value: &Value, index: u32, steps: Table, left_out: bool) -> Op {
@@ -113,6 +117,8 @@ impl Op {
             steps,
             value: index,
             fast_len: 0,
+            slot: value.slot,
+            identifier: value.identifier,
         }
     }
 
@@ -134,6 +140,8 @@ impl Op {
             steps,
             value,
             fast_len,
+            slot: NONE,
+            identifier: NONE,
         }
     }
 

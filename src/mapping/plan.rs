@@ -7,7 +7,8 @@ use super::compile;
 use super::filter::Filter;
 use super::joint::{FILTER, REJECT, Table};
 use super::op::{Code, Op};
-use super::value::{Value, Wrong};
+use super::value::{Origin, Value, Wrong};
+use super::watch::{Sights, Watch};
 use super::{Condition, Shape};
 use crate::error::Result;
 use crate::reader::Record;
@@ -34,6 +35,7 @@ pub struct Plan {
     pub(super) separator: Option<u8>,
     /// What is needed to try the next separator.
     pub(super) trial: Option<compile::Trial>,
+    pub(super) watched: compile::Watched,
 }
 
 /// A rule over several units.
@@ -53,6 +55,41 @@ pub struct Scratch {
     pub(super) json: Out,
     /// A value held the separator on trial.
     pub(super) clash: bool,
+    pub(super) watch: Watch,
+}
+
+impl Scratch {
+    /// Counts what warnings are about from here on, until [`Scratch::sights`].
+    pub(crate) fn watch(&mut self, plan: &Plan) {
+        self.watch.start(plan.watched.columns.len().max(1), plan.watched.identifiers.len());
+    }
+
+    /// Goes on with what another scratch has counted since [`Scratch::watch`].
+    pub(crate) fn take_sights_of(&mut self, other: &mut Scratch) {
+        std::mem::swap(&mut self.watch, &mut other.watch);
+    }
+
+    /// What warnings are about, since [`Scratch::watch`].
+    pub(crate) fn sights(&mut self) -> Sights {
+        self.watch.take()
+    }
+
+    /// True if something was seen in the record that was run: see [`Scratch::commit`].
+    #[inline(always)]
+    pub(crate) fn is_pending(&self) -> bool {
+        self.watch.is_pending()
+    }
+
+    /// The record was written: what was seen in it counts.
+    #[cold]
+    pub(crate) fn commit(&mut self, record: u64) {
+        self.watch.commit(record);
+    }
+
+    /// The record was not written.
+    pub(crate) fn forget(&mut self) {
+        self.watch.forget();
+    }
 }
 
 /// What became of a record.
@@ -127,9 +164,51 @@ impl Plan {
         self.one_line
     }
 
+    /// The names of the columns that [`Sights::seen`] counts for, by slot.
+    pub(crate) fn watched_columns(&self) -> impl Iterator<Item = &str> {
+        self.watched.columns.iter().map(|&column| self.columns[column as usize].as_str())
+    }
+
+    /// The names of the columns that identifiers are made of, by their number.
+    pub(crate) fn identifier_columns(&self) -> impl Iterator<Item = &str> {
+        let columns = self.watched.identifiers.iter().map(|&value| self.values[value as usize].column());
+        columns.map(|column| column.map_or("", |column| self.columns[column].as_str()))
+    }
+
+    /// Counts the identifiers of a record.
+    #[inline(never)]
+    pub(crate) fn sample(&self, record: &Record<'_>, scratch: &mut Scratch) {
+        scratch.watch.sampled();
+        for (identifier, &value) in self.watched.identifiers.iter().enumerate() {
+            let value = &self.values[value as usize];
+            match value.origin {
+                Origin::Column(column) => scratch.watch.sample(identifier as u16, &record.value(column)),
+                _ if value.read(record, scratch).is_ok() => {
+                    let text = std::mem::take(&mut scratch.text);
+                    scratch.watch.sample(identifier as u16, &text);
+                    scratch.text = text;
+                    // what reading it saw was seen when the record was run
+                    scratch.watch.forget();
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// Runs the plan on a record and appends the output record, LF included, to `out`.
     #[inline(always)]
     pub fn run(&self, record: &Record<'_>, out: &mut Out, scratch: &mut Scratch) -> Outcome {
+        self.run_watching::<false>(record, out, scratch)
+    }
+
+    /// As [`Plan::run`]; with `WATCH` the values are looked at for warnings, if `scratch` watches.
+    #[inline(always)]
+    pub(crate) fn run_watching<const WATCH: bool>(
+        &self,
+        record: &Record<'_>,
+        out: &mut Out,
+        scratch: &mut Scratch,
+    ) -> Outcome {
         if !self.filters.is_empty()
             && let Some(outcome) = self.filter(record, out, scratch)
         {
@@ -151,6 +230,9 @@ impl Plan {
                 state = pen.piece_and_copy(&self.steps, step, op.short, input, at, len, op.lower);
                 if state == REJECT {
                     return self.reject(out, begin, Wrong::EMPTY, None, Some(op), scratch);
+                }
+                if WATCH {
+                    scratch.watch.look(op, input, at, len);
                 }
                 continue;
             }
@@ -176,6 +258,9 @@ impl Plan {
             state = pen.piece(&self.steps, op.steps.step(state, len == 0), op.short);
             if state == REJECT {
                 return self.reject(out, begin, Wrong::EMPTY, None, Some(op), scratch);
+            }
+            if WATCH {
+                scratch.watch.look(op, input, at, len);
             }
             if op.bit != 0 && len != 0 {
                 there |= op.bit;

@@ -81,6 +81,8 @@ pub struct Rules {
     pub array: bool,
     /// The value is written as a JSON string whatever its type (`data_bag`).
     pub as_text: bool,
+    /// The value says which person the record is about: it is looked at for accidents (warnings).
+    pub identifier: bool,
     /// Known constants of the field, for the hint on a bare string that is no column.
     pub constants: &'static [&'static str],
 }

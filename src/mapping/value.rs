@@ -6,6 +6,7 @@ use super::cast::Cast;
 use super::object::Object;
 use super::plan::Scratch;
 use super::spec::{Apply, TemplateNeeds};
+use super::watch::{NONE, Sight};
 use crate::encode;
 use crate::reader::Record;
 use crate::scan::Out;
@@ -24,7 +25,11 @@ pub(super) struct Template {
 
 pub(super) enum Piece {
     Literal(Vec<u8>),
-    Column(usize),
+    Column {
+        column: usize,
+        /// Where warnings about it are counted.
+        slot: u16,
+    },
 }
 
 pub(super) struct Value {
@@ -35,6 +40,10 @@ pub(super) struct Value {
     pub(super) output: Output,
     /// Of the field, for messages.
     pub(super) name: String,
+    /// Where warnings about it are counted; `NONE`: nowhere.
+    pub(super) slot: u16,
+    /// The number of the identifier; `NONE`: it is none.
+    pub(super) identifier: u16,
 }
 
 /// How the text of a value, when it is not empty, is judged and written. Quotes and brackets around it are literals.
@@ -92,11 +101,18 @@ impl Value {
         scratch.text.clear();
         match &self.origin {
             Origin::Column(column) => append_cell(record, *column, &mut scratch.text)?,
-            Origin::Template(template) => template.fill(record, &mut scratch.text)?,
+            Origin::Template(template) => template.fill(record, scratch)?,
             Origin::Object(object) => object.fill(record, scratch)?,
         }
+        let mut watched = !scratch.watch.is_on() || matches!(self.origin, Origin::Object(_));
         for conversion in &self.apply {
+            if !watched {
+                watched = self.watch(conversion, scratch);
+            }
             apply(conversion, &mut scratch.text, &mut scratch.spare).map_err(|(code, what)| Wrong::new(code, what))?;
+        }
+        if !watched {
+            scratch.watch.text(self.slot, self.identifier, &scratch.text);
         }
         if scratch.text.is_empty()
             && let Some(default) = &self.default
@@ -106,12 +122,31 @@ impl Value {
         Ok(())
     }
 
+    /// Looks at the text before a conversion after which there is nothing to see; true if that was all.
+    fn watch(&self, conversion: &Apply, scratch: &mut Scratch) -> bool {
+        let Scratch { watch, text, .. } = scratch;
+        match conversion {
+            Apply::Hash { unless_hashed, .. } => {
+                if !unless_hashed {
+                    watch.hashed(self.slot, text);
+                }
+                watch.text(self.slot, self.identifier, text);
+                true
+            }
+            Apply::Digits if self.identifier != NONE => {
+                watch.number(self.slot, text);
+                false
+            }
+            _ => false,
+        }
+    }
+
     /// The column to blame: the first one that it reads.
     pub(super) fn column(&self) -> Option<usize> {
         match &self.origin {
             Origin::Column(column) => Some(*column),
             Origin::Template(template) => template.pieces.iter().find_map(|piece| match piece {
-                Piece::Column(column) => Some(*column),
+                Piece::Column { column, .. } => Some(*column),
                 Piece::Literal(_) => None,
             }),
             Origin::Object(object) => object.column(),
@@ -121,15 +156,24 @@ impl Value {
 
 impl Template {
     /// Appends the text, or nothing if columns that it needs are empty.
-    fn fill(&self, record: &Record<'_>, text: &mut Vec<u8>) -> Result<(), Wrong> {
-        let (mut blank, mut filled) = (0, 0);
+    fn fill(&self, record: &Record<'_>, scratch: &mut Scratch) -> Result<(), Wrong> {
+        let Scratch { text, watch, .. } = scratch;
+        let (mut blank, mut filled, mut first_blank) = (0, 0, NONE);
         for piece in &self.pieces {
             match piece {
                 Piece::Literal(literal) => text.extend_from_slice(literal),
-                Piece::Column(column) => {
+                Piece::Column { column, slot } => {
                     let from = text.len();
                     append_cell(record, *column, text)?;
-                    if is_blank(&text[from..]) { blank += 1 } else { filled += 1 }
+                    if !is_blank(&text[from..]) {
+                        filled += 1;
+                        if watch.is_on() {
+                            watch.text(*slot, NONE, &text[from..]);
+                        }
+                    } else {
+                        first_blank = if blank == 0 { *slot } else { first_blank };
+                        blank += 1;
+                    }
                 }
             }
         }
@@ -139,6 +183,10 @@ impl Template {
         };
         if emptied {
             text.clear();
+            // what other columns have is not sent either
+            if filled > 0 && watch.is_on() {
+                watch.saw(first_blank, Sight::TemplateEmptied);
+            }
         }
         Ok(())
     }

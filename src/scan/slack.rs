@@ -67,6 +67,18 @@ impl<'a> Padded<'a> {
         equal_16(block, byte)
     }
 
+    /// The eight bytes from `at` on, the first one lowest; those past the end count too.
+    ///
+    /// # Panics
+    /// If `at` is past the end.
+    #[inline(always)]
+    #[must_use]
+    pub fn word(&self, at: usize) -> u64 {
+        assert!(at <= self.len(), "a look outside the input");
+        // SAFETY: `at` is at most the end, and SLACK bytes behind that are readable.
+        u64::from_le_bytes(unsafe { self.whole.as_ptr().add(at).cast::<[u8; 8]>().read_unaligned() })
+    }
+
     /// Everything from `from` on, slack kept.
     ///
     /// # Panics

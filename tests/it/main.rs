@@ -84,6 +84,8 @@ mod transport_upload;
 mod vendor;
 #[cfg(feature = "jobs")]
 mod verdicts;
+#[cfg(feature = "jobs")]
+mod warnings;
 #[cfg(feature = "upload")]
 mod yesmail;
 #[cfg(feature = "jobs")]

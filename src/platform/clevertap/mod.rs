@@ -94,7 +94,8 @@ impl Platform for CleverTap {
             return Err(Error::usage("map.type must be i or g")
                 .with_hint("i: identity is the account's identity; g: it is CleverTap's own id"));
         }
-        let rules = Rules { no_control: true, max_code_points: Some(MAX_IDENTITY), ..Rules::default() };
+        let rules =
+            Rules { no_control: true, max_code_points: Some(MAX_IDENTITY), identifier: true, ..Rules::default() };
         let identity = field("map.identity", "Identity", identity, rules)?;
         Ok(Shape::Delimited(Cells {
             fields: vec![kind, identity],

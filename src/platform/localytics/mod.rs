@@ -86,7 +86,7 @@ fn customer_id(value: &Value) -> Result<Unit> {
     if value.split.is_some() {
         return Err(Error::usage(format!("{at} is one text, it cannot be split")).with_hint("leave `split` out"));
     }
-    let rules = Rules { as_text: true, ..Rules::default() };
+    let rules = Rules { as_text: true, identifier: true, ..Rules::default() };
     let field = Field { at: at.to_owned(), name: "customer_id".to_owned(), value, required: true, rules };
     Ok(Unit { before: "{\"customer_id\":".to_owned(), field: Some(field), after: String::new(), when_empty: None })
 }

@@ -121,7 +121,10 @@ fn field(name: &'static str, value: ValueSpec, at: String) -> Result<Field> {
             rules.default_type = Some(Type::Json);
             rules.as_text = true;
         }
-        _ => rules.as_text = true,
+        _ => {
+            rules.as_text = true;
+            rules.identifier = IDENTIFIERS.contains(&name);
+        }
     }
     let required = matches!(name, "operation" | "expiration_duration");
     Ok(Field { at, name: name.to_owned(), value, required, rules })

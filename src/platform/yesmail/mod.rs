@@ -156,7 +156,13 @@ fn field((name, value): (&String, &Value), there: bool) -> Result<Field> {
         _ => ValueSpec::parse(value, &at, &[])?,
     };
     let id = name == "id";
-    Ok(Field { at, name: name.clone(), value, required: id, rules: Rules { lower_email: id, ..Rules::default() } })
+    Ok(Field {
+        at,
+        name: name.clone(),
+        value,
+        required: id,
+        rules: Rules { lower_email: id, identifier: id, ..Rules::default() },
+    })
 }
 
 /// Validates the name of a column, which is in the request and in the header line if there is one.

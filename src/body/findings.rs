@@ -1,0 +1,188 @@
+//! What the first pass saw, added up in the order of the source, and the warnings that it makes.
+
+use super::Counts;
+use super::pipeline::Base;
+use crate::mapping::{Frequent, Plan, Seen, Sight, Sights};
+use crate::reader::Table;
+use crate::warning::{Warning, WarningKind};
+
+/// Records with something to count, over all inputs.
+#[derive(Clone, Copy, Debug, Default)]
+struct Found {
+    count: u64,
+    /// The first of them: its input, and its number in it from 1.
+    first: Option<(usize, u64)>,
+}
+
+impl Found {
+    fn add(&mut self, seen: Seen, base: &Base) {
+        self.count += seen.count;
+        if seen.count > 0 && self.first.is_none() {
+            self.first = Some((base.input, base.record + seen.first + 1));
+        }
+    }
+}
+
+/// The sums of a pass.
+#[derive(Default)]
+pub(crate) struct Findings {
+    /// By slot of the plan.
+    seen: Vec<[Found; Sight::ALL.len()]>,
+    /// By number of the identifier.
+    frequent: Vec<Frequent>,
+    /// Records that were looked at for them.
+    sampled: u64,
+    /// The first record that is not valid UTF-8.
+    first_invalid: Option<(usize, u64)>,
+}
+
+impl Findings {
+    /// Adds what was seen in the chunk that starts at `base`.
+    pub(crate) fn add(&mut self, sights: &Sights, base: &Base) {
+        if self.seen.len() < sights.seen.len() {
+            self.seen.resize(sights.seen.len(), Default::default());
+        }
+        for (found, seen) in self.seen.iter_mut().zip(&sights.seen) {
+            found.iter_mut().zip(seen).for_each(|(found, seen)| found.add(*seen, base));
+        }
+        self.sampled += sights.sampled;
+        for &(identifier, bucket) in &sights.frequent {
+            let identifier = usize::from(identifier);
+            if self.frequent.len() <= identifier {
+                self.frequent.resize_with(identifier + 1, Frequent::default);
+            }
+            self.frequent[identifier].absorb(bucket);
+        }
+    }
+
+    /// Takes note of a rejected record, numbered from 1 in its input.
+    pub(crate) fn rejected(&mut self, code: &str, input: usize, record: u64) {
+        if code == "invalid_utf8" && self.first_invalid.is_none() {
+            self.first_invalid = Some((input, record));
+        }
+    }
+
+    /// The warnings, those of a kind together.
+    pub(crate) fn warnings(&self, plan: &Plan, table: &Table, counts: &Counts) -> Vec<Warning> {
+        let mut warnings = Vec::new();
+        for sight in Sight::ALL {
+            for (row, column) in self.seen.iter().zip(plan.watched_columns()) {
+                let found = row[sight as usize];
+                if found.count > 0 {
+                    warnings.push(placed(of_column(sight, found.count, column), found, table));
+                }
+            }
+        }
+        for (frequent, column) in self.frequent.iter().zip(plan.identifier_columns()) {
+            warnings.extend(frequent_id(frequent.most(), self.sampled, counts.written, column));
+        }
+        warnings.extend(self.encoding(table, counts));
+        warnings.extend(delimiter(table));
+        warnings
+    }
+
+    fn encoding(&self, table: &Table, counts: &Counts) -> Option<Warning> {
+        let count = counts.reject_reasons.get("invalid_utf8").copied().unwrap_or(0);
+        // a stray row or two is what rejects are for
+        if count < 3 || count * 100 < counts.read - counts.filtered {
+            return None;
+        }
+        let text = format!("{count} of {} rows are not valid UTF-8", counts.read - counts.filtered);
+        let warning = Warning::new(WarningKind::Encoding, text)
+            .with_count(count)
+            .with_hint("the whole source may be in another encoding, windows-1252 mostly: see source.encoding");
+        Some(placed(warning, Found { count, first: self.first_invalid }, table))
+    }
+}
+
+fn placed(mut warning: Warning, found: Found, table: &Table) -> Warning {
+    let Some((input, record)) = found.first else { return warning };
+    let inputs = table.source().inputs();
+    if inputs.len() > 1
+        && let Some(input) = inputs.get(input)
+    {
+        warning.message.push_str(&format!(" (first in {})", input.name()));
+    }
+    warning.first_at(record)
+}
+
+fn of_column(sight: Sight, n: u64, column: &str) -> Warning {
+    let many = |one: &str, more: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {more}") };
+    let values = many("value", "values");
+    let (s, are) = if n == 1 { ("s", "is") } else { ("", "are") };
+    let (kind, text, hint) = match sight {
+        Sight::NullMarker => (
+            WarningKind::NullMarker,
+            format!(
+                "{values} of \"{column}\" look{s} like a missing one (NULL, \\N, N/A, nan, None) and {are} sent as text"
+            ),
+            "leave them empty in the source, or add { values: { \"NULL\": \"\" }, else: keep } to apply",
+        ),
+        Sight::Scientific => (
+            WarningKind::Scientific,
+            format!("{} of \"{column}\" {are} in scientific notation", many("identifier", "identifiers")),
+            "a spreadsheet has rounded long numbers: export the column as text",
+        ),
+        Sight::DecimalId => (
+            WarningKind::DecimalId,
+            format!("{} of \"{column}\" {are} written with a fraction of zeros", many("identifier", "identifiers")),
+            "a data frame has made numbers of them: export the column as text or as whole numbers",
+        ),
+        Sight::DoubleHash => (
+            WarningKind::DoubleHash,
+            format!("{values} of \"{column}\" look{s} like a hash already and {are} hashed again"),
+            "write { sha256: { unless_hashed: true } } (or md5, sha1), or leave the hash out",
+        ),
+        Sight::Invisible => (
+            WarningKind::Invisible,
+            format!("{} of \"{column}\" contain{s} invisible characters", many("identifier", "identifiers")),
+            "strip_invisible in apply takes them out",
+        ),
+        Sight::TemplateEmptied => (
+            WarningKind::TemplateEmptied,
+            format!("{} that need{s} \"{column}\" {are} empty because it is", many("template", "templates")),
+            "needs: any sends what the other columns have",
+        ),
+    };
+    Warning::new(kind, text).in_column(column).with_count(n).with_hint(hint)
+}
+
+/// `most`: on how many of the `sampled` rows the most frequent identifier is at least.
+fn frequent_id(most: u64, sampled: u64, written: u64, column: &str) -> Option<Warning> {
+    if most < 2 || most.saturating_mul(100) <= sampled {
+        return None;
+    }
+    let text = match sampled == written {
+        true => format!("one identifier of \"{column}\" is on at least {most} of {written} rows"),
+        false => format!(
+            "one identifier of \"{column}\" is on about {:.1} % of the rows: on {most} of {sampled} that were looked at",
+            100.0 * most as f64 / sampled as f64
+        ),
+    };
+    let hint = "a placeholder in place of unknown ones? where leaves such rows out";
+    Some(Warning::new(WarningKind::FrequentId, text).in_column(column).with_count(most).with_hint(hint))
+}
+
+/// A header whose names contain more of another delimiter than it has cells.
+fn delimiter(table: &Table) -> Option<Warning> {
+    let options = table.options();
+    let names = table.columns();
+    if !options.header {
+        return None;
+    }
+    let occurs = |byte: u8| names.iter().map(|name| memchr::memchr_iter(byte, name.as_bytes()).count()).sum::<usize>();
+    let other = [b'\t', b';', b'|', b','].into_iter().filter(|byte| *byte != options.delimiter);
+    let (byte, n) = other.map(|byte| (byte, occurs(byte))).max_by_key(|(_, n)| *n)?;
+    (n >= names.len()).then(|| {
+        let shown = if byte == b'\t' { "a tab".to_owned() } else { format!("\"{}\"", byte as char) };
+        let (cells, s) = (names.len(), if names.len() == 1 { "" } else { "s" });
+        Warning::new(
+            WarningKind::Delimiter,
+            format!(
+                "the header has {cells} cell{s}, and {n} times {shown} in {}",
+                if cells == 1 { "it" } else { "them" }
+            ),
+        )
+        .with_hint("if that separates the cells, set source.csv.delimiter")
+    })
+}
