@@ -135,6 +135,7 @@ impl<'a> Remote<'a> {
     }
 
     /// Takes slots of quotas elsewhere than in the journal: for calls that belong to no run.
+    #[cfg(feature = "jobs")]
     #[must_use]
     pub(crate) fn with_quotas(mut self, quotas: Quotas<'a>) -> Remote<'a> {
         self.quotas = Some(quotas);
@@ -142,6 +143,7 @@ impl<'a> Remote<'a> {
     }
 
     /// Has each fact kept elsewhere too, for callers whose journal does not outlive the process.
+    #[cfg(feature = "jobs")]
     #[must_use]
     pub(crate) fn with_keeper(mut self, keep: Keep<'a>) -> Remote<'a> {
         self.keep = Some(keep);

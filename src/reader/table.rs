@@ -111,6 +111,7 @@ impl Table {
     }
 
     /// The names, not copied: there may be very many.
+    #[cfg(feature = "jobs")]
     pub(crate) fn shared_columns(&self) -> Arc<[String]> {
         self.columns.clone()
     }

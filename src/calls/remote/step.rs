@@ -4,7 +4,9 @@ use super::{Classify, Remote};
 use crate::calls::BoxFuture;
 use crate::calls::attempt::{self, Attempt};
 use crate::calls::call::{Assume, Call, RetrySafety, Step};
-use crate::calls::journal::{Journal, StepState};
+#[cfg(feature = "jobs")]
+use crate::calls::journal::Journal;
+use crate::calls::journal::StepState;
 use crate::calls::retry::Budget;
 use crate::error::{Error, Kind, Result};
 use crate::transport::{Answer, Failed, Request, learn};
