@@ -67,6 +67,11 @@ impl Job {
             return Err(Error::usage("a job that is not read from a file needs a name to run")
                 .with_hint("add `name: …` to it: runs of the same job are found by it"));
         }
+        if env.once.as_deref().is_some_and(|key| key.trim().is_empty()) {
+            return Err(Error::usage("--once needs a key").with_hint(
+                "an empty key is mostly a variable that is not set; give the scheduler's run id, or leave --once out",
+            ));
+        }
         let mut secrets = JobSecrets::new(Arc::clone(&env.variables), &config.folder, &env.taint);
         if env.sandbox {
             secrets = secrets.for_sandbox("made-up-for-the-sandbox");

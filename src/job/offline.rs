@@ -68,7 +68,10 @@ impl Job {
             let last_read = self.last_read(env, report);
             let split = config.split(&*prepared.platform);
             let pass = PassOne { split: &split, last_read, rejects: &mut rejects };
-            let done = config.pass_one(env, &prepared, source, pass, report).map(drop);
+            let done = config.pass_one(env, &prepared, source, pass, report);
+            // what a run would refuse before its first part
+            let policy = self.policy();
+            let done = done.and_then(|measured| prepared.platform.check_parts(&config.map, measured.parts(), &policy));
             remove(spool);
             done
         })

@@ -1,7 +1,7 @@
 //! An open run of the same job: how far it came, and what its pass one found.
 
 use super::decide::Stand;
-use super::journal::{PASS_ONE, RunRecord, State};
+use super::journal::{NOT_KEPT, PASS_ONE, RunRecord, State};
 use crate::body::{Counts, Manifest, Part};
 use crate::error::Result;
 use crate::platform::Effect;
@@ -72,6 +72,9 @@ pub(super) fn stand(state: &State, record: &RunRecord, needs_source: bool) -> Re
     let fetched = effect.fetched;
     if standing.accepted == 0 {
         return Ok(if !needs_source && fetched && standing.called { Stand::Fetched } else { Stand::Nothing });
+    }
+    if state.fact(record, NOT_KEPT)?.is_some() {
+        return Ok(Stand::Partly);
     }
     if fetched {
         return Ok(Stand::Fetched);

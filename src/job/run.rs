@@ -12,9 +12,10 @@ use super::rejects::file_of;
 use super::report::{Report, Status, peak_rss_bytes};
 use super::start::{Go, Start, split_after};
 use crate::body::{Measured, Part};
-use crate::calls::{Assume, Journal, Remote};
+use crate::calls::{Assume, Journal, Remote, StepState};
 use crate::error::{Ending, Error, Kind, Result};
-use crate::platform::Verdict;
+use crate::mapping::MapSpec;
+use crate::platform::{Platform, Verdict};
 use crate::warning::{Warning, WarningKind};
 use serde_json::Value;
 use std::sync::atomic::Ordering;
@@ -81,6 +82,7 @@ impl Job {
                         self.written(&ctx, &report);
                     }
                     Ok(Start::Stop(record, error)) => {
+                        ctx.announce(&format!("run {} is in the way: {}; nothing is sent", record.id, error.message()));
                         report.restore(&record);
                         report.fail(stopped(env, error));
                         report.open = record.is_open();
@@ -173,7 +175,7 @@ impl Job {
         before: Option<Measuring>,
         report: &mut Report,
     ) -> Result<Measuring> {
-        let accepted = accepted_parts(run, known)?;
+        let accepted = sent_parts(run, known, &*ctx.prepared.platform, &self.config.map)?;
         let fits = |measuring: &Measuring| match &measuring.measured {
             Ok(measured) => measured.manifest().begins_with(&accepted),
             Err(_) => true,
@@ -301,12 +303,23 @@ impl Job {
     }
 }
 
-/// The parts that were accepted, from the first on without a gap, as they were measured.
-fn accepted_parts(run: &Run, known: Option<&Known>) -> Result<Vec<Part>> {
+/// The parts that the platform has accepted or may have, as they were measured: up to the last of them every part keeps
+/// its bounds, so that neither an assumption nor a lookup speaks of other records than those that were sent.
+fn sent_parts(run: &Run, known: Option<&Known>, platform: &dyn Platform, map: &MapSpec) -> Result<Vec<Part>> {
     let Some(known) = known else { return Ok(Vec::new()) };
-    let states = run.parts()?;
-    let accepted = |part: &&Part| states.iter().any(|state| state.index == part.index && state.accepted);
-    Ok(known.manifest().parts.iter().take_while(accepted).cloned().collect())
+    let (states, parts) = (run.parts()?, &known.manifest().parts);
+    let mut sent = 0;
+    for part in parts {
+        let accepted = states.iter().any(|state| state.index == part.index && state.accepted);
+        let journaled = match platform.body_call(map, part.index) {
+            Some(call) => run.step(&call.name)? != StepState::New,
+            None => false,
+        };
+        if accepted || journaled {
+            sent = part.index + 1;
+        }
+    }
+    Ok(parts[..sent].to_vec())
 }
 
 /// An interruption, with the signal that caused it.

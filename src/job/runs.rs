@@ -69,14 +69,17 @@ impl RunRecord {
         if self.exit_code.is_none() || self.report.is_none() {
             let gone = status == "interrupted";
             object["exit_code"] = if gone { Kind::Interrupted.exit_code().into() } else { Value::Null };
-            if let Some(Value::String(digest)) = self.measured.as_ref().and_then(|facts| facts.get("digest")) {
-                object["digest"] = digest.as_str().into();
+            match self.measured.as_ref().and_then(|facts| facts.get("digest")) {
+                Some(Value::String(digest)) => object["digest"] = digest.as_str().into(),
+                Some(digest) => object["digest"] = digest.as_u64().map(super::report::digest).into(),
+                None => {}
             }
             object["peak_rss_bytes"] = 0.into();
         } else if let Some(report) = &self.report {
             object.clone_from(report);
         }
         object["status"] = status.into();
+        object["open"] = self.is_open().into();
         object
     }
 

@@ -4,7 +4,7 @@ use super::Job;
 use super::context::Context;
 use super::decide::{self, Change, Next, Stand};
 use super::draw::Draw;
-use super::journal::{ClosedAs, JobLocks, Run, RunRecord};
+use super::journal::{ClosedAs, JobLocks, NOT_KEPT, Run, RunRecord};
 use super::measuring::Measuring;
 use super::open_run::{Known, stand};
 use super::settle::Settled;
@@ -77,8 +77,10 @@ impl Job {
         let difference = self.difference(ctx, &draw, &record, stand).await?;
         match decide::next(stand, difference.change()) {
             Next::Continue => self.take_up(ctx, &record, locks, stand, difference.measuring),
+            Next::Doubt if ctx.intent.effect.looked_up => self.look_up(ctx, &draw, record, locks, difference).await,
             Next::Doubt => Ok(Start::Stop(Box::new(record.clone()), in_doubt(&record))),
             Next::Supersede => {
+                let left = ctx.prepared.platform.left_behind(&|step| ctx.state.step_result(&record, step).ok()?);
                 self.close_superseded(ctx, &record, true)?;
                 let what = listed(&difference.what);
                 ctx.announce(&format!(
@@ -86,7 +88,9 @@ impl Job {
                     record.id
                 ));
                 let text = format!("run {} is superseded: nothing of it was accepted, and {what}", record.id);
-                self.fresh(ctx, &draw, locks, difference.measuring, vec![Warning::new(WarningKind::Superseded, text)])
+                let mut warnings = vec![Warning::new(WarningKind::Superseded, text)];
+                warnings.extend(left.map(|left| Warning::new(WarningKind::Orphan, left)));
+                self.fresh(ctx, &draw, locks, difference.measuring, warnings)
             }
             Next::StartBeside => {
                 ctx.state.leave_listed(&record)?;
@@ -95,7 +99,10 @@ impl Job {
                 let warning = Warning::new(WarningKind::Superseded, text).with_hint(resume_hint(&record, stand));
                 self.fresh(ctx, &draw, locks, difference.measuring, vec![warning])
             }
-            Next::Block => Ok(Start::Stop(Box::new(record.clone()), blocked(&record, stand, &difference.what))),
+            Next::Block => {
+                self.drop_measuring(ctx, difference.measuring);
+                Ok(Start::Stop(Box::new(record.clone()), blocked(&record, stand, &difference.what)))
+            }
             next @ (Next::AwaitVerdict | Next::AwaitParts | Next::AwaitTicket) => {
                 let stop = |error| Ok(Start::Stop(Box::new(record.clone()), error));
                 let what = listed(&difference.what);
@@ -106,11 +113,41 @@ impl Job {
                     }
                     Settled::Not(error) => match self.unsettled(ctx, &record, next, error, &difference)? {
                         Ok(warning) => self.fresh(ctx, &draw, locks, difference.measuring, vec![warning]),
-                        Err(error) => stop(error),
+                        Err(error) => {
+                            self.drop_measuring(ctx, difference.measuring);
+                            stop(error)
+                        }
                     },
                 }
             }
         }
+    }
+
+    /// A run in doubt whose platform can be asked: it goes on if nothing has changed; else it is asked first, and 21 stands
+    /// only if the platform does not know either.
+    async fn look_up(
+        &self,
+        ctx: &Context<'_>,
+        draw: &Draw,
+        record: RunRecord,
+        locks: JobLocks,
+        difference: Difference,
+    ) -> Result<Start> {
+        if difference.change() == Change::None {
+            return self.take_up(ctx, &record, locks, Stand::InDoubt, None);
+        }
+        ctx.announce(&format!("asking whether run {} was accepted first ({})", record.id, listed(&difference.what)));
+        let warning = match self.settle(ctx, &record, &locks, false).await? {
+            Settled::Ended(warning) => warning,
+            Settled::Not(error) => match self.unsettled(ctx, &record, Next::AwaitVerdict, error, &difference)? {
+                Ok(warning) => Some(warning),
+                Err(error) => {
+                    self.drop_measuring(ctx, difference.measuring);
+                    return Ok(Start::Stop(Box::new(record), error));
+                }
+            },
+        };
+        self.fresh(ctx, draw, locks, difference.measuring, warning.into_iter().collect())
     }
 
     /// An open run whose verdict, or whose parts' verdict, could not be had: a warning for the new run, or the error that
@@ -214,7 +251,11 @@ impl Job {
         } else if other_day {
             what.push("{date} means another day".to_owned());
         }
-        if !what.is_empty() || stand == Stand::InDoubt || !ctx.needs_source() {
+        if ctx.state.fact(record, NOT_KEPT)?.is_some() {
+            what.push("listferry 0.1.0, which ran it, kept nothing to continue it with".to_owned());
+        }
+        let doubt = stand == Stand::InDoubt && !intent.effect.looked_up;
+        if !what.is_empty() || doubt || !ctx.needs_source() {
             return Ok(Difference { what, target, measuring: None });
         }
         let measuring = self.source_difference(ctx, draw, record, stand, &mut what).await?;
@@ -246,7 +287,9 @@ impl Job {
                 Ok(stamp) if stamp.is_some() && stamp == record.source => return Ok(None),
                 Ok(_) => {}
                 // A source that is gone counts as unchanged if the run needs it no more.
-                Err(_) if self.needs_no_source(ctx, stand) => return Ok(None),
+                Err(_) if self.needs_no_source(ctx, stand) || self.all_bodies_sent(ctx, record, &known)? => {
+                    return Ok(None);
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -257,6 +300,17 @@ impl Job {
             what.push("the source has changed".to_owned());
         }
         Ok(Some(measuring))
+    }
+
+    /// Returns true if the platform has the body of every part, and only small calls are left.
+    fn all_bodies_sent(&self, ctx: &Context<'_>, record: &RunRecord, known: &Known) -> Result<bool> {
+        for part in &known.manifest().parts {
+            let Some(call) = ctx.prepared.platform.body_call(&self.config.map, part.index) else { return Ok(false) };
+            if ctx.state.step_result(record, &call.name)?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn needs_no_source(&self, ctx: &Context<'_>, stand: Stand) -> bool {
@@ -425,7 +479,7 @@ impl Job {
                 .with_hint("`listferry runs` lists the runs that came after it");
             return Ok(Start::Stop(Box::new(record), error));
         }
-        if stand == Stand::InDoubt && ctx.assume.is_none() {
+        if stand == Stand::InDoubt && ctx.assume.is_none() && !ctx.intent.effect.looked_up {
             return Ok(Start::Stop(Box::new(record.clone()), in_doubt(&record)));
         }
         if !record.is_open() && self.config.is_stream() && ctx.state.fact(&record, "spool")?.is_none() {
@@ -436,7 +490,10 @@ impl Job {
             .with_hint("nothing was sent: pipe the list into `run` again");
             return Ok(Start::Stop(Box::new(record), error));
         }
-        let what = record.differences(&ctx.intent);
+        let mut what = record.differences(&ctx.intent);
+        if ctx.state.fact(&record, NOT_KEPT)?.is_some() {
+            what.push("listferry 0.1.0, which ran it, kept nothing to continue it with".to_owned());
+        }
         if !what.is_empty() {
             return Ok(Start::Stop(Box::new(record.clone()), blocked(&record, stand, &what)));
         }

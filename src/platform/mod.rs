@@ -75,6 +75,13 @@ pub trait Platform: Send + Sync {
         Ok(())
     }
 
+    /// Says what an abandoned run of which nothing was accepted left with the platform. `result` gives the result of a step
+    /// of that run. Default nothing.
+    fn left_behind(&self, result: &dyn Fn(&str) -> Option<serde_json::Value>) -> Option<String> {
+        let _ = result;
+        None
+    }
+
     /// How many sent rows may be in none of the platform's counters, unless the job file says so
     /// (`rejects.max_unaccounted`); `None`: any number. Default none.
     fn max_unaccounted(&self) -> Option<u64> {

@@ -2,7 +2,7 @@
 
 use crate::body::Part;
 use crate::calls::PartState;
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use serde_json::Value;
 
 /// A fault of a later part: what was taken before cannot be taken back.
@@ -10,16 +10,7 @@ pub(crate) fn parts_accepted(error: Error, accepted: usize, parts: usize) -> Err
     if accepted == 0 {
         return error;
     }
-    // for good: the run has ended, and what comes next is a new one
-    let ended = matches!(error.kind(), Kind::Refused | Kind::Data);
-    let next = match (ended, error.hint()) {
-        (false, None) => "resume the run: parts that arrived are not sent again".to_owned(),
-        (false, Some(hint)) => hint.to_owned(),
-        (true, hint) => {
-            let then = "running the job again sends all parts anew, those that were accepted too";
-            hint.map_or_else(|| then.to_owned(), |hint| format!("{hint}; {then}"))
-        }
-    };
+    let next = error.hint().unwrap_or("run the job again: parts that were accepted are not sent again").to_owned();
     error.with_hint(format!("{accepted} of {parts} parts were accepted before; {next}"))
 }
 

@@ -213,6 +213,31 @@ async fn story_07_the_rest_is_cut_anew_and_no_part_is_repeated() {
     assert_eq!(ids.len(), 600, "no record twice");
 }
 
+/// A part in doubt keeps its bounds: what is assumed of it is assumed of the records that were sent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_part_size_loses_and_repeats_nothing_of_a_part_in_doubt() {
+    for size in ["8000", "30000"] {
+        let lost = AtomicUsize::new(0);
+        let well = localytics(|_| None, || (200, "Completed"));
+        let script = move |seen: &Seen, nth: usize, base: &str| {
+            if seen.line.starts_with("POST") && lost.fetch_add(1, Ordering::Relaxed) == 1 {
+                return Does::Close;
+            }
+            well(seen, nth, base)
+        };
+        let bed = Bed::new(&format!("{INCREMENTS}{PROFILES}"), script).await;
+        assert_eq!(bed.run(&[]).await.code, 21);
+        let smaller = format!("destination.max_part_bytes={size}");
+        let resumed = bed.go(&["resume", "last", "--assume", "done", "--set", &smaller]).await;
+        assert_eq!(resumed.code, 0, "{}", resumed.report);
+        let sent: Vec<String> = bed.vendor.of("POST /v1/imports/profiles/upload").iter().map(lines).collect();
+        let all = sent.concat();
+        let mut ids: Vec<&str> = all.lines().collect();
+        ids.dedup();
+        assert_eq!((all.lines().count(), ids.len()), (600, 600), "{size}");
+    }
+}
+
 /// The lines of the list in a multipart body.
 fn lines(seen: &Seen) -> String {
     let text = String::from_utf8_lossy(&seen.body);
@@ -350,6 +375,8 @@ async fn story_18_a_key_is_sent_once() {
     assert_eq!((again.code, &again.report["continued"]), (0, &json!(true)), "{}", again.report);
     assert_eq!(again.report["run_id"], first.report["run_id"]);
     assert_eq!(bed.vendor.of(clevertap::PUT).len(), 1);
+    let empty = bed.run(&["--once", ""]).await;
+    assert_eq!(empty.code, 2, "an unset variable is not a key: {}", empty.report);
     assert_eq!(bed.run(&["--once", "dag-2"]).await.report["continued"], false);
     assert_eq!(bed.vendor.of(clevertap::PUT).len(), 2);
 }

@@ -27,6 +27,18 @@ pub(super) fn to_2(transaction: &Transaction<'_>, dir: &Path) -> rusqlite::Resul
              AND NOT EXISTS (SELECT 1 FROM parts WHERE run = seq AND accepted)
              AND NOT EXISTS (SELECT 1 FROM facts WHERE run = seq);",
     )?;
+    // 0.1.0 closed a run that was refused after parts were accepted, and erased what is needed to go on with it
+    transaction.execute(
+        "UPDATE runs SET closed = 0 WHERE closed = 1 AND exit_code IN (10, 12, 30)
+           AND EXISTS (SELECT 1 FROM parts WHERE run = seq AND accepted)
+           AND seq = (SELECT max(seq) FROM runs AS other WHERE other.job = runs.job)",
+        [],
+    )?;
+    transaction.execute(
+        "INSERT OR REPLACE INTO facts (run, key, value) SELECT seq, ?1, 'true' FROM runs
+           WHERE closed = 0 AND exit_code IN (10, 12, 30) AND NOT EXISTS (SELECT 1 FROM steps WHERE run = seq)",
+        [super::NOT_KEPT],
+    )?;
     let mut open = transaction.prepare("SELECT seq, id FROM runs WHERE closed = 0")?;
     let open: Vec<(i64, String)> =
         open.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;

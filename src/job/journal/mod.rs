@@ -27,6 +27,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// The fact of a run of 0.1.0 that is partly accepted and kept nothing to go on with.
+pub(in crate::job) const NOT_KEPT: &str = "not-kept";
+
 /// What [`State::init`] did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

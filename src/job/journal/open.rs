@@ -129,17 +129,18 @@ fn create(dir: &Path) -> Result<()> {
 pub(super) fn to_read(dir: &Path) -> Result<Connection> {
     let path = dir.join("state.db");
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-    // Without a log beside it no process is at work, and the file is all there is. Else SQLite needs the log, and files
-    // that it shares with the process that writes.
-    let alone = cfg!(unix) && !dir.join("state.db-wal").exists();
-    let db = match path.to_str().filter(|_| alone) {
-        Some(path) => {
-            let path = path.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
-            Connection::open_with_flags(format!("file:{path}?immutable=1"), flags)
-        }
-        None => Connection::open_with_flags(&path, flags),
+    let open = |db: rusqlite::Result<Connection>| {
+        db.and_then(|db| db.query_row("PRAGMA application_id", [], |_| Ok(())).map(|()| db))
     };
-    let db = db.map_err(unreadable)?;
+    let db = match (open(Connection::open_with_flags(&path, flags)), path.to_str()) {
+        // the write-ahead log of an older version, which cannot be read without files that are written to
+        (Err(_), Some(path)) if !dir.join("state.db-wal").exists() => {
+            let path = path.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+            open(Connection::open_with_flags(format!("file:{path}?immutable=1"), flags))
+        }
+        (db, _) => db,
+    };
+    let db = db.map_err(|error| damaged_by(dir, error))?;
     db.busy_timeout(PATIENCE).map_err(unreadable)?;
     let pragma = |name: &str| -> Result<i64> {
         db.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).map_err(|error| damaged_by(dir, error))
@@ -200,12 +201,13 @@ fn connect(dir: &Path, until: Instant) -> Result<Connection> {
     Ok(db)
 }
 
-/// WAL is of the file, for good; the other three are of this connection.
+/// A rollback journal, not a write-ahead log: of a log that is damaged or removed SQLite silently takes less, and a call
+/// that was journaled there would be forgotten. What was committed stands in the database itself.
 fn settings(db: &Connection) -> rusqlite::Result<()> {
     db.pragma_update(None, "synchronous", "FULL")?;
     db.pragma_update(None, "secure_delete", "ON")?;
     db.pragma_update(None, "foreign_keys", "ON")?;
-    db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))
+    db.query_row("PRAGMA journal_mode = TRUNCATE", [], |_| Ok(()))
 }
 
 /// Brings an older state up to date; refuses what is not ours or too new.

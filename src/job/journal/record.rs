@@ -309,6 +309,17 @@ impl State {
         Ok(found.filter(|(_, value)| !value.is_null()))
     }
 
+    /// The result of a step of a recorded run; none once that was erased.
+    ///
+    /// # Errors
+    /// `Busy`.
+    pub(in crate::job) fn step_result(&self, record: &RunRecord, name: &str) -> Result<Option<Value>> {
+        let select = "SELECT value FROM steps WHERE run = ?1 AND name = ?2 AND state = 2";
+        let text: Option<String> =
+            self.db().query_row(select, params![record.seq, name], |row| row.get(0)).optional().map_err(unreadable)?;
+        Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+    }
+
     /// The values of a fact in all recorded runs.
     ///
     /// # Errors

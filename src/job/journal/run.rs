@@ -142,7 +142,6 @@ impl Run {
         if !open {
             self.refused.remove();
         }
-        self.state.checkpoint();
         Ok(())
     }
 

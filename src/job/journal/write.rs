@@ -35,12 +35,6 @@ impl State {
         Ok(done)
     }
 
-    /// Empties the write-ahead log, so that what was erased is in no file. Another process may be at work: then its end
-    /// does it.
-    pub(super) fn checkpoint(&self) {
-        let _ = self.db().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-    }
-
     /// Records a new run.
     pub(in crate::job) fn insert(&self, intent: &Intent, new: &NewRun<'_>) -> Result<RunRecord> {
         let file = intent.job_file.as_deref().map(super::path::to_text);
@@ -95,7 +89,6 @@ impl State {
         if forget {
             faults::remove(self.dir(), &record.id);
         }
-        self.checkpoint();
         Ok(())
     }
 

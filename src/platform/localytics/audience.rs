@@ -151,7 +151,7 @@ impl Platform for Audience {
         match &self.target {
             // sent again, it replaces what it created
             Target::Replace(_) | Target::Named(_, IfExists::Replace) => Effect::new(true, None),
-            Target::Named(..) => Effect::new(false, Some("creates".to_owned())),
+            Target::Named(..) => Effect::new(false, Some("creates".to_owned())).looked_up(),
         }
     }
 

@@ -5,8 +5,8 @@ use super::commands::{self, Format};
 use super::import::{Import, Target};
 use crate::body::{Frame, Measured, Part};
 use crate::calls::{
-    Attempt, BoxFuture, Call, Event, FaultAt, PartBody, Remote, Reply, RetrySafety, RowFault, Step, Waiting, assumed,
-    count, expired, quoted, read_json, word,
+    Attempt, BoxFuture, Call, Event, FaultAt, PartBody, Remote, Reply, RetrySafety, RowFault, Waiting, assumed, count,
+    expired, quoted, read_json, word,
 };
 use crate::error::{Error, Kind, Result};
 use crate::mapping::MapSpec;
@@ -132,25 +132,15 @@ impl Import {
             json!({"document_type": "USER_SEGMENT", "mime_type": mime_type, "encoding": "utf-8", "name": name});
         let request = self.request("POST", "").header("Content-Type", "application/json").body(wanted.to_string());
         let judge = |answer: &Answer| answers::judge_created("the document import", answer);
-        const NEXT: &str = "an import that was created and is not used holds nothing: resume the run with --assume repeat; or look \
-                            up its id in the console, set destination.document_import_id in place of import_name and run \
-                            the job";
-        let operation = Call::new("create-import", RetrySafety::Once).about(format!("the document import \"{name}\""));
-        let created = match remote.call(&operation, &request, &judge).await? {
-            Step::Done(created) => created,
-            Step::InDoubt(error) => return Err(error.with_hint(NEXT)),
-        };
-        let created = match assumed(&created) {
-            false => created,
-            true => {
-                // an import whose id is not known cannot be used: another one is, and that one stays empty
-                remote.forget(&operation.name)?;
-                let message = format!("a document import named \"{name}\" may be left without an execution");
-                let hint = "the run created another one; delete the empty one in the console";
-                remote.warn(&Warning::new(WarningKind::Orphan, message).with_hint(hint))?;
-                remote.call(&operation, &request, &judge).await?.done()?
-            }
-        };
+        // one that was created and is not used holds nothing, so that a lost answer is no doubt
+        let operation =
+            Call::new("create-import", RetrySafety::Always).about(format!("the document import \"{name}\""));
+        if remote.in_doubt(&operation.name)? {
+            let message = format!("a document import named \"{name}\" may be left without an execution");
+            let hint = "the run created another one; delete the empty one in the console";
+            remote.warn(&Warning::new(WarningKind::Orphan, message).with_hint(hint))?;
+        }
+        let created = remote.call(&operation, &request, &judge).await?.done()?;
         Ok(created["id"].as_str().unwrap_or_default().to_owned())
     }
 

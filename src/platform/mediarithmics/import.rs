@@ -98,6 +98,12 @@ impl Platform for Import {
         if commands::mixes_operations(map) { can_wait_in_turn(parts, policy) } else { Ok(()) }
     }
 
+    fn left_behind(&self, result: &dyn Fn(&str) -> Option<serde_json::Value>) -> Option<String> {
+        let created = result("create-import")?;
+        let id = created["id"].as_str()?;
+        Some(format!("the document import {id}, which was created and holds nothing, stays with mediarithmics"))
+    }
+
     fn effect(&self, map: &MapSpec) -> Effect {
         // commands are keyed: the same ones again leave the same membership
         Effect::new(true, commands::constant_operation(map))
