@@ -30,6 +30,7 @@ mod runs;
 mod schema;
 mod secrets;
 mod settle;
+mod standing_words;
 mod start;
 mod sweep;
 mod text;

@@ -82,7 +82,7 @@ impl Job {
                         self.written(&ctx, &report);
                     }
                     Ok(Start::Stop(record, error)) => {
-                        ctx.announce(&format!("run {} is in the way: {}; nothing is sent", record.id, error.message()));
+                        ctx.announce(&format!("{}; nothing is sent", error.message()));
                         report.restore(&record);
                         report.fail(stopped(env, error));
                         report.open = record.is_open();
