@@ -88,6 +88,16 @@ impl Needles {
             let least = bones.len();
             self.bones.add(Form { bytes: bones.into(), least, base64: false, strong });
         }
+        // A secret that holds an escape itself reads otherwise once a layer was taken off the text around it.
+        let mut layer = Decoded::of(secret).next_layer();
+        for _ in 1..MAX_LAYERS {
+            let Some(decoded) = layer.take() else { break };
+            let length = decoded.bytes().len();
+            if length >= SHORTEST_FORM {
+                self.plain.add(Form { bytes: decoded.bytes().into(), least: length, base64: false, strong });
+            }
+            layer = decoded.next_layer();
+        }
         let hex: Vec<u8> = secret.bytes().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect();
         let least = hex.len().min(HEX_PART);
         self.bones.add(Form { bytes: hex.into(), least, base64: false, strong });
@@ -321,6 +331,18 @@ mod tests {
             let shown = hidden(&text);
             assert!(shown.starts_with("before ***") && shown.ends_with(" after"), "{text}\n{shown}");
             assert!(!shown.contains("4711") && shown.len() < 25, "{text}\n{shown}");
+        }
+    }
+
+    #[test]
+    fn a_secret_that_holds_an_escape_is_hidden_in_an_escaped_text() {
+        let secret = "tok\\ %4F.|@b";
+        let needles = Needles::of([secret].into_iter());
+        let json = serde_json::to_string(secret).expect("text");
+        let percent: String = secret.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        for form in [secret, &json[1..json.len() - 1], &percent, &percent.replace('%', "%25")] {
+            let shown = needles.hide(form, false);
+            assert!(!shown.contains("4F") && shown.contains("***"), "{form}: {shown}");
         }
     }
 
