@@ -90,6 +90,12 @@ impl Needles {
         }
         // A secret that holds an escape itself reads otherwise once a layer was taken off the text around it.
         let mut layer = Decoded::of(secret).next_layer();
+        let json = serde_json::Value::from(secret).to_string().to_ascii_lowercase();
+        let json = &json.as_bytes()[1..json.len() - 1];
+        if json.len() > length {
+            // an escape before it may take its first characters when a layer is taken off
+            self.plain.add(Form { bytes: json.into(), least: json.len(), base64: false, strong });
+        }
         for _ in 1..MAX_LAYERS {
             let Some(decoded) = layer.take() else { break };
             let length = decoded.bytes().len();
@@ -336,13 +342,14 @@ mod tests {
 
     #[test]
     fn a_secret_that_holds_an_escape_is_hidden_in_an_escaped_text() {
-        let secret = "tok\\ %4F.|@b";
-        let needles = Needles::of([secret].into_iter());
-        let json = serde_json::to_string(secret).expect("text");
-        let percent: String = secret.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        for form in [secret, &json[1..json.len() - 1], &percent, &percent.replace('%', "%25")] {
-            let shown = needles.hide(form, false);
-            assert!(!shown.contains("4F") && shown.contains("***"), "{form}: {shown}");
+        for secret in ["tok\\ %4F.|@b", "k\\ %4F."] {
+            let needles = Needles::of([secret].into_iter());
+            let json = serde_json::to_string(secret).expect("text");
+            let percent: String = secret.bytes().map(|byte| format!("%{byte:02X}")).collect();
+            for form in [secret, &json[1..json.len() - 1], &percent, &percent.replace('%', "%25")] {
+                let shown = needles.hide(form, false);
+                assert!(!shown.contains("4F") && shown.contains("***"), "{form}: {shown}");
+            }
         }
     }
 

@@ -146,10 +146,14 @@ impl Taint {
 
     fn hide_chunk<'t>(&self, text: &'t str, strong: bool) -> Cow<'t, str> {
         // in this order: what looks like a URL may be a part of a secret
-        match self.needles().hide(text, strong) {
-            Cow::Borrowed(text) => without_queries(text),
-            Cow::Owned(text) => Cow::Owned(without_queries(&text).into_owned()),
-        }
+        let needles = self.needles();
+        let hidden = needles.hide(text, strong);
+        // a URL that lost its query or user-info may read as a secret only now
+        let cut = match without_queries(&hidden) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(cut) => Some(needles.hide(&cut, strong).into_owned()),
+        };
+        cut.map_or(hidden, Cow::Owned)
     }
 
     fn needles(&self) -> Arc<Needles> {
