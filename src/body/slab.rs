@@ -102,7 +102,7 @@ impl Pool {
         Some(Out::with_capacity(SLAB_BYTES + ROOM))
     }
 
-    /// An empty output that a large record has made large before. Only for whoever is at the head.
+    /// An empty output that a large record has made large before. Only for the worker at the head.
     pub(crate) fn take_large(&self) -> Option<Out> {
         let mut state = self.lock();
         let buffer = state.large.take()?;

@@ -245,7 +245,7 @@ impl Journal for MemoryJournal {
         }
         let mut memory = self.memory();
         let slots = memory.quotas.entry(quota.key.clone()).or_default();
-        // what is reserved is this run's own, which holds up nobody else
+        // the reserved slots are this run's own: no other run waits for them
         let free = schedule(quota, &slots.taken, 1, now)[0];
         if free > now {
             return Ok(Slot::WaitUntil(free));

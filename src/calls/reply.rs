@@ -176,7 +176,7 @@ mod tests {
         assert_eq!(of(413, r#"{"error": "too large", "id": 12345678901234567890123}"#), Some(tree));
         assert_eq!(of(404, "not\nhere"), Some(json!({"status": 404, "answer": "not here"})));
         assert_eq!(of(401, ""), Some(json!({"status": 401, "answer": ""})));
-        assert_eq!(of(503, "later"), None, "a passing fault is no refusal");
+        assert_eq!(of(503, "later"), None, "a temporary fault is not a refusal");
         let long = format!("[{}1]", "1,".repeat(MAX_SHOWN_BYTES));
         assert!(of(400, &long).expect("an answer")["answer"].is_string());
     }

@@ -1,4 +1,4 @@
-//! Reports and data to stdout, everything else to stderr. A reader that has gone is no error. Control and bidirectional
+//! Reports and data to stdout, everything else to stderr. A reader that has gone is not an error. Control and bidirectional
 //! characters of every text are escaped here, whatever it was made of.
 
 use super::{Global, Output};

@@ -44,7 +44,8 @@ impl Job {
                 return Ok(Settled::Not(error.with_hint("close it with `listferry runs close`")));
             }
         };
-        let run = self.take_over(ctx, record, locks.clone())?;
+        // another list is sent under the key of this command, if it has one
+        let run = self.take_over(ctx, record, locks.clone(), None)?;
         let mut report = Report::new("run");
         report.restore(record);
         report.run_id = Some(record.id.clone());
@@ -62,6 +63,11 @@ impl Job {
         let named = self.rows_without_source(ctx, &run, record, &mut report)?;
         self.conclude(&run, &*ctx.prepared.platform, verdict, named, &mut report)?;
         self.account(&run, &mut report)?;
+        if partly {
+            // it was not sent to its end, whatever became of its first parts
+            report.exit_code = record.exit_code.unwrap_or(Kind::Transient.exit_code());
+            report.status = Some(Status::Partial);
+        }
         report.hide(&ctx.env.taint);
         report.peak_rss_bytes = peak_rss_bytes();
         let warning = outcome(record, &report, partly, accepted);

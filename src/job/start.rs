@@ -105,21 +105,9 @@ impl Job {
                 Ok(Start::Stop(Box::new(record.clone()), blocked(&record, stand, &difference.what)))
             }
             next @ (Next::AwaitVerdict | Next::AwaitParts | Next::AwaitTicket) => {
-                let stop = |error| Ok(Start::Stop(Box::new(record.clone()), error));
                 let what = listed(&difference.what);
                 ctx.announce(&format!("asking for the verdict of run {} first ({what})", record.id));
-                match self.settle(ctx, &record, &locks, next == Next::AwaitParts).await? {
-                    Settled::Ended(warning) => {
-                        self.fresh(ctx, &draw, locks, difference.measuring, warning.into_iter().collect())
-                    }
-                    Settled::Not(error) => match self.unsettled(ctx, &record, next, error, &difference)? {
-                        Ok(warning) => self.fresh(ctx, &draw, locks, difference.measuring, vec![warning]),
-                        Err(error) => {
-                            self.drop_measuring(ctx, difference.measuring);
-                            stop(error)
-                        }
-                    },
-                }
+                self.settle_first(ctx, &draw, record, locks, (next, difference)).await
             }
         }
     }
@@ -135,12 +123,24 @@ impl Job {
         difference: Difference,
     ) -> Result<Start> {
         if difference.change() == Change::None {
-            return self.take_up(ctx, &record, locks, Stand::InDoubt, None);
+            return self.take_up(ctx, &record, locks, Stand::InDoubt, difference.measuring);
         }
         ctx.announce(&format!("asking whether run {} was accepted first ({})", record.id, listed(&difference.what)));
-        let warning = match self.settle(ctx, &record, &locks, false).await? {
+        self.settle_first(ctx, draw, record, locks, (Next::AwaitVerdict, difference)).await
+    }
+
+    /// Asks for the verdict of an open run and starts a new one if that is known, or need not be.
+    async fn settle_first(
+        &self,
+        ctx: &Context<'_>,
+        draw: &Draw,
+        record: RunRecord,
+        locks: JobLocks,
+        (next, difference): (Next, Difference),
+    ) -> Result<Start> {
+        let warning = match self.settle(ctx, &record, &locks, next == Next::AwaitParts).await? {
             Settled::Ended(warning) => warning,
-            Settled::Not(error) => match self.unsettled(ctx, &record, Next::AwaitVerdict, error, &difference)? {
+            Settled::Not(error) => match self.unsettled(ctx, &record, next, error, &difference)? {
                 Ok(warning) => Some(warning),
                 Err(error) => {
                     self.drop_measuring(ctx, difference.measuring);
@@ -347,7 +347,7 @@ impl Job {
         let own = ctx.intent.job_file.as_ref().filter(|_| !moved.is_empty());
         let own = own.map(|file| format!(" and now run from {}", file.display())).unwrap_or_default();
         ctx.announce(&format!("continuing run {}{moved}{own}: {how}", record.id));
-        let run = self.take_over(ctx, record, locks)?;
+        let run = self.take_over(ctx, record, locks, ctx.intent.once.as_deref())?;
         let measuring = match measuring {
             Some(measuring) => Some(self.hand_over(ctx, &run, measuring)?),
             None => None,
@@ -355,9 +355,15 @@ impl Job {
         Ok(Start::Go(Box::new(Go { run, known, measuring, warnings: Vec::new() })))
     }
 
-    /// Has a recorded run in hand again.
-    pub(super) fn take_over(&self, ctx: &Context<'_>, record: &RunRecord, locks: JobLocks) -> Result<Run> {
-        ctx.state.reopen(record, &ctx.intent)?;
+    /// Has a recorded run in hand again. `once`: the key that its list is sent under from now on.
+    pub(super) fn take_over(
+        &self,
+        ctx: &Context<'_>,
+        record: &RunRecord,
+        locks: JobLocks,
+        once: Option<&str>,
+    ) -> Result<Run> {
+        ctx.state.reopen(record, &ctx.intent, once)?;
         Ok(Run::new(&ctx.state, record, false, locks))
     }
 

@@ -300,6 +300,27 @@ async fn story_09_parts_that_may_be_repeated_are_superseded_with_a_warning() {
     assert_eq!((second.code, &second.report["continued"]), (0, &json!(false)), "{}", second.report);
     assert!(second.report["warnings"].to_string().contains("superseded"), "{}", second.report);
     assert_eq!(bed.runs().await, ["superseded", "done"]);
+    let old = bed.go(&["runs", first.report["run_id"].as_str().unwrap()]).await.report;
+    assert_eq!((&old["exit_code"], &old["open"]), (&json!(20), &json!(false)), "it was not done: {old}");
+}
+
+/// The key of a command is that of its own list: an older run that it asks for a verdict does not get it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_is_not_given_to_the_run_that_is_settled_first() {
+    let done = Arc::new(AtomicBool::new(false));
+    let (verdict, refuse) = (Arc::clone(&done), Arc::clone(&done));
+    let status = move || (200, if verdict.load(Ordering::Relaxed) { "Completed" } else { "Running" });
+    let upload = move |nth| (nth == 1 && refuse.load(Ordering::Relaxed)).then_some(413);
+    let bed = Bed::new(&format!("{ASSIGNS}{PROFILES}"), localytics(upload, status)).await;
+    bed.list("user", 100);
+    assert_eq!(bed.run(&[]).await.code, 22);
+    done.store(true, Ordering::Relaxed);
+    bed.list("other", 100);
+    // the old run is settled, and the new list refused: under this key nothing was sent
+    assert_eq!(bed.run(&["--once", "dag-1"]).await.code, 12);
+    let again = bed.run(&["--once", "dag-1"]).await;
+    assert_eq!((again.code, &again.report["continued"]), (0, &json!(false)), "{}", again.report);
+    assert_eq!(bed.uploads(), 3, "the new list was sent");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

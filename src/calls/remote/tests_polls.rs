@@ -90,7 +90,7 @@ fn a_status_call_waits_for_its_quota_within_wait() {
     let call = poll().with_quota(quota);
     let script = [Says(503), Says(503), Says(503), Says(200)];
     let came = bench.run_as(&call, &script, Some(waiting_since_now(&bench)));
-    assert_eq!((came.of.as_str(), came.calls), ("done", 4), "a full minute is no end of the run");
+    assert_eq!((came.of.as_str(), came.calls), ("done", 4), "a full minute does not end the run");
     assert!(bench.clock.elapsed() >= Duration::from_secs(60));
 }
 

@@ -273,7 +273,8 @@ impl State {
     /// # Errors
     /// `Busy`.
     pub(in crate::job) fn last_done_report(&self, intent: &Intent) -> Result<Option<Value>> {
-        let last = self.one("job IN (?1, ?2) AND exit_code = 0 ORDER BY seq DESC LIMIT 1", keys(intent))?;
+        let last = self
+            .one("job IN (?1, ?2) AND exit_code = 0 AND closed_as IS NULL ORDER BY seq DESC LIMIT 1", keys(intent))?;
         Ok(last.and_then(|record| record.report))
     }
 

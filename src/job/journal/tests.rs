@@ -51,7 +51,7 @@ fn open(state: &State) -> Option<RunRecord> {
 
 fn again(state: &State) -> Run {
     let record = open(state).expect("an open run");
-    state.reopen(&record, &intent("id")).expect("written");
+    state.reopen(&record, &intent("id"), None).expect("written");
     Run::new(state, &record, false, locks(state).expect("free"))
 }
 

@@ -64,13 +64,13 @@ impl State {
     }
 
     /// A process has the run in hand again, under what the job file says now.
-    pub(in crate::job) fn reopen(&self, record: &RunRecord, intent: &Intent) -> Result<()> {
+    pub(in crate::job) fn reopen(&self, record: &RunRecord, intent: &Intent, once: Option<&str>) -> Result<()> {
         let file = intent.job_file.as_deref().map(super::path::to_text);
         self.write(|transaction| {
             transaction.execute(
                 "UPDATE runs SET exit_code = NULL, ended_ms = NULL, reported = 0, listed = 0, job = ?2, \
                  job_file = coalesce(?3, job_file), once_key = coalesce(?4, once_key) WHERE seq = ?1",
-                params![record.seq, intent.key.as_str(), file, intent.once],
+                params![record.seq, intent.key.as_str(), file, once],
             )
         })
         .map(drop)
