@@ -3,9 +3,10 @@
 
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime};
 use listferry::body::{self, DiscardRejects, Options, Split};
+use listferry::buffer::{Padded, SLACK};
 use listferry::mapping::{Cells, Field, Json, Plan, Quoting, Rules, Separator, Shape, Unit, ValueSpec};
 use listferry::reader::{CsvOptions, Table};
-use listferry::scan::{Carry, Isa, Padded, SLACK, Scanner, Tape, WINDOW};
+use listferry::scan::{Carry, Isa, Scanner, Tape, WINDOW};
 use listferry::source::{Source, SourceOptions};
 use serde_json::json;
 use std::hint::black_box;

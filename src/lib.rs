@@ -6,6 +6,7 @@
 //! ```
 
 pub mod body;
+pub mod buffer;
 #[cfg(feature = "upload")]
 pub mod calls;
 pub mod encode;

@@ -10,15 +10,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("error", &["secret"]),
     ("secret", &[]),
     ("warning", &[]),
-    ("scan", &[]),
-    ("encode", &["scan", "error"]),
+    ("buffer", &[]),
+    ("scan", &["buffer"]),
+    ("encode", &["buffer", "error"]),
     // calls: an export is requested, waited for and read by the one way to the network
     ("source", &["error", "secret", "transport", "calls"]),
-    ("reader", &["scan", "source", "error"]),
-    // scan: ops write into its outputs
-    ("mapping", &["encode", "reader", "error", "scan"]),
-    // scan and encode: slabs and where they are cut; secret: texts of platforms in the reject file
-    ("body", &["source", "reader", "mapping", "encode", "error", "scan", "secret"]),
+    ("reader", &["scan", "source", "buffer", "error"]),
+    ("mapping", &["encode", "reader", "buffer", "error"]),
+    // scan: physical lines; secret: texts of platforms in the reject file
+    ("body", &["source", "reader", "mapping", "encode", "buffer", "error", "scan", "secret"]),
     ("transport", &["error", "secret"]),
     ("settings", &["error", "secret"]),
     ("calls", &["transport", "error", "secret", "settings"]),
@@ -172,10 +172,10 @@ fn the_sandbox_shares_no_code_with_the_client() {
 }
 
 #[test]
-fn unsafe_is_in_scan_only_and_printing_in_the_binary_only() {
+fn unsafe_is_in_two_rooms_only_and_printing_in_the_binary_only() {
     for (name, text) in sources() {
         let code = code(&text);
-        if !name.starts_with("scan/") {
+        if !name.starts_with("scan/") && name != "buffer.rs" {
             for keyword in ["unsafe {", "unsafe fn", "unsafe impl", "allow(unsafe_code)"] {
                 assert!(!code.contains(keyword), "{name} has {keyword}");
             }

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use listferry::mapping::{Json, Unit};
-use listferry::scan::Out;
+use listferry::buffer::OutBuf;
 use serde_json::{Value, json};
 
 include!("common.rs");
@@ -59,13 +59,13 @@ fn objects(text: &str) {
 
 fuzz_target!(|text: &str| {
     objects(text);
-    let mut out = Out::default();
+    let mut out = OutBuf::default();
     out.push(b'"');
     listferry::encode::escape(text.as_bytes(), &mut out);
     out.push(b'"');
     assert_eq!(serde_json::from_slice::<String>(out.bytes()).expect("JSON"), text);
     for separator in [b',', b';', b'|', b'\t'] {
-        let mut out = Out::default();
+        let mut out = OutBuf::default();
         listferry::encode::cell(text.as_bytes(), separator, &mut out);
         out.push(separator);
         listferry::encode::cell(b"x", separator, &mut out);

@@ -2,7 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use listferry::scan::{Carry, Dialect, Isa, Padded, SLACK, Scanner, Tape};
+use listferry::buffer::{Padded, SLACK};
+use listferry::scan::{Carry, Dialect, Isa, Scanner, Tape};
 
 fuzz_target!(|data: &[u8]| {
     let [options, text @ ..] = data else { return };

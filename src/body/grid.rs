@@ -4,9 +4,9 @@
 //! start, so cuts depend on the input alone. Streams are taken by whoever claims the next chunk (with several threads they are
 //! decompressed beside) and cut behind the last record end, so theirs always start outside quotes.
 
+use crate::buffer::{Padded, SLACK};
 use crate::error::{Error, Result};
 use crate::reader::Table;
-use crate::scan::{Padded, SLACK};
 use crate::source::{self, Input};
 use std::io::{ErrorKind, Read};
 

@@ -4,9 +4,9 @@
 
 use super::grid::Buffer;
 use super::worker::Rows;
+use crate::buffer::OutBuf;
 use crate::mapping::Scratch;
 use crate::reader::kernel::Kernel;
-use crate::scan::Out;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A row of more bytes goes to the consumer by itself.
@@ -18,12 +18,12 @@ pub(crate) struct Tools {
     pub(crate) buffer: Buffer,
     pub(crate) scratch: Scratch,
     /// Only where no data is wanted: digested and reused.
-    pub(crate) own: Out,
+    pub(crate) own: OutBuf,
 }
 
 impl Tools {
     pub(crate) fn new(kernel: Kernel) -> Tools {
-        Tools { kernel, buffer: Buffer::default(), scratch: Scratch::default(), own: Out::default() }
+        Tools { kernel, buffer: Buffer::default(), scratch: Scratch::default(), own: OutBuf::default() }
     }
 }
 

@@ -9,11 +9,11 @@ use super::large::{Large, Tools};
 use super::slab::{Pool, Slab};
 use super::worker::{Batch, Fatal, Finished, Rows, Stop, Tally, Want, Worker, cancelled, pool_for};
 use super::{Counts, Joined, Options};
+use crate::buffer::OutBuf;
 use crate::error::{Error, Kind, Place, Result};
 use crate::mapping::{Plan, Sights};
 use crate::reader::Table;
 use crate::reader::kernel::Kernel;
-use crate::scan::Out;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -348,12 +348,12 @@ impl<'c> Shared<'_, 'c> {
     }
 
     /// An empty output, waiting for one if need be.
-    pub(crate) fn take_slab(&self, seq: u64) -> Option<Out> {
+    pub(crate) fn take_slab(&self, seq: u64) -> Option<OutBuf> {
         self.pool.take(&|| self.at_head(seq), &|| self.is_stopped())
     }
 
     /// An empty output, if there is one now (the head always gets one).
-    pub(crate) fn try_take_slab(&self, seq: u64) -> Option<Out> {
+    pub(crate) fn try_take_slab(&self, seq: u64) -> Option<OutBuf> {
         self.pool.try_take(self.at_head(seq))
     }
 

@@ -1,6 +1,6 @@
 //! Slabs of output and the pool their memory returns to.
 
-use crate::scan::Out;
+use crate::buffer::OutBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -64,12 +64,12 @@ impl Pool {
     }
 
     /// An empty output. Waits until one is free or `at_head` says that waiting would never end; `None` where `stopped`.
-    pub(crate) fn take(&self, at_head: &dyn Fn() -> bool, stopped: &dyn Fn() -> bool) -> Option<Out> {
+    pub(crate) fn take(&self, at_head: &dyn Fn() -> bool, stopped: &dyn Fn() -> bool) -> Option<OutBuf> {
         let mut state = self.lock();
         loop {
             if let Some(buffer) = state.free.pop() {
                 state.lent += 1;
-                return Some(Out::reuse(buffer));
+                return Some(OutBuf::reuse(buffer));
             }
             if stopped() {
                 return None;
@@ -77,7 +77,7 @@ impl Pool {
             if state.lent < self.most || at_head() {
                 state.lent += 1;
                 drop(state);
-                return Some(Out::with_capacity(SLAB_BYTES + ROOM));
+                return Some(OutBuf::with_capacity(SLAB_BYTES + ROOM));
             }
             // the head moves on without our lock: look again now and then
             state.waiting += 1;
@@ -88,30 +88,30 @@ impl Pool {
     }
 
     /// An empty output, if one is free now; whoever is at the head always gets one.
-    pub(crate) fn try_take(&self, at_head: bool) -> Option<Out> {
+    pub(crate) fn try_take(&self, at_head: bool) -> Option<OutBuf> {
         let mut state = self.lock();
         if let Some(buffer) = state.free.pop() {
             state.lent += 1;
-            return Some(Out::reuse(buffer));
+            return Some(OutBuf::reuse(buffer));
         }
         if state.lent >= self.most && !at_head {
             return None;
         }
         state.lent += 1;
         drop(state);
-        Some(Out::with_capacity(SLAB_BYTES + ROOM))
+        Some(OutBuf::with_capacity(SLAB_BYTES + ROOM))
     }
 
     /// An empty output that a large record has made large before. Only for the worker at the head.
-    pub(crate) fn take_large(&self) -> Option<Out> {
+    pub(crate) fn take_large(&self) -> Option<OutBuf> {
         let mut state = self.lock();
         let buffer = state.large.take()?;
         state.lent += 1;
-        Some(Out::reuse(buffer))
+        Some(OutBuf::reuse(buffer))
     }
 
     /// What was written, to be returned to this pool when dropped.
-    pub(crate) fn seal(self: &Arc<Pool>, out: Out) -> Pooled {
+    pub(crate) fn seal(self: &Arc<Pool>, out: OutBuf) -> Pooled {
         Pooled { buffer: out.into_vec(), pool: self.clone() }
     }
 

@@ -4,11 +4,12 @@ use super::grid::{Chunk, ChunkKind, first_read, is_large, next_want};
 use super::large::{LARGE_ROW_BYTES, Tools};
 use super::slab::{Pool, QUEUED_SLABS, SLAB_BYTES, Slab};
 use super::{Bounds, crc, pipeline::Shared};
+use crate::buffer::OutBuf;
 use crate::error::{Error, Kind, Result};
 use crate::mapping::{Outcome, Scratch, Sights};
 use crate::reader::Record;
 use crate::reader::kernel::{End, Malformed, Visit};
-use crate::scan::{Out, count_lines};
+use crate::scan::count_lines;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -170,7 +171,7 @@ impl Worker {
     }
 
     /// What a chunk is written to.
-    fn out(&mut self, shared: &Shared<'_, '_>, seq: u64) -> Result<Out, Stop> {
+    fn out(&mut self, shared: &Shared<'_, '_>, seq: u64) -> Result<OutBuf, Stop> {
         if !shared.want.data {
             return Ok(std::mem::take(&mut self.tools.own));
         }
@@ -266,7 +267,8 @@ impl Worker {
         self.tools.scratch = scratch;
         let sights = WATCH.then(|| self.tools.scratch.sights());
         if !shared.want.data {
-            self.tools.own = if out.capacity() > 4 * SLAB_BYTES && self.small.is_none() { Out::default() } else { out };
+            self.tools.own =
+                if out.capacity() > 4 * SLAB_BYTES && self.small.is_none() { OutBuf::default() } else { out };
         }
         if self.small.is_none() {
             self.tools.buffer.shrink(shared.grid_cell);
@@ -423,7 +425,7 @@ struct Convert<'w, 's, 'a, 'c, const WATCH: bool> {
     /// The header line and its length.
     header: &'s [u8],
     header_len: usize,
-    out: Out,
+    out: OutBuf,
     /// In `out`.
     records: u64,
     /// Digested and thrown away, where no data is wanted.
@@ -569,7 +571,7 @@ impl<const WATCH: bool> Convert<'_, '_, '_, '_, WATCH> {
         Ok(())
     }
 
-    fn finish(mut self) -> (Tally, Out, Scratch) {
+    fn finish(mut self) -> (Tally, OutBuf, Scratch) {
         if !self.out.is_empty() {
             let crc = crc::of(self.out.bytes());
             let len = self.out.len() as u64;

@@ -1,6 +1,6 @@
 //! A cell of delimited text.
 
-use crate::scan::Out;
+use crate::buffer::OutBuf;
 
 /// True where a cell has to be quoted: it holds the separator, a quote, CR or LF.
 #[must_use]
@@ -13,7 +13,7 @@ pub fn needs_quotes(text: &[u8], separator: u8) -> bool {
 }
 
 /// Appends a cell: in quotes, those inside doubled, if and only if it holds the separator, a quote, CR or LF.
-pub fn cell(text: &[u8], separator: u8, out: &mut Out) {
+pub fn cell(text: &[u8], separator: u8, out: &mut OutBuf) {
     if needs_quotes(text, separator) {
         quoted(text, out);
     } else {
@@ -22,7 +22,7 @@ pub fn cell(text: &[u8], separator: u8, out: &mut Out) {
 }
 
 #[cold]
-fn quoted(text: &[u8], out: &mut Out) {
+fn quoted(text: &[u8], out: &mut OutBuf) {
     out.push(b'"');
     let mut rest = text;
     while let Some(at) = memchr::memchr(b'"', rest) {
@@ -40,7 +40,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn line(cells: &[Vec<u8>], separator: u8) -> Vec<u8> {
-        let mut out = Out::default();
+        let mut out = OutBuf::default();
         for (i, text) in cells.iter().enumerate() {
             if i > 0 {
                 out.push(separator);

@@ -40,7 +40,7 @@ fn for_each_end(bytes: &[u8], mut each: impl FnMut(usize)) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scan::Out;
+    use crate::buffer::OutBuf;
     use proptest::prelude::*;
 
     proptest! {
@@ -49,7 +49,7 @@ mod tests {
             rows in proptest::collection::vec(proptest::collection::vec("[ab,\"\r\n]{0,6}", 2), 0..12),
             limit in 0usize..120,
         ) {
-            let mut out = Out::default();
+            let mut out = OutBuf::default();
             let mut ends = vec![0];
             for row in &rows {
                 crate::encode::cell(row[0].as_bytes(), b',', &mut out);

@@ -1,6 +1,6 @@
 //! The inside of a JSON string.
 
-use crate::scan::Out;
+use crate::buffer::OutBuf;
 
 /// For each byte what follows the backslash: 0 = nothing, the byte stands for itself; `u` = `\u00xx`.
 const ESCAPES: [u8; 256] = {
@@ -22,7 +22,7 @@ const ESCAPES: [u8; 256] = {
 
 /// Appends `text` as the inside of a JSON string, without the quotes around it: `\" \\ \b \f \n \r \t`, other C0 as
 /// `\u00xx` in lower case, everything else as it is.
-pub fn escape(text: &[u8], out: &mut Out) {
+pub fn escape(text: &[u8], out: &mut OutBuf) {
     let mut rest = text;
     loop {
         let clean = clean_prefix(rest);
@@ -33,7 +33,7 @@ pub fn escape(text: &[u8], out: &mut Out) {
     }
 }
 
-fn write_escape(byte: u8, out: &mut Out) {
+fn write_escape(byte: u8, out: &mut OutBuf) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     match ESCAPES[byte as usize] {
         b'u' => {
@@ -66,7 +66,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn escaped(text: &[u8]) -> Vec<u8> {
-        let mut out = Out::default();
+        let mut out = OutBuf::default();
         escape(text, &mut out);
         out.into_vec()
     }

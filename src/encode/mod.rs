@@ -1,4 +1,4 @@
-//! JSON text and delimited cells, written into an [`crate::scan::Out`]; record boundaries in what was written.
+//! JSON text and delimited cells, written into an [`crate::scan::OutBuf`]; record boundaries in what was written.
 
 pub mod cell;
 pub mod cut;

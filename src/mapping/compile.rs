@@ -4,16 +4,16 @@ use super::cast::Cast;
 use super::column::{Columns, wanted};
 use super::compile_json::{Frame, judge_json_template, kind};
 use super::filter::Filter;
-use super::joint::Joiner;
+use super::literals::LiteralStates;
 use super::op::Op;
 use super::plan::{Plan, Rule, Scratch};
 use super::shape::{Cells, Check, Field, Json, Quoting, Separator, Shape, Unit};
 use super::spec::{Condition, Empty, From, TemplatePart, Type};
 use super::value::{CellRule, Form, Origin, Output, Piece, Template, Value};
 use super::watch::{MAX_IDENTIFIERS, MAX_SLOTS, NONE};
+use crate::buffer::OutBuf;
 use crate::encode;
 use crate::error::{Error, Result};
-use crate::scan::Out;
 use std::collections::HashMap;
 
 /// The separators that are tried, in order.
@@ -67,7 +67,7 @@ fn compile(
     let mut compiler = Compiler {
         columns: Columns { names: columns, told },
         judges_defaults: candidate.is_none(),
-        joiner: Joiner::new(),
+        literals: LiteralStates::new(),
         ops: Vec::new(),
         values: Vec::new(),
         constant_bits: (0, 0),
@@ -87,8 +87,8 @@ fn compile(
             for unit in &json.lead {
                 compiler.unit(unit, None, false)?;
             }
-            compiler.joiner.literal(json.open.as_bytes());
-            compiler.joiner.open_list();
+            compiler.literals.literal(json.open.as_bytes());
+            compiler.literals.open_list();
             for (i, unit) in json.units.iter().enumerate() {
                 compiler.unit(unit, Some(i), true)?;
             }
@@ -117,7 +117,7 @@ fn compile(
         }
     };
     let checks = compiler.checks(checks)?;
-    let (end, steps) = compiler.joiner.finish(close.as_bytes(), filter_without_units);
+    let (end, steps) = compiler.literals.finish(close.as_bytes(), filter_without_units);
     compiler.ops.iter_mut().for_each(|op| op.short = op.steps.is_short(&steps));
     Ok(Plan {
         head,
@@ -157,7 +157,7 @@ fn cell_rule(cells: &Cells, candidate: usize) -> (CellRule, Option<usize>) {
 }
 
 fn header_line(cells: &Cells, rule: CellRule) -> Result<Vec<u8>> {
-    let mut out = Out::default();
+    let mut out = OutBuf::default();
     if !cells.header {
         return Ok(Vec::new());
     }
@@ -191,7 +191,7 @@ fn judge_absence(json: &Json) -> Result<()> {
 
 /// A text of the job file (`what`: constant, default) as it stands in the output.
 fn written(field: &Field, what: &str, scratch: &mut Scratch, output: &Output) -> Result<Vec<u8>> {
-    let mut out = Out::default();
+    let mut out = OutBuf::default();
     output.write(scratch, &mut out).map_err(|wrong| {
         let error = Error::usage(format!("{}: the {what} is {}", field.at, wrong.what));
         match field.rules.one_of {
@@ -206,7 +206,7 @@ pub(super) struct Compiler<'a> {
     columns: Columns<'a>,
     /// On the first compilation; with a later separator they are only written differently.
     judges_defaults: bool,
-    joiner: Joiner,
+    literals: LiteralStates,
     ops: Vec<Op>,
     values: Vec<Value>,
     /// Constants that are there, and those that are not "0", by bit of their unit.
@@ -377,7 +377,7 @@ impl Compiler<'_> {
             self.compiled_units.push(None);
         }
         let Some(field) = &unit.field else {
-            self.joiner.constant(format!("{}{}", unit.before, unit.after).as_bytes());
+            self.literals.constant(format!("{}{}", unit.before, unit.after).as_bytes());
             return Ok(());
         };
         Compiler::judge_required(field)?;
@@ -452,17 +452,17 @@ impl Compiler<'_> {
                     None => return Ok(()),
                 },
             };
-            self.joiner.constant(&text);
+            self.literals.constant(&text);
             return Ok(());
         };
         self.judge_default(field, &output)?;
-        if self.joiner.is_full() {
-            let steps = self.joiner.merge();
+        if self.literals.is_full() {
+            let steps = self.literals.merge();
             self.ops.push(Op::merge(steps));
         }
         let reject = instead.is_none() && Compiler::empty(field) == Empty::Reject;
         let left_out = instead.is_none() && !reject;
-        let steps = self.joiner.value(before.as_bytes(), after.as_bytes(), instead.map(str::as_bytes), left_out);
+        let steps = self.literals.value(before.as_bytes(), after.as_bytes(), instead.map(str::as_bytes), left_out);
         let value = self.value(field, origin, output);
         let op = Op::new(&value, self.values.len() as u32, steps, left_out);
         self.values.push(value);
@@ -492,7 +492,7 @@ impl Compiler<'_> {
                     (2.., _) => return Err(Error::usage(format!("map: only one of {names} may have a value"))),
                     (0, 1) if self.ops[ops[0]].left_out => {
                         // its absence is all that can go wrong
-                        self.joiner.reject_empty(self.ops[ops[0]].steps);
+                        self.literals.reject_empty(self.ops[ops[0]].steps);
                         continue;
                     }
                     _ => {}

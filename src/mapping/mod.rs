@@ -7,7 +7,7 @@ mod column;
 mod compile;
 mod compile_json;
 mod filter;
-mod joint;
+mod literals;
 mod moment;
 mod object;
 mod op;

@@ -2,8 +2,8 @@
 
 use super::plan::Scratch;
 use super::value::{Value, Wrong};
+use crate::buffer::OutBuf;
 use crate::reader::Record;
-use crate::scan::Out;
 
 /// An `object` of the map, compiled.
 pub(super) struct Object {
@@ -55,7 +55,7 @@ impl Object {
     }
 
     /// Appends the object; false, and nothing appended, if no member is left.
-    fn write(&self, record: &Record<'_>, scratch: &mut Scratch, out: &mut Out) -> Result<bool, Wrong> {
+    fn write(&self, record: &Record<'_>, scratch: &mut Scratch, out: &mut OutBuf) -> Result<bool, Wrong> {
         let begin = out.len();
         let mut before = b'{';
         for member in &self.members {
@@ -92,7 +92,7 @@ impl Object {
 
 impl Content {
     /// Appends the JSON; false, and nothing appended, if it is empty.
-    fn write(&self, record: &Record<'_>, scratch: &mut Scratch, out: &mut Out) -> Result<bool, Wrong> {
+    fn write(&self, record: &Record<'_>, scratch: &mut Scratch, out: &mut OutBuf) -> Result<bool, Wrong> {
         match self {
             Content::Constant(json) => out.extend(json),
             Content::Object(object) => return object.write(record, scratch, out),

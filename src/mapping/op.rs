@@ -1,13 +1,13 @@
 //! One value of the row as the plan runs it: which cells may be copied as they stand, and how.
 
 use super::cast::{Cast, is_canonical_integer, is_decimal};
-use super::joint::Table;
+use super::literals::StepTable;
 use super::spec::Apply;
 use super::value::{CellRule, Form, Origin, Value};
 use super::watch::NONE;
+use crate::buffer::{Cursor, Padded};
 use crate::reader::Record;
 use crate::reader::record::Needs;
-use crate::scan::{Padded, Pen};
 
 /// One value of the row, or a place where states merge.
 pub(super) struct Op {
@@ -30,7 +30,7 @@ pub(super) struct Op {
     pub(super) bit: u64,
     pub(super) column: u32,
     /// The literals before the value.
-    pub(super) steps: Table,
+    pub(super) steps: StepTable,
     /// The general way.
     pub(super) value: u32,
     /// A longer cell goes the general way.
@@ -59,7 +59,7 @@ pub(super) enum Code {
 
 impl Op {
     /// The op for a value whose general way is number `index`.
-    pub(super) fn new(value: &Value, index: u32, steps: Table, left_out: bool) -> Op {
+    pub(super) fn new(value: &Value, index: u32, steps: StepTable, left_out: bool) -> Op {
         if !matches!(value.origin, Origin::Column(_)) {
             return Op::slow(value, index, steps, left_out);
         }
@@ -98,7 +98,7 @@ impl Op {
         Op { code, simple, lower, trim, needs, separator, fast_len, ..Op::slow(value, index, steps, left_out) }
     }
 
-    fn slow(value: &Value, index: u32, steps: Table, left_out: bool) -> Op {
+    fn slow(value: &Value, index: u32, steps: StepTable, left_out: bool) -> Op {
         let column = match value.origin {
             Origin::Column(column) => column as u32,
             Origin::Template(_) | Origin::Object(_) => 0,
@@ -122,7 +122,7 @@ impl Op {
         }
     }
 
-    pub(super) fn merge(steps: Table) -> Op {
+    pub(super) fn merge(steps: StepTable) -> Op {
         let (needs, separator) = (Needs::Ascii, None);
         let (simple, lower, trim, left_out) = (false, false, false, false);
         let (bit, column, value, fast_len) = (0, 0, 0, 0);
@@ -194,7 +194,7 @@ fn contains(bytes: &[u8], wanted: u8) -> bool {
 
 /// Elements of a clean cell as JSON strings, without the outer quotes.
 #[inline(always)]
-pub(super) fn split(input: Padded<'_>, at: usize, len: usize, separator: u8, pen: &mut Pen<'_>) {
+pub(super) fn split(input: Padded<'_>, at: usize, len: usize, separator: u8, cursor: &mut Cursor<'_>) {
     let end = at + len;
     let mut done = at;
     if len <= 16 {
@@ -203,44 +203,45 @@ pub(super) fn split(input: Padded<'_>, at: usize, len: usize, separator: u8, pen
         for _ in 0..2 {
             let there = found != 0;
             let next = if there { at + found.trailing_zeros() as usize } else { end };
-            pen.copy(input, done, next - done, false);
-            pen.short(*b"\",\"\0", 3 * usize::from(there));
+            cursor.copy(input, done, next - done, false);
+            cursor.short(*b"\",\"\0", 3 * usize::from(there));
             done = next + usize::from(there);
             found &= found.wrapping_sub(1);
         }
         while found != 0 {
             let next = at + found.trailing_zeros() as usize;
-            pen.copy(input, done, next - done, false);
-            pen.short(*b"\",\"\0", 3);
+            cursor.copy(input, done, next - done, false);
+            cursor.short(*b"\",\"\0", 3);
             done = next + 1;
             found &= found - 1;
         }
     } else {
         let text = &input.bytes()[at..end];
         for next in memchr::memchr_iter(separator, text) {
-            pen.copy(input, done, at + next - done, false);
-            pen.short(*b"\",\"\0", 3);
+            cursor.copy(input, done, at + next - done, false);
+            cursor.short(*b"\",\"\0", 3);
             done = at + next + 1;
         }
     }
-    pen.copy(input, done, end - done, false);
+    cursor.copy(input, done, end - done, false);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::buffer::{OutBuf, SLACK};
     use crate::mapping::{
         Cells, Field, Json, Outcome, Plan, Quoting, Rules, Scratch, Separator, Shape, Unit, ValueSpec,
     };
     use crate::reader::Record;
     use crate::reader::kernel::{Kernel, Malformed, Visit};
-    use crate::scan::{Dialect, Out, SLACK, Scanner};
+    use crate::scan::{Dialect, Scanner};
     use proptest::prelude::*;
     use serde_json::json;
 
     struct Run<'a> {
         plan: &'a Plan,
-        out: Out,
+        out: OutBuf,
         scratch: Scratch,
         outcomes: Vec<(Outcome, &'static str)>,
     }
@@ -263,7 +264,7 @@ mod tests {
     fn run(plan: &Plan, scanner: Scanner, text: &[u8]) -> (Vec<u8>, Vec<(Outcome, &'static str)>) {
         let mut padded = text.to_vec();
         padded.resize(text.len() + SLACK, b'"');
-        let mut run = Run { plan, out: Out::default(), scratch: Scratch::default(), outcomes: Vec::new() };
+        let mut run = Run { plan, out: OutBuf::default(), scratch: Scratch::default(), outcomes: Vec::new() };
         let view = Padded::new(&padded, 0, text.len());
         Kernel::new(scanner, 3).run(view, text.len(), false, true, &mut run).unwrap();
         (run.out.bytes().to_vec(), run.outcomes)

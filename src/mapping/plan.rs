@@ -1,18 +1,18 @@
 //! A [`Shape`] and conditions compiled against a header: a flat list of small ops, run once a record.
 //!
-//! Each op copies the literal that stands before its value (see `joint`) and the value itself. Cells that are clean and
+//! Each op copies the literal that stands before its value (see `literals`) and the value itself. Cells that are clean and
 //! need no conversion are one copy (see `op`); everything else goes the general way of `value`.
 
 use super::compile;
 use super::filter::Filter;
-use super::joint::{FILTER, REJECT, Table};
+use super::literals::{FILTER, REJECT, StepTable};
 use super::op::{Code, Op};
 use super::value::{Origin, Value, Wrong};
 use super::watch::{Sights, Watch};
 use super::{Condition, Shape};
+use crate::buffer::{Literals, OutBuf};
 use crate::error::Result;
 use crate::reader::Record;
-use crate::scan::{Out, Pieces};
 
 /// `map` and `where`, compiled. Immutable; shared by all workers.
 pub struct Plan {
@@ -20,10 +20,10 @@ pub struct Plan {
     pub(super) filters: Vec<Filter>,
     pub(super) ops: Vec<Op>,
     pub(super) values: Vec<Value>,
-    /// Literals, each with the state after it; see `joint`.
-    pub(super) steps: Pieces,
+    /// Literals, each with the state after it; see `literals`.
+    pub(super) steps: Literals,
     /// The steps that end a record.
-    pub(super) end: Table,
+    pub(super) end: StepTable,
     /// The literals that end a record are short.
     pub(super) short_end: bool,
     pub(super) checks: Vec<Rule>,
@@ -52,7 +52,7 @@ pub struct Scratch {
     pub(super) text: Vec<u8>,
     pub(super) spare: Vec<u8>,
     /// An object on its way into `text`.
-    pub(super) json: Out,
+    pub(super) json: OutBuf,
     /// A value held the separator on trial.
     pub(super) clash: bool,
     pub(super) watch: Watch,
@@ -197,7 +197,7 @@ impl Plan {
 
     /// Runs the plan on a record and appends the output record, LF included, to `out`.
     #[inline(always)]
-    pub fn run(&self, record: &Record<'_>, out: &mut Out, scratch: &mut Scratch) -> Outcome {
+    pub fn run(&self, record: &Record<'_>, out: &mut OutBuf, scratch: &mut Scratch) -> Outcome {
         self.run_watching::<false>(record, out, scratch)
     }
 
@@ -206,7 +206,7 @@ impl Plan {
     pub(crate) fn run_watching<const WATCH: bool>(
         &self,
         record: &Record<'_>,
-        out: &mut Out,
+        out: &mut OutBuf,
         scratch: &mut Scratch,
     ) -> Outcome {
         if !self.filters.is_empty()
@@ -218,7 +218,7 @@ impl Plan {
         scratch.clash = false;
         let begin = out.len();
         let input = record.input();
-        let mut pen = out.pen();
+        let mut cursor = out.cursor();
         let mut state = 0u32;
         let (mut there, mut non_zero) = self.constant_bits;
         // what the scan marked need not be looked for
@@ -227,7 +227,7 @@ impl Plan {
             let (mut at, mut len) = record.span(op.column as usize);
             if op.simple & marked && record.is_short_and_plain(at, len, op.needs) && len <= op.fast_len as usize {
                 let step = op.steps.step(state, len == 0);
-                state = pen.piece_and_copy(&self.steps, step, op.short, input, at, len, op.lower);
+                state = cursor.piece_and_copy(&self.steps, step, op.short, input, at, len, op.lower);
                 if state == REJECT {
                     return self.reject(out, begin, Wrong::EMPTY, None, Some(op), scratch);
                 }
@@ -237,25 +237,25 @@ impl Plan {
                 continue;
             }
             if op.code == Code::Merge {
-                state = pen.piece(&self.steps, op.steps.step(state, false), op.short);
+                state = cursor.piece(&self.steps, op.steps.step(state, false), op.short);
                 continue;
             }
             if !op.copies(record, &mut at, &mut len) {
-                match pen.lend(|out| self.slow(op, state, record, out, scratch)) {
+                match cursor.lend(|out| self.slow(op, state, record, out, scratch)) {
                     Ok(done) => {
                         state = done.state;
                         if op.bit != 0
                             && let Some(value) = done.value
                         {
                             there |= op.bit;
-                            non_zero |= pen.lend(|out| if &out.bytes()[value..] == b"0" { 0 } else { op.bit });
+                            non_zero |= cursor.lend(|out| if &out.bytes()[value..] == b"0" { 0 } else { op.bit });
                         }
                         continue;
                     }
                     Err(wrong) => return self.reject(out, begin, wrong, None, Some(op), scratch),
                 }
             }
-            state = pen.piece(&self.steps, op.steps.step(state, len == 0), op.short);
+            state = cursor.piece(&self.steps, op.steps.step(state, len == 0), op.short);
             if state == REJECT {
                 return self.reject(out, begin, Wrong::EMPTY, None, Some(op), scratch);
             }
@@ -267,17 +267,17 @@ impl Plan {
                 non_zero |= if input.bytes()[at..at + len] == *b"0" { 0 } else { op.bit };
             }
             match op.code {
-                Code::Split(separator) => super::op::split(input, at, len, separator, &mut pen),
-                _ => pen.copy(input, at, len, op.lower),
+                Code::Split(separator) => super::op::split(input, at, len, separator, &mut cursor),
+                _ => cursor.copy(input, at, len, op.lower),
             }
         }
-        let end = pen.piece(&self.steps, self.end.step(state, false), self.short_end);
+        let end = cursor.piece(&self.steps, self.end.step(state, false), self.short_end);
         if end == FILTER {
             out.truncate(begin);
             return Outcome::Filtered;
         }
-        let length = pen.len() - begin;
-        pen.finish();
+        let length = cursor.len() - begin;
+        cursor.finish();
         if !self.checks.is_empty()
             && let Some(outcome) = self.check(there, non_zero, out, begin, scratch)
         {
@@ -296,7 +296,7 @@ impl Plan {
 
     /// What `where` makes of a record; `None`: it stays.
     #[inline(never)]
-    fn filter(&self, record: &Record<'_>, out: &mut Out, scratch: &mut Scratch) -> Option<Outcome> {
+    fn filter(&self, record: &Record<'_>, out: &mut OutBuf, scratch: &mut Scratch) -> Option<Outcome> {
         for filter in &self.filters {
             match filter.holds(record, scratch) {
                 Ok(true) => {}
@@ -314,15 +314,15 @@ impl Plan {
         op: &Op,
         state: u32,
         record: &Record<'_>,
-        out: &mut Out,
+        out: &mut OutBuf,
         scratch: &mut Scratch,
     ) -> std::result::Result<Slow, Wrong> {
         let value = &self.values[op.value as usize];
         value.read(record, scratch)?;
         let empty = scratch.text.is_empty();
-        let mut pen = out.pen();
-        let state = pen.piece(&self.steps, op.steps.step(state, empty), op.short);
-        pen.finish();
+        let mut cursor = out.cursor();
+        let state = cursor.piece(&self.steps, op.steps.step(state, empty), op.short);
+        cursor.finish();
         if state == REJECT {
             return Err(Wrong::EMPTY);
         }
@@ -334,7 +334,14 @@ impl Plan {
     }
 
     #[cold]
-    fn check(&self, there: u64, non_zero: u64, out: &mut Out, begin: usize, scratch: &mut Scratch) -> Option<Outcome> {
+    fn check(
+        &self,
+        there: u64,
+        non_zero: u64,
+        out: &mut OutBuf,
+        begin: usize,
+        scratch: &mut Scratch,
+    ) -> Option<Outcome> {
         for rule in &self.checks {
             let (broken, code, reason) = match rule {
                 Rule::ExactlyOne { bits, names } => {
@@ -360,7 +367,7 @@ impl Plan {
     #[inline(never)]
     fn reject(
         &self,
-        out: &mut Out,
+        out: &mut OutBuf,
         begin: usize,
         wrong: Wrong,
         column: Option<usize>,

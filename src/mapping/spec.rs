@@ -187,7 +187,7 @@ pub enum Type {
     Decimal,
     /// true false 1 0 yes no y n, any case.
     Boolean,
-    /// Out as `YYYY-MM-DD`; strftime format of the input, default `%Y-%m-%d`. Leading zeros may be missing where a separator
+    /// OutBuf as `YYYY-MM-DD`; strftime format of the input, default `%Y-%m-%d`. Leading zeros may be missing where a separator
     /// follows, digits of the year may not; white space is where the format has some.
     Date(Option<String>),
     /// RFC 3339 or the strftime format in; seconds or milliseconds since the epoch out. `%s` reads seconds, of at most 11

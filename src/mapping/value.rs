@@ -7,9 +7,9 @@ use super::object::Object;
 use super::plan::Scratch;
 use super::spec::{Apply, TemplateNeeds};
 use super::watch::{NONE, Sight};
+use crate::buffer::OutBuf;
 use crate::encode;
 use crate::reader::Record;
-use crate::scan::Out;
 
 /// Where a value comes from; constants are folded into literals.
 pub(super) enum Origin {
@@ -233,7 +233,7 @@ pub(super) fn append_cell(record: &Record<'_>, column: usize, text: &mut Vec<u8>
 
 impl Output {
     /// Writes `scratch.text`, which is not empty.
-    pub(super) fn write(&self, scratch: &mut Scratch, out: &mut Out) -> Result<(), Wrong> {
+    pub(super) fn write(&self, scratch: &mut Scratch, out: &mut OutBuf) -> Result<(), Wrong> {
         let Scratch { text, spare, clash, .. } = scratch;
         let Some(separator) = &self.split else { return self.element(text, spare, clash, out) };
         let between: &[u8] = if self.form == Form::Quoted { b"\",\"" } else { b"," };
@@ -246,7 +246,7 @@ impl Output {
         self.element(&text[done..], spare, clash, out)
     }
 
-    fn element(&self, text: &[u8], spare: &mut Vec<u8>, clash: &mut bool, out: &mut Out) -> Result<(), Wrong> {
+    fn element(&self, text: &[u8], spare: &mut Vec<u8>, clash: &mut bool, out: &mut OutBuf) -> Result<(), Wrong> {
         let text = if self.cast.is_verbatim() {
             text
         } else {
@@ -305,7 +305,7 @@ fn lower_email(text: &[u8]) -> Result<(), Wrong> {
 }
 
 impl CellRule {
-    fn write(self, text: &[u8], clash: &mut bool, out: &mut Out) -> Result<(), Wrong> {
+    fn write(self, text: &[u8], clash: &mut bool, out: &mut OutBuf) -> Result<(), Wrong> {
         if !encode::needs_quotes(text, self.separator) {
             out.extend(text);
             return Ok(());

@@ -11,7 +11,7 @@
 use super::apply::{as_str, is_digest, is_invisible};
 use super::op::Op;
 use super::spec::Hash;
-use crate::scan::Padded;
+use crate::buffer::Padded;
 
 /// What is counted for a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -346,7 +346,7 @@ fn key(text: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scan::SLACK;
+    use crate::buffer::SLACK;
     use proptest::prelude::*;
 
     #[test]
@@ -451,7 +451,7 @@ mod tests {
                 let (mut fast, mut whole) = (Watch::default(), Watch::default());
                 fast.start(1, 1);
                 whole.start(1, 1);
-                let mut op = Op::merge(super::super::joint::Joiner::new().merge());
+                let mut op = Op::merge(super::super::literals::LiteralStates::new().merge());
                 (op.slot, op.identifier) = (0, identifier);
                 fast.look(&op, view, 0, text.len());
                 whole.text(0, identifier, text.as_bytes());

@@ -3,8 +3,9 @@
 use super::foreign;
 use super::record::unquote;
 use super::table::{CsvOptions, DataStart, judge};
+use crate::buffer::{Padded, SLACK};
 use crate::error::{Error, Place, Result};
-use crate::scan::{Carry, Padded, SLACK, Scanner, Tape, WINDOW, count_lines};
+use crate::scan::{Carry, Scanner, Tape, WINDOW, count_lines};
 use crate::source::{self, Input};
 use std::io::Read;
 use std::ops::Range;

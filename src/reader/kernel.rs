@@ -2,7 +2,8 @@
 //! window is in the first-level cache.
 
 use super::record::{Record, Region};
-use crate::scan::{Boosted, Carry, Padded, Scanner, Tape, WINDOW, count_lines};
+use crate::buffer::Padded;
+use crate::scan::{Boosted, Carry, Scanner, Tape, WINDOW, count_lines};
 
 /// Takes what a region holds, in order.
 pub(crate) trait Visit {

@@ -1,6 +1,7 @@
 //! One record as the scan left it: cell ends on a tape, masks of the bytes that need a second look.
 
-use crate::scan::{Dialect, Padded, Tape, any_bit, bits_from};
+use crate::buffer::Padded;
+use crate::scan::{Dialect, Tape, any_bit, bits_from};
 use std::borrow::Cow;
 use std::cell::Cell;
 

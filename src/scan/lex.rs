@@ -7,9 +7,10 @@
 
 #![allow(unsafe_code)]
 
+use super::Survey;
 use super::class::Classes;
 use super::tape::{Carry, Tape};
-use super::{SLACK, Survey};
+use crate::buffer::SLACK;
 
 /// Masks of 64 bytes, bit i for byte i.
 #[derive(Clone, Copy)]

@@ -1,8 +1,8 @@
-//! Where the structure of a delimited text lies, found 64 bytes at a time. The only room with `unsafe`.
+//! Where the structure of a delimited text lies, found 64 bytes at a time. Beside `buffer` the only room with `unsafe`.
 //!
 //! [`Scanner`] is the door: it picks an instruction set once and checks what the code behind it relies on. `class` says
-//! what a byte is, `lex` holds the one state machine, `x86` and `neon` the instruction sets, `naive` the twin that all are
-//! compared with, `slack` the copies that may run over.
+//! what a byte is, `lex` holds the one state machine, `x86` and `neon` the instruction sets, `naive` the twin that all
+//! are compared with.
 
 mod class;
 #[cfg_attr(
@@ -13,13 +13,13 @@ mod lex;
 mod naive;
 #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
 mod neon;
-pub mod slack;
 mod tape;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-pub use slack::{Out, Padded, Pen, Pieces, SLACK};
 pub use tape::{Bits, Carry, Tape, any_bit, bits_from};
+
+use crate::buffer::Padded;
 
 /// What separates and what quotes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -264,6 +264,7 @@ pub fn count_lines(bytes: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::buffer::SLACK;
     use proptest::prelude::*;
 
     fn scan(isa: Isa, dialect: Dialect, text: &[u8], inside: bool, step: usize) -> (Tape, Carry, Survey) {

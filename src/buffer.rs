@@ -1,12 +1,12 @@
 //! Copies that may touch up to [`SLACK`] bytes past their end, behind a checked door.
 //!
 //! A field is short, and a copy of its exact length is a call; a copy of 32 bytes is two instructions. So
-//! inputs carry readable bytes behind their end ([`Padded`]) and outputs spare capacity ([`Out`]), both checked
+//! inputs carry readable bytes behind their end ([`Padded`]) and outputs spare capacity ([`OutBuf`]), both checked
 //! here, and nobody else needs `unsafe` for it.
 
 #![allow(unsafe_code)]
 
-/// How many bytes behind the end of a [`Padded`] are readable, and behind that of an [`Out`] writable.
+/// How many bytes behind the end of a [`Padded`] are readable, and behind that of an [`OutBuf`] writable.
 pub const SLACK: usize = 64;
 
 /// Borrowed bytes with at least [`SLACK`] readable (initialised) bytes behind them.
@@ -37,7 +37,7 @@ impl<'a> Padded<'a> {
 
     /// The bytes with the slack.
     #[inline(always)]
-    pub(super) fn with_slack(&self) -> &'a [u8] {
+    pub(crate) fn with_slack(&self) -> &'a [u8] {
         self.whole
     }
 
@@ -92,15 +92,15 @@ impl<'a> Padded<'a> {
 
 /// A growing output with room for [`SLACK`] bytes more than it says.
 #[derive(Default)]
-pub struct Out {
+pub struct OutBuf {
     buffer: Vec<u8>,
 }
 
-impl Out {
+impl OutBuf {
     /// An empty output that holds `capacity` bytes before it grows.
     #[must_use]
-    pub fn with_capacity(capacity: usize) -> Out {
-        Out { buffer: Vec::with_capacity(capacity + SLACK) }
+    pub fn with_capacity(capacity: usize) -> OutBuf {
+        OutBuf { buffer: Vec::with_capacity(capacity + SLACK) }
     }
 
     /// What was written.
@@ -135,12 +135,12 @@ impl Out {
         self.buffer.truncate(len);
     }
 
-    /// A cursor at the end; what it writes counts once it is [put down](Pen::finish).
+    /// A cursor at the end; what it writes counts once it is [put down](Cursor::finish).
     #[inline(always)]
     #[must_use]
-    pub fn pen(&mut self) -> Pen<'_> {
+    pub fn cursor(&mut self) -> Cursor<'_> {
         let (at, limit) = self.bounds();
-        Pen { out: self, at, limit }
+        Cursor { out: self, at, limit }
     }
 
     /// The end of what is written, and SLACK before the end of the capacity, which is no less.
@@ -187,9 +187,9 @@ impl Out {
 
     /// An output that reuses the memory of `buffer`; its content is dropped.
     #[must_use]
-    pub fn reuse(mut buffer: Vec<u8>) -> Out {
+    pub fn reuse(mut buffer: Vec<u8>) -> OutBuf {
         buffer.clear();
-        Out { buffer }
+        OutBuf { buffer }
     }
 
     #[cold]
@@ -200,16 +200,16 @@ impl Out {
     }
 }
 
-/// Writes to an [`Out`] with its cursor in registers.
-pub struct Pen<'a> {
-    out: &'a mut Out,
+/// Writes to an [`OutBuf`] with its cursor in registers.
+pub struct Cursor<'a> {
+    out: &'a mut OutBuf,
     /// Where the next byte goes: within the buffer's capacity, everything before it initialised.
     at: *mut u8,
     /// SLACK before the end of the capacity; `at` is never behind it.
     limit: *mut u8,
 }
 
-impl Pen<'_> {
+impl Cursor<'_> {
     /// Appends `len` bytes of `from` that start at `at`, A-Z as a-z where `lower`.
     ///
     /// # Panics
@@ -236,7 +236,7 @@ impl Pen<'_> {
     /// # Panics
     /// If there are not that many.
     #[inline(always)]
-    pub fn piece(&mut self, pieces: &Pieces, index: usize, short: bool) -> u32 {
+    pub fn piece(&mut self, pieces: &Literals, index: usize, short: bool) -> u32 {
         let piece = pieces.pieces[index];
         self.reserve(piece.len as usize);
         // SAFETY: `reserve` left that much room.
@@ -244,7 +244,7 @@ impl Pen<'_> {
         piece.tag
     }
 
-    /// Appends a piece, then what [`Pen::copy`] appends; returns the piece's tag.
+    /// Appends a piece, then what [`Cursor::copy`] appends; returns the piece's tag.
     ///
     /// # Panics
     /// If there are not that many pieces, or the bytes do not lie within `from`.
@@ -252,7 +252,7 @@ impl Pen<'_> {
     #[allow(clippy::too_many_arguments, reason = "a piece, a cell, and how to copy each")]
     pub fn piece_and_copy(
         &mut self,
-        pieces: &Pieces,
+        pieces: &Literals,
         index: usize,
         short: bool,
         from: Padded<'_>,
@@ -280,7 +280,7 @@ impl Pen<'_> {
     /// # Safety
     /// Room for the piece and SLACK bytes.
     #[inline(always)]
-    unsafe fn put(&mut self, pieces: &Pieces, piece: Piece, short: bool) {
+    unsafe fn put(&mut self, pieces: &Literals, piece: Piece, short: bool) {
         // SAFETY: pieces lie within their arena, which has SLACK bytes behind the last; room by contract.
         unsafe {
             let (from, len) = (pieces.arena.as_ptr().add(piece.at as usize), piece.len as usize);
@@ -307,7 +307,7 @@ impl Pen<'_> {
         }
     }
 
-    /// The length of the output, with what was written by this pen.
+    /// The length of the output, with what was written by this cursor.
     #[inline(always)]
     #[must_use]
     pub fn len(&self) -> usize {
@@ -322,7 +322,7 @@ impl Pen<'_> {
 
     /// Lends the output itself.
     #[inline(always)]
-    pub fn lend<R>(&mut self, to: impl FnOnce(&mut Out) -> R) -> R {
+    pub fn lend<R>(&mut self, to: impl FnOnce(&mut OutBuf) -> R) -> R {
         self.put_down();
         let result = to(self.out);
         (self.at, self.limit) = self.out.bounds();
@@ -346,13 +346,13 @@ impl Pen<'_> {
     #[inline(always)]
     fn reserve(&mut self, len: usize) {
         if len > self.limit.addr() - self.at.addr() {
-            (self.at, self.limit) = Pen::grow(self.out, self.at, len);
+            (self.at, self.limit) = Cursor::grow(self.out, self.at, len);
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn grow(out: &mut Out, at: *mut u8, len: usize) -> (*mut u8, *mut u8) {
+    fn grow(out: &mut OutBuf, at: *mut u8, len: usize) -> (*mut u8, *mut u8) {
         let used = at.addr() - out.buffer.as_ptr().addr();
         // SAFETY: everything before `at` was written, within the capacity.
         unsafe { out.buffer.set_len(used) };
@@ -362,7 +362,7 @@ impl Pen<'_> {
 }
 
 /// Short texts that are copied often, in one arena with SLACK behind; each with a number that is its owner's affair.
-pub struct Pieces {
+pub struct Literals {
     pieces: Vec<Piece>,
     arena: Vec<u8>,
 }
@@ -375,13 +375,13 @@ struct Piece {
     tag: u32,
 }
 
-impl Pieces {
+impl Literals {
     /// The given texts with their tags, in order.
     ///
     /// # Panics
     /// If they make more than 4 GiB.
     #[must_use]
-    pub fn new(texts: &[(Vec<u8>, u32)]) -> Pieces {
+    pub fn new(texts: &[(Vec<u8>, u32)]) -> Literals {
         let mut arena: Vec<u8> = Vec::new();
         let pieces = texts.iter().map(|(text, tag)| {
             let at = arena.len() as u32;
@@ -391,7 +391,7 @@ impl Pieces {
         let pieces = pieces.collect();
         assert!(u32::try_from(arena.len()).is_ok(), "positions are 32 bits wide");
         arena.resize(arena.len() + SLACK, 0);
-        Pieces { pieces, arena }
+        Literals { pieces, arena }
     }
 
     /// The length of one.
@@ -488,21 +488,21 @@ mod tests {
             let mut padded = data.clone();
             padded.resize(data.len() + SLACK, 0xEE);
             let view = Padded::new(&padded, 0, data.len());
-            let pieces = Pieces::new(&[(b"p".to_vec(), 7), (data[from..to].to_vec(), 8)]);
-            let mut out = Out::with_capacity(1);
+            let pieces = Literals::new(&[(b"p".to_vec(), 7), (data[from..to].to_vec(), 8)]);
+            let mut out = OutBuf::with_capacity(1);
             out.extend(b"x");
-            let mut pen = out.pen();
-            pen.copy(view, from, to - from, false);
-            pen.copy(view, from, to - from, true);
-            pen.lend(|out| out.extend(b"y"));
-            prop_assert_eq!(pen.piece(&pieces, 1, true), 8);
-            prop_assert_eq!(pen.piece(&pieces, 1, false), 8);
-            prop_assert_eq!(pen.piece_and_copy(&pieces, 1, false, view, from, to - from, true), 8);
-            prop_assert_eq!(pen.piece_and_copy(&pieces, 0, true, view, from, to - from, false), 7);
-            pen.short(*b"123", 2);
-            pen.piece(&pieces, 0, true);
-            prop_assert_eq!(pen.len(), 7 * (to - from) + 6);
-            pen.finish();
+            let mut cursor = out.cursor();
+            cursor.copy(view, from, to - from, false);
+            cursor.copy(view, from, to - from, true);
+            cursor.lend(|out| out.extend(b"y"));
+            prop_assert_eq!(cursor.piece(&pieces, 1, true), 8);
+            prop_assert_eq!(cursor.piece(&pieces, 1, false), 8);
+            prop_assert_eq!(cursor.piece_and_copy(&pieces, 1, false, view, from, to - from, true), 8);
+            prop_assert_eq!(cursor.piece_and_copy(&pieces, 0, true, view, from, to - from, false), 7);
+            cursor.short(*b"123", 2);
+            cursor.piece(&pieces, 0, true);
+            prop_assert_eq!(cursor.len(), 7 * (to - from) + 6);
+            cursor.finish();
             let part = &data[from..to];
             let want = [b"x", part, &part.to_ascii_lowercase(), b"y", part, part, part, &part.to_ascii_lowercase(), b"p", part, b"12p"].concat();
             prop_assert_eq!(out.bytes(), &want[..]);

@@ -7,7 +7,7 @@
 //! write, and as its tag the next state. Nothing is written that has to be taken back, each value costs two copies, and none of it
 //! is a branch: which values are empty cannot be guessed.
 
-use crate::scan::Pieces;
+use crate::buffer::Literals;
 
 /// In place of a state: an empty value is not allowed here.
 pub(super) const REJECT: u32 = u32::MAX;
@@ -32,12 +32,12 @@ struct State {
 
 /// A table of steps, two a state: where there is a value, where it is empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Table {
+pub(super) struct StepTable {
     first: u32,
     states: u32,
 }
 
-impl Table {
+impl StepTable {
     /// The step from a state, by whether the value is empty.
     #[inline(always)]
     pub(super) fn step(self, state: u32, empty: bool) -> usize {
@@ -45,13 +45,13 @@ impl Table {
     }
 
     /// Whether all its literals are short ones.
-    pub(super) fn is_short(self, steps: &Pieces) -> bool {
+    pub(super) fn is_short(self, steps: &Literals) -> bool {
         (self.first..self.first + 2 * self.states).all(|step| steps.length(step as usize) <= 16)
     }
 }
 
 /// Collects literals while a plan is compiled, front to back.
-pub(super) struct Joiner {
+pub(super) struct LiteralStates {
     states: Vec<State>,
     steps: Vec<(Vec<u8>, u32)>,
 }
@@ -59,9 +59,9 @@ pub(super) struct Joiner {
 /// More states than that are merged by an op of their own.
 const MAX_STATES: usize = 8;
 
-impl Joiner {
-    pub(super) fn new() -> Joiner {
-        Joiner { states: vec![State { owed: Vec::new(), listed: Listed::Outside }], steps: Vec::new() }
+impl LiteralStates {
+    pub(super) fn new() -> LiteralStates {
+        LiteralStates { states: vec![State { owed: Vec::new(), listed: Listed::Outside }], steps: Vec::new() }
     }
 
     /// Text that is there in every state.
@@ -82,14 +82,14 @@ impl Joiner {
         }
     }
 
-    /// True where the states have to be merged first: see [`Joiner::merge`].
+    /// True where the states have to be merged first: see [`LiteralStates::merge`].
     pub(super) fn is_full(&self) -> bool {
         self.states.len() > MAX_STATES
     }
 
     /// Writes what is owed now in all states that have a unit behind them, which become one. Those without a unit come
     /// first and stay, so that they can be filtered.
-    pub(super) fn merge(&mut self) -> Table {
+    pub(super) fn merge(&mut self) -> StepTable {
         let without = self.states.iter().take_while(|state| state.listed == Listed::None).count();
         let merge = |at: usize, state: &State| {
             if at < without { (Vec::new(), at as u32) } else { (state.owed.clone(), without as u32) }
@@ -108,7 +108,7 @@ impl Joiner {
         after: &[u8],
         instead: Option<&[u8]>,
         can_be_left_out: bool,
-    ) -> Table {
+    ) -> StepTable {
         let states = self.states.clone();
         let listed = if self.states[0].listed == Listed::Outside { Listed::Outside } else { Listed::Some };
         if !can_be_left_out {
@@ -136,20 +136,20 @@ impl Joiner {
     }
 
     /// An empty value is rejected after all.
-    pub(super) fn reject_empty(&mut self, table: Table) {
+    pub(super) fn reject_empty(&mut self, table: StepTable) {
         for state in 0..table.states {
             self.steps[table.step(state, true)].1 = REJECT;
         }
     }
 
     /// The end of the record; returns its steps and all of them.
-    pub(super) fn finish(mut self, close: &[u8], filter_without_units: bool) -> (Table, Pieces) {
+    pub(super) fn finish(mut self, close: &[u8], filter_without_units: bool) -> (StepTable, Literals) {
         let end = |at: usize, state: &State| {
             let filter = filter_without_units && state.listed == Listed::None;
             ([&state.owed[..], close].concat(), if filter { FILTER } else { at as u32 })
         };
         let end = self.table(end, end);
-        (end, Pieces::new(&self.steps))
+        (end, Literals::new(&self.steps))
     }
 
     /// The number of a state, made where it is new.
@@ -166,8 +166,8 @@ impl Joiner {
         &mut self,
         there: impl Fn(usize, &State) -> (Vec<u8>, u32),
         empty: impl Fn(usize, &State) -> (Vec<u8>, u32),
-    ) -> Table {
-        let table = Table { first: self.steps.len() as u32, states: self.states.len() as u32 };
+    ) -> StepTable {
+        let table = StepTable { first: self.steps.len() as u32, states: self.states.len() as u32 };
         for (at, state) in self.states.iter().enumerate() {
             self.steps.extend([there(at, state), empty(at, state)]);
         }
