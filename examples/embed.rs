@@ -2,11 +2,13 @@
 //!
 //! First a reader is converted to a writer, without a runtime. Then a list is measured and its body sent to a URL of one's own,
 //! once with reqwest and once with hyper: `cargo run --example embed [URL]`. Without a URL a receiver on loopback takes it.
+//! Last a whole job is checked, as `listferry check` does it. Whatever fails on the way ends the program with an error.
 
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
 use bytes::Bytes;
 use listferry::body::{DiscardRejects, Frame, Measured, Options, Split, convert, measure};
+use listferry::job::{Env, Job};
 use listferry::mapping::{Field, Json, Plan, Rules, Shape, Unit, ValueSpec};
 use listferry::reader::{CsvOptions, Table};
 use listferry::source::{Source, SourceOptions};
@@ -62,16 +64,16 @@ fn measured(path: &str) -> Result<Measured, listferry::Error> {
 }
 
 /// reqwest takes the length from the body's exact size hint.
-async fn send_with_reqwest(url: &str, measured: &Measured) -> Result<u16, Failure> {
+async fn send_with_reqwest(url: &str, measured: &Measured) -> Result<(), Failure> {
     // reqwest is built without a TLS provider of its own here; a job that sends to https installs one
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build()?;
     let body = measured.body(&measured.parts()[0], &Frame::default());
     let answer = client.put(url).body(reqwest::Body::wrap(body)).send().await.map_err(reqwest::Error::without_url)?;
-    Ok(answer.status().as_u16())
+    accepted(answer.status())
 }
 
 /// hyper takes the body as it is.
-async fn send_with_hyper(url: &str, measured: &Measured) -> Result<u16, Failure> {
+async fn send_with_hyper(url: &str, measured: &Measured) -> Result<(), Failure> {
     let uri: hyper::Uri = url.parse()?;
     let authority = uri.authority().ok_or("the URL has no host")?.to_string();
     let address = if uri.port().is_some() { authority.clone() } else { format!("{authority}:80") };
@@ -81,7 +83,26 @@ async fn send_with_hyper(url: &str, measured: &Measured) -> Result<u16, Failure>
     let body = measured.body(&measured.parts()[0], &Frame::default());
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let request = hyper::Request::put(path).header("host", authority).body(body)?;
-    Ok(sender.send_request(request).await?.status().as_u16())
+    accepted(sender.send_request(request).await?.status())
+}
+
+/// Only a 2xx means that the receiver has the list.
+fn accepted(status: http::StatusCode) -> Result<(), Failure> {
+    println!("answered {status}");
+    if status.is_success() { Ok(()) } else { Err(format!("the receiver refused the list: {status}").into()) }
+}
+
+/// A job as in a job file; `run(&env).await` in place of `check` would send it.
+fn check_a_job(list: &str) -> Result<(), listferry::Error> {
+    let job = Job::from_yaml(&format!(
+        "source: {{ path: {list:?} }}
+map: {{ identity: {{ column: email, apply: [trim, lower] }} }}
+destination: {{ platform: clevertap, region: in1, account_id: {{ env: ID }}, passcode: {{ env: PASS }},
+               segment: VIP, creator: etl, email: admin@example.com }}"
+    ))?;
+    let report = job.check(&Env::default()).into_result()?;
+    println!("checked {} records for {}", report.records.read, job.platform().unwrap_or_default());
+    Ok(())
 }
 
 /// Takes whatever is put to it and tells how much that was.
@@ -120,8 +141,9 @@ fn main() -> Result<(), Failure> {
             Some(url) => url,
             None => receiver().await?,
         };
-        println!("reqwest: {}", send_with_reqwest(&url, &measured).await?);
-        println!("hyper: {}", send_with_hyper(&url, &measured).await?);
-        Ok(())
-    })
+        send_with_reqwest(&url, &measured).await?;
+        send_with_hyper(&url, &measured).await?;
+        Ok::<_, Failure>(())
+    })?;
+    Ok(check_a_job(list)?)
 }

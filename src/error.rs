@@ -23,6 +23,8 @@ struct Inner {
     value: Option<String>,
     answer: Option<serde_json::Value>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    /// The report of the command that ended with this error; its type lies above this room.
+    report: Option<Box<dyn std::any::Any + Send + Sync>>,
 }
 
 /// The candidate nearest to `name`, where one is near enough to be meant. For hints.
@@ -216,6 +218,7 @@ impl Error {
             value: None,
             answer: None,
             source: None,
+            report: None,
         }))
     }
 
@@ -279,6 +282,19 @@ impl Error {
         self
     }
 
+    /// Adds the report of the command that ended with this error.
+    #[cfg(feature = "jobs")]
+    pub(crate) fn with_attached<T: Send + Sync + 'static>(mut self, report: T) -> Error {
+        self.0.report = Some(Box::new(report));
+        self
+    }
+
+    /// Returns what [`Error::with_attached`] added, if it is a `T`.
+    #[cfg(feature = "jobs")]
+    pub(crate) fn attached<T: 'static>(&self) -> Option<&T> {
+        self.0.report.as_ref()?.downcast_ref()
+    }
+
     /// The class.
     #[must_use]
     pub fn kind(&self) -> Kind {
@@ -292,8 +308,8 @@ impl Error {
         self
     }
 
-    /// The same error with its message, hint and answer rewritten (secrets taken out); its cause is dropped, for it may
-    /// say more.
+    /// The same error with its message, hint and answer rewritten (secrets taken out); its cause and its report are
+    /// dropped, for they may say more.
     #[must_use]
     pub fn map_text(mut self, rewrite: impl Fn(&str) -> String) -> Error {
         self.0.message = safe(rewrite(&self.0.message));
@@ -302,6 +318,7 @@ impl Error {
             map_texts(answer, &rewrite);
         }
         self.0.source = None;
+        self.0.report = None;
         self
     }
 

@@ -38,3 +38,8 @@ pub mod sandbox;
 pub use error::{Ending, Error, Kind, Place, Result};
 pub use secret::Secret;
 pub use warning::{Warning, WarningKind};
+
+/// The Rust blocks of README, compiled as they are shown there.
+#[cfg(all(doctest, feature = "jobs"))]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

@@ -49,7 +49,6 @@ impl Job {
     /// # std::fs::remove_dir_all(&dir)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
     pub fn check(&self, env: &Env) -> Report {
         self.reported("check", env, |report| {
             let config = &self.config;
@@ -78,7 +77,6 @@ impl Job {
     }
 
     /// Converts the source into `out` in one pass. What `out` got is only whole where the report says done.
-    #[must_use]
     pub fn convert(&self, env: &Env, out: &mut (dyn Write + Send)) -> Report {
         self.convert_into(env, None, out)
     }
@@ -106,7 +104,6 @@ impl Job {
     /// is there stays as it is otherwise. A device or a pipe is written to as the output comes. If the name ends in `.gz` or
     /// `.zst`, the output is compressed; its digest and sizes in the report are those before. The job's own source, job
     /// file and reject file are not replaced: that is an error of usage.
-    #[must_use]
     pub fn convert_to_file(&self, env: &Env, target: &Path) -> Report {
         let failed = |error| {
             let mut report = Report::failed("convert", error);

@@ -12,7 +12,12 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 /// What came of a command. Serialised with the keys that the contract names, in its order.
+///
+/// Commands return a report however they end, since records, parts and rejects are worth knowing after a failure too. So a
+/// report that is dropped hides failures: look at its [`exit_code`](Report::exit_code), or let `?` do it with
+/// [`Report::into_result`].
 #[derive(Debug, Serialize)]
+#[must_use = "a command that failed says so in its report alone: use `into_result()` or look at `exit_code`"]
 #[non_exhaustive]
 pub struct Report {
     /// The run's id; `None` where no run was begun.
@@ -203,7 +208,6 @@ pub struct Seconds {
 
 impl Report {
     /// A report of nothing yet.
-    #[must_use]
     pub fn new(command: &'static str) -> Report {
         Report {
             run_id: None,
@@ -236,11 +240,53 @@ impl Report {
     }
 
     /// A report of a command that failed at once.
-    #[must_use]
     pub fn failed(command: &'static str, error: Error) -> Report {
         let mut report = Report::new(command);
         report.fail(error);
         report
+    }
+
+    /// Returns the report of a command that is done (exit 0), or the error of one that is not. The rest of the report goes
+    /// with the error: see [`Error::report`].
+    ///
+    /// # Errors
+    /// Whatever the command ended with, of the [`Kind`] that belongs to its exit code.
+    ///
+    /// ```
+    /// use listferry::Kind;
+    /// use listferry::job::{Env, Job};
+    ///
+    /// # let dir = std::env::temp_dir().join(format!("listferry-result-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&dir)?;
+    /// std::fs::write(dir.join("vip.csv"), "customer_id\n17\n\"18\" and more\n")?;
+    /// let job = Job::read(
+    ///     "source: { path: vip.csv }\n\
+    ///      map: { identity: customer_id }\n\
+    ///      destination: { platform: clevertap, region: in1, account_id: { env: ID }, passcode: { env: PASS },\n\
+    ///                     segment: VIP, creator: Jane, email: jane@example.com }",
+    ///     &dir,
+    ///     &[],
+    /// )?;
+    /// let error = job.check(&Env::default()).into_result().expect_err("one row is rejected, none may be");
+    /// assert_eq!(error.kind(), Kind::Data);
+    /// assert_eq!(error.report().map(|report| report.records.rejected), Some(1));
+    /// # std::fs::remove_dir_all(&dir)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn into_result(mut self) -> Result<Report, Error> {
+        let error = match (self.error.take(), Kind::of_exit_code(self.exit_code)) {
+            (Some(error), _) => error,
+            (None, Some(kind)) => Error::new(kind, self.ending()),
+            (None, None) if self.exit_code != 0 => Error::new(Kind::Local, self.ending()),
+            (None, None) => return Ok(self),
+        };
+        Err(error.with_attached(self))
+    }
+
+    /// How the command ended, in words, for a report that has an exit code and no error.
+    fn ending(&self) -> String {
+        let status = self.status.map_or("", Status::name);
+        format!("{} ended with exit code {} {status}", self.command, self.exit_code).trim_end().to_owned()
     }
 
     /// The command has ended: now.
@@ -388,6 +434,15 @@ impl Report {
     }
 }
 
+impl Error {
+    /// Returns the report of the command that ended with this error, if it comes from [`Report::into_result`]: records, parts,
+    /// where the rejected rows are. Its `error` is `None`, since that is this error.
+    #[must_use]
+    pub fn report(&self) -> Option<&Report> {
+        self.attached()
+    }
+}
+
 /// A key of a report; where it is missing or something else, nothing.
 fn read<T: serde::de::DeserializeOwned + Default>(report: &Value, key: &str) -> T {
     report.get(key).and_then(|value| T::deserialize(value).ok()).unwrap_or_default()
@@ -446,6 +501,28 @@ mod tests {
             json!({"read": 0, "written": 0, "filtered": 0, "rejected": 0, "failed": null, "ignored": null, "unaccounted": null})
         );
         assert_eq!(json["seconds"].as_object().unwrap().keys().collect::<Vec<_>>(), ["measure", "upload", "wait"]);
+    }
+
+    #[test]
+    fn a_report_that_is_not_done_becomes_its_error_and_goes_with_it() {
+        let mut failed = Report::failed("run", Error::new(Kind::Refused, "no such list").with_hint("name another"));
+        failed.records.written = 7;
+        let error = failed.into_result().unwrap_err();
+        assert_eq!(
+            (error.kind(), error.message(), error.hint()),
+            (Kind::Refused, "no such list", Some("name another"))
+        );
+        let report = error.report().unwrap();
+        assert_eq!((report.exit_code, report.records.written), (12, 7));
+        assert!(error.map_text(str::to_owned).report().is_none(), "a text that was rewritten goes with no other");
+
+        let mut silent = Report::new("resume");
+        (silent.exit_code, silent.status) = (21, Some(Status::Unknown));
+        let error = silent.into_result().unwrap_err();
+        assert_eq!((error.kind(), error.message()), (Kind::InDoubt, "resume ended with exit code 21 unknown"));
+
+        let done = Report::new("run").into_result().unwrap();
+        assert_eq!(done.status, Some(Status::Done));
     }
 
     #[test]

@@ -22,8 +22,8 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 impl Job {
-    /// Measures, uploads, finalises, waits for the platform's verdict; continues an open run of the same job. Never fails
-    /// itself: what went wrong is in the report. Cancelled by dropping, or cleanly (with a report) by
+    /// Measures, uploads, finalises, waits for the platform's verdict; continues an open run of the same job. What went wrong
+    /// is in the report: [`Report::into_result`] turns it into an error. Cancelled by dropping, or cleanly (with a report) by
     /// `progress.cancelled`.
     ///
     /// Needs a tokio runtime with IO and time.
@@ -40,17 +40,13 @@ impl Job {
     /// [`Job::run`] for callers without a runtime; makes a small one.
     ///
     /// ```no_run
-    /// use listferry::job::{Env, Job, Status};
+    /// use listferry::job::{Env, Job};
     ///
     /// let job = Job::open("jobs/vip.yaml".as_ref(), &["wait=10m".to_owned()])?;
-    /// let report = job.run_blocking(&Env::default());
-    /// match report.status {
-    ///     Some(Status::Done) => println!("{}", report.platform_result),
-    ///     _ => eprintln!("exit {}: {:?}", report.exit_code, report.error),
-    /// }
+    /// let report = job.run_blocking(&Env::default()).into_result()?;
+    /// println!("{} records: {}", report.records.written, report.platform_result);
     /// # Ok::<(), listferry::Error>(())
     /// ```
-    #[must_use]
     pub fn run_blocking(&self, env: &Env) -> Report {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)

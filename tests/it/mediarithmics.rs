@@ -209,7 +209,7 @@ async fn updates_and_deletes_in_one_file_wait_for_the_part_before() {
     let order: Vec<String> = server.seen().iter().skip(1).map(|seen| seen.method.clone()).collect();
     assert_eq!(order, ["POST", "GET", "POST", "GET"]);
     let (server, _) = vendor(|_| Takes::Yes, well).await;
-    run(&server, &[&part]).await;
+    assert_eq!(run(&server, &[&part]).await.exit_code, 0);
     let order: Vec<String> = server.seen().iter().skip(1).map(|seen| seen.method.clone()).collect();
     assert_eq!(order, ["POST", "POST", "GET", "GET"], "where nothing mixes nothing waits");
 }
