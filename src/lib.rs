@@ -21,15 +21,10 @@ pub mod secret;
 pub mod settings;
 pub mod source;
 #[cfg(feature = "upload")]
-#[allow(clippy::disallowed_methods, reason = "the watchdogs of sockets run on real time")]
 pub mod transport;
 pub mod warning;
 
 #[cfg(feature = "jobs")]
-#[allow(
-    clippy::disallowed_methods,
-    reason = "stamps and seconds in state and report; waits between calls are those of calls"
-)]
 pub mod job;
 #[cfg(feature = "jobs")]
 #[allow(clippy::disallowed_methods, reason = "plays its vendors in real time")]

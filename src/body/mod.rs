@@ -47,6 +47,10 @@ pub struct Options {
     pub chunk_bytes: usize,
     /// Where progress is counted.
     pub progress: Arc<Progress>,
+    /// Both passes are run by the thread that asks for them, each at one go, whatever memory that takes: for simulated
+    /// time, which must not go on meanwhile. Default false.
+    #[doc(hidden)]
+    pub in_line: bool,
     /// How much is gathered before it is handed on.
     pub(crate) bounds: Bounds,
 }
@@ -212,7 +216,7 @@ pub struct Part {
 impl Default for Options {
     fn default() -> Options {
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
-        Options { threads, chunk_bytes: 256 << 10, progress: Arc::default(), bounds: Bounds::default() }
+        Options { threads, chunk_bytes: 256 << 10, progress: Arc::default(), in_line: false, bounds: Bounds::default() }
     }
 }
 

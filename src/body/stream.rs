@@ -60,42 +60,47 @@ struct Opening {
 
 impl Session {
     fn open(opening: Opening) -> Result<Session> {
-        let (tx, pieces) = queue(QUEUED_SLABS * opening.options.threads.max(1) * SLAB_BYTES);
-        let tx = Arc::new(tx);
+        let in_line = opening.options.in_line;
+        let most = QUEUED_SLABS * opening.options.threads.max(1) * SLAB_BYTES;
+        let (tx, pieces) = queue(if in_line { usize::MAX } else { most });
         let at = opening.checkpoints[opening.from].start.base.out_bytes;
-        std::thread::Builder::new()
-            .name("listferry-send".to_owned())
-            .spawn(move || {
-                let Opening { table, plan, options, checkpoints, from, guard: _guard } = opening;
-                options.progress.begin_pass();
-                let start = checkpoints[from].start.clone();
-                let first = &checkpoints[from];
-                let (bytes, crc) = (first.start.base.out_bytes, first.crc);
-                let mut streamer = Streamer {
-                    tx: tx.clone(),
-                    checkpoints: checkpoints.clone(),
-                    next: from,
-                    bytes,
-                    crc,
-                    seam: (bytes, crc),
-                };
-                let want = Want { data: true, rejects: false, rows: false, sights: false };
-                let last = match pipeline::run(&table, &plan, &options, want, &start, &mut streamer) {
-                    Ok((Ended::Whole, _)) => Ok(Piece::End { bytes: streamer.bytes, crc: streamer.crc }),
-                    Ok((Ended::Enough, _)) => return,
-                    Ok((Ended::Clash, _)) => Err(changed("the separator clashes, which it did not in pass one")),
-                    // what pass one read without a fault was changed since
-                    Err(error) if error.kind() == Kind::Data => {
-                        let place = error.place().clone();
-                        Err(changed(error.message()).with_place(place))
-                    }
-                    Err(error) => Err(error),
-                };
-                // nobody listens any more: the body was dropped
-                let _ = tx.send(last);
-            })
-            .map_err(|error| Error::io("starting a thread", error))?;
+        if in_line {
+            opening.convert(tx);
+        } else {
+            std::thread::Builder::new()
+                .name("listferry-send".to_owned())
+                .spawn(move || opening.convert(tx))
+                .map_err(|error| Error::io("starting a thread", error))?;
+        }
         Ok(Session { pieces, at, left: None })
+    }
+}
+
+impl Opening {
+    /// The pass itself.
+    fn convert(self, tx: Sender<Result<Piece>>) {
+        let Opening { table, plan, options, checkpoints, from, guard: _guard } = self;
+        let tx = Arc::new(tx);
+        options.progress.begin_pass();
+        let start = checkpoints[from].start.clone();
+        let first = &checkpoints[from];
+        let (bytes, crc) = (first.start.base.out_bytes, first.crc);
+        let mut streamer =
+            Streamer { tx: tx.clone(), checkpoints: checkpoints.clone(), next: from, bytes, crc, seam: (bytes, crc) };
+        let want = Want { data: true, rejects: false, rows: false, sights: false };
+        let last = match pipeline::run(&table, &plan, &options, want, &start, &mut streamer) {
+            Ok((Ended::Whole, _)) => Ok(Piece::End { bytes: streamer.bytes, crc: streamer.crc }),
+            Ok((Ended::Enough, _)) => return,
+            Ok((Ended::Clash, _)) => Err(changed("the separator clashes, which it did not in pass one")),
+            // what pass one read without a fault was changed since
+            Err(error) if error.kind() == Kind::Data => {
+                let place = error.place().clone();
+                Err(changed(error.message()).with_place(place))
+            }
+            Err(error) => Err(error),
+        };
+        // nobody listens any more: the body was dropped
+        let _ = tx.send(last);
     }
 }
 

@@ -3,7 +3,6 @@
 
 mod attempt;
 mod call;
-#[allow(clippy::disallowed_methods, reason = "the one clock")]
 mod clock;
 mod journal;
 mod lenient;
@@ -18,6 +17,8 @@ mod seed;
 
 pub use attempt::Attempt;
 pub use call::{Assume, Call, Quota, RetrySafety, Step, Waiting, assumed, expired};
+#[cfg(feature = "jobs")]
+pub(crate) use clock::pause;
 pub use clock::{Clock, SystemClock};
 pub use journal::{Journal, MAX_STORED_FAULTS, MemoryJournal, PartState, Reserved, Slot, StepState};
 pub(crate) use lenient::{count, read_json, word};

@@ -45,7 +45,8 @@ impl Job {
             Ok(())
         };
         let seed = JobSeed { run_id: "export".to_owned(), random: apsis.key(), date: String::new() };
-        let remote = Remote::new(&seed, &journal, &client, self.policy()).with_keeper(&keep);
+        let remote =
+            Remote::new(&seed, &journal, &client, self.policy()).with_keeper(&keep).with_clock(&*env.world.clock);
         let fetched = apsis.export(&remote, target).await;
         // one that may still come is waited for by the next export of the job
         let may_come = fetched.as_ref().is_err_and(|error| !matches!(error.kind(), Kind::Refused | Kind::Usage));

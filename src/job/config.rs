@@ -9,7 +9,6 @@ use crate::error::{Error, Kind, Place, Result, nearest};
 use crate::mapping::{Condition, MapSpec};
 use crate::platform::{Entry, PLATFORMS};
 use crate::reader::CsvOptions;
-use crate::secret::Taint;
 use crate::settings::{NoSecrets, Secrets, Settings};
 use crate::source::{Compression, SourceOptions};
 use crate::transport::{Client, NetworkOptions, Proxy, Timers};
@@ -214,7 +213,7 @@ impl Config {
             proxy,
             ca_file: settings.opt_text("ca_file")?.map(|path| self.folder.join(path)),
             allow_http: settings.bool_or("allow_http", false)?,
-            taint: Taint::default(),
+            ..NetworkOptions::default()
         })
     }
 
@@ -224,7 +223,8 @@ impl Config {
     /// `Usage`.
     pub(crate) fn client(&self, env: &Env, secrets: &dyn Secrets) -> Result<Client> {
         env.taint.add_urls(&Value::Object(self.tree.clone()));
-        let network = NetworkOptions { taint: env.taint.clone(), ..self.network(secrets)? };
+        let (taint, dial) = (env.taint.clone(), env.world.dial.clone());
+        let network = NetworkOptions { taint, dial, ..self.network(secrets)? };
         Client::with_env(&network, &self.upload.timers, &*env.variables)
     }
 }

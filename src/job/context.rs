@@ -4,10 +4,10 @@ use super::Job;
 use super::apsis;
 use super::env::Env;
 use super::identity::Intent;
-use super::journal::{JobLocks, RunRecord, State};
+use super::journal::{JobLocks, Run, RunRecord, State};
 use super::pass::Prepared;
 use super::secrets::JobSecrets;
-use crate::calls::{Assume, Clock as _, Policy, SystemClock};
+use crate::calls::{Assume, Policy, Remote};
 use crate::error::{Error, Result};
 use crate::transport::Client;
 use serde_json::Value;
@@ -26,7 +26,6 @@ pub(super) struct Context<'a> {
     pub(super) last_read: Option<u64>,
     /// What the user says about calls in doubt.
     pub(super) assume: Option<Assume>,
-    pub(super) clock: SystemClock,
 }
 
 impl Context<'_> {
@@ -43,7 +42,12 @@ impl Context<'_> {
 
     /// The time of day.
     pub(super) fn clock_now(&self) -> SystemTime {
-        self.clock.wall()
+        self.env.world.clock.wall()
+    }
+
+    /// The way to the network for a run.
+    pub(super) fn remote<'r>(&'r self, run: &'r Run, policy: Policy) -> Remote<'r> {
+        Remote::new(run.seed(), run, &self.client, policy).with_clock(&*self.env.world.clock)
     }
 
     /// Whether the platform has the file from elsewhere.
@@ -93,9 +97,10 @@ impl Job {
             true => State::open_existing(&dir)?,
             false => State::open(&dir)?,
         };
-        super::sweep::sweep(&state);
+        let state = state.in_world(&env.world);
+        super::sweep::sweep(&state, env.world.clock.wall());
         let last_read = last_read(&state, &intent)?;
-        Ok(Context { env, prepared, client, secrets, state, intent, last_read, assume, clock: SystemClock })
+        Ok(Context { env, prepared, client, secrets, state, intent, last_read, assume })
     }
 
     pub(crate) fn policy(&self) -> Policy {

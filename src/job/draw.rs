@@ -2,8 +2,8 @@
 
 use super::journal::NewRun;
 use super::timezone::Timezone;
-use crate::calls::Clock;
-use crate::error::{Error, Kind, Result};
+use super::world::World;
+use crate::error::Result;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Id, random bits and day of a run that may be started.
@@ -20,9 +20,9 @@ impl Draw {
     ///
     /// # Errors
     /// `Local`: there are no random numbers.
-    pub(super) fn new(clock: &dyn Clock, timezone: &Timezone) -> Result<Draw> {
-        let now = clock.wall();
-        let random = random()?;
+    pub(super) fn new(world: &World, timezone: &Timezone) -> Result<Draw> {
+        let now = world.clock.wall();
+        let random = random(world)?;
         let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let at = chrono::DateTime::from_timestamp(i64::try_from(seconds).unwrap_or(0), 0).unwrap_or_default();
         let id = format!("{}-{}", at.format("%Y%m%d-%H%M%S"), &random[..6]);
@@ -36,8 +36,8 @@ impl Draw {
 }
 
 /// 128 random bits as 32 hex digits.
-fn random() -> Result<String> {
+fn random(world: &World) -> Result<String> {
     let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|error| Error::new(Kind::Local, format!("no random numbers: {error}")))?;
+    (world.draw)(&mut bytes)?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -1,6 +1,7 @@
 //! What a job is run in: state directory, threads, variables, progress. Nothing of it is global.
 
 use super::secrets::Lookup;
+use super::world::World;
 use crate::body::{Options, Progress};
 use crate::error::{Error, Result};
 use crate::secret::Taint;
@@ -47,6 +48,9 @@ pub struct Env {
     pub taint: Taint,
     /// Secrets that are not set are made up: only for a job that is pointed at the sandbox. Default false.
     pub sandbox: bool,
+    /// Time, chance and connections; default: the machine's.
+    #[doc(hidden)]
+    pub world: World,
 }
 
 /// Takes one line about an open run; see [`Env::announce`].
@@ -87,6 +91,7 @@ impl Default for Env {
             writes_report: false,
             taint: Taint::default(),
             sandbox: false,
+            world: World::default(),
         }
     }
 }

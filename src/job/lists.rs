@@ -69,7 +69,7 @@ impl Job {
         let journal = MemoryJournal::default();
         let mut policy = self.policy();
         (policy.attempts, policy.give_up_after, policy.max_quota_wait) = (ATTEMPTS, LONGEST_WAIT, LONGEST_WAIT);
-        let remote = Remote::new(&seed, &journal, &client, policy).with_quotas(&take);
+        let remote = Remote::new(&seed, &journal, &client, policy).with_quotas(&take).with_clock(&*env.world.clock);
         work(&lists, &remote).await
     }
 }

@@ -3,20 +3,20 @@
 use super::Job;
 use super::apsis;
 use super::context::Context;
+use super::env::Env;
 use super::journal::Run;
 use super::open::Passes;
 use super::pass::{PassOne, make_private_dir};
 use super::rejects::Rejects;
 use super::report::Report;
 use crate::body::{Measured, Split};
-use crate::calls::{Journal, Remote};
+use crate::calls::Journal;
 use crate::error::{Error, Kind, Result};
 use crate::source::Source;
 use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 /// What came of pass one.
 pub(super) struct Measuring {
@@ -39,7 +39,7 @@ impl Job {
     /// `Local`, `Data`, `Interrupted`: the source cannot be opened or copied.
     pub(super) async fn measure_anew(&self, ctx: &Context<'_>, run_id: &str, split: &Split) -> Result<Measuring> {
         let (config, env, id) = (self.config.clone(), ctx.env.clone(), run_id.to_owned());
-        let source = aside(move || config.open(&env, Passes::OfRun(&id))).await??;
+        let source = aside(ctx.env, move || config.open(&env, Passes::OfRun(&id))).await??;
         self.measure(ctx, source, run_id, split).await
     }
 
@@ -65,7 +65,7 @@ impl Job {
             let measured = job.config.pass_one(&env, &prepared, source, pass, &mut found);
             Measuring { measured, rejects, found, stamp, spool }
         };
-        aside(work).await
+        aside(ctx.env, work).await
     }
 
     /// The source of a run: as it lies, or spooled; a run that is continued reads the spool that it left.
@@ -85,15 +85,16 @@ impl Job {
         let source = if config.source.apsis.is_some() {
             let dir = config.spool_dir(ctx.env)?;
             make_private_dir(&dir)?;
-            let remote = Remote::new(run.seed(), run, &ctx.client, self.policy());
+            let remote = ctx.remote(run, self.policy());
             let spooled = apsis::spooled(config, &ctx.secrets, &dir, &remote);
             Arc::new(tokio::select! {
+                biased;
                 source = spooled => source?,
                 () = cancelled(ctx) => return Err(Error::new(Kind::Interrupted, "stopped before the export was whole")),
             })
         } else {
             let (config, env, id) = (config.clone(), ctx.env.clone(), run.id().to_owned());
-            aside(move || config.open(&env, Passes::OfRun(&id))).await??
+            aside(ctx.env, move || config.open(&env, Passes::OfRun(&id))).await??
         };
         if let Some(path) = source.spool_path() {
             run.store("spool", &Value::from(path.to_string_lossy()))?;
@@ -106,7 +107,10 @@ impl Job {
 }
 
 /// Runs blocking work on a thread for it. Not one of the runtime's, which panics or waits for ever if it cannot start one.
-pub(super) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+pub(super) async fn aside<T: Send + 'static>(env: &Env, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    if env.options.in_line {
+        return Ok(work());
+    }
     let (done, result) = tokio::sync::oneshot::channel();
     std::thread::Builder::new()
         .name("pass".to_owned())
@@ -124,6 +128,6 @@ pub(super) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + '
 /// Returns once the run is cancelled.
 pub(super) async fn cancelled(ctx: &Context<'_>) {
     while !ctx.env.progress().cancelled.load(Ordering::Relaxed) {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        ctx.env.world.clock.look_again().await;
     }
 }

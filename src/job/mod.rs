@@ -36,6 +36,8 @@ mod sweep;
 mod text;
 mod timezone;
 mod unknown;
+#[doc(hidden)]
+pub mod world;
 mod written;
 mod yaml;
 

@@ -22,7 +22,6 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
 
 impl Job {
     /// Pass one only: measures and judges every row; contacts nobody, needs no credentials and no writable state
@@ -186,7 +185,8 @@ impl Job {
     ) -> Result<()> {
         let config = &self.config;
         let options = options(env);
-        let began = Instant::now();
+        let clock = &env.world.clock;
+        let began = clock.elapsed();
         rejects.spare(config, &source)?;
         config.source.expect.judge_bytes(&source)?;
         let (table, mut plan) = config.compile(env, source, &prepared.shape)?;
@@ -204,7 +204,7 @@ impl Job {
             out.write_all(slab)
         };
         let counts = body::convert(&table, &plan, &options, &mut write, rejects);
-        report.seconds.measure = began.elapsed().as_secs_f64();
+        report.seconds.measure = clock.elapsed().saturating_sub(began).as_secs_f64();
         let closed = rejects.close(report);
         report.bytes.source =
             table.source().inputs().iter().map(|input| input.stored_bytes().max(input.consumed_bytes())).sum();

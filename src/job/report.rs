@@ -290,8 +290,8 @@ impl Report {
     }
 
     /// The command has ended: now.
-    pub(crate) fn end(&mut self) {
-        self.ended_at = Some(SystemClock.wall());
+    pub(crate) fn end(&mut self, now: SystemTime) {
+        self.ended_at = Some(now);
     }
 
     /// Adds what pass one found.

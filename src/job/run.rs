@@ -19,7 +19,6 @@ use crate::platform::{Platform, Verdict};
 use crate::warning::{Warning, WarningKind};
 use serde_json::Value;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 impl Job {
     /// Measures, uploads, finalises, waits for the platform's verdict; continues an open run of the same job. What went wrong
@@ -61,6 +60,7 @@ impl Job {
 
     async fn go(&self, command: &'static str, env: &Env, record: Option<&RunRecord>, assume: Option<Assume>) -> Report {
         let mut report = Report::new(command);
+        report.started_at = Some(env.world.clock.wall());
         self.describe(env, &mut report);
         match self.context(env, assume) {
             Err(error) => report.fail(error),
@@ -89,7 +89,7 @@ impl Job {
         }
         env.stage(Stage::End);
         report.hide(&env.taint);
-        report.end();
+        report.end(env.world.clock.wall());
         report.peak_rss_bytes = peak_rss_bytes();
         report.hide(&env.taint);
         report
@@ -118,7 +118,7 @@ impl Job {
         }
         // before it is kept in the state
         report.hide(&ctx.env.taint);
-        report.end();
+        report.end(ctx.clock_now());
         report.peak_rss_bytes = peak_rss_bytes();
         if let Err(error) = self.end(ctx, go.run, report) {
             report.fail(error);
@@ -131,7 +131,7 @@ impl Job {
     /// Source, pass one, delivery, verdict.
     async fn work(&self, ctx: &Context<'_>, go: &mut Go, report: &mut Report) -> Result<()> {
         let (platform, before) = (&ctx.prepared.platform, go.measuring.take());
-        let remote = Remote::new(go.run.seed(), &go.run, &ctx.client, self.policy()).assuming(ctx.assume);
+        let remote = ctx.remote(&go.run, self.policy()).assuming(ctx.assume);
         if let Some(text) = platform.remark(&self.config.map) {
             remote.note(&text)?;
         }
@@ -210,7 +210,7 @@ impl Job {
         delivered::restore(&go.run, report)?;
         ctx.env.stage(Stage::Send { body_bytes: 0, parts: 0 });
         let measured = Measured::recorded(known.manifest().clone());
-        let remote = Remote::new(go.run.seed(), &go.run, &ctx.client, self.policy()).assuming(ctx.assume);
+        let remote = ctx.remote(&go.run, self.policy()).assuming(ctx.assume);
         let verdict = self.deliver(ctx, Some(&measured), remote, report).await?;
         if go.run.fault_count()? > 0 {
             // should the source be gone, the report still has the platform's answer
@@ -228,7 +228,8 @@ impl Job {
         mut remote: Remote<'_>,
         report: &mut Report,
     ) -> Result<Verdict> {
-        let (began, platform, map) = (Instant::now(), &ctx.prepared.platform, &self.config.map);
+        let (clock, platform, map) = (&ctx.env.world.clock, &ctx.prepared.platform, &self.config.map);
+        let began = clock.elapsed();
         let verdict = {
             let delivery = async {
                 match measured {
@@ -237,6 +238,7 @@ impl Job {
                 }
             };
             tokio::select! {
+                biased;
                 verdict = delivery => verdict,
                 () = cancelled(ctx) => Err(Error::new(Kind::Interrupted, "stopped before the platform's verdict")
                     .with_hint("run the job again, or resume the run")),
@@ -244,7 +246,7 @@ impl Job {
         };
         let waited = self.config.wait.saturating_sub(remote.wait_left());
         report.seconds.wait = waited.as_secs_f64();
-        report.seconds.upload = began.elapsed().saturating_sub(waited).as_secs_f64();
+        report.seconds.upload = clock.elapsed().saturating_sub(began + waited).as_secs_f64();
         verdict
     }
 

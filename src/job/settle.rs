@@ -8,7 +8,6 @@ use super::open_run::Known;
 use super::rejects::Rejects;
 use super::report::{Report, Status, peak_rss_bytes};
 use crate::body::Measured;
-use crate::calls::Remote;
 use crate::error::{Error, Kind, Result};
 use crate::warning::{Warning, WarningKind};
 use serde_json::Value;
@@ -49,7 +48,7 @@ impl Job {
         let mut report = Report::new("run");
         report.restore(record);
         report.run_id = Some(record.id.clone());
-        let remote = Remote::new(run.seed(), &run, &ctx.client, self.policy());
+        let remote = ctx.remote(&run, self.policy());
         let verdict = match self.deliver(ctx, measured.as_ref(), remote, &mut report).await {
             Ok(verdict) => verdict,
             Err(error) => {

@@ -61,7 +61,7 @@ impl Job {
     /// # Errors
     /// `Busy`, `Usage`, `Local`; what asking for an earlier run's verdict says.
     pub(super) async fn start(&self, ctx: &Context<'_>) -> Result<Start> {
-        let draw = Draw::new(&ctx.clock, &self.config.timezone)?;
+        let draw = Draw::new(&ctx.env.world, &self.config.timezone)?;
         let locks = ctx.lock(None)?;
         self.close_unstarted(ctx)?;
         if let Some(start) = self.start_once(ctx, &locks)? {

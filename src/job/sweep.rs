@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 const LEFT_FOR: Duration = Duration::from_secs(7 * 86_400);
 
 /// Sweeps; what cannot be looked at or removed stays.
-pub(super) fn sweep(state: &State) {
+pub(super) fn sweep(state: &State, now: SystemTime) {
     let Ok(entries) = std::fs::read_dir(state.dir().join("spool")) else { return };
     let Ok(kept) = state.facts("spool") else { return };
     let kept: HashSet<_> = kept
@@ -25,7 +25,7 @@ pub(super) fn sweep(state: &State) {
         let text = name.to_string_lossy();
         let ours = text.starts_with("spool-") || (text.starts_with(".apsis.") && text.ends_with(".part"));
         let left = entry.metadata().is_ok_and(|meta| {
-            let age = meta.modified().ok().and_then(|at| SystemTime::now().duration_since(at).ok());
+            let age = meta.modified().ok().and_then(|at| now.duration_since(at).ok());
             meta.is_file() && age.is_some_and(|age| age > LEFT_FOR)
         });
         if ours && left && !kept.contains(&name) && std::fs::remove_file(entry.path()).is_ok() {

@@ -8,7 +8,6 @@ pub mod localytics;
 pub mod mediarithmics;
 mod parts;
 mod verdict;
-#[allow(clippy::disallowed_methods, reason = "the timers of sockets: the pull server and FTP")]
 pub mod yesmail;
 
 pub use effect::Effect;

@@ -14,12 +14,10 @@ mod local;
 mod once;
 mod paths;
 mod pieces;
-#[allow(clippy::disallowed_methods, reason = "names of files")]
 mod spool;
 #[cfg(feature = "jobs")]
 pub(crate) mod stoppable;
 #[cfg(feature = "upload")]
-#[allow(clippy::disallowed_methods, reason = "names and ages of files")]
 pub(crate) mod temporary;
 
 pub use input::Input;

@@ -28,6 +28,7 @@ fn create_private(path: &Path) -> io::Result<File> {
 }
 
 /// A name in `dir` that no other process takes.
+#[expect(clippy::disallowed_methods, reason = "names and ages of files are by the time of the machine")]
 pub(super) fn name_in(dir: &Path) -> PathBuf {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_nanos());

@@ -37,6 +37,7 @@ impl Temporary {
         Temporary::beside(target, None)
     }
 
+    #[expect(clippy::disallowed_methods, reason = "names and ages of files are by the time of the machine")]
     fn beside(target: &Path, mode: Option<u32>) -> Result<Temporary> {
         let failed = |error| Error::io(format!("{} cannot be written", target.display()), error);
         let there = fs::metadata(target).ok();
@@ -144,6 +145,7 @@ fn is_ours(middle: &str) -> bool {
     })
 }
 
+#[expect(clippy::disallowed_methods, reason = "names and ages of files are by the time of the machine")]
 fn is_left(path: &Path) -> io::Result<bool> {
     let meta = fs::symlink_metadata(path)?;
     let age = SystemTime::now().duration_since(meta.modified()?).unwrap_or_default();
@@ -182,6 +184,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "names and ages of files are by the time of the machine")]
     fn what_killed_processes_left_is_removed_and_nothing_else() {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("out.csv");

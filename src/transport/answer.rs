@@ -96,6 +96,7 @@ impl StreamAnswer {
     }
 
     /// The next piece as it comes.
+    #[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
     async fn piece(&mut self) -> Result<Option<Bytes>, Failed> {
         let next = tokio::time::timeout(self.pause, next(&mut self.heard)).await;
         let lost = |message: String| Err(lost(message).at(&self.from));
@@ -145,6 +146,7 @@ impl StreamAnswer {
 
 /// Reads an answer's body into memory, decoded. What comes with a status other than 2xx is only words: a cut or overlong one
 /// is as good as a whole one, and the status must not be lost over it.
+#[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
 pub(super) async fn whole(
     heard: &mut Heard,
     status: u16,
@@ -240,6 +242,7 @@ fn first<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
     headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
 }
 
+#[expect(clippy::disallowed_methods, reason = "an answer without a Date is compared with the time of the machine")]
 fn retry_after(headers: &[(String, String)]) -> Option<Duration> {
     let value = first(headers, "retry-after")?.trim();
     if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
@@ -279,6 +282,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test of a timer")]
     fn n14_retry_after_in_seconds_as_a_date_and_as_garbage() {
         let of = |value: &str| {
             answer(429, &[("date", "Sun, 06 Nov 1994 08:49:37 GMT"), ("retry-after", value)]).retry_after()

@@ -2,7 +2,7 @@
 
 use super::answer::whole;
 use super::checksum;
-use super::connect::{Connected, connect};
+use super::connect::{Connected, Dial, connect};
 use super::exchange::{Head, Heard, Limits, exchange};
 use super::gate::{Gate, InMemory};
 use super::learn;
@@ -72,6 +72,7 @@ pub(super) struct Shared {
     taint: Taint,
     /// A server has said 417: no more `Expect`.
     no_expect: AtomicBool,
+    pub(super) dial: Option<Arc<dyn Dial>>,
 }
 
 impl std::fmt::Debug for Client {
@@ -103,6 +104,7 @@ impl Client {
             taint: network.taint.clone(),
             roots: Roots::new(network.ca_file.as_deref())?,
             no_expect: AtomicBool::new(false),
+            dial: network.dial.clone(),
         })))
     }
 

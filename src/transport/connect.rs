@@ -11,6 +11,7 @@ use futures_util::stream::FuturesUnordered;
 use rustls_pki_types::ServerName;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -28,9 +29,19 @@ const UNSENT: u32 = 16 * 1024;
 /// The head of a proxy's answer to CONNECT.
 const MAX_PROXY_HEAD: usize = 16 * 1024;
 
-pub(super) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+/// A connection before TLS.
+pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+/// Makes connections in another way than by name and TCP: the simulation's.
+pub trait Dial: std::fmt::Debug + Send + Sync {
+    /// Connects to a host and port.
+    fn dial<'d>(&'d self, host: &'d str, port: u16) -> Dialled<'d>;
+}
+
+/// What [`Dial::dial`] gives.
+pub type Dialled<'d> = Pin<Box<dyn Future<Output = io::Result<Box<dyn Io>>> + Send + 'd>>;
 
 pub(super) struct Connected {
     pub(super) io: Box<dyn Io>,
@@ -40,6 +51,7 @@ pub(super) struct Connected {
 }
 
 /// Connects to `target`. `base`: whose answer named it.
+#[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
 pub(super) async fn connect(shared: &Shared, target: &Target, base: Option<&Target>) -> Result<Connected, Failed> {
     if let Some(base) = base {
         judge_foreign(target, base).map_err(permanent)?;
@@ -61,9 +73,16 @@ pub(super) async fn connect(shared: &Shared, target: &Target, base: Option<&Targ
 async fn connect_untimed(shared: &Shared, target: &Target, base: Option<&Target>) -> Result<Connected, Failed> {
     let wire = Arc::new(Wire::default());
     let Some(proxy) = shared.proxies.server_for(target)? else {
-        let addresses = resolve(target).await?;
-        judge_addresses(target, base, &addresses).await?;
-        let tcp = dial(target, addresses).await?;
+        let tcp: Box<dyn Io> = match &shared.dial {
+            Some(dial) => {
+                dial.dial(&target.bare_host(), target.port).await.map_err(|error| no_connection(target, &error))?
+            }
+            None => {
+                let addresses = resolve(target).await?;
+                judge_addresses(target, base, &addresses).await?;
+                Box::new(dial(target, addresses).await?)
+            }
+        };
         let io = secured(shared, target, Box::new(Parked::new(tcp, wire.clone()))).await?;
         return Ok(Connected { io, wire, through: None });
     };
@@ -121,6 +140,7 @@ async fn judge_addresses(target: &Target, base: Option<&Target>, addresses: &[So
 }
 
 /// The first address that answers; the next one is tried after a failure or a quarter second.
+#[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
 async fn dial(target: &Target, addresses: Vec<SocketAddr>) -> Result<TcpStream, Failed> {
     let mut rest = addresses.into_iter();
     let mut running = FuturesUnordered::new();
@@ -129,8 +149,8 @@ async fn dial(target: &Target, addresses: Vec<SocketAddr>) -> Result<TcpStream, 
         match rest.next() {
             Some(address) => running.push(TcpStream::connect(address)),
             None if running.is_empty() => {
-                let why = last.map_or_else(|| "no address".to_owned(), |e: io::Error| plain_words(&e));
-                return Err(not_connected(format!("no connection to {}: {why}", target.host_and_port())));
+                let last = last.unwrap_or_else(|| io::Error::other("no address"));
+                return Err(no_connection(target, &last));
             }
             None => {}
         }
@@ -252,6 +272,10 @@ fn plain_words(error: &io::Error) -> String {
         io::ErrorKind::UnexpectedEof => "the other side closed the connection".to_owned(),
         _ => error.to_string(),
     }
+}
+
+fn no_connection(target: &Target, error: &io::Error) -> Failed {
+    not_connected(format!("no connection to {}: {}", target.host_and_port(), plain_words(error)))
 }
 
 fn not_connected(message: String) -> Failed {

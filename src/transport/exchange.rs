@@ -72,6 +72,7 @@ impl Heard {
 }
 
 /// Sends one request and waits for the head of its answer.
+#[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
 pub(super) async fn exchange<B>(
     connected: Connected,
     head: Head,
@@ -210,6 +211,7 @@ impl Watch<'_> {
         gate.given_whole() && self.wire.taken() - self.already_taken >= self.length
     }
 
+    #[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
     fn judge<B>(&self, gate: &Gate<B>) -> Result<(), Failed> {
         let now = Instant::now();
         if let Some(since) = self.wire.blocked_since() {

@@ -103,6 +103,7 @@ impl<B: Body<Data = Bytes, Error = Error>> Gate<B> {
     }
 
     /// For the next connection: open, or waiting for 100 for so long.
+    #[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
     pub(super) fn arm(&self, wait: Option<Duration>) {
         self.state().door = match wait {
             Some(wait) => Door::Waiting(Box::pin(sleep(wait))),
@@ -213,6 +214,7 @@ impl<B: Body<Data = Bytes, Error = Error>> Body for Gate<B> {
     type Data = Bytes;
     type Error = BodyFailed;
 
+    #[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFailed>>> {
         let mut state = self.state();
         let state = &mut *state;

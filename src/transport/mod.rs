@@ -22,6 +22,8 @@ mod roots;
 mod urls;
 
 pub use client::Client;
+#[doc(hidden)]
+pub use connect::{Dial, Dialled, Io};
 pub(crate) use learn::learn;
 pub use presigned::missing_headers;
 pub use urls::{check_foreign, is_loopback, origin, same_origin};
@@ -29,6 +31,7 @@ pub use urls::{check_foreign, is_loopback, origin, same_origin};
 use crate::error::Error;
 use crate::secret::{Secret, Taint};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// `network` of a job.
@@ -43,6 +46,9 @@ pub struct NetworkOptions {
     pub allow_http: bool,
     /// The secrets to keep out of messages; the client adds those of proxies and requests.
     pub taint: Taint,
+    /// Connections that are not TCP's, made in place of those where no proxy is used; default none.
+    #[doc(hidden)]
+    pub dial: Option<Arc<dyn Dial>>,
 }
 
 /// Which proxy.
@@ -193,7 +199,7 @@ pub struct StreamAnswer {
 
 impl Default for NetworkOptions {
     fn default() -> NetworkOptions {
-        NetworkOptions { proxy: Proxy::Env, ca_file: None, allow_http: false, taint: Taint::default() }
+        NetworkOptions { proxy: Proxy::Env, ca_file: None, allow_http: false, taint: Taint::default(), dial: None }
     }
 }
 

@@ -16,12 +16,14 @@ pub(super) struct Pace {
 }
 
 impl Pace {
+    #[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
     pub(super) fn new(bytes_per_second: u64) -> Pace {
         let now = Instant::now();
         Pace { bytes_per_second: bytes_per_second.max(1), next: now, sleep: Box::pin(sleep_until(now)) }
     }
 
     /// Takes as many of `wanted` bytes (at least one) as may go now; a tenth of a second's worth at most.
+    #[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
     pub(super) fn poll_take(&mut self, cx: &mut Context<'_>, wanted: usize) -> Poll<usize> {
         let now = Instant::now();
         if now < self.next {
@@ -41,6 +43,7 @@ mod tests {
     use super::*;
     use std::future::poll_fn;
 
+    #[expect(clippy::disallowed_methods, reason = "a test of a timer")]
     async fn take(pace: &mut Pace, bytes: usize) -> Duration {
         let start = Instant::now();
         let mut taken = 0;
@@ -51,6 +54,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test of a timer")]
     fn a_rate_is_kept_and_idle_time_is_not_saved_up() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {

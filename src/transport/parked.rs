@@ -88,6 +88,7 @@ impl<S> Parked<S> {
         None
     }
 
+    #[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
     fn judge(&mut self, cx: &Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         let now = Instant::now();
         let mut state = self.wire.state();

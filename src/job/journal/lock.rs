@@ -1,5 +1,6 @@
 //! One job runs once at a time: an OS lock a job, released by the kernel when the process ends, however it ends.
 
+use crate::calls::pause as pause_for;
 use crate::error::{Error, Kind, Result};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -87,7 +88,7 @@ impl JobLock {
         for pause in [5, 20, 75, 0] {
             match file.try_lock() {
                 Ok(()) => return Ok(JobLock(file)),
-                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(pause)),
+                Err(TryLockError::WouldBlock) => pause_for(Duration::from_millis(pause)),
                 Err(TryLockError::Error(error)) => return Err(cannot(error)),
             }
         }

@@ -21,6 +21,8 @@ pub use run::Run;
 pub(in crate::job) use write::NewRun;
 
 use self::open::IfNone;
+use super::world::{Watch, World};
+use crate::calls::{Clock, SystemClock};
 use crate::error::{Error, Kind, Result};
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
@@ -47,6 +49,8 @@ pub enum Init {
 pub struct State {
     dir: PathBuf,
     connection: Arc<Mutex<Connection>>,
+    clock: Arc<dyn Clock>,
+    watch: Option<Watch>,
 }
 
 impl State {
@@ -68,7 +72,19 @@ impl State {
 
     fn open_or(dir: &Path, if_none: IfNone) -> Result<State> {
         let connection = open::open(dir, if_none)?;
-        Ok(State { dir: dir.to_owned(), connection: Arc::new(Mutex::new(connection)) })
+        Ok(State::with(dir, connection))
+    }
+
+    fn with(dir: &Path, connection: Connection) -> State {
+        let (connection, clock) = (Arc::new(Mutex::new(connection)), Arc::new(SystemClock));
+        State { dir: dir.to_owned(), connection, clock, watch: None }
+    }
+
+    /// The same state with another clock, and somebody who is told of each write.
+    pub(in crate::job) fn in_world(mut self, world: &World) -> State {
+        self.clock = Arc::clone(&world.clock);
+        self.watch.clone_from(&world.watch);
+        self
     }
 
     /// Makes the state in a directory if it holds none. With `force` a damaged one is set aside first; the result is
@@ -82,8 +98,7 @@ impl State {
             Ok(_) if there => Ok(Init::Exists),
             Ok(_) => Ok(Init::Made),
             Err(error) if force && there && open::is_damage(&error) => {
-                let now = SystemTime::now();
-                let suffix = format!("damaged-{}", millis(now));
+                let suffix = format!("damaged-{}", millis(SystemClock.wall()));
                 let aside = open::set_aside(dir, &suffix).map_err(|error| {
                     Error::io(format!("the damaged state in {} cannot be set aside", dir.display()), error)
                 })?;
@@ -102,7 +117,7 @@ impl State {
             return Ok(None);
         }
         let connection = open::to_read(dir)?;
-        Ok(Some(State { dir: dir.to_owned(), connection: Arc::new(Mutex::new(connection)) }))
+        Ok(Some(State::with(dir, connection)))
     }
 
     /// As [`State::open`]; where nothing can be written, what is there is opened for reading.

@@ -1,11 +1,12 @@
 //! Opens the SQLite file: permissions, version, a check for damage.
 
 use super::{is_corrupt, unreadable, unwritable};
+use crate::calls::{Clock as _, SystemClock, pause};
 use crate::error::{Error, Kind, Result};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Of the schema; a file with a greater one is refused.
 const VERSION: i64 = 2;
@@ -51,7 +52,7 @@ pub(super) fn open(dir: &Path, if_none: IfNone) -> Result<Connection> {
     }
     make_dir(dir).map_err(|error| cannot("made", error))?;
     super::mount::check(dir)?;
-    let until = Instant::now() + PATIENCE;
+    let until = SystemClock.elapsed() + PATIENCE;
     let turn = turn(dir, until).map_err(|error| cannot("locked", error))?;
     let path = dir.join("state.db");
     match (path.exists(), dir.join(MARKER).exists()) {
@@ -160,7 +161,7 @@ pub(super) fn to_read(dir: &Path) -> Result<Connection> {
 }
 
 /// One opens at a time, of all threads and processes: SQLite does not wait, but refuses, where two switch a file to WAL.
-fn turn(dir: &Path, until: Instant) -> std::io::Result<File> {
+fn turn(dir: &Path, until: Duration) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]
@@ -169,7 +170,7 @@ fn turn(dir: &Path, until: Instant) -> std::io::Result<File> {
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) if Instant::now() < until => std::thread::sleep(PAUSE),
+            Err(TryLockError::WouldBlock) if SystemClock.elapsed() < until => pause(PAUSE),
             Err(error) => return Err(error.into()),
         }
     }
@@ -177,7 +178,7 @@ fn turn(dir: &Path, until: Instant) -> std::io::Result<File> {
 
 /// The connection, its settings and tables. Whoever closes the last connection meanwhile locks the others out, and then
 /// too SQLite refuses instead of waiting.
-fn connect(dir: &Path, until: Instant) -> Result<Connection> {
+fn connect(dir: &Path, until: Duration) -> Result<Connection> {
     let path = dir.join("state.db");
     // SQLite takes a file of a few bytes for an empty database, and writes to it. Its size alone is asked for: closing the
     // file would free the locks of every other connection of this process.
@@ -190,9 +191,10 @@ fn connect(dir: &Path, until: Instant) -> Result<Connection> {
     loop {
         match settings(&db) {
             Err(error)
-                if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) && Instant::now() < until =>
+                if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy)
+                    && SystemClock.elapsed() < until =>
             {
-                std::thread::sleep(PAUSE);
+                pause(PAUSE);
             }
             done => break done.map_err(|error| damaged_by(dir, error))?,
         }

@@ -134,7 +134,7 @@ impl Run {
         self.write(|transaction| {
             transaction.execute(
                 "UPDATE runs SET exit_code = ?2, report = ?3, ended_ms = ?4, closed = ?5, reported = 0 WHERE seq = ?1",
-                params![self.seq, exit_code, report.to_string(), millis(SystemTime::now()), !open],
+                params![self.seq, exit_code, report.to_string(), millis(self.state.clock.wall()), !open],
             )?;
             transaction.execute("DELETE FROM slots WHERE reserved_by = ?1", [self.seq])?;
             if open { Ok(()) } else { erase(transaction, self.seq) }
@@ -281,7 +281,7 @@ impl Journal for Run {
                     integer(part.records),
                     part.remote_id,
                     part.accepted,
-                    part.accepted.then(|| part.accepted_at.map_or_else(|| millis(SystemTime::now()), millis)),
+                    part.accepted.then(|| part.accepted_at.map_or_else(|| millis(self.state.clock.wall()), millis)),
                 ],
             )
         })

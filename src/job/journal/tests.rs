@@ -34,6 +34,7 @@ fn locks(state: &State) -> Result<JobLocks> {
     JobLocks::take(state.dir(), &[intent("id").key.as_str()])
 }
 
+#[expect(clippy::disallowed_methods, reason = "any moment will do")]
 pub(super) fn begin(state: &State, id: &str, intent: &Intent) -> Run {
     let locks = JobLocks::take(state.dir(), &[intent.key.as_str()]).expect("free");
     let new = NewRun { id, random: "0123456789abcdef", date: DAY, now: SystemTime::now() };

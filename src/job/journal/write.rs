@@ -5,6 +5,7 @@ use super::record::{ClosedAs, RunRecord};
 use super::{State, millis, unwritable};
 use crate::error::{Error, Kind, Result};
 use crate::job::identity::Intent;
+use crate::job::world::Write;
 use rusqlite::{Transaction, TransactionBehavior, params};
 use serde_json::{Value, json};
 use std::time::SystemTime;
@@ -28,11 +29,20 @@ pub(super) fn erase(transaction: &Transaction<'_>, seq: i64) -> rusqlite::Result
 
 impl State {
     pub(super) fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
+        self.tell(Write::Begins);
         let mut db = self.db();
         let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(unwritable)?;
         let done = work(&transaction).map_err(unwritable)?;
         transaction.commit().map_err(unwritable)?;
+        drop(db);
+        self.tell(Write::Done);
         Ok(done)
+    }
+
+    fn tell(&self, moment: Write) {
+        if let Some(watch) = &self.watch {
+            watch(moment);
+        }
     }
 
     /// Records a new run.

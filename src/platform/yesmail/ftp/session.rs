@@ -57,6 +57,7 @@ pub(super) type Data = TransferStream<AsyncRustlsStream>;
 
 impl<'t> Session<'t> {
     /// Connects, by TLS if there are settings for it, and logs in.
+    #[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
     pub(super) async fn open(target: &'t Target, tls: Option<&Arc<ClientConfig>>) -> Result<Session<'t>, Fault> {
         let stream = match timeout(CONNECT_TIME, dial(&target.host, target.port)).await {
             Ok(Ok(stream)) => stream,
@@ -90,6 +91,7 @@ impl<'t> Session<'t> {
 
     /// Begins to store a file: with an extended passive connection (EPSV, the only one that IPv6 has), else with the older
     /// passive one.
+    #[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
     pub(super) async fn store(&mut self, name: &str) -> Result<Data, Fault> {
         self.ftp.set_mode(Mode::ExtendedPassive);
         let extended = timeout(STALL_TIME, self.ftp.put_with_stream(name)).await;
@@ -107,6 +109,7 @@ impl<'t> Session<'t> {
     }
 
     /// Sends a piece of a file; the server must take some of it now and then.
+    #[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
     pub(super) async fn send(&self, data: &mut Data, mut piece: &[u8]) -> Result<(), Fault> {
         while !piece.is_empty() {
             match timeout(STALL_TIME, data.write(piece)).await {
@@ -125,6 +128,7 @@ impl<'t> Session<'t> {
     }
 
     /// Leaves a file unfinished.
+    #[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
     pub(super) async fn abandon(&mut self, data: Data) {
         drop(data);
         let _ = timeout(CONNECT_TIME, self.ftp.noop()).await;
@@ -153,6 +157,7 @@ impl<'t> Session<'t> {
     }
 
     /// Deletes a file if that can be done, and ends the session.
+    #[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
     pub(super) async fn quit(mut self, leftover: Option<&str>) {
         if let Some(path) = leftover {
             let _ = timeout(CONNECT_TIME, self.ftp.rm(path)).await;
@@ -162,6 +167,7 @@ impl<'t> Session<'t> {
 }
 
 /// Connects to the first address of `host` that answers: IPv6 first, then IPv4, each a moment after the one before.
+#[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
 async fn dial(host: &str, port: u16) -> std::io::Result<TcpStream> {
     let mut addresses: Vec<SocketAddr> = tokio::net::lookup_host((host, port)).await?.collect();
     addresses.sort_by_key(SocketAddr::is_ipv4);
@@ -185,6 +191,7 @@ async fn dial(host: &str, port: u16) -> std::io::Result<TcpStream> {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
 async fn data_connection(address: SocketAddr) -> Result<TcpStream, FtpError> {
     let refused = |error| FtpError::ConnectionError(std::io::Error::other(DataRefused(error)));
     match timeout(CONNECT_TIME, TcpStream::connect(address)).await {
@@ -215,6 +222,7 @@ fn is_about_passive(error: &FtpError) -> bool {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
 async fn within<T>(what: &str, target: &Target, future: impl Future<Output = Result<T, FtpError>>) -> Result<T, Fault> {
     match timeout(STALL_TIME, future).await {
         Ok(Ok(value)) => Ok(value),

@@ -121,6 +121,7 @@ pub(super) struct Download {
 
 impl Download {
     /// The bytes `wanted` of the list, for the client `guest`.
+    #[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
     pub(super) fn new(served: &Served, wanted: Range<u64>, guest: &Arc<Guest>) -> Download {
         let hold = Arc::new(Hold(Mutex::default()));
         let weak: Weak<dyn Holder> = Arc::downgrade(&(Arc::clone(&hold) as Arc<dyn Holder>));
@@ -139,6 +140,7 @@ impl Download {
     }
 
     /// Waits for a permit and opens a session where the download is.
+    #[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
     fn poll_session(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let ticket = self.ticket.get_or_insert_with(|| self.served.sessions.queue());
         let permit = loop {
@@ -154,6 +156,7 @@ impl Download {
         Poll::Ready(())
     }
 
+    #[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
     fn open(&self, permit: Permit) {
         let Served { measured, part, .. } = &self.served;
         let threads = permit.threads();
@@ -163,6 +166,7 @@ impl Download {
     }
 
     /// The next piece, at most [`PIECE_BYTES`]; `None`: there is no session, or it is given back.
+    #[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
         let hold = Arc::clone(&self.hold);
         let mut held = hold.lock();

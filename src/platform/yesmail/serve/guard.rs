@@ -22,6 +22,7 @@ impl<S> Guarded<S> {
     }
 
     /// What a write came to, or the end of the patience.
+    #[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
     fn watch<T>(&mut self, remote: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if polled.is_ready() {
             self.stall = None;
@@ -63,6 +64,7 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test of a timer")]
     fn a_peer_that_takes_nothing_is_cut_and_a_slow_one_is_not() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {

@@ -109,6 +109,7 @@ impl PullServer {
     }
 
     /// Serves until it cannot: never returns otherwise.
+    #[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
     pub(in crate::platform::yesmail) async fn run(&self) -> Error {
         let mut connections = FuturesUnordered::<BoxFuture<'_, ()>>::new();
         loop {
@@ -130,6 +131,7 @@ impl PullServer {
     }
 
     /// Ends when a client has the list: was given its last byte, and has closed the connection or said no more for a while.
+    #[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
     pub(in crate::platform::yesmail) async fn pulled(&self) {
         self.told.pulled().await;
         let until = Instant::now() + HEAD_TIME;
@@ -138,6 +140,7 @@ impl PullServer {
         }
     }
 
+    #[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
     async fn connection(&self, stream: TcpStream) {
         let guest = self.door.enter();
         let stranger = async {

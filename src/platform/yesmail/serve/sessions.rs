@@ -201,6 +201,7 @@ mod tests {
         }
     }
 
+    #[expect(clippy::disallowed_methods, reason = "a test of a timer")]
     fn ago(millis: u64) -> Instant {
         Instant::now().checked_sub(Duration::from_millis(millis)).expect("a late clock")
     }

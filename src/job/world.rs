@@ -1,0 +1,43 @@
+//! What a job gets from the machine and not from its caller: time, chance and connections. The simulation puts in its own.
+
+use crate::calls::{Clock, SystemClock};
+use crate::error::{Error, Kind, Result};
+use crate::transport::Dial;
+use std::sync::Arc;
+
+/// Fills bytes with random ones.
+pub type Draw = Arc<dyn Fn(&mut [u8]) -> Result<()> + Send + Sync>;
+
+/// Told of each write of the state, before it begins and after it is durable.
+pub type Watch = Arc<dyn Fn(Write) + Send + Sync>;
+
+/// A moment of a write of the state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// Nothing of it is written yet.
+    Begins,
+    /// It is durable.
+    Done,
+}
+
+/// Time, chance and connections; the default is the machine's.
+#[derive(Clone)]
+pub struct World {
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Where random numbers come from.
+    pub draw: Draw,
+    /// Connections in place of TCP's; default none.
+    pub dial: Option<Arc<dyn Dial>>,
+    /// Told of each write of the state; default nobody.
+    pub watch: Option<Watch>,
+}
+
+impl Default for World {
+    fn default() -> World {
+        let draw = |bytes: &mut [u8]| {
+            getrandom::fill(bytes).map_err(|error| Error::new(Kind::Local, format!("no random numbers: {error}")))
+        };
+        World { clock: Arc::new(SystemClock), draw: Arc::new(draw), dial: None, watch: None }
+    }
+}
