@@ -16,6 +16,11 @@ impl Decoded {
         Decoded { bytes: text.as_bytes().to_ascii_lowercase(), origins: None }
     }
 
+    /// Nothing decoded yet of bytes that are lower case already.
+    pub(super) fn of_lower(bytes: &[u8]) -> Decoded {
+        Decoded { bytes: bytes.to_vec(), origins: None }
+    }
+
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -63,14 +68,14 @@ impl Decoded {
 }
 
 /// What an escape stands for.
-enum Meant {
+pub(super) enum Meant {
     Char(char),
     Byte(u8),
     Nothing,
 }
 
 /// The escape that `bytes` begin with, and its length.
-fn escape(bytes: &[u8]) -> Option<(usize, Meant)> {
+pub(super) fn escape(bytes: &[u8]) -> Option<(usize, Meant)> {
     let first = bytes.first()?;
     let rest = &bytes[1..];
     match first {

@@ -8,6 +8,8 @@ mod printable;
 #[cfg(feature = "upload")]
 mod taint;
 mod text;
+#[cfg(feature = "upload")]
+mod whole;
 
 pub use printable::{escaped, escaped_json, escaped_lines, printable};
 #[cfg(feature = "upload")]

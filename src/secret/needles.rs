@@ -3,12 +3,14 @@
 //! A text is searched as it reads, and without each of its first layers of escaping ([`super::decoded`]); each of these
 //! once byte by byte and once as its *bones*: letters and digits alone, so that white space, line ends, quotes and any
 //! other split do not hide a secret, and both alphabets of base64 are one. For each secret a few *forms* are looked for:
-//! the text itself, its hex digits, and what is certain of its base64 at each of the three alignments.
+//! the text itself, its hex digits, and what is certain of its base64 at each of the three alignments. A whole secret whose
+//! bytes are escaped one by one is found by [`super::whole`], whatever escapes stand before it.
 //!
 //! A form may be found in part: `least` bytes in a row are enough. Of each form every `least - WINDOW + 1`-th window of
 //! [`WINDOW`] bytes is indexed, so that a run of `least` bytes holds at least one that is.
 
 use super::decoded::Decoded;
+use super::whole::Whole;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -34,6 +36,7 @@ const MASK: u64 = (1 << (8 * WINDOW)) - 1;
 pub(super) struct Needles {
     plain: Index,
     bones: Index,
+    whole: Whole,
     /// Secrets of three and four characters that are no words.
     words: Vec<Box<str>>,
 }
@@ -83,26 +86,11 @@ impl Needles {
         let length = lower.len();
         let least = if is_random(secret) { (length / 2).clamp(8, 16) } else { length };
         let bones = bones(&lower).0;
+        self.whole.add(&lower, strong);
         self.plain.add(Form { bytes: lower.into(), least, base64: false, strong });
         if bones.len() >= SHORTEST_BONES {
             let least = bones.len();
             self.bones.add(Form { bytes: bones.into(), least, base64: false, strong });
-        }
-        // A secret that holds an escape itself reads otherwise once a layer was taken off the text around it.
-        let mut layer = Decoded::of(secret).next_layer();
-        let json = serde_json::Value::from(secret).to_string().to_ascii_lowercase();
-        let json = &json.as_bytes()[1..json.len() - 1];
-        if json.len() > length {
-            // an escape before it may take its first characters when a layer is taken off
-            self.plain.add(Form { bytes: json.into(), least: json.len(), base64: false, strong });
-        }
-        for _ in 1..MAX_LAYERS {
-            let Some(decoded) = layer.take() else { break };
-            let length = decoded.bytes().len();
-            if length >= SHORTEST_FORM {
-                self.plain.add(Form { bytes: decoded.bytes().into(), least: length, base64: false, strong });
-            }
-            layer = decoded.next_layer();
         }
         let hex: Vec<u8> = secret.bytes().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect();
         let least = hex.len().min(HEX_PART);
@@ -120,6 +108,7 @@ impl Needles {
     pub(super) fn hide<'t>(&self, text: &'t str, strong: bool) -> Cow<'t, str> {
         let mut ranges = Vec::new();
         let mut layer = Decoded::of(text);
+        self.whole.find(layer.bytes(), strong, &mut ranges);
         for _ in 0..MAX_LAYERS {
             self.search(&layer, strong, &mut ranges);
             match layer.next_layer() {
