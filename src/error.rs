@@ -1,8 +1,8 @@
-//! The one error type of the crate: what went wrong, where, what to do about it.
+//! The error type of the crate: what went wrong, where, and what to do about it.
 //!
-//! [`Kind`] decides the exit code. A message never holds a secret nor a value from a row; the optional
-//! [`Error::with_value`] is shown only where the caller asked for values. Message, hint and place are one line each, with
-//! control and bidirectional characters escaped: whoever shows an error need not look into it.
+//! [`Kind`] decides the exit code. A message contains neither a secret nor a value of a row; a value added by
+//! [`Error::with_value`] is shown only if the caller asks for values. Message, hint and place are one line each, with
+//! control and bidirectional characters escaped, so they can be printed as they are.
 
 use crate::secret::escaped;
 use std::fmt;
@@ -11,7 +11,7 @@ use std::time::Duration;
 /// Shorthand for results with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong. Boxed, so that a `Result` stays one word.
+/// An error with its place and a hint. Boxed, so that a `Result` stays one word.
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -23,11 +23,12 @@ struct Inner {
     value: Option<String>,
     answer: Option<serde_json::Value>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
-    /// The report of the command that ended with this error; its type lies above this room.
+    /// The report of the command that ended with this error. Untyped, since `Report` is defined in a room above this
+    /// one.
     report: Option<Box<dyn std::any::Any + Send + Sync>>,
 }
 
-/// The candidate nearest to `name`, where one is near enough to be meant. For hints.
+/// Returns the candidate most similar to `name`, if one is similar enough to suggest in a hint.
 #[must_use]
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = name.to_lowercase();
@@ -43,38 +44,38 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {
-    /// A local fault: disk full, source missing or unreadable, a bug. Exit 1.
+    /// A local fault: disk full, source missing or unreadable, or a bug. Exit code 1.
     Local,
-    /// Usage, job file or environment wrong. Exit 2.
+    /// The usage, the job file or the environment is wrong. Exit code 2.
     Usage,
-    /// The job is running already, or its state cannot be read. Exit 3.
+    /// The job is already running, or its state cannot be read. Exit code 3.
     Busy,
-    /// An earlier run of this job is accepted in part and cannot be continued as things are. Exit 23.
+    /// An earlier run of this job was partly accepted and cannot be continued as things are. Exit code 23.
     Blocked,
-    /// The data: too many rejects, nothing to send, damaged input, over a known limit. Exit 10.
+    /// The data is at fault: too many rejects, nothing to send, damaged input, over a known limit. Exit code 10.
     Data,
-    /// The source is not what pass one measured. Exit 10.
+    /// The source differs from what pass one measured. Exit code 10.
     SourceChanged,
-    /// The platform took the file and reports a failed import or failed rows. Exit 11.
+    /// The platform accepted the file and reports a failed import or failed rows. Exit code 11.
     ImportFailed,
-    /// The platform refused: a bad name, an unknown list, over its limits. Exit 12.
+    /// The platform refused the request: a bad name, an unknown list, over its limits. Exit code 12.
     Refused,
-    /// Passing faults outlasted the attempts, or a quota wait is longer than allowed. Exit 20.
+    /// Temporary faults outlasted the attempts, or a quota wait is longer than allowed. Exit code 20.
     Transient,
-    /// A call that must not be repeated got no answer. Exit 21.
+    /// A call that must not be repeated got no response. Exit code 21.
     InDoubt,
-    /// Accepted, but no verdict in time. Exit 22.
+    /// Every part was accepted, but no verdict came in time. Exit code 22.
     Pending,
-    /// Credentials or permission refused. Exit 30.
+    /// The credentials or permissions were refused. Exit code 30.
     Credentials,
-    /// Stopped by SIGINT. Exit 130.
+    /// Stopped by SIGINT. Exit code 130.
     Interrupted,
-    /// Stopped by SIGTERM. Exit 143.
+    /// Stopped by SIGTERM. Exit code 143.
     Terminated,
 }
 
 impl Kind {
-    /// The process exit code of this kind.
+    /// Returns the process exit code of this kind.
     #[must_use]
     pub fn exit_code(self) -> u8 {
         match self {
@@ -94,7 +95,7 @@ impl Kind {
         }
     }
 
-    /// Returns what an error of this kind makes of a run: the one rule behind exit codes and what the next run does.
+    /// Returns how an error of this kind ends a run. Exit codes and the next run's decision both follow from it.
     #[must_use]
     pub fn ending(self) -> Ending {
         match self {
@@ -106,7 +107,7 @@ impl Kind {
         }
     }
 
-    /// A kind with that exit code; of several the broadest.
+    /// Returns the kind with this exit code, or the broadest one if several share it.
     #[must_use]
     pub fn of_exit_code(code: u8) -> Option<Kind> {
         let kinds = [
@@ -127,7 +128,7 @@ impl Kind {
         kinds.into_iter().find(|kind| kind.exit_code() == code)
     }
 
-    /// The name used in reports (`error.kind`).
+    /// Returns the name used in reports (`error.kind`).
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -149,27 +150,28 @@ impl Kind {
     }
 }
 
-/// What an error makes of a run.
+/// How an error ends a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Ending {
-    /// The run has ended, unless a part was accepted or is in doubt: then it stays open, since the rest can still be sent.
+    /// The run has ended, unless a part was accepted or is in doubt: then it stays open, because the rest can still be
+    /// sent.
     Final,
     /// The run stays open if a call may have had an effect: the next run continues it.
     Resumable,
-    /// The command did nothing: a run that was open stays as it was.
+    /// The command did nothing: a run that was open stays open.
     NotStarted,
 }
 
-/// Where in the source an error lies. Every part is optional.
+/// The place in the source that an error is about. Every field is optional.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Place {
-    /// The file as named by the user.
+    /// The file, as the user named it.
     pub file: Option<String>,
-    /// The record, from 1, the header not counted.
+    /// The record number, from 1, not counting the header.
     pub record: Option<u64>,
-    /// The physical line, from 1, the header counted.
+    /// The physical line number, from 1, counting the header.
     pub line: Option<u64>,
     /// The byte offset of the record's start, from 0, in the decompressed source.
     pub byte: Option<u64>,
@@ -178,7 +180,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// True where nothing is known.
+    /// Returns true if nothing is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Place::default()
@@ -206,7 +208,7 @@ impl fmt::Display for Place {
 }
 
 impl Error {
-    /// An error of `kind` that says `message`.
+    /// Creates an error of `kind` with a message.
     #[cold]
     pub fn new(kind: Kind, message: impl Into<String>) -> Error {
         Error(Box::new(Inner {
@@ -222,46 +224,46 @@ impl Error {
         }))
     }
 
-    /// A local fault with its cause.
+    /// Creates a local error with its cause.
     #[cold]
     pub fn io(what: impl Into<String>, source: std::io::Error) -> Error {
         Error::new(Kind::Local, format!("{}: {source}", what.into())).with_source(source)
     }
 
-    /// An error of usage, job file or environment.
+    /// Creates an error about usage, job file or environment.
     #[cold]
     pub fn usage(message: impl Into<String>) -> Error {
         Error::new(Kind::Usage, message)
     }
 
-    /// An error in the data.
+    /// Creates an error about the data.
     #[cold]
     pub fn data(message: impl Into<String>) -> Error {
         Error::new(Kind::Data, message)
     }
 
-    /// Adds what to do.
+    /// Adds a hint: what to do about the error.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Error {
         self.0.hint = Some(safe(hint.into()));
         self
     }
 
-    /// Adds where it lies.
+    /// Sets the place of the error.
     #[must_use]
     pub fn with_place(mut self, place: Place) -> Error {
         self.0.place = place;
         self
     }
 
-    /// Adds the cause.
+    /// Adds the underlying error.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
         self.0.source = Some(source.into());
         self
     }
 
-    /// Adds how long the other side asked to wait.
+    /// Adds the delay that the server asked for.
     #[must_use]
     pub fn with_retry_after(mut self, wait: Duration) -> Error {
         self.0.retry_after = Some(wait);
@@ -275,7 +277,7 @@ impl Error {
         self
     }
 
-    /// Adds what the platform answered, for `platform_result`.
+    /// Adds the platform's response, for `platform_result`.
     #[must_use]
     pub fn with_answer(mut self, answer: serde_json::Value) -> Error {
         self.0.answer = Some(answer);
@@ -295,21 +297,21 @@ impl Error {
         self.0.report.as_ref()?.downcast_ref()
     }
 
-    /// The class.
+    /// Returns the kind.
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.0.kind
     }
 
-    /// The same error as another class.
+    /// Returns the same error with another kind.
     #[must_use]
     pub fn into_kind(mut self, kind: Kind) -> Error {
         self.0.kind = kind;
         self
     }
 
-    /// The same error with its message, hint and answer rewritten (secrets taken out); its cause and its report are
-    /// dropped, for they may say more.
+    /// Returns the error with message, hint and response rewritten, to remove secrets. Drops its cause and its report,
+    /// since they may contain the original text.
     #[must_use]
     pub fn map_text(mut self, rewrite: impl Fn(&str) -> String) -> Error {
         self.0.message = safe(rewrite(&self.0.message));
@@ -322,49 +324,49 @@ impl Error {
         self
     }
 
-    /// What the platform answered, if it refused in an answer.
+    /// Returns the platform's response, if the platform refused in a response.
     #[must_use]
     pub fn answer(&self) -> Option<&serde_json::Value> {
         self.0.answer.as_ref()
     }
 
-    /// What was wrong, without place and hint.
+    /// Returns what was wrong, without place and hint.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// What to do, where there is something to do.
+    /// Returns what to do, if there is something to do.
     #[must_use]
     pub fn hint(&self) -> Option<&str> {
         self.0.hint.as_deref()
     }
 
-    /// Where it lies.
+    /// Returns the place of the error.
     #[must_use]
     pub fn place(&self) -> &Place {
         &self.0.place
     }
 
-    /// The place, to be completed by a caller that knows more.
+    /// Returns the place, so that a caller can complete it.
     pub fn place_mut(&mut self) -> &mut Place {
         &mut self.0.place
     }
 
-    /// How long the other side asked to wait.
+    /// Returns the delay that the server asked for.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
 
-    /// The value of the row at fault, escaped and cut; for `--show-values` only.
+    /// Returns the row value at fault, escaped and cut; for `--show-values` only.
     #[must_use]
     pub fn value(&self) -> Option<&str> {
         self.0.value.as_deref()
     }
 }
 
-/// Rewrites all texts in a tree, names included.
+/// Rewrites all texts in a tree, including the names of object members.
 fn map_texts(tree: &mut serde_json::Value, rewrite: &impl Fn(&str) -> String) {
     match tree {
         serde_json::Value::String(text) => *text = rewrite(text),
@@ -379,7 +381,7 @@ fn map_texts(tree: &mut serde_json::Value, rewrite: &impl Fn(&str) -> String) {
     }
 }
 
-/// A text as errors keep it.
+/// Escapes a text in the way errors store it.
 fn safe(text: String) -> String {
     match escaped(&text) {
         std::borrow::Cow::Borrowed(_) => text,
@@ -393,7 +395,7 @@ impl fmt::Display for Error {
         if self.0.place.is_empty() {
             return f.write_str(message);
         }
-        // a message made without a place may name the file itself
+        // a message built before the place was known may name the file itself
         let file = self.0.place.file.as_deref().map(escaped);
         let named = file.and_then(|file| message.strip_prefix(&*file)?.strip_prefix(": "));
         write!(f, "{}: {}", self.0.place, named.unwrap_or(message))

@@ -1,4 +1,5 @@
-//! listferry takes a list of people from wherever it lies and puts it into a marketing platform's bulk import.
+//! Streams lists of people into the bulk-import APIs of marketing platforms: CSV and TSV of any size, in bounded
+//! memory.
 //!
 //! ```text
 //! source ─chunks─▶ worker: scan ▸ read ▸ map ▸ encode ─slabs─▶ in order ─▶ measure | request body | file

@@ -1,6 +1,6 @@
-//! The `listferry` binary: flags, the command, its report, the exit code.
+//! The `listferry` binary: parses the arguments, runs the command, prints its report and returns its exit code.
 
-#[allow(clippy::disallowed_methods, reason = "progress, signals and temporary files are of the real process")]
+#[allow(clippy::disallowed_methods, reason = "progress, signals and temporary files belong to the real process")]
 mod cli;
 
 use std::process::ExitCode;

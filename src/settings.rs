@@ -1,5 +1,5 @@
-//! Typed access to a mapping of the job file, and what the mapping may hold: one table serves reading, the
-//! error on an unknown key, and the schema.
+//! Typed access to a mapping of the job file. One table of keys serves reading, the error for an unknown key, and the
+//! schema.
 
 use crate::error::{Error, Result, nearest};
 use crate::secret::Secret;
@@ -9,20 +9,20 @@ use std::time::Duration;
 /// A key of the job file.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
-    /// Its name; `*` stands for any further name (columns of a file that the user names).
+    /// Name of the key; `*` allows any further name (columns of a file that the user names).
     pub name: &'static str,
-    /// What it holds.
+    /// Type of the value.
     pub kind: KeyKind,
-    /// Whether it must be there.
+    /// Whether the key must be present.
     pub required: bool,
-    /// The default as it would be written, for docs and schema.
+    /// The default as it would be written in the job file, for docs and schema.
     pub default: Option<&'static str>,
-    /// One sentence.
+    /// Description in one sentence.
     pub doc: &'static str,
 }
 
 impl Key {
-    /// A line of a table of keys.
+    /// Creates an entry of a table of keys.
     #[must_use]
     pub const fn new(
         name: &'static str,
@@ -35,7 +35,7 @@ impl Key {
     }
 }
 
-/// What a [`Key`] holds.
+/// The type of the value of a [`Key`].
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum KeyKind {
@@ -43,7 +43,7 @@ pub enum KeyKind {
     Text,
     /// `{ env: NAME }`, `{ file: PATH }` or a literal.
     Secret,
-    /// A URL as it stands, or a secret that holds one.
+    /// A literal URL, or a secret that contains one.
     Url,
     /// A list of texts.
     Texts,
@@ -51,36 +51,36 @@ pub enum KeyKind {
     Bool,
     /// A whole number.
     Integer,
-    /// Text or a whole number, read as text (ids).
+    /// Text or a whole number, read as text (for ids).
     Id,
-    /// Bytes: `95MB`, `8MiB`, a number.
+    /// A size in bytes: `95MB`, `8MiB` or a number.
     Size,
-    /// `90s`, `15m`, `2h`, a number of seconds.
+    /// A duration: `90s`, `15m`, `2h` or a number of seconds.
     Duration,
-    /// One of these.
+    /// One of these words.
     OneOf(&'static [&'static str]),
     /// A mapping with these keys.
     Object(&'static [Key]),
-    /// A number, whole or not.
+    /// A number, whole or with a fraction.
     Number,
     /// A value of `map`: a column's name or a mapping with `column`, `value` or `template`.
     Value,
-    /// As `Value`, or the index of a column in a file that is not converted.
+    /// Like `Value`, or the index of a column in a file that is not converted.
     ValueOrIndex,
-    /// Judged by the code that reads it.
+    /// Anything; validated by the code that reads it.
     Any,
 }
 
 /// Resolves `{ env: … }` and `{ file: … }`.
 pub trait Secrets: Sync {
-    /// The secret that `value` names; `at` is its path for messages.
+    /// Returns the secret that `value` refers to. `at` is the path of its key, for messages.
     ///
     /// # Errors
-    /// `Usage`: not set, file unreadable, not one of the three forms.
+    /// `Usage`: the secret is not set, its file is unreadable, or `value` has none of the three forms.
     fn resolve(&self, value: &Value, at: &str) -> Result<Secret>;
 }
 
-/// For `check`, `preview`, `convert`: needs no credentials, resolves each secret to an empty text.
+/// Resolves each secret to an empty text, for commands that need no credentials: `check`, `preview`, `convert`.
 pub struct NoSecrets;
 
 impl Secrets for NoSecrets {
@@ -89,25 +89,25 @@ impl Secrets for NoSecrets {
     }
 }
 
-/// A mapping of the job file with its path and the means to resolve secrets and relative paths.
+/// A mapping of the job file, with its path and what is needed to resolve secrets and relative paths.
 #[derive(Clone, Copy)]
 pub struct Settings<'a> {
     /// The keys.
     pub map: &'a Map<String, Value>,
-    /// Its path: `destination`, `destination.host`; empty for the whole file.
+    /// Path of the mapping: `destination`, `destination.host`; empty for the whole file.
     pub at: &'a str,
     /// Resolves secrets.
     pub secrets: &'a dyn Secrets,
-    /// Relative paths are relative to this (the job file's folder).
+    /// The job file's folder; relative paths are resolved against it.
     pub folder: &'a std::path::Path,
 }
 
 impl<'a> Settings<'a> {
-    /// Checks the mapping against `keys`: nothing unknown, nothing required missing, `null` counts as absent. In
-    /// `destination` itself `platform` and `base_url` are known to all.
+    /// Checks the mapping against `keys`: no unknown key and no required key missing; `null` counts as absent.
+    /// `platform` and `base_url` are always known in `destination` itself.
     ///
     /// # Errors
-    /// `Usage`, with the nearest key.
+    /// `Usage`, with the nearest key as hint.
     pub fn check(&self, keys: &[Key]) -> Result<()> {
         for name in self.map.keys() {
             let for_all = self.at == "destination" && matches!(name.as_str(), "platform" | "base_url");
@@ -125,7 +125,7 @@ impl<'a> Settings<'a> {
         Ok(())
     }
 
-    /// The value under a key; `null` is none.
+    /// Returns the value of a key; `null` counts as absent.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&'a Value> {
         self.map.get(key).filter(|value| !value.is_null())
@@ -145,10 +145,10 @@ impl<'a> Settings<'a> {
         Error::usage(format!("{} must be {want}", self.path(key))).with_hint(format!("for example {key}: {example}"))
     }
 
-    /// One of the words allowed; `None` where absent.
+    /// Returns one of the allowed words, or `None` if the key is absent.
     ///
     /// # Errors
-    /// `Usage`: another word, with the nearest one.
+    /// `Usage`: another word; the hint has the nearest allowed one.
     pub fn one_of(&self, key: &str, allowed: &[&'static str]) -> Result<Option<&'static str>> {
         let Some(text) = self.opt_text(key)? else { return Ok(None) };
         if let Some(word) = allowed.iter().find(|word| **word == text) {
@@ -161,7 +161,7 @@ impl<'a> Settings<'a> {
         }))
     }
 
-    /// A text that must be there.
+    /// Returns the text of a required key.
     ///
     /// # Errors
     /// `Usage`.
@@ -170,7 +170,7 @@ impl<'a> Settings<'a> {
         Ok(self.opt_text(key)?.unwrap_or_default())
     }
 
-    /// A text or a whole number, as text.
+    /// Returns a text, or a whole number as text.
     ///
     /// # Errors
     /// `Usage`: something else.
@@ -179,29 +179,29 @@ impl<'a> Settings<'a> {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.clone())),
             Some(Value::Number(number)) if !number.is_f64() => Ok(Some(number.to_string())),
-            // Whoever made it a number has lost the digits of 1.10 and 007 already.
+            // a YAML number has already lost the digits of 1.10 and 007
             Some(Value::Number(_)) => Err(self.wrong(key, "a text: write it in quotes", r#""1.10""#)),
             Some(_) => Err(self.wrong(key, "a text", "a few words")),
         }
     }
 
-    /// A secret that must be there.
+    /// Returns the secret of a required key.
     ///
     /// # Errors
-    /// `Usage`: missing or not resolvable.
+    /// `Usage`: the key is missing or cannot be resolved.
     pub fn secret(&self, key: &str) -> Result<Secret> {
         self.secrets.resolve(self.required(key)?, &self.path(key))
     }
 
-    /// A secret that may be there.
+    /// Returns a secret, if the key is present.
     ///
     /// # Errors
-    /// `Usage`: not resolvable.
+    /// `Usage`: the secret cannot be resolved.
     pub fn opt_secret(&self, key: &str) -> Result<Option<Secret>> {
         self.get(key).map(|value| self.secrets.resolve(value, &self.path(key))).transpose()
     }
 
-    /// True or false, `default` where absent.
+    /// Returns true or false, or `default` if the key is absent.
     ///
     /// # Errors
     /// `Usage`.
@@ -213,7 +213,7 @@ impl<'a> Settings<'a> {
         }
     }
 
-    /// A whole number from 0.
+    /// Returns a whole number that is not negative.
     ///
     /// # Errors
     /// `Usage`.
@@ -221,7 +221,7 @@ impl<'a> Settings<'a> {
         self.get(key).map(|value| value.as_u64().ok_or_else(|| self.wrong(key, "a whole number", "10"))).transpose()
     }
 
-    /// A size in bytes.
+    /// Returns a size in bytes.
     ///
     /// # Errors
     /// `Usage`.
@@ -231,7 +231,7 @@ impl<'a> Settings<'a> {
             .transpose()
     }
 
-    /// A duration.
+    /// Returns a duration.
     ///
     /// # Errors
     /// `Usage`.
@@ -241,10 +241,10 @@ impl<'a> Settings<'a> {
             .transpose()
     }
 
-    /// `base_url` where it is given, else `own`: what stands before the platform's paths, without a slash at its end.
+    /// Returns `base_url` if set, otherwise `own`, without a trailing slash.
     ///
     /// # Errors
-    /// `Usage`: no http or https address; user-info, a query or a fragment in it.
+    /// `Usage`: not an http or https address, or one with user-info, a query or a fragment.
     pub fn base_url(&self, own: &str) -> Result<String> {
         let Some(text) = self.opt_text("base_url")? else { return Ok(own.trim_end_matches('/').to_owned()) };
         let plain = url::Url::parse(&text).is_ok_and(|url| {
@@ -262,7 +262,7 @@ impl<'a> Settings<'a> {
         Ok(text.trim_end_matches('/').to_owned())
     }
 
-    /// A nested mapping.
+    /// Returns a nested mapping.
     ///
     /// # Errors
     /// `Usage`: something else.
@@ -271,7 +271,8 @@ impl<'a> Settings<'a> {
     }
 }
 
-/// `95MB` = 95,000,000; `8MiB` = 8,388,608; a bare number is bytes. KB MB GB TB KiB MiB GiB TiB B.
+/// Parses a size: `95MB` is 95,000,000, `8MiB` is 8,388,608, a bare number is bytes. The units are B, KB, MB, GB, TB,
+/// KiB, MiB, GiB and TiB.
 #[must_use]
 pub fn size(value: &Value) -> Option<u64> {
     let text = match value {
@@ -299,7 +300,7 @@ pub fn size(value: &Value) -> Option<u64> {
     }
 }
 
-/// `500ms`, `90s`, `15m`, `2h`, `1d`; a bare number is seconds.
+/// Parses a duration: `500ms`, `90s`, `15m`, `2h`, `1d`; a bare number is seconds.
 #[must_use]
 pub fn duration(value: &Value) -> Option<Duration> {
     let text = match value {

@@ -1,9 +1,9 @@
-//! What is worth the user's attention although it fails nothing: collected in the report of a command.
+//! Findings that deserve the user's attention but fail nothing. They are collected in the report of a command.
 
 use serde::{Deserialize, Serialize};
 
-/// Something that the user should look at. A warning changes neither output nor exit code, unless the job file says so
-/// (`warnings.error`).
+/// Something that the user should look at. A warning changes neither output nor exit code, unless the job file asks for
+/// that (`warnings.error`).
 ///
 /// ```
 /// use listferry::{Warning, WarningKind};
@@ -18,32 +18,32 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Warning {
-    /// What it is about.
+    /// Kind of the warning.
     pub kind: WarningKind,
-    /// What was found, for people. Contains no value of a row and no secret.
+    /// Message for people. Contains neither a value of a row nor a secret.
     pub message: String,
-    /// The source column, if it is about one.
+    /// The source column, if the warning is about one.
     pub column: Option<String>,
-    /// How many records, values or rows; `None` if there is nothing to count.
+    /// Number of records, values or rows affected; `None` if there is nothing to count.
     pub count: Option<u64>,
     /// Number of the first such record in its file, from 1 without the header.
     pub first_record: Option<u64>,
-    /// What to do.
+    /// The hint: what the user should do.
     pub hint: Option<String>,
 }
 
-/// What a [`Warning`] is about. Stable names for machines: see [`WarningKind::name`].
+/// The kind of a [`Warning`]. Each has a stable name for machines: see [`WarningKind::name`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum WarningKind {
-    /// Values that stand for a missing one: `NULL`, `\N`, `N/A`, `nan`, `None`.
+    /// Values that mean a missing one: `NULL`, `\N`, `N/A`, `nan`, `None`.
     NullMarker,
     /// Identifiers in scientific notation: `4.9E+11`.
     Scientific,
     /// Identifiers that are whole numbers with a fraction of zeros: `12.0`.
     DecimalId,
-    /// Values that are hashed although they look like a hash already.
+    /// Values that are hashed by the map although they look like a hash already.
     DoubleHash,
     /// Identifiers with invisible characters.
     Invisible,
@@ -51,33 +51,33 @@ pub enum WarningKind {
     FrequentId,
     /// Many rows are not valid UTF-8.
     Encoding,
-    /// The header looks as if another delimiter separated its cells.
+    /// The header looks as if its cells were separated by another delimiter.
     Delimiter,
     /// A second byte order mark or header inside a file.
     JoinedFiles,
     /// A mapped key that occurs in no record.
     KeyNeverSeen,
-    /// A template that is empty because one of its columns is.
+    /// Templates that are empty because one of their columns is.
     TemplateEmptied,
-    /// The platform gave no counters that can be read.
+    /// The platform's response contains no readable counters.
     NoCounts,
     /// An earlier run was closed in favour of a new one.
     Superseded,
-    /// Something that a run left with the platform or on this machine.
+    /// Something that a run left behind at the platform or on this machine.
     Orphan,
-    /// Rows that the platform named and that were not found in the source.
+    /// Rows that the platform reported and that were not found in the source.
     RowsNotFound,
     /// Zero bytes after the end of compressed data.
     TrailingZeros,
-    /// A secret stands in the job file itself.
+    /// A secret is written in the job file itself.
     LiteralSecret,
-    /// Anything else that a step found worth saying.
+    /// Any other note of a step.
     #[serde(other)]
     Note,
 }
 
 impl WarningKind {
-    /// The kinds that the first pass finds: those that `warnings.error` takes.
+    /// The kinds that the first pass can find; these are valid in `warnings.error`.
     pub const OF_FIRST_PASS: [WarningKind; 11] = [
         WarningKind::NullMarker,
         WarningKind::Scientific,
@@ -92,7 +92,7 @@ impl WarningKind {
         WarningKind::TemplateEmptied,
     ];
 
-    /// Its name in reports and job files.
+    /// Returns the name used in reports and job files.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -125,41 +125,41 @@ impl std::fmt::Display for WarningKind {
 }
 
 impl Warning {
-    /// A warning of a kind in words.
+    /// Creates a warning.
     #[must_use]
     pub fn new(kind: WarningKind, message: impl Into<String>) -> Warning {
         Warning { kind, message: message.into(), column: None, count: None, first_record: None, hint: None }
     }
 
-    /// Names the source column.
+    /// Sets the source column.
     #[must_use]
     pub fn in_column(mut self, column: impl Into<String>) -> Warning {
         self.column = Some(column.into());
         self
     }
 
-    /// Says how many.
+    /// Sets the number of records, values or rows affected.
     #[must_use]
     pub fn with_count(mut self, count: u64) -> Warning {
         self.count = Some(count);
         self
     }
 
-    /// Says which record is the first, from 1 without the header.
+    /// Sets the number of the first such record, from 1 without the header.
     #[must_use]
     pub fn first_at(mut self, record: u64) -> Warning {
         self.first_record = Some(record);
         self
     }
 
-    /// Says what to do.
+    /// Sets the hint: what to do about the warning.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Warning {
         self.hint = Some(hint.into());
         self
     }
 
-    /// The text that a journal keeps for a warning: its message if that is all there is, else an object.
+    /// Returns the text stored in a journal: the message alone if nothing else is set, otherwise a JSON object.
     #[must_use]
     pub fn to_note(&self) -> String {
         if *self == Warning::new(WarningKind::Note, self.message.as_str()) && !self.message.starts_with('{') {
@@ -168,7 +168,7 @@ impl Warning {
         serde_json::to_string(self).unwrap_or_else(|_| self.message.clone())
     }
 
-    /// The warning that a journal kept as a text.
+    /// Restores a warning from the text stored in a journal.
     #[must_use]
     pub fn from_note(text: &str) -> Warning {
         let object = text.starts_with('{').then(|| serde_json::from_str(text).ok()).flatten();
@@ -207,14 +207,14 @@ mod tests {
         for kind in all {
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
         }
-        // of a later version
+        // a kind of a later version
         assert_eq!(serde_json::from_value::<WarningKind>(json!("unheard_of")).unwrap(), WarningKind::Note);
     }
 
     #[test]
     fn a_journal_gives_a_warning_back_as_it_was() {
         for warning in [
-            Warning::new(WarningKind::Note, "the list is there"),
+            Warning::new(WarningKind::Note, "the list exists"),
             Warning::new(WarningKind::Note, "{\"kind\":\"orphan\",\"message\":\"not ours\"}"),
             Warning::new(WarningKind::Note, "{odd"),
             Warning::new(WarningKind::NoCounts, "no counters").with_hint("look"),

@@ -1,4 +1,4 @@
-//! `listferry convert`: to stdout, or to a file that appears only when it is whole.
+//! `listferry convert`: writes to stdout, or to a file that appears only when it is complete.
 
 use super::output::To;
 use super::session::Session;
@@ -12,7 +12,7 @@ use std::process::ExitCode;
 pub(crate) struct Convert {
     /// The job file
     job: PathBuf,
-    /// Where the converted file goes, compressed if it ends in .gz or .zst; none or `-`: stdout
+    /// Output file, compressed if it ends in .gz or .zst [default: stdout, also `-`]
     #[arg(short, long = "out-file", env = "LISTFERRY_OUT_FILE", value_name = "FILE")]
     out_file: Option<PathBuf>,
 }
@@ -34,7 +34,7 @@ impl Convert {
     }
 }
 
-/// stdout. Slabs end with a line, so that its line buffer passes them on whole.
+/// Stdout. Each slab ends with a line end, so the line buffer passes it on as a whole.
 struct Stdout(std::io::Stdout);
 
 impl Write for Stdout {

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 pub(crate) struct Export {
     /// The job file; its source.apsis names the export
     job: PathBuf,
-    /// Where it goes; none or `-`: stdout
+    /// Where to write the export [default: stdout, also `-`]
     #[arg(short, long = "out-file", env = "LISTFERRY_OUT_FILE", value_name = "FILE")]
     out_file: Option<PathBuf>,
 }
@@ -30,7 +30,7 @@ impl Export {
         let to = self.report_to();
         let mut report = Report::new("export");
         report.platform = Some("apsis".to_owned());
-        // stdout gets nothing before the export is proven whole
+        // nothing is written to stdout before the export is known to be complete
         let (target, dir) = match self.out_file.filter(|_| to == To::Stdout) {
             Some(path) => (path, None),
             None => {

@@ -18,20 +18,20 @@ pub(crate) struct Lists {
 
 #[derive(Subcommand)]
 enum Action {
-    /// List them
+    /// List the audience lists
     List,
-    /// Give one another name
+    /// Rename a list
     Rename {
         /// Id of the list
         id: String,
         /// Its new name
         name: String,
     },
-    /// Delete one
+    /// Delete a list
     Delete {
         /// Id of the list
         id: String,
-        /// Really
+        /// Confirm the deletion
         #[arg(long)]
         yes: bool,
     },
@@ -76,7 +76,7 @@ fn line(list: &Value) -> String {
     format!("{:>10}  {:>12}  {}\n", word(list, "id"), word(list, "record_count"), word(list, "name"))
 }
 
-/// A text or a number of the platform's, safe for a terminal.
+/// Returns a text or number of the platform's response, safe for a terminal.
 fn word(value: &Value, key: &str) -> String {
     match &value[key] {
         Value::Null => "-".to_owned(),

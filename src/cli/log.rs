@@ -1,4 +1,4 @@
-//! The log: warnings and more to stderr, one line an event, safe for a terminal and without secrets.
+//! The log on stderr: one line per event, safe for a terminal and without secrets.
 
 use super::{Global, Output};
 use listferry::job::{escaped_json, escaped_lines};
@@ -9,7 +9,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Starts the log of this process; `taint` has the secrets that it must not show.
+/// Starts the log of this process; it hides the secrets of `taint`.
 pub(crate) fn start(global: &Global, taint: &Taint) {
     let level = match (global.quiet, global.verbose) {
         (true, _) => LevelFilter::ERROR,
@@ -18,12 +18,12 @@ pub(crate) fn start(global: &Global, taint: &Taint) {
         (_, 2) => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
     };
-    // Only our own: the libraries underneath log URLs.
+    // only our own events: the libraries underneath log URLs
     let ours = Targets::new().with_target("listferry", level);
     let (taint, json) = (taint.clone(), global.log_format == Output::Json);
     let layer = tracing_subscriber::fmt::layer().with_writer(move || Lines { taint: taint.clone(), json });
     let registry = tracing_subscriber::registry().with(ours);
-    // It fails only where one is there already, and this is the first thing the process does.
+    // fails only if a subscriber is set already, and this is the first thing the process does
     let _ = match global.log_format {
         Output::Json => registry.with(layer.json()).try_init(),
         Output::Text => {
@@ -33,7 +33,7 @@ pub(crate) fn start(global: &Global, taint: &Taint) {
     };
 }
 
-/// Writes an event to stderr; it comes as one piece.
+/// Writes each event, which arrives as one piece, to stderr.
 struct Lines {
     taint: Taint,
     json: bool,
@@ -45,7 +45,7 @@ impl Write for Lines {
         let text = self.taint.own_text(&text);
         let shown = match self.json {
             true => escaped_json(&text).into_owned(),
-            // the colours are the formatter's: it escapes those of messages itself
+            // the escape sequences are colours of the formatter, which escapes those in messages itself
             false => text.split('\x1b').map(escaped_lines).collect::<Vec<_>>().join("\x1b"),
         };
         std::io::stderr().lock().write_all(shown.as_bytes())?;

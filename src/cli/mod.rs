@@ -1,4 +1,4 @@
-//! Flags to job to exit code: one small file a command.
+//! From arguments to a job to an exit code: one small file per command.
 
 pub(crate) mod check;
 pub(crate) mod convert;
@@ -25,7 +25,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Takes a list of people from wherever it lies and puts it into a marketing platform's bulk import.
+/// Streams lists of people into the bulk-import APIs of marketing platforms
 #[derive(Parser)]
 #[command(name = "listferry", version, max_term_width = 100)]
 pub(crate) struct Arguments {
@@ -35,39 +35,40 @@ pub(crate) struct Arguments {
     pub(crate) command: Command,
 }
 
-/// Flags of every command; each has a variable. Flags beat variables, variables beat the job file.
+/// Global options. Each has a variable; options override variables, variables override the job file.
 #[derive(Args, Clone)]
 pub(crate) struct Global {
     /// Override a key of the job file; the value is read as YAML (LISTFERRY_SET takes one a line)
     #[arg(long = "set", global = true, value_name = "KEY.PATH=VALUE")]
     pub(crate) sets: Vec<String>,
-    /// Form of the report
+    /// Format of the report
     #[arg(long, global = true, env = "LISTFERRY_OUTPUT", value_enum, default_value = "text")]
     pub(crate) output: Output,
-    /// The progress line on stderr; auto: where stderr is a terminal
+    /// The progress line on stderr; auto: if stderr is a terminal
     #[arg(long, global = true, env = "LISTFERRY_PROGRESS", value_enum, default_value = "auto")]
     pub(crate) progress: When,
-    /// Form of the log on stderr
+    /// Format of the log on stderr
     #[arg(long, global = true, env = "LISTFERRY_LOG_FORMAT", value_enum, default_value = "text")]
     pub(crate) log_format: Output,
-    /// Errors only, no progress
+    /// Print errors only, no progress
     #[arg(short, long, global = true, env = "LISTFERRY_QUIET", value_parser = BoolishValueParser::new())]
     pub(crate) quiet: bool,
-    /// More of the log; twice for still more
+    /// Print more of the log; repeat for still more
     #[arg(short, long, global = true, env = "LISTFERRY_VERBOSE", action = clap::ArgAction::Count, value_parser = usage::verbosity)]
     pub(crate) verbose: u8,
-    /// Converting threads; default: the cores it may use, at most 8
+    /// Number of converting threads [default: the available cores, at most 8]
     #[arg(long, global = true, env = "LISTFERRY_THREADS", value_name = "N", value_parser = usage::threads)]
     pub(crate) threads: Option<u16>,
-    /// Journal, quotas, spool and reject files [default: $XDG_STATE_HOME/listferry, else ~/.local/state/listferry]
+    /// Directory of the journal, quotas, spool and reject files [default: $XDG_STATE_HOME/listferry, else
+    /// ~/.local/state/listferry]
     #[arg(long, global = true, env = "LISTFERRY_STATE_DIR", value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
-    /// Add values of rows to messages, escaped and cut to 32 characters
+    /// Add row values to messages, escaped and cut to 32 characters
     #[arg(long, global = true)]
     pub(crate) show_values: bool,
 }
 
-/// Form of reports and logs.
+/// Format of reports and logs.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
     Text,
@@ -86,30 +87,30 @@ pub(crate) enum When {
 pub(crate) enum Command {
     /// Measure, upload, finalise, wait for the platform's verdict, report
     Run(run::Run),
-    /// Pass one only: contacts nobody, needs no credentials
+    /// Run the first pass only; contacts no platform, needs no credentials
     Check(check::Check),
-    /// The first rows: source record, output record or the reason it is rejected
+    /// Show the first rows: source record, output record or the reason it is rejected
     Preview(preview::Preview),
-    /// Write the converted file; contacts nobody, needs no credentials
+    /// Write the converted file; contacts no platform, needs no credentials
     Convert(convert::Convert),
-    /// Take an interrupted run up where it stopped
+    /// Continue an interrupted run
     Resume(resume::Resume),
     /// List past runs, or show one
     Runs(runs::Runs),
-    /// The rejected rows of a run as CSV
+    /// Print the rejected rows of a run as CSV
     Rejects(rejects::Rejects),
-    /// Audience lists of Localytics: list, rename, delete
+    /// List, rename or delete audience lists of Localytics
     Lists(lists::Lists),
-    /// Fetch an APSIS One export into a file
+    /// Download an APSIS One export
     Export(export::Export),
-    /// Serve all the platforms on this machine, for trying and testing
+    /// Serve simulated platforms on this machine, for trying and testing
     Sandbox(sandbox::Sandbox),
-    /// JSON Schema of the job file
+    /// Print the JSON Schema of the job file
     Schema,
 }
 
 impl Command {
-    /// As in reports.
+    /// Returns the name used in reports.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Command::Run(run) if run.dry_run => "check",
@@ -127,7 +128,7 @@ impl Command {
         }
     }
 
-    /// Where the object of an error goes: to stdout, unless that has the data.
+    /// Returns where an error object is written: to stdout, unless data goes there.
     pub(crate) fn errors_to(&self) -> To {
         match self {
             Command::Convert(convert) => convert.report_to(),
@@ -138,7 +139,7 @@ impl Command {
     }
 }
 
-/// Runs a command and says how it ended.
+/// Runs a command and returns its exit code.
 pub(crate) fn run(command: Command, session: &session::Session<'_>) -> ExitCode {
     let (name, to) = (command.name(), command.errors_to());
     let done = match command {

@@ -1,5 +1,5 @@
-//! Reports and data to stdout, everything else to stderr. A reader that has gone is not an error. Control and bidirectional
-//! characters of every text are escaped here, whatever it was made of.
+//! Writes reports and data to stdout, everything else to stderr. A closed pipe is not an error. Control and
+//! bidirectional characters are escaped here in every text, whatever its origin.
 
 use super::{Global, Output};
 use listferry::job::{Report, escaped_json, escaped_lines};
@@ -8,15 +8,15 @@ use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-/// Writes a text to stdout; a reader that has gone is passed over.
+/// Writes a text to stdout. Ignores a closed pipe.
 ///
 /// # Errors
-/// `Local`: stdout takes nothing, a full disk mostly.
+/// `Local`: stdout cannot be written, for example because the disk is full.
 pub(crate) fn stdout(text: &str) -> Result<()> {
     styled(&escaped_lines(text))
 }
 
-/// As [`stdout`], with the colours of the text itself.
+/// Like [`stdout`], but keeps the colours in the text.
 ///
 /// # Errors
 /// As [`stdout`].
@@ -28,52 +28,52 @@ pub(crate) fn styled(text: &str) -> Result<()> {
     }
 }
 
-/// Whether an error is that nobody reads what is written any more, as behind `| head`.
+/// Whether an error means that the reader has closed the pipe, as `| head` does.
 pub(crate) fn reader_gone(error: &Error) -> bool {
     let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<std::io::Error>());
     cause.is_some_and(|cause| cause.kind() == ErrorKind::BrokenPipe)
 }
 
-/// Whether `-o` means stdout, under whatever name: the report then goes to stderr.
+/// Whether `-o` means stdout, under any of its names. The report then goes to stderr.
 pub(crate) fn is_stdout(path: &Path) -> bool {
     ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|name| path == Path::new(name))
 }
 
-/// A JSON text that is safe for a terminal.
+/// Returns a JSON text that is safe for a terminal.
 pub(crate) fn json(value: &impl std::fmt::Display) -> String {
     escaped_json(&format!("{value}")).into_owned()
 }
 
-/// Writes a text to stderr; a closed stderr is passed over.
+/// Writes a text to stderr. Ignores a closed stderr.
 pub(crate) fn stderr(text: &str) {
     terminal(&escaped_lines(text));
 }
 
-/// As [`stderr`], with the colours and the movements of the text itself.
+/// Like [`stderr`], but keeps colours and cursor movements in the text.
 pub(crate) fn terminal(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// Where a report goes.
+/// The stream that a report is written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum To {
     Stdout,
-    /// stdout has the data.
+    /// Stderr, since stdout has the data.
     Stderr,
 }
 
 impl To {
-    /// Where the report of a command goes that writes data to `-o`.
+    /// Returns where a command that writes data to `-o` prints its report.
     pub(crate) fn beside(out_file: Option<&Path>) -> To {
         if out_file.is_none_or(is_stdout) { To::Stderr } else { To::Stdout }
     }
 }
 
-/// Shows a report; returns the exit code, and whether it was written. A reader that has gone counts as written.
+/// Prints a report. Returns the exit code, and whether the report was written; a closed pipe counts as written.
 pub(crate) fn report(global: &Global, report: &Report, to: To) -> (ExitCode, bool) {
     let text = match (global.output, &report.error, report.status) {
         (Output::Json, ..) => json_line(report),
-        // Usage: nothing was done, so there is nothing else to tell.
+        // a usage error: nothing was done, so there is nothing else to report
         (Output::Text, Some(error), None) => error_text(error),
         (Output::Text, ..) => report.to_text(),
     };
@@ -87,7 +87,7 @@ pub(crate) fn report(global: &Global, report: &Report, to: To) -> (ExitCode, boo
     (or_lost(report.exit_code, shown), written)
 }
 
-/// A command that came to nothing: the error alone for people, the whole object for machines.
+/// Prints the error of a command that has no report: as text the error alone, as JSON a whole report.
 pub(crate) fn failed(global: &Global, command: &'static str, error: Error, to: To) -> ExitCode {
     let code = error.kind().exit_code();
     let text = error_text(&error);
@@ -101,12 +101,12 @@ pub(crate) fn failed(global: &Global, command: &'static str, error: Error, to: T
     ExitCode::from(code)
 }
 
-/// Shows the object alone, before it is known what else was wanted.
+/// Prints the JSON object of a report, for errors that occur before the arguments are known.
 pub(crate) fn object(report: &Report, to: To) -> ExitCode {
     or_lost(report.exit_code, put(&json_line(report), to))
 }
 
-/// The exit code of a command whose report was shown or not: what became of it matters more than who could read of it.
+/// If printing the report failed, keeps the command's own failure code; only success turns into the I/O error's code.
 pub(crate) fn or_lost(code: u8, shown: Result<()>) -> ExitCode {
     let Err(error) = shown else { return ExitCode::from(code) };
     stderr(&error_text(&error));

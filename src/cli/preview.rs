@@ -12,7 +12,7 @@ use std::process::ExitCode;
 pub(crate) struct Preview {
     /// The job file
     job: PathBuf,
-    /// How many records
+    /// Number of records
     #[arg(short = 'n', long, env = "LISTFERRY_ROWS", value_name = "N", default_value_t = 10, value_parser = super::usage::rows)]
     rows: usize,
 }

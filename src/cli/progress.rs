@@ -1,4 +1,4 @@
-//! The progress line: pass, bytes, rate, time left, rejects.
+//! The progress line: pass, bytes, rate, remaining time, rejects.
 
 use super::{Global, When};
 use listferry::job::Progress;
@@ -16,7 +16,7 @@ enum Form {
     Lines,
 }
 
-/// How the line is drawn; `None`: not at all.
+/// Returns how to draw the line, or `None` if it is off.
 fn form(global: &Global) -> Option<Form> {
     match (global.quiet, global.progress, std::io::stderr().is_terminal()) {
         (true, ..) | (_, When::Never, _) | (_, When::Auto, false) => None,
@@ -25,7 +25,7 @@ fn form(global: &Global) -> Option<Form> {
     }
 }
 
-/// The watcher for [`listferry::job::Env`]; draws from a thread of its own until the end.
+/// Returns the watcher for [`listferry::job::Env`]. It draws from a thread of its own until the command ends.
 pub(crate) fn watch(global: &Global, progress: &Arc<Progress>) -> Option<Watch> {
     let form = form(global)?;
     let now: Arc<Mutex<Option<(Stage, Instant)>>> = Arc::default();
@@ -48,7 +48,7 @@ pub(crate) fn watch(global: &Global, progress: &Arc<Progress>) -> Option<Watch> 
     }))
 }
 
-/// Takes the line away before something else is written.
+/// Clears the line before something else is written.
 pub(crate) fn clear(global: &Global) {
     if form(global) == Some(Form::Redrawn) {
         super::output::terminal("\r\x1b[K");

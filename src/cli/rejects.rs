@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 #[derive(Args)]
 pub(crate) struct Rejects {
-    /// A run's id, a job file (its last run) or `last`
+    /// Run id, job file (its last run) or `last`
     run: String,
 }
 

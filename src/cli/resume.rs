@@ -9,9 +9,9 @@ use std::process::ExitCode;
 
 #[derive(Args)]
 pub(crate) struct Resume {
-    /// A run's id, a job file (its last run) or `last`
+    /// Run id, job file (its last run) or `last`
     run: String,
-    /// What to think of a call that got no answer: the platform did it, or did not
+    /// Whether to assume that a call without a response was done by the platform, or that it was not
     #[arg(long, value_enum)]
     assume: Option<Assumed>,
 }

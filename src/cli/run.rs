@@ -11,17 +11,17 @@ use std::process::ExitCode;
 pub(crate) struct Run {
     /// The job file
     job: PathBuf,
-    /// Pass one only, as `check`
+    /// Run the first pass only, like `check`
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Abandon the open run with this id, which must be the one in the way, and start a new one
     #[arg(long, value_name = "RUN")]
     new: Option<String>,
-    /// Send at most once under this key, typically the scheduler's run id: if a run of this job with the key has every
-    /// part accepted, its report is given or its verdict waited for
+    /// Send at most once under this key, typically the scheduler's run id: if every part of a run with the key has been
+    /// accepted, print its report or wait for its verdict
     #[arg(long, value_name = "KEY", conflicts_with = "new")]
     once: Option<String>,
-    /// Against the sandbox, in this process: no account, no network, no secrets, its own temporary state
+    /// Run against the sandbox, in this process: no account, no network, no secrets, temporary state
     #[arg(long)]
     sandbox: bool,
     /// With --sandbox: inject a fault; `help` lists them

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 #[derive(Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Runs {
-    /// A run's id, a job file (its open or last run) or `last`; none: all, oldest first
+    /// Run id, job file (its open or last run) or `last`; without it: all runs, oldest first
     run: Option<String>,
     #[command(subcommand)]
     action: Option<Action>,
@@ -20,12 +20,12 @@ pub(crate) struct Runs {
 enum Action {
     /// Abandon an open run without sending anything
     Close {
-        /// The run's id
+        /// Run id
         run: String,
     },
-    /// Make the state in the state directory, for jobs with `state.require`
+    /// Create the state in the state directory, for jobs with `state.require`
     Init {
-        /// Set a damaged state aside and start over
+        /// Set a damaged state aside and create a new one
         #[arg(long)]
         force: bool,
     },
@@ -76,7 +76,7 @@ fn close(session: &Session<'_>, run: &str) -> Result<ExitCode> {
         format!("{}\n", record.to_report())
     } else {
         let file = record.job_file.as_ref().map(|file| format!(" of {}", file.display())).unwrap_or_default();
-        let text = format!("run {}{file} is abandoned; what the platform had accepted stays there", record.id);
+        let text = format!("run {}{file} is abandoned; what the platform has accepted stays there", record.id);
         format!("{}\n", listferry::job::printable(&text))
     })?;
     Ok(ExitCode::SUCCESS)
@@ -95,11 +95,11 @@ fn init(session: &Session<'_>, force: bool) -> Result<ExitCode> {
             format!("{}\n", serde_json::json!({"command": "runs", "state_dir": dir, "made": made, "set_aside": null}))
         }
         (false, Init::Replaced(aside)) => format!(
-            "the damaged state is {} now; a new one is in {}: lists that were sent before are not known any more\n",
+            "the damaged state was moved to {}; a new one is in {}: it does not know the lists sent before\n",
             aside.display(),
             dir.display()
         ),
-        (false, Init::Exists) => format!("{} holds a state already\n", dir.display()),
+        (false, Init::Exists) => format!("{} has a state already\n", dir.display()),
         (false, _) => format!("the state is in {}\n", dir.display()),
     })?;
     Ok(ExitCode::SUCCESS)

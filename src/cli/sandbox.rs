@@ -13,10 +13,10 @@ use std::process::ExitCode;
 
 #[derive(Args)]
 pub(crate) struct Sandbox {
-    /// Where to listen; port 0: any free one
+    /// Address to listen on; port 0 picks a free one
     #[arg(long, env = "LISTFERRY_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:8099")]
     listen: SocketAddr,
-    /// Inject a fault, several times if need be; `help` lists them
+    /// Inject a fault; may be repeated; `help` lists them
     #[arg(long, value_name = "NAME[=N]", value_delimiter = ',')]
     fault: Vec<String>,
 }
@@ -44,7 +44,7 @@ impl Sandbox {
     }
 }
 
-/// A job against a sandbox of its own: its own state, which is gone afterwards, and no secrets.
+/// Runs a job against its own sandbox, with temporary state and without secrets.
 pub(crate) fn run_job(session: &Session<'_>, path: &Path, faults: &[String]) -> Result<ExitCode> {
     let options = options(faults)?;
     let plain = session.open(path, &[])?;
@@ -71,7 +71,7 @@ pub(crate) fn wants_list(faults: &[String]) -> bool {
     faults.iter().any(|fault| fault == "help")
 }
 
-/// `--fault help`: what can go wrong.
+/// Prints the faults that can be injected (`--fault help`).
 pub(crate) fn list() -> Result<ExitCode> {
     let lines: String = Fault::NAMES.iter().map(|(name, what)| format!("{name:<20} {what}\n")).collect();
     output::stdout(&lines)?;
@@ -92,8 +92,7 @@ async fn start(listen: SocketAddr, options: Options) -> Result<Server> {
     Server::start(listen, options).await.map_err(failed)
 }
 
-/// Makes a report true beyond the end of the state: the rejected rows are kept, for people to look at, and nobody is sent
-/// to a run that is gone.
+/// Moves the reject file out of the temporary state, and removes hints about a run that will no longer exist.
 fn outlive(report: &mut Report, state: &Path) {
     let moved = report.rejects_file.clone().and_then(|file| Some((keep(state, &file)?, file)));
     if let Some((kept, _)) = &moved {
@@ -112,7 +111,7 @@ fn outlive(report: &mut Report, state: &Path) {
             Some(format!("{} has the rows; correct them and send them again", file.display()))
         }
         (Kind::Transient | Kind::InDoubt | Kind::Pending | Kind::Interrupted | Kind::Terminated, _, Some(hint)) => {
-            Some(format!("run it again, a run in the sandbox leaves nothing to resume; of a real one: {hint}"))
+            Some(format!("run it again; a sandbox run leaves nothing to resume. After a real run: {hint}"))
         }
         _ => None,
     };

@@ -1,4 +1,4 @@
-//! What all commands share: flags, runtime, signals, progress line, the way from a job file to a report.
+//! Shared by all commands: flags, runtime, signals, progress line, and how to open and report a job.
 
 use super::output::{self, To};
 use super::{Global, Output, progress, signals};
@@ -9,20 +9,20 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-/// Threads of the runtime.
+/// Number of threads of the runtime.
 const WORKERS: usize = 2;
 
-/// Descriptors that the runtime opens when it starts, and some for what follows.
+/// Number of descriptors that the runtime opens at its start, plus a reserve.
 const DESCRIPTORS: usize = 12;
 
-/// Tries whether threads and descriptors are to be had: the runtime panics or hangs where they are not.
+/// Checks that threads and descriptors are available; without them the runtime panics or hangs.
 fn is_room_for_a_runtime() -> Result<()> {
     let mut files = Vec::new();
     let null = if cfg!(windows) { "NUL" } else { "/dev/null" };
     for _ in 0..DESCRIPTORS {
         match std::fs::File::open(null) {
             Ok(file) => files.push(file),
-            // a machine without that file may have all the rest
+            // a machine without this file may have everything else
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => break,
             Err(error) => return Err(cannot_start("no more files can be opened", error)),
         }
@@ -37,7 +37,7 @@ fn is_room_for_a_runtime() -> Result<()> {
     }
     for thread in threads {
         thread.thread().unpark();
-        // it only slept
+        // the thread only slept
         let _ = thread.join();
     }
     failed.map_or(Ok(()), |error| Err(cannot_start("no more threads can be started", error)))
@@ -48,20 +48,20 @@ fn cannot_start(what: &str, error: std::io::Error) -> Error {
         .with_hint("a limit of this process or machine is reached: raise it (ulimit -n, ulimit -u, ulimit -v)")
 }
 
-/// The surroundings of a command.
+/// The environment of a command.
 pub(crate) struct Session<'g> {
     pub(crate) global: &'g Global,
     pub(crate) runtime: tokio::runtime::Runtime,
     stopped: signals::Stopped,
     progress: Arc<listferry::job::Progress>,
-    /// Secrets of the jobs.
+    /// The secrets of the jobs.
     taint: Taint,
 }
 
 impl<'g> Session<'g> {
     pub(crate) fn new(global: &'g Global, command: &'static str, taint: Taint) -> Result<Session<'g>> {
         is_room_for_a_runtime()?;
-        // Few threads with small stacks: memory is a promise. The converting threads are the pipeline's own.
+        // few threads with small stacks, to save memory; the pipeline starts its own converting threads
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(WORKERS)
             .thread_stack_size(1 << 20)
@@ -72,21 +72,21 @@ impl<'g> Session<'g> {
         let progress = Arc::<listferry::job::Progress>::default();
         let flags = global.clone();
         let late = move |kind| {
-            let error = Error::new(kind, "stopped in the middle: what it was doing did not end within two seconds")
-                .with_hint("half a file may lie where it was writing; run it again, or resume the run");
-            // stdout may be what is stuck
+            let error = Error::new(kind, "stopped at once, because the command did not end within two seconds")
+                .with_hint("its output may be incomplete; run it again, or resume the run");
+            // stdout may be what is blocked
             output::failed(&flags, command, error, To::Stderr);
         };
         let stopped = signals::listen(&runtime, Arc::clone(&progress), late);
         Ok(Session { global, runtime, stopped, progress, taint })
     }
 
-    /// The job file with the overrides of the variable, the flags and `more`, later ones winning.
+    /// Opens a job file with the overrides of the variable, the flags and `more`; later ones win.
     pub(crate) fn open(&self, path: &Path, more: &[String]) -> Result<Job> {
         Job::open(path, &self.sets(&[], more))
     }
 
-    /// Overrides: `before`, the variable's, the flags', `after`.
+    /// Returns all overrides: `before`, those of the variable, those of the flags, `after`.
     pub(crate) fn sets(&self, before: &[String], after: &[String]) -> Vec<String> {
         let variable = std::env::var("LISTFERRY_SET").unwrap_or_default();
         let mut sets = before.to_vec();
@@ -96,7 +96,7 @@ impl<'g> Session<'g> {
         sets
     }
 
-    /// The surroundings for the library.
+    /// Returns the environment for the library.
     pub(crate) fn env(&self) -> Env {
         let mut env = Env::default();
         env.state_dir.clone_from(&self.global.state_dir);
@@ -113,12 +113,12 @@ impl<'g> Session<'g> {
         env
     }
 
-    /// Shows a report; a signal that came says which kind of interruption it was.
+    /// Prints a report. If a signal arrived, it decides between the exit codes 130 and 143.
     pub(crate) fn report(&self, report: Report, to: To) -> ExitCode {
         self.shown(report, to).0
     }
 
-    /// The exit code, and whether the report was written.
+    /// Returns the exit code, and whether the report was written.
     fn shown(&self, mut report: Report, to: To) -> (ExitCode, bool) {
         progress::clear(self.global);
         report.hide(&self.taint);
@@ -130,7 +130,7 @@ impl<'g> Session<'g> {
         output::report(self.global, &report, to)
     }
 
-    /// Shows the report of a run; once it is written to where it was asked for, the run has ended.
+    /// Prints the report of a run. The run has ended once its report has been written to where it was asked for.
     pub(crate) fn report_run(&self, report: Report) -> ExitCode {
         let (env, id) = (self.env(), report.run_id.clone());
         let (code, written) = self.shown(report, To::Stdout);
@@ -142,7 +142,7 @@ impl<'g> Session<'g> {
         code
     }
 
-    /// Shows an error.
+    /// Prints an error.
     pub(crate) fn failed(&self, command: &'static str, error: Error, to: To) -> ExitCode {
         progress::clear(self.global);
         let error = match self.stopped.kind() {
@@ -153,17 +153,17 @@ impl<'g> Session<'g> {
         output::failed(self.global, command, error, to)
     }
 
-    /// Whether machines read along.
+    /// Whether the output is JSON.
     pub(crate) fn json(&self) -> bool {
         self.global.output == Output::Json
     }
 
-    /// The signal that came, if one did.
+    /// Returns the kind of the signal that arrived, if one did.
     pub(crate) fn stopped(&self) -> Option<Kind> {
         self.stopped.kind()
     }
 
-    /// Returns once a signal came.
+    /// Returns once a signal has arrived.
     pub(crate) async fn cancelled(&self) {
         while self.stopped.kind().is_none() {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;

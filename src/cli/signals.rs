@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM: the first stops cleanly within two seconds, the second at once.
+//! SIGINT and SIGTERM: the first one stops cleanly within two seconds, a second one at once.
 
 use listferry::Kind;
 use listferry::job::Progress;
@@ -6,17 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-/// Which signal came; 0: none.
+/// The signal that arrived; 0 if none.
 #[derive(Clone, Default)]
 pub(crate) struct Stopped(Arc<AtomicU8>);
 
 impl Stopped {
-    /// Shared with whoever has to end.
+    /// Returns the shared signal number, for code that has to stop.
     pub(crate) fn code(&self) -> Arc<AtomicU8> {
         Arc::clone(&self.0)
     }
 
-    /// How the process has to end, where a signal came.
+    /// Returns how the process has to end, if a signal arrived.
     pub(crate) fn kind(&self) -> Option<Kind> {
         match self.0.load(Ordering::Relaxed) {
             130 => Some(Kind::Interrupted),
@@ -26,7 +26,7 @@ impl Stopped {
     }
 }
 
-/// Listens for as long as the runtime lives. `late` says what is so where the process does not stop in time.
+/// Listens for as long as the runtime lives. Calls `late` if the process does not stop in time.
 pub(crate) fn listen(
     runtime: &tokio::runtime::Runtime,
     progress: Arc<Progress>,
@@ -38,30 +38,30 @@ pub(crate) fn listen(
         let Some(code) = next().await else { return };
         flag.0.store(code, Ordering::Relaxed);
         progress.cancelled.store(true, Ordering::Relaxed);
-        // What does not stop in time is stopped: the journal is synced at every step anyway.
+        // the journal is synced at every step, so exiting in the middle of one is safe
         let again = tokio::time::timeout(Duration::from_millis(1700), next()).await;
         if let (Err(_), Some(kind)) = (&again, flag.kind()) {
-            // whoever reads stderr may be what is stuck
-            let (told, is_told) = std::sync::mpsc::channel();
-            let tell = move || {
+            // stderr may be what is blocked
+            let (sender, written) = std::sync::mpsc::channel();
+            let write = move || {
                 late(kind);
-                let _ = told.send(());
+                let _ = sender.send(());
             };
-            // without a thread for it nothing is said
-            let _ = std::thread::Builder::new().spawn(tell);
-            let _ = is_told.recv_timeout(Duration::from_millis(200));
+            // if no thread can be started, the message is lost
+            let _ = std::thread::Builder::new().spawn(write);
+            let _ = written.recv_timeout(Duration::from_millis(200));
         }
         std::process::exit(i32::from(again.ok().flatten().unwrap_or(code)));
     });
     stopped
 }
 
-/// Writes beyond the limit on the size of files (`ulimit -f`) are errors from now on; by default they end the process, and
-/// nobody learns why.
+/// Turns writes beyond the limit on file sizes (`ulimit -f`) into errors. By default they end the process without a
+/// message.
 #[cfg(unix)]
 pub(crate) fn report_file_size_limit(runtime: &tokio::runtime::Runtime) {
     let _context = runtime.enter();
-    // the handler stays when this is dropped
+    // the handler stays installed after this is dropped
     let _ = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::from_raw(libc::SIGXFSZ));
 }
 

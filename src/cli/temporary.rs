@@ -1,10 +1,10 @@
-//! A directory that lasts as long as the command.
+//! A temporary directory that lasts as long as the command.
 
 use listferry::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Only its owner can enter it; removed at the end with all that is in it.
+/// Accessible to its owner alone; removed with its contents when dropped.
 pub(crate) struct TemporaryDir(PathBuf);
 
 impl TemporaryDir {

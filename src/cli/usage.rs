@@ -1,4 +1,5 @@
-//! From flags and variables to arguments. Wrong ones: clap's message and exit 2, as an object where JSON was asked for.
+//! Parses flags and variables. On wrong usage, prints clap's message and exits with 2; as a report if JSON was asked
+//! for.
 
 use super::output::{self, To};
 use super::{Arguments, Output};
@@ -12,7 +13,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// The arguments of this process; where there are none to go on with, the exit code.
+/// Returns the arguments of this process, or the exit code if there is nothing left to do.
 pub(crate) fn read() -> Result<Arguments, ExitCode> {
     let command = without_empty_variables(Arguments::command());
     let given: Vec<OsString> = std::env::args_os().collect();
@@ -20,7 +21,7 @@ pub(crate) fn read() -> Result<Arguments, ExitCode> {
     matches.and_then(|matches| Arguments::from_arg_matches(&matches)).map_err(|error| answer(&command, &given, &error))
 }
 
-/// A variable that is set to nothing is not set.
+/// Treats variables that are set to an empty text as not set.
 fn without_empty_variables(command: Command) -> Command {
     let is_empty = |arg: &Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
     command
@@ -28,17 +29,17 @@ fn without_empty_variables(command: Command) -> Command {
         .mut_subcommands(without_empty_variables)
 }
 
-/// A number of threads.
+/// Parses a number of threads.
 pub(crate) fn threads(text: &str) -> Result<u16, String> {
     text.parse().ok().filter(|&threads| threads > 0).ok_or_else(|| "a whole number from 1 to 65535".to_owned())
 }
 
-/// A number of rows.
+/// Parses a number of rows.
 pub(crate) fn rows(text: &str) -> Result<usize, String> {
     text.parse().map_err(|_| "a whole number".to_owned())
 }
 
-/// `LISTFERRY_VERBOSE`: how often `-v`, or whether.
+/// Parses `LISTFERRY_VERBOSE`: how often `-v` counts, or true or false.
 pub(crate) fn verbosity(text: &str) -> Result<u8, String> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "yes" | "on" | "y" | "t" => Ok(1),
@@ -47,7 +48,7 @@ pub(crate) fn verbosity(text: &str) -> Result<u8, String> {
     }
 }
 
-/// Help and version go to stdout with 0; everything else is a usage error.
+/// Prints help and version to stdout with exit code 0; everything else is a usage error.
 fn answer(command: &Command, given: &[OsString], error: &clap::Error) -> ExitCode {
     let text = error.render();
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
@@ -78,7 +79,7 @@ fn answer(command: &Command, given: &[OsString], error: &clap::Error) -> ExitCod
     }
 }
 
-/// The variable that a value at fault came from: clap names the flag alone.
+/// Returns the variable that a wrong value came from. Clap names only the flag.
 fn variable(command: &Command, given: &[OsString], error: &clap::Error) -> Option<String> {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),
@@ -89,14 +90,14 @@ fn variable(command: &Command, given: &[OsString], error: &clap::Error) -> Optio
         return None;
     }
     let args = command.get_arguments().chain(command.get_subcommands().flat_map(Command::get_arguments));
-    // as `--threads <N>` and `--verbose...`
+    // clap shows `--threads <N>` and `--verbose...`
     let flag = flag.split([' ', '=', '.', '[']).next().and_then(|flag| flag.strip_prefix("--"))?;
     let mut names = args.filter(|arg| arg.get_long() == Some(flag)).filter_map(Arg::get_env);
     let name = names.find(|name| std::env::var_os(name).is_some_and(|set| set.to_string_lossy() == value))?;
     Some(name.to_string_lossy().into_owned())
 }
 
-/// Form and place of the report that was asked for. The arguments could not be read, so they are looked at by hand.
+/// Returns format and place of the report. The arguments were invalid, so they are searched by hand.
 fn form(given: &[OsString], variable: impl Fn(&str) -> Option<String>) -> (Output, To) {
     let given: Vec<_> = given.iter().skip(1).map(|argument| argument.to_string_lossy()).collect();
     let value = |flag: &str, short: Option<&str>, name: &str| {

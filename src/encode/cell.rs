@@ -1,8 +1,8 @@
-//! A cell of delimited text.
+//! Cells of delimited text.
 
 use crate::buffer::OutBuf;
 
-/// True where a cell has to be quoted: it holds the separator, a quote, CR or LF.
+/// Returns true if a cell has to be quoted: it contains the separator, a quote, CR or LF.
 #[must_use]
 pub fn needs_quotes(text: &[u8], separator: u8) -> bool {
     const BLOCK: usize = 32;
@@ -12,7 +12,8 @@ pub fn needs_quotes(text: &[u8], separator: u8) -> bool {
     blocks.into_iter().any(|block| block.iter().fold(false, |any, &b| any | is(b))) || rest.iter().any(|&b| is(b))
 }
 
-/// Appends a cell: in quotes, those inside doubled, if and only if it holds the separator, a quote, CR or LF.
+/// Appends a cell. It is quoted, with quotes inside doubled, if and only if it contains the separator, a quote, CR or
+/// LF.
 pub fn cell(text: &[u8], separator: u8, out: &mut OutBuf) {
     if needs_quotes(text, separator) {
         quoted(text, out);
@@ -52,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn quotes_stand_only_where_they_must() {
+    fn a_cell_is_quoted_only_if_it_must_be() {
         let cells: Vec<Vec<u8>> =
             ["a", "", "b c", "x,y", "say \"hi\"", "l\nf", "c\rr", "'"].iter().map(|s| s.as_bytes().to_vec()).collect();
         let text = line(&cells, b',');

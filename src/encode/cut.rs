@@ -1,9 +1,11 @@
-//! Where records end in what was written.
+//! Record boundaries in encoded output.
 
-/// The largest number of bytes, at most `limit`, that holds whole records only. `bytes` starts at a record's start.
+/// Returns the largest number of bytes, at most `limit`, that contains only whole records. `bytes` starts at the start
+/// of a record.
 ///
-/// `one_line_a_record`: LF stands only at a record's end (JSON; cells that cannot hold LF). Else LF inside quotes is
-/// passed over; in our output a quote stands only around or doubled inside a quoted cell, so their parity decides.
+/// If `one_line_a_record`, LF occurs only at the end of a record (JSON, or cells that cannot contain LF). Otherwise LF
+/// inside quotes is skipped: in our output a quote occurs only around a quoted cell or doubled inside one, so the
+/// parity of the quotes decides.
 #[must_use]
 pub fn cut(bytes: &[u8], limit: usize, one_line_a_record: bool) -> usize {
     let window = &bytes[..limit.min(bytes.len())];
@@ -15,7 +17,7 @@ pub fn cut(bytes: &[u8], limit: usize, one_line_a_record: bool) -> usize {
     end
 }
 
-/// How many records `bytes` holds, which starts at a record's start. See [`cut`].
+/// Returns the number of records in `bytes`, which starts at the start of a record. See [`cut`].
 #[must_use]
 pub fn count_records(bytes: &[u8], one_line_a_record: bool) -> u64 {
     if one_line_a_record {

@@ -1,8 +1,8 @@
-//! The inside of a JSON string.
+//! Escaping inside JSON strings.
 
 use crate::buffer::OutBuf;
 
-/// For each byte what follows the backslash: 0 = nothing, the byte stands for itself; `u` = `\u00xx`.
+/// For each byte, the character after the backslash: 0 if the byte needs no escape, `u` for `\u00xx`.
 const ESCAPES: [u8; 256] = {
     let mut table = [0; 256];
     let mut byte = 0;
@@ -20,8 +20,8 @@ const ESCAPES: [u8; 256] = {
     table
 };
 
-/// Appends `text` as the inside of a JSON string, without the quotes around it: `\" \\ \b \f \n \r \t`, other C0 as
-/// `\u00xx` in lower case, everything else as it is.
+/// Appends `text` as the inside of a JSON string, without the quotes around it. Escapes are `\" \\ \b \f \n \r \t` and
+/// `\u00xx` in lower case for the other C0 controls; everything else is copied.
 pub fn escape(text: &[u8], out: &mut OutBuf) {
     let mut rest = text;
     loop {
@@ -44,11 +44,11 @@ fn write_escape(byte: u8, out: &mut OutBuf) {
     }
 }
 
-/// How many bytes at the start need no escape.
+/// Returns the number of bytes at the start that need no escape.
 fn clean_prefix(text: &[u8]) -> usize {
     const BLOCK: usize = 32;
     let mut done = 0;
-    // The fold has no early exit, so that a block is a few vector instructions.
+    // the fold has no early exit, so that a block compiles to a few vector instructions
     for block in text.chunks_exact(BLOCK) {
         let any = block.iter().fold(false, |any, &b| any | (b < 0x20) | (b == b'"') | (b == b'\\'));
         if any {

@@ -1,4 +1,4 @@
-//! JSON text and delimited cells, written into an [`crate::scan::OutBuf`]; record boundaries in what was written.
+//! Writes JSON text and delimited cells into a [`crate::buffer::OutBuf`], and finds record boundaries in the output.
 
 pub mod cell;
 pub mod cut;

@@ -1,22 +1,22 @@
-//! A text as it reads without one layer of escaping, each byte with the place that it came from.
+//! A text with layers of escaping removed, in which each byte knows the range of the original text that it came from.
 //!
-//! Letters are lower case throughout, of ASCII only. Understood are percent-encoding, the escapes of JSON, JavaScript, C
-//! and Rust, HTML and XML references and quoted-printable. What is no valid escape stays as it is.
+//! ASCII letters are lower-cased. Percent-encoding, the escapes of JSON, JavaScript, C and Rust, HTML and XML
+//! references, and quoted-printable are decoded. Invalid escapes are kept as they are.
 
-/// Bytes of a text, perhaps decoded.
+/// Bytes of a text, possibly decoded.
 pub(super) struct Decoded {
     bytes: Vec<u8>,
-    /// For each byte the start and end of what it was in the text; `None`: the bytes are the text's own.
+    /// For each byte, start and end of its origin in the text; `None` if nothing has been decoded.
     origins: Option<Vec<(u32, u32)>>,
 }
 
 impl Decoded {
-    /// Nothing decoded yet.
+    /// Wraps a text without decoding anything.
     pub(super) fn of(text: &str) -> Decoded {
         Decoded { bytes: text.as_bytes().to_ascii_lowercase(), origins: None }
     }
 
-    /// Nothing decoded yet of bytes that are lower case already.
+    /// Wraps bytes that are in lower case already, without decoding anything.
     pub(super) fn of_lower(bytes: &[u8]) -> Decoded {
         Decoded { bytes: bytes.to_vec(), origins: None }
     }
@@ -25,7 +25,7 @@ impl Decoded {
         &self.bytes
     }
 
-    /// The range of the text that a range of these bytes came from.
+    /// Returns the range of the text that a range of these bytes came from.
     pub(super) fn range_in_text(&self, from: usize, to: usize) -> (usize, usize) {
         match &self.origins {
             None => (from, to),
@@ -33,7 +33,7 @@ impl Decoded {
         }
     }
 
-    /// These bytes with one layer of escaping less; `None`: there is none.
+    /// Removes one layer of escaping; `None` if there is none.
     pub(super) fn next_layer(&self) -> Option<Decoded> {
         let bytes = &self.bytes;
         memchr::memchr3(b'%', b'\\', b'&', bytes).or_else(|| memchr::memchr(b'=', bytes))?;
@@ -67,14 +67,14 @@ impl Decoded {
     }
 }
 
-/// What an escape stands for.
+/// The meaning of an escape.
 pub(super) enum Meant {
     Char(char),
     Byte(u8),
     Nothing,
 }
 
-/// The escape that `bytes` begin with, and its length.
+/// Parses the escape at the start of `bytes`; returns its length and meaning.
 pub(super) fn escape(bytes: &[u8]) -> Option<(usize, Meant)> {
     let first = bytes.first()?;
     let rest = &bytes[1..];
@@ -92,7 +92,7 @@ pub(super) fn escape(bytes: &[u8]) -> Option<(usize, Meant)> {
     }
 }
 
-/// What follows a backslash.
+/// Parses what follows a backslash.
 fn backslash(rest: &[u8]) -> Option<(usize, Meant)> {
     let plain = |c: u8| Some((1, Meant::Byte(c)));
     match *rest.first()? {
@@ -123,7 +123,7 @@ fn backslash(rest: &[u8]) -> Option<(usize, Meant)> {
     }
 }
 
-/// An HTML or XML reference without its ampersand.
+/// Parses an HTML or XML reference without its ampersand.
 fn reference(rest: &[u8]) -> Option<(usize, char)> {
     let end = rest.iter().take(10).position(|byte| *byte == b';')?;
     let name = &rest[..end];
@@ -170,7 +170,7 @@ const REFERENCES: [(&str, char); 31] = [
     ("rbrace", '}'),
 ];
 
-/// A number of exactly so many digits.
+/// Parses a number of exactly `digits` digits.
 fn number(bytes: &[u8], digits: usize, radix: u32) -> Option<u32> {
     let text = bytes.get(..digits).filter(|text| !text.is_empty() && text.len() <= 8)?;
     text.iter().try_fold(0u32, |n, byte| n.checked_mul(radix)?.checked_add(char::from(*byte).to_digit(radix)?))

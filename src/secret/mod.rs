@@ -1,4 +1,4 @@
-//! Values that never reach output, logs, errors, state or argv; and how texts of others are shown.
+//! Secrets, which never reach output, logs, errors, state or argv; and how to display text from other systems safely.
 
 #[cfg(feature = "upload")]
 mod decoded;

@@ -1,43 +1,45 @@
-//! Finds secrets in a text, in whatever encoding they stand there.
+//! Finds secrets in a text, in any common encoding.
 //!
-//! A text is searched as it reads, and without each of its first layers of escaping ([`super::decoded`]); each of these
-//! once byte by byte and once as its *bones*: letters and digits alone, so that white space, line ends, quotes and any
-//! other split do not hide a secret, and both alphabets of base64 are one. For each secret a few *forms* are looked for:
-//! the text itself, its hex digits, and what is certain of its base64 at each of the three alignments. A whole secret whose
-//! bytes are escaped one by one is found by [`super::whole`], whatever escapes stand before it.
+//! A text is searched as it is and with each of its first layers of escaping removed ([`super::decoded`]). Each of
+//! these layers is searched twice: byte by byte, and as its *bones*, which are its letters and digits alone. White
+//! space, line ends, quotes or any other separator therefore cannot hide a secret, and both alphabets of base64 look
+//! the same. For each secret the search looks for several *forms*: the text itself, its hex digits, and the part of its
+//! base64 that does not depend on the neighbouring bytes, at each of the three alignments. [`super::whole`] finds a
+//! complete secret whose bytes are escaped one by one, whatever escapes precede it.
 //!
-//! A form may be found in part: `least` bytes in a row are enough. Of each form every `least - WINDOW + 1`-th window of
-//! [`WINDOW`] bytes is indexed, so that a run of `least` bytes holds at least one that is.
+//! Part of a form is enough: `least` consecutive bytes. Of each form, every `least - WINDOW + 1`-th window of
+//! [`WINDOW`] bytes is indexed, so any `least` consecutive bytes contain at least one indexed window.
 
 use super::decoded::Decoded;
 use super::whole::Whole;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-/// Bytes that are compared at once.
+/// Number of bytes compared at once.
 const WINDOW: usize = 5;
-/// A shorter secret is hidden only if it stands as a word of its own.
+/// Minimum length of a secret that is searched as a form; shorter ones are hidden only as separate words.
 const SHORTEST_FORM: usize = WINDOW;
-/// A shorter secret, if it is but small letters, may be a word of texts of our own, and is not hidden there.
+/// Minimum length at which a secret of only lower-case letters is hidden in messages of our own; a shorter one may be
+/// an ordinary word.
 const SHORTEST_WORDLIKE: usize = 12;
-/// Fewer letters and digits are not looked for across other characters.
+/// Minimum number of letters and digits for the search in the bones.
 const SHORTEST_BONES: usize = 8;
-/// So many characters of base64 in a row give a secret away.
+/// Number of consecutive base64 characters that reveal a secret.
 const BASE64_PART: usize = 8;
-/// So many hex digits do.
+/// Number of consecutive hex digits that reveal a secret.
 const HEX_PART: usize = 16;
-/// Layers of escaping that are taken off.
+/// Maximum number of layers of escaping to remove.
 const MAX_LAYERS: usize = 4;
 
 const MASK: u64 = (1 << (8 * WINDOW)) - 1;
 
-/// What is looked for.
+/// The index of all secrets to find.
 #[derive(Default)]
 pub(super) struct Needles {
     plain: Index,
     bones: Index,
     whole: Whole,
-    /// Secrets of three and four characters that are no words.
+    /// Secrets of three or four characters that are not ordinary words.
     words: Vec<Box<str>>,
 }
 
@@ -53,11 +55,11 @@ struct Form {
 struct Index {
     forms: Vec<Form>,
     windows: HashMap<u64, Vec<(u32, u32)>>,
-    /// One bit for each hash of a window: most of a text is passed over by it.
+    /// A Bloom filter with one bit for each hash of a window; most of a text is skipped by it.
     filter: Vec<u64>,
 }
 
-/// A found run, in the bytes that were searched.
+/// A matching range of the searched bytes.
 struct Found {
     from: usize,
     to: usize,
@@ -75,7 +77,7 @@ impl Needles {
 
     fn add(&mut self, secret: &str) {
         if secret.len() < SHORTEST_FORM {
-            // `user` and `key` are words of every message
+            // `user` and `key` are words of ordinary messages
             if secret.chars().count() > 2 && !secret.bytes().all(|byte| byte.is_ascii_lowercase()) {
                 self.words.push(secret.into());
             }
@@ -104,7 +106,8 @@ impl Needles {
         }
     }
 
-    /// The text with `***` in place of each secret; `strong`: only of those that no text of our own has by chance.
+    /// Returns the text with `***` in place of each secret. If `strong`, keeps secrets that ordinary text may contain
+    /// by chance.
     pub(super) fn hide<'t>(&self, text: &'t str, strong: bool) -> Cow<'t, str> {
         let mut ranges = Vec::new();
         let mut layer = Decoded::of(text);
@@ -137,7 +140,7 @@ impl Needles {
         for run in found {
             let (mut from, mut to) = (places[run.from] as usize, places[run.to - 1] as usize + 1);
             if run.base64 {
-                // the characters at the edges hold some bits of it
+                // the neighbouring characters contain some of its bits
                 (from, to) = widened(layer.bytes(), from, to);
             }
             ranges.push(layer.range_in_text(from, to));
@@ -165,7 +168,7 @@ impl Index {
         if self.forms.is_empty() {
             return;
         }
-        // of each form the last run: where its form would begin in the text, and where it ends
+        // the last run of each form: where the form would begin in the text, and where the run ends
         let mut last: HashMap<u32, (isize, usize)> = HashMap::new();
         let mut key = 0;
         for (at, byte) in text.iter().enumerate() {
@@ -193,7 +196,7 @@ impl Index {
 }
 
 impl Form {
-    /// The bytes of `text` around `at` that are those of the form around `position`.
+    /// Extends a match at `at` to the largest range of `text` that equals the form around `position`.
     fn run(&self, text: &[u8], at: usize, position: usize) -> (usize, usize) {
         let back = text[..at].iter().rev().zip(self.bytes[..position].iter().rev()).take_while(|(a, b)| a == b).count();
         let on = text[at..].iter().zip(&self.bytes[position..]).take_while(|(a, b)| a == b).count();
@@ -205,15 +208,15 @@ fn hash(key: u64) -> usize {
     (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as usize
 }
 
-/// Whether a secret looks drawn by chance, so that a part of it is no word of other texts.
+/// Whether a secret looks random, so that a part of it is not a word of other texts.
 fn is_random(secret: &str) -> bool {
     let has = |what: fn(&u8) -> bool| secret.bytes().any(|byte| what(&byte));
     let token = secret.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=_-".contains(&byte));
     secret.len() >= 10 && token && has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic)
 }
 
-/// Letters and digits alone, and where each stood. What is not ASCII counts as a letter, but for invisible characters and
-/// general punctuation.
+/// Returns the letters and digits of a text and the position of each. Non-ASCII characters count as letters, except for
+/// invisible characters and general punctuation.
 fn bones(bytes: &[u8]) -> (Vec<u8>, Vec<u32>) {
     let mut kept = Vec::with_capacity(bytes.len());
     let mut places = Vec::with_capacity(bytes.len());
@@ -233,8 +236,8 @@ fn bones(bytes: &[u8]) -> (Vec<u8>, Vec<u32>) {
     (kept, places)
 }
 
-/// The bones of those characters of a text's base64 that are the same whatever `before` bytes stand before it and
-/// whatever follows.
+/// Returns the bones of those base64 characters of a text that do not depend on the `before` bytes that precede it, nor
+/// on what follows.
 fn base64_bones(secret: &[u8], before: usize) -> Vec<u8> {
     use base64::Engine as _;
     let mut bytes = vec![0; before];
@@ -257,7 +260,7 @@ fn stands_alone(text: &str, from: usize, to: usize) -> bool {
     [before, after].into_iter().flatten().all(|c| !c.is_alphanumeric())
 }
 
-/// The text with `***` for each of the ranges; those that touch are one.
+/// Replaces each of the ranges by `***`; adjoining ranges become one.
 fn starred(text: &str, mut ranges: Vec<(usize, usize)>) -> String {
     ranges.sort_unstable();
     let mut out = String::with_capacity(text.len());
@@ -368,7 +371,7 @@ mod tests {
         let needles = Needles::of(["ab12cd34ef56ab78cd90", "marketing@example.com", "spring campaign"].into_iter());
         let hide = |text: &str| needles.hide(text, false).into_owned();
         assert_eq!(hide("key 12cd34ef56ab… is wrong"), "key ***… is wrong");
-        for text in ["ann@example.com is no member", "the campaign of spring", "marketing"] {
+        for text in ["ann@example.com is not a member", "the campaign of spring", "marketing"] {
             assert_eq!(hide(text), text);
         }
         assert_eq!(hide("Marketing@Example.com said spring+campaign"), "*** said ***");

@@ -1,15 +1,16 @@
-//! Texts of others made safe to show: characters that a terminal obeys, or that reorder what is read, are escaped.
+//! Makes text from other systems safe to display.
 //!
-//! Escaped are C0 and C1 controls, DEL, the bidirectional controls, line and paragraph separators and the byte order
-//! mark. Everything that shows a text goes through one of these functions; all of them may be applied twice.
+//! C0 and C1 controls, DEL, bidirectional controls, line and paragraph separators and the byte order mark are escaped,
+//! because a terminal would act on them or show the text in another order. Every text is displayed through one of these
+//! functions; applying them twice is harmless.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// [`printable`] cuts a text after so many bytes.
+/// Maximum number of bytes that [`printable`] keeps.
 const MAX_SHOWN_BYTES: usize = 2048;
 
-/// Returns a text from another side as one line that is safe for a terminal and a log, at most 2,048 bytes of it.
+/// Returns a text from another system as one line that is safe for a terminal and a log, cut to 2,048 bytes.
 #[must_use]
 pub fn printable(text: &str) -> String {
     let mut out = String::new();
@@ -23,22 +24,23 @@ pub fn printable(text: &str) -> String {
     out
 }
 
-/// Returns a text as one line that is safe for a terminal and a log: `\n`, `\u{1b}` and `\u{202e}` stand for what they name.
+/// Returns a text as one line that is safe for a terminal and a log: escapes such as `\n`, `\u{1b}` and `\u{202e}`
+/// replace the characters that they name.
 #[must_use]
 pub fn escaped(text: &str) -> Cow<'_, str> {
     escaped_but(text, |_| false)
 }
 
-/// As [`escaped`], but line ends and tabs stay: for a text of several lines whose parts are safe already.
+/// Like [`escaped`], but keeps line ends and tabs: for a text of several lines whose parts are safe already.
 #[must_use]
 pub fn escaped_lines(text: &str) -> Cow<'_, str> {
     escaped_but(text, |c| matches!(c, '\n' | '\t'))
 }
 
-/// Returns a JSON text in which the characters that [`escaped`] escapes are written `\u202e`: its values are the same.
+/// Returns an equivalent JSON text in which the characters that [`escaped`] escapes are written as in `\u202e`.
 #[must_use]
 pub fn escaped_json(json: &str) -> Cow<'_, str> {
-    // line ends and tabs can only stand between tokens, the other C0 controls nowhere
+    // line ends and tabs can occur only between tokens, the other C0 controls nowhere
     let obeyed = |c: char| is_obeyed(c) && !matches!(c, '\n' | '\r' | '\t');
     if is_plain(json) || !json.chars().any(obeyed) {
         return Cow::Borrowed(json);
@@ -77,7 +79,7 @@ fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
-/// Whether a terminal would act on a character, or text be shown in another order or on another line because of it.
+/// Whether a terminal would act on a character, or show the text in another order or on another line because of it.
 fn is_obeyed(c: char) -> bool {
     c.is_control()
         || matches!(

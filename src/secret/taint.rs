@@ -1,4 +1,4 @@
-//! What nobody may see of a job: its secrets, and those that requests and answers brought.
+//! Keeps the secrets of a job, and those found in requests and responses, out of everything that is shown or stored.
 
 use super::needles::Needles;
 use super::text::redacted_url;
@@ -10,21 +10,21 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// So many texts that requests and answers brought are remembered, the newest: a run has a presigned URL for each part.
+/// Maximum number of texts remembered from requests and responses, the newest: a run has a presigned URL for each part.
 const MAX_LEARNT: usize = 256;
-/// A part of a URL that is shorter is no secret.
+/// Minimum length of a part of a URL that counts as a secret.
 const SHORTEST_PART: usize = 5;
-/// What begins so is a URL and not a word that happens to have `://` in it.
+/// Schemes that mark a URL, as opposed to a word that happens to contain `://`.
 const SCHEMES: [&str; 10] = ["http", "https", "ftp", "ftps", "s3", "gs", "az", "socks4", "socks5", "socks5h"];
-/// So much of a text is searched at once.
+/// Number of bytes searched at once.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// The secrets of a job, and the one way to keep them out of what servers say: every text of another side goes through
-/// [`Taint::text`] before anything shows or stores it. Cheap to clone; all clones know the same secrets.
+/// The secrets of a job, and the one way to remove them from what servers send: every text from another system goes
+/// through [`Taint::text`] before it is shown or stored. Cheap to clone; all clones share the same secrets.
 ///
-/// Hidden are the secrets in plain text, in base64 at each alignment (parts too), percent-encoded, escaped as in JSON or
-/// HTML, in hex digits, and split by white space, quotes and the like. Secrets of three and four characters are hidden
-/// only where they stand alone and if they are more than small letters, shorter ones not at all.
+/// Secrets are hidden in plain text, in base64 at each alignment (also in part), percent-encoded, escaped as in JSON or
+/// HTML, in hex digits, and split by white space, quotes and the like. A secret of three or four characters is hidden
+/// only as a separate word, and only if it is more than lower-case letters. Shorter ones are not hidden.
 #[derive(Clone, Default)]
 pub struct Taint(Arc<RwLock<Known>>);
 
@@ -32,40 +32,40 @@ pub struct Taint(Arc<RwLock<Known>>);
 struct Known {
     declared: Vec<Box<str>>,
     learnt: VecDeque<Box<str>>,
-    /// Made when they are first needed after a change.
+    /// Built when first needed after a change.
     needles: Option<Arc<Needles>>,
 }
 
 impl Taint {
-    /// Adds a secret of the job. Of a URL, user-info and query count as secrets too.
+    /// Adds a secret of the job. If it is a URL, its user-info and query count as secrets too.
     pub fn add(&self, secret: &str) {
         let scheme = secret.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
         let is_url = scheme.is_some_and(|scheme| SCHEMES.contains(&scheme.as_str()));
         self.remember(if is_url { url_secrets(secret, true) } else { vec![secret.to_owned()] }, false);
     }
 
-    /// Adds a secret that a request or an answer brought, a token or a name drawn by chance.
+    /// Adds a secret that a request or response contained: a token or a random name.
     pub fn learn(&self, secret: &str) {
         self.remember(vec![secret.to_owned()], true);
     }
 
-    /// Adds user-info and query of a URL; `given`: it came from outside, so that any value in its query may be a secret.
-    /// Else only a query that is signed or names a key counts.
+    /// Adds user-info and query of a URL. If `given`, the URL came from outside, so any value in its query may be a
+    /// secret; otherwise a query counts only if it is signed or names a key.
     pub fn learn_url(&self, url: &str, given: bool) {
         self.remember(url_secrets(url, given), true);
     }
 
-    /// Adds user-info and query of each URL in a tree, as [`Taint::learn_url`].
+    /// Calls [`Taint::learn_url`] for each URL in a tree.
     pub fn learn_urls(&self, tree: &Value) {
         each_url(tree, &mut |url| self.learn_url(url, false));
     }
 
-    /// As [`Taint::learn_urls`], for a tree that belongs to the job.
+    /// Like [`Taint::learn_urls`], for a tree that belongs to the job.
     pub fn add_urls(&self, tree: &Value) {
         each_url(tree, &mut |url| self.remember(url_secrets(url, false), false));
     }
 
-    /// Adds a header's value: the whole, the token of an authorization, user and password of a Basic one.
+    /// Adds a header's value: the whole, the token of an authorization, and user and password of a Basic authorization.
     pub fn learn_header(&self, value: &str) {
         let mut texts = vec![value.to_owned()];
         if let Some((_, token)) = value.split_once(' ') {
@@ -78,25 +78,26 @@ impl Taint {
         self.remember(texts, true);
     }
 
-    /// A text of another side without the secrets and without queries of URLs.
+    /// Returns a text from another system without the secrets and without queries of URLs.
     #[must_use]
     pub fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
         self.hide(text, false)
     }
 
-    /// As [`Taint::text`], for texts of our own: secrets that may be a word (small letters alone, fewer than twelve) stay.
+    /// Like [`Taint::text`], for messages of our own: keeps secrets that may be an ordinary word (fewer than twelve
+    /// lower-case letters).
     #[must_use]
     pub fn own_text<'t>(&self, text: &'t str) -> Cow<'t, str> {
         self.hide(text, true)
     }
 
-    /// A tree of another side, each key and text of it as by [`Taint::text`].
+    /// Returns a tree from another system with [`Taint::text`] applied to each key and text.
     #[must_use]
     pub fn value(&self, tree: Value) -> Value {
         self.hide_in(tree, &|_| false)
     }
 
-    /// As [`Taint::value`], but texts that are URLs and nothing else stay whole: they are to be asked.
+    /// Like [`Taint::value`], but keeps texts that consist of a URL, since they are to be requested.
     #[must_use]
     pub fn value_but_urls(&self, tree: Value) -> Value {
         self.hide_in(tree, &|text| {
@@ -116,7 +117,7 @@ impl Taint {
             },
             Value::Array(items) => Value::Array(items.into_iter().map(|item| self.hide_in(item, stays)).collect()),
             Value::Object(map) => {
-                // names of ours stand beside those of the other side
+                // keys of our own occur next to those of the other system
                 let hidden =
                     map.into_iter().map(|(key, item)| (self.own_text(&key).into_owned(), self.hide_in(item, stays)));
                 Value::Object(hidden.collect())
@@ -134,7 +135,7 @@ impl Taint {
         while !rest.is_empty() {
             let most = rest.floor_char_boundary(CHUNK_BYTES);
             let end = match most < rest.len() {
-                // no secret has white space at its end
+                // a secret never ends with white space
                 true => rest[..most].rfind(char::is_whitespace).filter(|end| *end > 0).unwrap_or(most),
                 false => most,
             };
@@ -145,10 +146,10 @@ impl Taint {
     }
 
     fn hide_chunk<'t>(&self, text: &'t str, strong: bool) -> Cow<'t, str> {
-        // in this order: what looks like a URL may be a part of a secret
+        // in this order, because what looks like a URL may be a part of a secret
         let needles = self.needles();
         let hidden = needles.hide(text, strong);
-        // a URL that lost its query or user-info may read as a secret only now
+        // removing query or user-info of a URL may have joined the parts of a secret
         let cut = match without_queries(&hidden) {
             Cow::Borrowed(_) => None,
             Cow::Owned(cut) => Some(needles.hide(&cut, strong).into_owned()),
@@ -198,7 +199,7 @@ impl fmt::Debug for Taint {
     }
 }
 
-/// What of a URL is secret: user-info with its parts, and as Basic authorization sends it; the query with its values.
+/// Returns the secret parts of a URL: user-info, its parts and their Basic authorization; the query and its values.
 fn url_secrets(url: &str, all: bool) -> Vec<String> {
     let mut secrets = Vec::new();
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
@@ -235,7 +236,7 @@ fn names_a_secret(name: &str) -> bool {
         .any(|part| name.contains(part))
 }
 
-/// Parameters of a signed URL whose values everybody may know, and that other texts have too.
+/// Whether a parameter of a signed URL is public; other texts may contain its value, too.
 fn is_public(name: &str) -> bool {
     const NAMES: [&str; 22] = [
         "algorithm",
@@ -266,7 +267,7 @@ fn is_public(name: &str) -> bool {
     NAMES.contains(&name)
 }
 
-/// Cuts query and user-info from each URL in a text.
+/// Removes query and user-info from each URL in a text.
 fn without_queries(text: &str) -> Cow<'_, str> {
     if !text.contains("://") {
         return Cow::Borrowed(text);
@@ -277,7 +278,7 @@ fn without_queries(text: &str) -> Cow<'_, str> {
         let end =
             at + rest[at..].find(|c: char| c.is_whitespace() || "\"'<>)]}".contains(c)).unwrap_or(rest.len() - at);
         let start = rest[..at].rfind(|c: char| !c.is_ascii_alphanumeric()).map_or(0, |i| i + 1);
-        // the character before a scheme may be wide
+        // the character before a scheme may have several bytes
         let start = (start..=at).find(|i| rest.is_char_boundary(*i)).unwrap_or(at);
         out.push_str(&rest[..start]);
         let url = &rest[start..end];

@@ -1,8 +1,8 @@
-//! A secret text, and the one way to show a URL.
+//! A secret text, and the way to display a URL.
 
 use std::fmt;
 
-/// A secret text. `Debug` and `Display` show `***`; [`Secret::expose`] is the only way in.
+/// A secret text. `Debug` and `Display` show `***`; only [`Secret::expose`] gives access.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Box<str>);
 
@@ -12,7 +12,7 @@ impl Secret {
         Secret(text.into())
     }
 
-    /// The text itself. Only for building the request that needs it.
+    /// Returns the text itself. Only for building the request that needs it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -31,7 +31,7 @@ impl fmt::Display for Secret {
     }
 }
 
-/// A URL as it may be shown: scheme, host, port and path; no user-info, no query, no fragment.
+/// Returns a URL as it may be shown: scheme, host, port and path, without user-info, query and fragment.
 #[must_use]
 pub fn redacted_url(url: &str) -> String {
     let cut = url.find(['?', '#']).unwrap_or(url.len());

@@ -1,33 +1,32 @@
-//! Finds whole secrets in a text whose escapes can be read in several ways.
+//! Finds complete secrets in a text whose escapes can be read in several ways.
 //!
-//! Without one layer of escaping ([`super::decoded`]) a text is read from its start, and an escape that the words before a
-//! secret begin may take the secret's first bytes with it: `=4` before `4F…`, a backslash before a backslash. Here every
-//! byte of a secret is matched by the byte itself or by an escape that begins right at it, so what stands before a secret
-//! does not matter. All secrets are followed through the text at once, as in an automaton whose state is the number of
-//! bytes that are matched.
+//! Decoding a whole text ([`super::decoded`]) starts at its beginning, so an escape that begins before a secret may
+//! swallow the secret's first bytes: `=4` before `4F…`, or a backslash before a backslash. Here every byte of a secret
+//! is matched either by the byte itself or by an escape that begins exactly there, so the preceding text does not
+//! matter. All secrets are matched in one pass, as in an automaton whose state is the number of bytes matched.
 
 use super::decoded::{Decoded, Meant, escape};
 use std::collections::BTreeMap;
 
-/// Layers of escaping around one byte.
+/// Maximum number of layers of escaping around one byte.
 const MAX_LAYERS: usize = 3;
-/// Bytes of text that are looked at for one escape within escapes.
+/// Maximum number of bytes of text examined for one nested escape.
 const MAX_ESCAPE_BYTES: usize = 128;
 
-/// The secrets that are looked for.
+/// The secrets to find.
 pub(super) struct Whole {
     secrets: Vec<Wanted>,
-    /// For each byte the secrets that begin with it.
+    /// For each byte, the secrets that begin with it.
     by_first: Vec<Vec<u32>>,
 }
 
 struct Wanted {
-    /// Small letters throughout.
+    /// In lower case.
     bytes: Box<[u8]>,
     strong: bool,
 }
 
-/// A secret of which some bytes are matched.
+/// A secret of which some bytes have been matched.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Match {
     secret: u32,
@@ -42,7 +41,7 @@ impl Default for Whole {
 }
 
 impl Whole {
-    /// Adds a secret in small letters. `strong`: no text of our own has it by chance.
+    /// Adds a secret in lower case. `strong`: ordinary text does not contain it by chance.
     pub(super) fn add(&mut self, lower: &[u8], strong: bool) {
         if let Some(first) = lower.first() {
             self.by_first[usize::from(*first)].push(self.secrets.len() as u32);
@@ -50,8 +49,8 @@ impl Whole {
         }
     }
 
-    /// Adds the ranges of all secrets in `text`, which is in small letters, to `ranges`. A text without escapes is left to
-    /// the search that is faster.
+    /// Adds the ranges of all secrets in `text` to `ranges`; `text` is in lower case. Skips a text without escapes,
+    /// which the faster search handles.
     pub(super) fn find(&self, text: &[u8], strong: bool, ranges: &mut Vec<(usize, usize)>) {
         if self.secrets.is_empty() || !text.iter().any(|byte| begins_escape(*byte)) {
             return;
@@ -60,7 +59,7 @@ impl Whole {
         for at in 0..text.len() {
             let mut here = search.waiting.remove(&at).unwrap_or_default();
             here.sort_unstable();
-            // of those that are equally far the one that began first
+            // of several matches of equal length, keep the one that began first
             here.dedup_by_key(|one| (one.secret, one.matched));
             search.read(at, &here, &text[at..=at], at + 1);
             if begins_escape(text[at]) {
@@ -79,13 +78,13 @@ impl Whole {
 struct Search<'s> {
     whole: &'s Whole,
     strong: bool,
-    /// The matches that go on at a place of the text.
+    /// The matches that continue at a position of the text.
     waiting: BTreeMap<usize, Vec<Match>>,
     ranges: &'s mut Vec<(usize, usize)>,
 }
 
 impl Search<'_> {
-    /// Goes on with the matches at `at`, and with those that begin there, if the text up to `end` reads `bytes`.
+    /// Continues the matches at `at`, and starts new ones there, with the text up to `end` read as `bytes`.
     fn read(&mut self, at: usize, here: &[Match], bytes: &[u8], end: usize) {
         let fresh = &self.whole.by_first[usize::from(bytes[0])];
         let fresh = fresh.iter().map(|secret| Match { secret: *secret, matched: 0, from: at });
@@ -109,7 +108,7 @@ fn begins_escape(byte: u8) -> bool {
     matches!(byte, b'%' | b'\\' | b'&' | b'=')
 }
 
-/// Calls `each` with what the text means at `at` for each number of layers, and with the end of that.
+/// Calls `each` with the meaning of the text at `at` for each number of layers, and with the end of the text read.
 fn each_escape(text: &[u8], at: usize, each: &mut dyn FnMut(Meant, usize)) {
     let end = text.len().min(at + MAX_ESCAPE_BYTES);
     let mut layer = Decoded::of_lower(&text[at..end]);
@@ -137,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_before_a_secret_does_not_hide_it() {
+    fn the_text_before_a_secret_does_not_hide_it() {
         for (secret, form) in [("44pass", "44pass"), ("4\\pa\"ss", r#"4\\pa\"ss"#), ("amp;x%41", "%61mp%3bx%2541")] {
             for before in ["", "=", "=4", "%", "%4", "\\", "\\\\", "\\u00", "&#", "&", "%25", "%5c", "\\u005c"] {
                 let text = format!("x = {before}{form}");

@@ -1,4 +1,4 @@
-//! What is hidden, and what is not.
+//! Tests of what is hidden and what is not.
 
 use super::*;
 use proptest::prelude::*;
@@ -76,7 +76,7 @@ fn words_of_ours_stay_and_long_secrets_do_not() {
     assert_eq!(taint.text("run it again, password made-of-many"), "run it ***, *** ***");
 }
 
-/// Encodes a text in one of the ways that a server may echo it, in code that shares nothing with what it tests.
+/// Encodes a text in one of the ways in which a server may echo it. Shares no code with what it tests.
 fn echo(text: &str, way: u8) -> String {
     let hex = |upper: bool| -> String {
         text.bytes().map(|b| if upper { format!("{b:02X}") } else { format!("{b:02x}") }).collect()
@@ -110,7 +110,7 @@ proptest! {
         let taint = Taint::default();
         taint.add(&secret);
         let encoded = echo(&echo(&secret, way), again);
-        // long ways of base64 and the like must leave no window of it
+        // a long secret in base64 and the like must leave no readable part
         let shown = taint.text(&format!("{before} {encoded} {after}")).into_owned();
         prop_assert!(shown.contains("***"), "{} in {}", secret, shown);
         for start in 0..encoded.len().saturating_sub(24) {
