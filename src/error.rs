@@ -107,25 +107,28 @@ impl Kind {
         }
     }
 
+    /// All kinds; of several with one exit code the broadest comes first.
+    pub(crate) const ALL: [Kind; 14] = [
+        Kind::Local,
+        Kind::Usage,
+        Kind::Busy,
+        Kind::Blocked,
+        Kind::Data,
+        Kind::SourceChanged,
+        Kind::ImportFailed,
+        Kind::Refused,
+        Kind::Transient,
+        Kind::InDoubt,
+        Kind::Pending,
+        Kind::Credentials,
+        Kind::Interrupted,
+        Kind::Terminated,
+    ];
+
     /// Returns the kind with this exit code, or the broadest one if several share it.
     #[must_use]
     pub fn of_exit_code(code: u8) -> Option<Kind> {
-        let kinds = [
-            Kind::Local,
-            Kind::Usage,
-            Kind::Busy,
-            Kind::Blocked,
-            Kind::Data,
-            Kind::ImportFailed,
-            Kind::Refused,
-            Kind::Transient,
-            Kind::InDoubt,
-            Kind::Pending,
-            Kind::Credentials,
-            Kind::Interrupted,
-            Kind::Terminated,
-        ];
-        kinds.into_iter().find(|kind| kind.exit_code() == code)
+        Kind::ALL.into_iter().find(|kind| kind.exit_code() == code)
     }
 
     /// Returns the name used in reports (`error.kind`).

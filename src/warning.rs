@@ -77,6 +77,29 @@ pub enum WarningKind {
 }
 
 impl WarningKind {
+    /// All kinds.
+    #[cfg(feature = "jobs")]
+    pub(crate) const ALL: [WarningKind; 18] = [
+        WarningKind::NullMarker,
+        WarningKind::Scientific,
+        WarningKind::DecimalId,
+        WarningKind::DoubleHash,
+        WarningKind::Invisible,
+        WarningKind::FrequentId,
+        WarningKind::Encoding,
+        WarningKind::Delimiter,
+        WarningKind::JoinedFiles,
+        WarningKind::KeyNeverSeen,
+        WarningKind::TemplateEmptied,
+        WarningKind::NoCounts,
+        WarningKind::Superseded,
+        WarningKind::Orphan,
+        WarningKind::RowsNotFound,
+        WarningKind::TrailingZeros,
+        WarningKind::LiteralSecret,
+        WarningKind::Note,
+    ];
+
     /// The kinds that the first pass can find; these are valid in `warnings.error`.
     pub const OF_FIRST_PASS: [WarningKind; 11] = [
         WarningKind::NullMarker,
@@ -129,6 +152,13 @@ impl Warning {
     #[must_use]
     pub fn new(kind: WarningKind, message: impl Into<String>) -> Warning {
         Warning { kind, message: message.into(), column: None, count: None, first_record: None, hint: None }
+    }
+
+    /// The message, and what to do.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let hint = self.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+        format!("{}{hint}", self.message)
     }
 
     /// Sets the source column.

@@ -22,9 +22,9 @@ pub(crate) use clock::pause;
 pub use clock::{Clock, SystemClock};
 pub use journal::{Journal, MAX_STORED_FAULTS, MemoryJournal, PartState, Reserved, Slot, StepState};
 pub(crate) use lenient::{count, read_json, word};
-#[cfg(feature = "jobs")]
-pub(crate) use remote::would_send;
 pub use remote::{Classify, Each, Event, Find, PartBody, Read, Remote};
+#[cfg(feature = "jobs")]
+pub(crate) use remote::{VERDICT_LIFE, would_send};
 pub use reply::{Reply, quoted};
 pub(crate) use reply::{quoted_text, shown};
 pub use retry::{Policy, utc};

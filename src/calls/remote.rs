@@ -14,6 +14,7 @@ mod read;
 mod slots;
 mod step;
 
+pub(crate) use poll::VERDICT_LIFE;
 pub use read::{Each, Event, Read};
 #[cfg(feature = "jobs")]
 pub(crate) use step::would_send;

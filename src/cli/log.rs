@@ -1,6 +1,7 @@
 //! The log on stderr: one line per event, safe for a terminal and without secrets.
 
-use super::{Global, Output};
+use super::held::Held;
+use super::{Global, Output, progress};
 use listferry::job::{escaped_json, escaped_lines};
 use listferry::secret::Taint;
 use std::io::{IsTerminal, Write};
@@ -10,7 +11,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// Starts the log of this process; it hides the secrets of `taint`.
-pub(crate) fn start(global: &Global, taint: &Taint) {
+pub(crate) fn start(global: &Global, taint: &Taint) -> Held {
     let level = match (global.quiet, global.verbose) {
         (true, _) => LevelFilter::ERROR,
         (_, 0) => LevelFilter::WARN,
@@ -20,8 +21,14 @@ pub(crate) fn start(global: &Global, taint: &Taint) {
     };
     // only our own events: the libraries underneath log URLs
     let ours = Targets::new().with_target("listferry", level);
-    let (taint, json) = (taint.clone(), global.log_format == Output::Json);
-    let layer = tracing_subscriber::fmt::layer().with_writer(move || Lines { taint: taint.clone(), json });
+    let lines = Lines {
+        taint: taint.clone(),
+        json: global.log_format == Output::Json,
+        clear: progress::clearing(global),
+        held: Held::default(),
+    };
+    let held = lines.held.clone();
+    let layer = tracing_subscriber::fmt::layer().with_writer(move || lines.clone());
     let registry = tracing_subscriber::registry().with(ours);
     // fails only if a subscriber is set already, and this is the first thing the process does
     let _ = match global.log_format {
@@ -31,12 +38,17 @@ pub(crate) fn start(global: &Global, taint: &Taint) {
             registry.with(layer.without_time().with_target(false).with_ansi(colours)).try_init()
         }
     };
+    held
 }
 
 /// Writes each event, which arrives as one piece, to stderr.
+#[derive(Clone)]
 struct Lines {
     taint: Taint,
     json: bool,
+    /// Takes a progress line away.
+    clear: &'static str,
+    held: Held,
 }
 
 impl Write for Lines {
@@ -48,7 +60,7 @@ impl Write for Lines {
             // the escape sequences are colours of the formatter, which escapes those in messages itself
             false => text.split('\x1b').map(escaped_lines).collect::<Vec<_>>().join("\x1b"),
         };
-        std::io::stderr().lock().write_all(shown.as_bytes())?;
+        self.held.put(&format!("{}{shown}", self.clear));
         Ok(line.len())
     }
 

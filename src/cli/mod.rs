@@ -3,6 +3,7 @@
 pub(crate) mod check;
 pub(crate) mod convert;
 pub(crate) mod export;
+mod held;
 pub(crate) mod lists;
 pub(crate) mod log;
 pub(crate) mod output;
@@ -105,8 +106,8 @@ pub(crate) enum Command {
     Export(export::Export),
     /// Serve simulated platforms on this machine, for trying and testing
     Sandbox(sandbox::Sandbox),
-    /// Print the JSON Schema of the job file
-    Schema,
+    /// Print the JSON Schema of the job file, or of the report
+    Schema(schema::Schema),
 }
 
 impl Command {
@@ -124,7 +125,7 @@ impl Command {
             Command::Lists(_) => "lists",
             Command::Export(_) => "export",
             Command::Sandbox(_) => "sandbox",
-            Command::Schema => "schema",
+            Command::Schema(_) => "schema",
         }
     }
 
@@ -153,7 +154,7 @@ pub(crate) fn run(command: Command, session: &session::Session<'_>) -> ExitCode 
         Command::Lists(lists) => lists.run(session),
         Command::Export(export) => export.run(session),
         Command::Sandbox(sandbox) => sandbox.run(session),
-        Command::Schema => schema::run(),
+        Command::Schema(schema) => schema.run(),
     };
     done.unwrap_or_else(|error| session.failed(name, error, to))
 }

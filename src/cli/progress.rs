@@ -37,8 +37,10 @@ pub(crate) fn watch(global: &Global, progress: &Arc<Progress>) -> Option<Watch> 
             let stage = *shared.lock().unwrap_or_else(PoisonError::into_inner);
             match stage {
                 Some((Stage::End, _)) => return,
-                Some((stage, since)) => put(form, &line(stage, since.elapsed(), &progress)),
-                None => {}
+                Some((stage @ (Stage::Measure { .. } | Stage::Send { .. }), since)) => {
+                    put(form, &line(stage, since.elapsed(), &progress));
+                }
+                _ => {}
             }
         }
     };
@@ -48,11 +50,14 @@ pub(crate) fn watch(global: &Global, progress: &Arc<Progress>) -> Option<Watch> 
     }))
 }
 
+/// What takes the line away before something else is written.
+pub(crate) fn clearing(global: &Global) -> &'static str {
+    if form(global) == Some(Form::Redrawn) { "\r\x1b[K" } else { "" }
+}
+
 /// Clears the line before something else is written.
 pub(crate) fn clear(global: &Global) {
-    if form(global) == Some(Form::Redrawn) {
-        super::output::terminal("\r\x1b[K");
-    }
+    super::output::terminal(clearing(global));
 }
 
 fn put(form: Form, text: &str) {

@@ -24,7 +24,7 @@ enum Assumed {
 
 impl Resume {
     pub(crate) fn run(self, session: &Session<'_>) -> Result<ExitCode> {
-        let mut env = session.env();
+        let mut env = session.env_of_run();
         env.writes_report = true;
         let record = listferry::job::state(&env)?.find(&self.run)?;
         let file = record.job_file.clone().ok_or_else(|| {

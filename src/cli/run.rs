@@ -14,7 +14,8 @@ pub(crate) struct Run {
     /// Run the first pass only, like `check`
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Abandon the open run with this id, which must be the one in the way, and start a new one
+    /// Start a new run and abandon the open one with this id, which must be in the way, as soon as the new list has been
+    /// validated
     #[arg(long, value_name = "RUN")]
     new: Option<String>,
     /// Send at most once under this key, typically the scheduler's run id: if every part of a run with the key has been
@@ -46,7 +47,7 @@ impl Run {
             return super::sandbox::run_job(session, &self.job, &self.fault);
         }
         let job = session.open(&self.job, &[])?;
-        let mut env = session.env();
+        let mut env = session.env_of_run();
         env.new_run = self.new;
         env.once = self.once;
         env.writes_report = true;

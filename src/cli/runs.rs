@@ -4,7 +4,7 @@ use super::output;
 use super::session::Session;
 use clap::{Args, Subcommand};
 use listferry::Result;
-use listferry::job::journal::Init;
+use listferry::job::journal::{ClosedAs, Init};
 use std::process::ExitCode;
 
 #[derive(Args)]
@@ -18,7 +18,7 @@ pub(crate) struct Runs {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Abandon an open run without sending anything
+    /// Abandon an open run without sending anything; of one that has ended its verdict is not asked for any more
     Close {
         /// Run id
         run: String,
@@ -76,7 +76,12 @@ fn close(session: &Session<'_>, run: &str) -> Result<ExitCode> {
         format!("{}\n", record.to_report())
     } else {
         let file = record.job_file.as_ref().map(|file| format!(" of {}", file.display())).unwrap_or_default();
-        let text = format!("run {}{file} is abandoned; what the platform has accepted stays there", record.id);
+        let text = match record.closed_as {
+            Some(ClosedAs::Abandoned) => {
+                format!("run {}{file} is abandoned; what the platform has accepted stays there", record.id)
+            }
+            _ => format!("run {}{file} has ended; its verdict is not asked for any more", record.id),
+        };
         format!("{}\n", listferry::job::printable(&text))
     })?;
     Ok(ExitCode::SUCCESS)
@@ -94,7 +99,10 @@ fn init(session: &Session<'_>, force: bool) -> Result<ExitCode> {
             let made = done == Init::Made;
             format!("{}\n", serde_json::json!({"command": "runs", "state_dir": dir, "made": made, "set_aside": null}))
         }
-        (false, Init::Replaced(aside)) => format!(
+        (false, Init::Replaced(None)) => {
+            format!("state.db was gone; a new state is in {}: it does not know the lists sent before\n", dir.display())
+        }
+        (false, Init::Replaced(Some(aside))) => format!(
             "the damaged state was moved to {}; a new one is in {}: it does not know the lists sent before\n",
             aside.display(),
             dir.display()

@@ -56,7 +56,7 @@ pub(crate) fn run_job(session: &Session<'_>, path: &Path, faults: &[String]) -> 
             sets.push(format!("source.apsis.base_url={}", server.url()));
         }
         let job = session.open(path, &sets)?;
-        let mut env = session.env();
+        let mut env = session.env_of_run();
         env.state_dir = Some(state.path().to_owned());
         env.sandbox = true;
         let mut report = job.run(&env).await;
@@ -97,6 +97,9 @@ fn outlive(report: &mut Report, state: &Path) {
     let moved = report.rejects_file.clone().and_then(|file| Some((keep(state, &file)?, file)));
     if let Some((kept, _)) = &moved {
         report.rejects_file = Some(kept.clone());
+    }
+    if let Some(stopped) = &mut report.stopped {
+        (stopped.run_id, stopped.in_doubt) = (None, false);
     }
     let Some(error) = report.error.take() else { return };
     let error = match &moved {

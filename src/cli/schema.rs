@@ -1,10 +1,21 @@
 //! `listferry schema`.
 
 use super::output;
+use clap::Args;
 use listferry::Result;
 use std::process::ExitCode;
 
-pub(crate) fn run() -> Result<ExitCode> {
-    output::stdout(&format!("{:#}\n", listferry::job::schema()))?;
-    Ok(ExitCode::SUCCESS)
+#[derive(Args)]
+pub(crate) struct Schema {
+    /// The schema of the report (`--output json`) instead
+    #[arg(long)]
+    report: bool,
+}
+
+impl Schema {
+    pub(crate) fn run(self) -> Result<ExitCode> {
+        let schema = if self.report { listferry::job::report_schema() } else { listferry::job::schema() };
+        output::stdout(&format!("{schema:#}\n"))?;
+        Ok(ExitCode::SUCCESS)
+    }
 }

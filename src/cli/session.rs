@@ -1,8 +1,9 @@
 //! Shared by all commands: flags, runtime, signals, progress line, and how to open and report a job.
 
+use super::held::Held;
 use super::output::{self, To};
 use super::{Global, Output, progress, signals};
-use listferry::job::{Env, Job, Report};
+use listferry::job::{Env, Job, Report, Stage};
 use listferry::secret::Taint;
 use listferry::{Error, Kind, Result};
 use std::path::Path;
@@ -48,6 +49,19 @@ fn cannot_start(what: &str, error: std::io::Error) -> Error {
         .with_hint("a limit of this process or machine is reached: raise it (ulimit -n, ulimit -u, ulimit -v)")
 }
 
+/// Words as a shell reads them.
+fn command_line(words: &[String]) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    let quoted: Vec<String> = words
+        .iter()
+        .map(|word| match !word.is_empty() && word.chars().all(is_plain) {
+            true => word.clone(),
+            false => format!("'{}'", word.replace('\'', "'\\''")),
+        })
+        .collect();
+    quoted.join(" ")
+}
+
 /// The environment of a command.
 pub(crate) struct Session<'g> {
     pub(crate) global: &'g Global,
@@ -56,10 +70,12 @@ pub(crate) struct Session<'g> {
     progress: Arc<listferry::job::Progress>,
     /// The secrets of the jobs.
     taint: Taint,
+    /// The log, which may have to wait.
+    held: Held,
 }
 
 impl<'g> Session<'g> {
-    pub(crate) fn new(global: &'g Global, command: &'static str, taint: Taint) -> Result<Session<'g>> {
+    pub(crate) fn new(global: &'g Global, command: &'static str, taint: Taint, held: Held) -> Result<Session<'g>> {
         is_room_for_a_runtime()?;
         // few threads with small stacks, to save memory; the pipeline starts its own converting threads
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -70,15 +86,16 @@ impl<'g> Session<'g> {
             .map_err(|error| cannot_start("the runtime cannot start", error))?;
         signals::report_file_size_limit(&runtime);
         let progress = Arc::<listferry::job::Progress>::default();
-        let flags = global.clone();
+        let (flags, log) = (global.clone(), held.clone());
         let late = move |kind| {
+            log.release();
             let error = Error::new(kind, "stopped at once, because the command did not end within two seconds")
-                .with_hint("its output may be incomplete; run it again, or resume the run");
+                .with_hint("its output may be incomplete; `listferry runs last` shows what was sent, and the same command again continues");
             // stdout may be what is blocked
             output::failed(&flags, command, error, To::Stderr);
         };
         let stopped = signals::listen(&runtime, Arc::clone(&progress), late);
-        Ok(Session { global, runtime, stopped, progress, taint })
+        Ok(Session { global, runtime, stopped, progress, taint, held })
     }
 
     /// Opens a job file with the overrides of the variable, the flags and `more`; later ones win.
@@ -108,8 +125,28 @@ impl<'g> Session<'g> {
         env.stopped_by = self.stopped.code();
         env.show_values = self.global.show_values;
         env.taint = self.taint.clone();
-        // the first line on stderr, also with -q
-        env.announce = Some(Arc::new(|line: &str| output::stderr(&format!("{}\n", listferry::job::printable(line)))));
+        env
+    }
+
+    /// The surroundings of a run: what becomes of an open run is the first line on stderr, also with `-q`.
+    pub(crate) fn env_of_run(&self) -> Env {
+        let mut env = self.env();
+        self.held.hold();
+        let (global, log) = (self.global.clone(), self.held.clone());
+        env.announce = Some(Arc::new(move |line: &str| {
+            progress::clear(&global);
+            output::stderr(&format!("{}\n", listferry::job::printable(line)));
+            log.release();
+        }));
+        let (watch, log) = (env.watch.take(), self.held.clone());
+        env.watch = Some(Arc::new(move |stage| {
+            if stage == Stage::Decided {
+                log.release();
+            }
+            if let Some(watch) = &watch {
+                watch(stage);
+            }
+        }));
         env
     }
 
@@ -121,13 +158,46 @@ impl<'g> Session<'g> {
     /// Returns the exit code, and whether the report was written.
     fn shown(&self, mut report: Report, to: To) -> (ExitCode, bool) {
         progress::clear(self.global);
+        self.held.release();
         report.hide(&self.taint);
         if report.exit_code == Kind::Interrupted.exit_code()
             && let (Some(kind), Some(error)) = (self.stopped.kind(), report.error.take())
         {
             report.fail(error.into_kind(kind));
         }
-        output::report(self.global, &report, to)
+        self.name_command(&mut report);
+        let shown = output::report(self.global, &report, to);
+        if let (Some(_), Some(error)) = (&report.stopped, &report.error) {
+            let hint = error.hint().unwrap_or_default();
+            output::stderr(&format!("stopped: {hint}\n"));
+        }
+        shown
+    }
+
+    /// Puts the command that continues an interrupted run into its report, as it can be typed here.
+    fn name_command(&self, report: &mut Report) {
+        let Some(stopped) = report.stopped.clone() else { return };
+        let typed: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+        let line = match &stopped.run_id {
+            Some(id) => {
+                let program = typed.first().cloned().unwrap_or_else(|| "listferry".to_owned());
+                let mut words = vec![program, "resume".to_owned(), id.clone()];
+                // the variable is still set
+                let dir = self.global.state_dir.as_ref();
+                if let Some(dir) =
+                    dir.filter(|dir| std::env::var_os("LISTFERRY_STATE_DIR").as_deref() != Some(dir.as_os_str()))
+                {
+                    words.extend(["--state-dir".to_owned(), dir.to_string_lossy().into_owned()]);
+                }
+                command_line(&words)
+            }
+            None => command_line(&typed),
+        };
+        // a secret in it is hidden, and then it cannot be typed
+        match self.taint.own_text(&line) == line {
+            true => report.continue_with(&line),
+            false => report.continue_with("the same command again"),
+        }
     }
 
     /// Prints the report of a run. The run has ended once its report has been written to where it was asked for.
@@ -145,6 +215,7 @@ impl<'g> Session<'g> {
     /// Prints an error.
     pub(crate) fn failed(&self, command: &'static str, error: Error, to: To) -> ExitCode {
         progress::clear(self.global);
+        self.held.release();
         let error = match self.stopped.kind() {
             Some(kind) if error.kind() == Kind::Interrupted => error.into_kind(kind),
             _ => error,

@@ -33,6 +33,7 @@ impl Job {
         let apsis = apsis(config, &secrets)?
             .ok_or_else(|| Error::usage("source.apsis is required").with_hint("it names the export to fetch"))?;
         let client = config.client(env, &secrets)?;
+        secrets.log_literal();
         let kept = Kept::of(env, &apsis.key());
         let journal = MemoryJournal::default();
         if let Some(requested) = kept.read() {

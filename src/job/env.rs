@@ -34,7 +34,8 @@ pub struct Env {
     pub stopped_by: Arc<AtomicU8>,
     /// Add the value at fault, escaped and cut, to messages; default false.
     pub show_values: bool,
-    /// Abandon the open run with this id, which must be the one in the way, and start a new one; default none.
+    /// Start a new run and abandon the open one with this id, which must be in the way, as soon as the new list has been
+    /// validated; default none.
     pub new_run: Option<String>,
     /// Once a run of the job with this key has every part accepted, the key never sends again; default none.
     pub once: Option<String>,
@@ -60,6 +61,8 @@ pub type Announce = Arc<dyn Fn(&str) + Send + Sync>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stage {
+    /// It is decided which run the command works on.
+    Decided,
     /// Pass one: so many bytes of source as stored.
     Measure {
         /// Bytes as stored.

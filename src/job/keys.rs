@@ -23,7 +23,12 @@ pub(crate) const TOP: &[Key] = &[
     key("network", KeyKind::Object(NETWORK), None, "Proxy and certificates."),
     key("spool", KeyKind::Object(SPOOL), None, "Where a source that can be read only once is kept."),
     key("state", KeyKind::Object(STATE), None, "What is kept of runs."),
-    key("wait", KeyKind::Duration, Some("30m"), "How long to wait for the platform's verdict; 0: not at all."),
+    key(
+        "wait",
+        KeyKind::Duration,
+        Some("30m"),
+        "How long to wait for the platform's verdict; 0: not at all, and the next run asks before it replaces a file that may still be fetched.",
+    ),
 ];
 
 /// `source`.

@@ -57,6 +57,7 @@ impl Job {
             Settings { map: &config.destination, at: "destination", secrets: &secrets, folder: &config.folder };
         let lists = AudienceLists::read(&settings)?;
         let client = config.client(env, &secrets)?;
+        secrets.log_literal();
         let state = env.state_dir().and_then(|dir| State::open(&dir));
         if let Err(error) = &state {
             tracing::warn!("these calls are not counted against the 60 a minute: {error}");

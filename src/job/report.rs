@@ -1,5 +1,6 @@
 //! What came of a command: one object for machines, some lines for people.
 
+use super::interrupted::Stopped;
 use crate::body::{Counts, Measured};
 use crate::calls::{Clock as _, PartState, SystemClock, utc};
 use crate::error::{Error, Kind};
@@ -78,6 +79,9 @@ pub struct Report {
     /// The first rejects, for people.
     #[serde(skip)]
     pub first_rejects: Vec<String>,
+    /// How far it came, if it was interrupted; the hint of the error says it, too.
+    #[serde(skip)]
+    pub stopped: Option<Stopped>,
 }
 
 /// How a run ended.
@@ -104,7 +108,7 @@ pub enum Status {
 }
 
 impl Status {
-    const ALL: [Status; 8] = [
+    pub(crate) const ALL: [Status; 8] = [
         Status::Done,
         Status::Rejected,
         Status::Partial,
@@ -236,6 +240,7 @@ impl Report {
             seconds: Seconds::default(),
             peak_rss_bytes: peak_rss_bytes(),
             first_rejects: Vec::new(),
+            stopped: None,
         }
     }
 

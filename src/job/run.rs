@@ -4,7 +4,7 @@ use super::Job;
 use super::context::Context;
 use super::delivered;
 use super::env::{Env, Stage};
-use super::journal::{Run, RunRecord};
+use super::journal::{Keep, Run, RunRecord};
 use super::measuring::{Measuring, cancelled};
 use super::named::{look_up, named_elsewhere};
 use super::open_run::Known;
@@ -69,9 +69,16 @@ impl Job {
                     None => self.start(&ctx).await,
                     Some(record) => self.start_resumed(&ctx, record).await,
                 };
-                ctx.secrets.literal().into_iter().for_each(|warning| report.warn(warning));
+                env.stage(Stage::Decided);
+                for warning in ctx.secrets.literal() {
+                    tracing::warn!("{}", warning.in_words());
+                    report.warn(warning);
+                }
                 match start {
-                    Err(error) => report.fail(stopped(env, error)),
+                    Err(error) => {
+                        report.fail(stopped(env, error));
+                        report.stopped_before();
+                    }
                     Ok(Start::Stored(record)) => {
                         report.restore(&record);
                         report.continued = true;
@@ -81,6 +88,7 @@ impl Job {
                         ctx.announce(&format!("{}; nothing is sent", error.message()));
                         report.restore(&record);
                         report.fail(stopped(env, error));
+                        report.stopped_before();
                         report.open = record.is_open();
                     }
                     Ok(Start::Go(go)) => self.drive(&ctx, *go, &mut report).await,
@@ -113,6 +121,10 @@ impl Job {
         if let Err(error) = self.work(ctx, &mut go, report).await {
             report.fail(stopped(ctx.env, error));
         }
+        if let Some(record) = &go.abandons {
+            let text = format!("run {} was not abandoned: it is open as before", record.id);
+            report.warn(Warning::new(WarningKind::Note, text));
+        }
         if let Err(error) = self.account(&go.run, report) {
             report.fail(error);
         }
@@ -136,6 +148,7 @@ impl Job {
             remote.note(&text)?;
         }
         if !platform.needs_source() {
+            self.abandon_other(ctx, &mut go.abandons, report)?;
             ctx.env.stage(Stage::Send { body_bytes: 0, parts: 0 });
             let verdict = self.deliver(ctx, None, remote, report).await?;
             if let Some(text) = named_elsewhere(&go.run)? {
@@ -152,6 +165,7 @@ impl Job {
         go.run.measured(&serde_json::to_value(measured.manifest()).unwrap_or_default())?;
         go.run.set_source(measuring.stamp.as_deref())?;
         delivered::store(&go.run, report)?;
+        self.abandon_other(ctx, &mut go.abandons, report)?;
         ctx.env.stage(Stage::Send { body_bytes: measured.body_bytes(), parts: measured.parts().len() });
         let verdict = self.deliver(ctx, Some(&measured), remote, report).await;
         // Rows that the platform named are looked up while the source is there, whatever the verdict.
@@ -159,6 +173,14 @@ impl Job {
         let verdict = verdict?;
         report.platform_result = verdict.result.clone();
         self.conclude(&go.run, &**platform, verdict, looked_up?, report)
+    }
+
+    /// `--new`: nothing was sent so far, and what will be is known to be valid.
+    fn abandon_other(&self, ctx: &Context<'_>, other: &mut Option<RunRecord>, report: &mut Report) -> Result<()> {
+        match other.take() {
+            Some(record) => self.abandon(ctx, &record, report),
+            None => Ok(()),
+        }
     }
 
     /// Pass one of the run, with the accepted parts cut as they were; what it found is in the report. The source of a run
@@ -272,6 +294,7 @@ impl Job {
             (Some(Ending::Resumable), _) => standing.is_open(),
         };
         report.open = open;
+        report.stopped_at(standing, open, ctx.prepared.platform.needs_wait().is_some());
         if open && ending == Some(Ending::Final) {
             report.status = Some(Status::Partial);
             report.hint_to_continue();
@@ -284,12 +307,23 @@ impl Job {
         }
         let spool = run.load("spool")?;
         let id = run.id().to_owned();
-        run.finish(report.exit_code, open, &report.to_json())?;
+        let keep = match open {
+            true => Keep::Open,
+            // the next run asks for the ticket before it replaces the file
+            false if self.is_fetched_unasked(ctx, report) && standing.accepted > 0 => Keep::Verdict,
+            false => Keep::Nothing,
+        };
+        run.finish(report.exit_code, keep, &report.to_json())?;
         if !open {
             self.config.forget_spool(ctx.env, &id, spool.as_ref().and_then(Value::as_str));
         }
         self.written(ctx, report);
         Ok(())
+    }
+
+    /// Returns true if the run ends without having asked whether the platform has fetched the file (`wait: 0`).
+    fn is_fetched_unasked(&self, ctx: &Context<'_>, report: &Report) -> bool {
+        self.config.wait.is_zero() && report.error.is_none() && ctx.needs_source() && ctx.intent.effect.fetched
     }
 
     /// The run ends here, unless the caller still has to write its report.

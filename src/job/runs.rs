@@ -33,7 +33,7 @@ pub fn init(env: &Env, force: bool) -> Result<Init> {
     State::init(&env.state_dir()?, force)
 }
 
-/// Abandons an open run without sending anything.
+/// Abandons an open run without sending anything; of one that has ended without a verdict it is forgotten how to ask for it.
 ///
 /// # Errors
 /// `Usage`: there is no such run, or it has ended. `Busy`: it is running.
@@ -46,6 +46,10 @@ pub fn close(env: &Env, run_id: &str) -> Result<RunRecord> {
     let _locks = JobLocks::take(state.dir(), &[record.job_key()])?;
     // the process that held the lock may have brought it to its end meanwhile
     let record = state.run_of_id(run_id)?.unwrap_or(record);
+    if state.is_unsettled(&record)? {
+        state.forget(&record)?;
+        return Ok(record);
+    }
     if record.closed || !record.is_open() && record.exit_code.is_some() {
         return Err(Error::usage(format!("run {run_id} is not open: it is {}", record.status()))
             .with_hint("only a run that a later one would continue can be closed"));

@@ -35,6 +35,11 @@ impl JobSecrets {
         self
     }
 
+    /// Logs the warnings of [`JobSecrets::literal`], for commands without a report.
+    pub(crate) fn log_literal(&self) {
+        self.literal().iter().for_each(|warning| tracing::warn!("{}", warning.in_words()));
+    }
+
     /// A warning for each secret that stands in the job file itself and was used.
     pub(crate) fn literal(&self) -> Vec<Warning> {
         let warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
@@ -87,9 +92,7 @@ impl Secrets for JobSecrets {
         let text = match value {
             Value::String(text) => {
                 let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
-                if warned.insert(at.to_owned()) {
-                    tracing::warn!("{at} {STANDS_THERE}; {KEEP_IT_SECRET}");
-                }
+                warned.insert(at.to_owned());
                 text.clone()
             }
             Value::Number(number) if !number.is_f64() => number.to_string(),

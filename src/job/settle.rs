@@ -2,15 +2,17 @@
 
 use super::Job;
 use super::context::Context;
-use super::journal::{ClosedAs, JobLocks, RunRecord};
+use super::journal::{ClosedAs, JobLocks, Keep, RunRecord};
 use super::named::without_source;
 use super::open_run::Known;
 use super::rejects::Rejects;
 use super::report::{Report, Status, peak_rss_bytes};
 use crate::body::Measured;
+use crate::calls::Policy;
 use crate::error::{Error, Kind, Result};
 use crate::warning::{Warning, WarningKind};
 use serde_json::Value;
+use std::time::Duration;
 
 /// What came of asking.
 pub(super) enum Settled {
@@ -48,7 +50,10 @@ impl Job {
         let mut report = Report::new("run");
         report.restore(record);
         report.run_id = Some(record.id.clone());
-        let remote = ctx.remote(&run, self.policy());
+        let policy = self.policy();
+        // also with `wait: 0` it is asked for once
+        let policy = Policy { wait: policy.wait.max(Duration::from_millis(1)), ..policy };
+        let remote = ctx.remote(&run, policy);
         let verdict = match self.deliver(ctx, measured.as_ref(), remote, &mut report).await {
             Ok(verdict) => verdict,
             Err(error) => {
@@ -71,7 +76,7 @@ impl Job {
         report.peak_rss_bytes = peak_rss_bytes();
         let warning = outcome(record, &report, partly, accepted);
         let spool = ctx.state.fact(record, "spool")?;
-        run.finish(report.exit_code, false, &report.to_json())?;
+        run.finish(report.exit_code, Keep::Nothing, &report.to_json())?;
         if partly {
             ctx.state.close(record, ClosedAs::Superseded, true)?;
         }

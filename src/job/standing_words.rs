@@ -1,10 +1,13 @@
 //! Errors and hints about an open run that is in the way.
 
 use super::decide::Stand;
+use super::difference::Resumable;
 use super::journal::RunRecord;
 use super::text::listed;
+use crate::calls::utc;
 use crate::error::{Error, Kind, Result};
 use serde_json::Value;
+use std::time::SystemTime;
 
 /// When the export that a run recorded was requested.
 pub(super) fn requested_at(fact: &Value) -> Option<std::time::SystemTime> {
@@ -12,15 +15,28 @@ pub(super) fn requested_at(fact: &Value) -> Option<std::time::SystemTime> {
     std::time::UNIX_EPOCH.checked_add(std::time::Duration::from_secs(seconds))
 }
 
-/// The open run that `--new RUN` names.
-pub(super) fn blocking(open: Option<RunRecord>, id: &str) -> Result<RunRecord> {
+/// The run that `--new RUN` names is not the one in the way.
+///
+/// # Errors
+/// `Usage`, unless `open` has that id.
+pub(super) fn check_named(open: Option<&RunRecord>, id: &str) -> Result<()> {
     match open {
         None => Err(Error::usage(format!("--new {id}: no run of this job is in the way"))
             .with_hint("leave --new out; `listferry runs` lists the runs")),
-        Some(record) if record.id == id => Ok(record),
+        Some(record) if record.id == id => Ok(()),
         Some(record) => Err(Error::usage(format!("--new {id}: run {} is the one in the way", record.id))
             .with_hint("look at it with `listferry runs RUN`; --new abandons exactly the run whose id is given")),
     }
+}
+
+/// The run that `--new RUN` names is not in the way: it would be continued.
+pub(super) fn continued_anyway(record: &RunRecord) -> Error {
+    let id = &record.id;
+    Error::usage(format!("--new {id}: run {id} is not in the way, since job and source are the same: it is continued"))
+        .with_hint(format!(
+            "leave --new out, and what was accepted is not sent again; to send everything once more, `listferry runs close \
+             {id}` abandons the run, and then run the job"
+        ))
 }
 
 /// How far an open run came.
@@ -45,15 +61,61 @@ pub(super) fn resume_hint(record: &RunRecord, stand: Stand) -> String {
     }
 }
 
-/// An open run that cannot be continued as things are (23).
-pub(super) fn blocked(record: &RunRecord, stand: Stand, what: &[String]) -> Error {
+/// An open run that cannot be continued as things are (23). `asked_until`: when its ticket is not asked for any more.
+pub(super) fn blocked(
+    record: &RunRecord,
+    stand: Stand,
+    what: &[String],
+    resumable: Resumable,
+    asked_until: Option<SystemTime>,
+) -> Error {
     let id = &record.id;
-    Error::new(Kind::Blocked, format!("run {id} of this job is open, {}, but {}", words(stand), listed(what))).with_hint(
-        format!(
-            "nothing was sent. Take the change back and `listferry resume {id}`; or leave what was accepted as it is and \
-             start anew with `listferry run --new {id}`; `listferry runs close {id}` abandons it without sending"
+    let resume = match resumable {
+        Resumable::Now => format!("`listferry resume {id}` continues it with the list that it began to send"),
+        Resumable::WithOldJob => format!("take the change back, and `listferry resume {id}` continues it"),
+        Resumable::WithOldSource => {
+            format!("`listferry resume {id}` is possible only if the source is again what it was")
+        }
+        Resumable::Never => "it cannot be resumed".to_owned(),
+    };
+    let later = match (stand, asked_until) {
+        (Stand::Fetched, Some(until)) => format!(
+            "run the job again later: once the ticket is final, which counts from {} on whatever it says, the new list is \
+             sent; ",
+            utc(until)
         ),
+        (Stand::Fetched, None) => {
+            "run the job again later: once the ticket is final, the new list is sent; ".to_owned()
+        }
+        _ => String::new(),
+    };
+    Error::new(Kind::Blocked, format!("run {id} of this job is open, {}, but {}", words(stand), listed(what)))
+        .with_hint(format!(
+            "nothing was sent. {later}{resume}; `listferry run --new {id}` leaves what was accepted as it is and sends \
+             the new list; `listferry runs close {id}` abandons the run without sending"
+        ))
+}
+
+/// An import that has no verdict yet, and that the new one could overtake (22).
+pub(super) fn overtaken(id: &str) -> Error {
+    Error::new(
+        Kind::Pending,
+        format!("run {id} has no verdict yet, and an import that overtakes it would change the result"),
     )
+    .with_hint(format!("nothing of the new list was sent; run the job again later, or listferry resume {id}"))
+}
+
+/// An ended run whose file may still be fetched (23). `asked_until`: when its ticket is not asked for any more.
+pub(super) fn fetched_still(id: &str, asked_until: Option<SystemTime>) -> Error {
+    let until = asked_until.map(|until| format!(", {} at the latest", utc(until))).unwrap_or_default();
+    Error::new(
+        Kind::Blocked,
+        format!("the ticket of run {id} is not final yet: the platform may still fetch the file that would be replaced"),
+    )
+    .with_hint(format!(
+        "nothing was sent. Run the job again later{until}, or raise `wait`; `listferry runs close {id}` forgets the ticket, \
+         and the next run replaces the file"
+    ))
 }
 
 /// An open run in doubt (21).

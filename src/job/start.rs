@@ -3,12 +3,16 @@
 use super::Job;
 use super::context::Context;
 use super::decide::{self, Change, Next, Stand};
+use super::difference::{Difference, Resumable};
 use super::draw::Draw;
 use super::journal::{ClosedAs, JobLocks, NOT_KEPT, Run, RunRecord};
 use super::measuring::Measuring;
 use super::open_run::{Known, stand};
+use super::report::Report;
 use super::settle::Settled;
-use super::standing_words::{blocked, blocking, in_doubt, requested_at, resume_hint, words};
+use super::standing_words::{
+    blocked, check_named, continued_anyway, in_doubt, overtaken, requested_at, resume_hint, words,
+};
 use super::text::{listed, plural};
 use crate::body::Split;
 use crate::calls::utc;
@@ -35,24 +39,8 @@ pub(super) struct Go {
     pub(super) measuring: Option<Measuring>,
     /// For the report of this run.
     pub(super) warnings: Vec<Warning>,
-}
-
-/// How the job differs from an open run.
-pub(super) struct Difference {
-    /// In words: what has changed. Empty: nothing.
-    what: Vec<String>,
-    target: bool,
-    measuring: Option<Measuring>,
-}
-
-impl Difference {
-    fn change(&self) -> Change {
-        match (self.target, self.what.is_empty()) {
-            (true, _) => Change::Target,
-            (false, true) => Change::None,
-            (false, false) => Change::Some,
-        }
-    }
+    /// The open run that is abandoned once pass one has succeeded (`--new`).
+    pub(super) abandons: Option<RunRecord>,
 }
 
 impl Job {
@@ -69,19 +57,21 @@ impl Job {
         }
         let open = ctx.state.open_run_of(&ctx.intent, &draw.date)?;
         if let Some(id) = &ctx.env.new_run {
-            let record = blocking(open, id)?;
-            self.abandon(ctx, &record)?;
-            return self.fresh(ctx, &draw, locks, None, Vec::new());
+            check_named(open.as_ref(), id)?;
         }
         let Some(record) = open else { return self.start_unblocked(ctx, &draw, locks).await };
         let stand = stand(&ctx.state, &record, ctx.needs_source())?;
         let difference = self.difference(ctx, &draw, &record, stand).await?;
-        match decide::next(stand, difference.change()) {
+        let next = decide::next(stand, difference.change());
+        if ctx.env.new_run.is_some() {
+            return self.start_in_place_of(ctx, &draw, record, locks, (next, difference)).await;
+        }
+        match next {
             Next::Continue => self.take_up(ctx, &record, locks, stand, difference.measuring),
             Next::Doubt if ctx.intent.effect.looked_up => self.look_up(ctx, &draw, record, locks, difference).await,
             Next::Doubt => Ok(Start::Stop(Box::new(record.clone()), in_doubt(&record))),
             Next::Supersede => {
-                let left = ctx.prepared.platform.left_behind(&|step| ctx.state.step_result(&record, step).ok()?);
+                let left = self.left_behind(ctx, &record);
                 self.close_superseded(ctx, &record, true)?;
                 let what = listed(&difference.what);
                 ctx.announce(&format!(
@@ -90,19 +80,20 @@ impl Job {
                 ));
                 let text = format!("run {} is superseded: nothing of it was accepted, and {what}", record.id);
                 let mut warnings = vec![Warning::new(WarningKind::Superseded, text)];
-                warnings.extend(left.map(|left| Warning::new(WarningKind::Orphan, left)));
-                self.fresh(ctx, &draw, locks, difference.measuring, warnings)
+                warnings.extend(left);
+                self.fresh(ctx, &draw, locks, difference.measuring, warnings).await
             }
             Next::StartBeside => {
                 ctx.state.leave_listed(&record)?;
                 let text = format!("run {} stays open: {}", record.id, words(stand));
                 ctx.announce(&format!("starting a new run for another target; {text}"));
                 let warning = Warning::new(WarningKind::Superseded, text).with_hint(resume_hint(&record, stand));
-                self.fresh(ctx, &draw, locks, difference.measuring, vec![warning])
+                self.fresh(ctx, &draw, locks, difference.measuring, vec![warning]).await
             }
             Next::Block => {
+                let error = blocked(&record, stand, &difference.what, difference.resumable, None);
                 self.drop_measuring(ctx, difference.measuring);
-                Ok(Start::Stop(Box::new(record.clone()), blocked(&record, stand, &difference.what)))
+                Ok(Start::Stop(Box::new(record), error))
             }
             next @ (Next::AwaitVerdict | Next::AwaitParts | Next::AwaitTicket) => {
                 let what = listed(&difference.what);
@@ -148,7 +139,7 @@ impl Job {
                 }
             },
         };
-        self.fresh(ctx, draw, locks, difference.measuring, warning.into_iter().collect())
+        self.fresh(ctx, draw, locks, difference.measuring, warning.into_iter().collect()).await
     }
 
     /// An open run whose verdict, or whose parts' verdict, could not be had: a warning for the new run, or the error that
@@ -164,7 +155,10 @@ impl Job {
         let id = &record.id;
         let pending = error.kind() == Kind::Pending;
         match next {
-            Next::AwaitTicket if pending => Ok(Err(blocked(record, Stand::Fetched, &difference.what))),
+            Next::AwaitTicket if pending => {
+                let until = ctx.asked_until(record)?;
+                Ok(Err(blocked(record, Stand::Fetched, &difference.what, difference.resumable, until)))
+            }
             Next::AwaitParts if pending => Ok(Err(Error::new(
                 Kind::Transient,
                 format!("the accepted parts of run {id} are not final yet: {}", error.message()),
@@ -174,13 +168,7 @@ impl Job {
                 let before = record.effect.clone();
                 let overtakes = before.is_none_or(|effect| effect.may_overtake(&ctx.intent.effect));
                 if overtakes {
-                    return Ok(Err(Error::new(
-                        Kind::Pending,
-                        format!("run {id} has no verdict yet, and an import that overtakes it would change the result"),
-                    )
-                    .with_hint(format!(
-                        "nothing of the new list was sent; run the job again later, or listferry resume {id}"
-                    ))));
+                    return Ok(Err(overtaken(id)));
                 }
                 self.close_superseded(ctx, record, false)?;
                 ctx.announce(&format!("starting a new run: run {id} is superseded without its verdict"));
@@ -196,7 +184,7 @@ impl Job {
     async fn start_unblocked(&self, ctx: &Context<'_>, draw: &Draw, locks: JobLocks) -> Result<Start> {
         let last = ctx.state.last_run_of(&ctx.intent)?;
         let Some(last) = last.filter(|last| last.ended_delivered() && !last.reported) else {
-            return self.fresh(ctx, draw, locks, None, Vec::new());
+            return self.fresh(ctx, draw, locks, None, Vec::new()).await;
         };
         let difference = self.difference(ctx, draw, &last, Stand::Delivered).await?;
         let how = format!("run {} ended with {} (exit {})", last.id, last.status(), last.exit_code.unwrap_or(0));
@@ -207,7 +195,7 @@ impl Job {
         }
         ctx.state.reported(&last.id)?;
         ctx.announce(&format!("starting a new run; {how}, but its report could not be written"));
-        self.fresh(ctx, draw, locks, difference.measuring, Vec::new())
+        self.fresh(ctx, draw, locks, difference.measuring, Vec::new()).await
     }
 
     /// `--once KEY`: the run of that key if every part of it was accepted.
@@ -228,97 +216,6 @@ impl Job {
         match stand {
             Stand::Delivered | Stand::Fetched => self.take_up(ctx, &record, locks.clone(), stand, None).map(Some),
             _ => Ok(None),
-        }
-    }
-
-    /// How the job and its source differ from those of a recorded run.
-    pub(super) async fn difference(
-        &self,
-        ctx: &Context<'_>,
-        draw: &Draw,
-        record: &RunRecord,
-        stand: Stand,
-    ) -> Result<Difference> {
-        let intent = &ctx.intent;
-        let other_day = intent.dated && record.date != draw.date;
-        let target = match &record.target {
-            Some(target) => *target != intent.target_on(&draw.date),
-            // 0.1.0 did not record it; account and target as written are those of the job
-            None => other_day && intent.target_on(&draw.date) != intent.target_on(&record.date),
-        };
-        let mut what = record.differences(intent);
-        if target {
-            what.push("the name of the target, filled in, is another one".to_owned());
-        } else if other_day {
-            what.push("{date} means another day".to_owned());
-        }
-        if ctx.state.fact(record, NOT_KEPT)?.is_some() {
-            what.push("listferry 0.1.0, which ran it, kept nothing to continue it with".to_owned());
-        }
-        let doubt = stand == Stand::InDoubt && !intent.effect.looked_up;
-        if !what.is_empty() || doubt || !ctx.needs_source() {
-            return Ok(Difference { what, target, measuring: None });
-        }
-        let measuring = self.source_difference(ctx, draw, record, stand, &mut what).await?;
-        Ok(Difference { what, target, measuring })
-    }
-
-    /// Adds to `what` if the source is another one; pass one, if only that could say.
-    async fn source_difference(
-        &self,
-        ctx: &Context<'_>,
-        draw: &Draw,
-        record: &RunRecord,
-        stand: Stand,
-        what: &mut Vec<String>,
-    ) -> Result<Option<Measuring>> {
-        let config = &self.config;
-        if config.source.apsis.is_some() {
-            let requested = ctx.state.fact(record, super::apsis::REQUESTED)?;
-            let requested = requested.as_ref().and_then(requested_at).unwrap_or(record.started);
-            let age = ctx.clock_now().duration_since(requested).unwrap_or_default();
-            if age > config.apsis_wait() && !self.needs_no_source(ctx, stand) {
-                what.push(format!("the export was requested at {}, longer ago than source.apsis.wait", utc(requested)));
-            }
-            return Ok(None);
-        }
-        let Some(known) = Known::of(&ctx.state, record)? else { return Ok(None) };
-        if !config.is_stream() {
-            match config.stamp() {
-                Ok(stamp) if stamp.is_some() && stamp == record.source => return Ok(None),
-                Ok(_) => {}
-                // A source that is gone counts as unchanged if the run needs it no more.
-                Err(_) if self.needs_no_source(ctx, stand) || self.all_bodies_sent(ctx, record, &known)? => {
-                    return Ok(None);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        let split = config.split(&*ctx.prepared.platform);
-        let measuring = self.measure_anew(ctx, &draw.id, &split).await?;
-        let same = measuring.measured.as_ref().is_ok_and(|measured| known.is(measured.manifest()));
-        if !same {
-            what.push("the source has changed".to_owned());
-        }
-        Ok(Some(measuring))
-    }
-
-    /// Returns true if the platform has the body of every part, and only small calls are left.
-    fn all_bodies_sent(&self, ctx: &Context<'_>, record: &RunRecord, known: &Known) -> Result<bool> {
-        for part in &known.manifest().parts {
-            let Some(call) = ctx.prepared.platform.body_call(&self.config.map, part.index) else { return Ok(false) };
-            if ctx.state.step_result(record, &call.name)?.is_none() {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    fn needs_no_source(&self, ctx: &Context<'_>, stand: Stand) -> bool {
-        match stand {
-            Stand::Delivered => true,
-            Stand::Fetched => ctx.prepared.platform.needs_wait().is_none(),
-            _ => false,
         }
     }
 
@@ -352,7 +249,7 @@ impl Job {
             Some(measuring) => Some(self.hand_over(ctx, &run, measuring)?),
             None => None,
         };
-        Ok(Start::Go(Box::new(Go { run, known, measuring, warnings: Vec::new() })))
+        Ok(Start::Go(Box::new(Go { run, known, measuring, warnings: Vec::new(), abandons: None })))
     }
 
     /// Has a recorded run in hand again. `once`: the key that its list is sent under from now on.
@@ -381,16 +278,21 @@ impl Job {
         Ok(measuring)
     }
 
-    /// Starts a new run, perhaps with pass one behind it.
-    pub(super) fn fresh(
+    /// Starts a new run, perhaps after its pass one. Ended runs of the job whose imports it could disturb are asked about
+    /// first.
+    pub(super) async fn fresh(
         &self,
         ctx: &Context<'_>,
         draw: &Draw,
         locks: JobLocks,
         measuring: Option<Measuring>,
-        warnings: Vec<Warning>,
+        mut warnings: Vec<Warning>,
     ) -> Result<Start> {
         use crate::calls::Journal as _;
+        if let Some((record, error)) = self.settle_earlier(ctx, &locks, &mut warnings).await? {
+            self.drop_measuring(ctx, measuring);
+            return Ok(Start::Stop(Box::new(record), error));
+        }
         let record = ctx.state.insert(&ctx.intent, &draw.new_run())?;
         let run = Run::new(&ctx.state, &record, true, locks);
         if let Some(spool) = measuring.as_ref().and_then(|measuring| measuring.spool.as_ref()) {
@@ -407,7 +309,7 @@ impl Job {
                 ctx.announce(&format!("starting a new run with the export that was requested at {}", utc(at)));
             }
         }
-        Ok(Start::Go(Box::new(Go { run, known: None, measuring, warnings })))
+        Ok(Start::Go(Box::new(Go { run, known: None, measuring, warnings, abandons: None })))
     }
 
     /// Closes an open run because of a new one. `forget`: nothing of it can be asked for any more.
@@ -431,13 +333,49 @@ impl Job {
         Ok(())
     }
 
-    fn abandon(&self, ctx: &Context<'_>, record: &RunRecord) -> Result<()> {
+    /// `--new RUN`: a new run, before whose first call the open one is abandoned.
+    async fn start_in_place_of(
+        &self,
+        ctx: &Context<'_>,
+        draw: &Draw,
+        record: RunRecord,
+        locks: JobLocks,
+        (next, difference): (Next, Difference),
+    ) -> Result<Start> {
+        if next == Next::Continue {
+            self.drop_measuring(ctx, difference.measuring);
+            return Err(continued_anyway(&record));
+        }
+        let file = record.job_file.as_ref().map(|file| format!(" of {}", file.display())).unwrap_or_default();
+        ctx.announce(&format!(
+            "starting a new run: run {}{file} is abandoned as soon as the new list has been validated",
+            record.id
+        ));
+        let mut start = self.fresh(ctx, draw, locks, difference.measuring, Vec::new()).await?;
+        if let Start::Go(go) = &mut start {
+            go.abandons = Some(record);
+        }
+        Ok(start)
+    }
+
+    /// Abandons the run that this one takes the place of.
+    pub(super) fn abandon(&self, ctx: &Context<'_>, record: &RunRecord, report: &mut Report) -> Result<()> {
         let spool = ctx.state.fact(record, "spool")?;
+        if let Some(left) = self.left_behind(ctx, record) {
+            report.warn(left);
+        }
         ctx.state.close(record, ClosedAs::Abandoned, true)?;
         self.config.forget_spool(ctx.env, &record.id, spool.as_ref().and_then(Value::as_str));
-        let file = record.job_file.as_ref().map(|file| format!(" of {}", file.display())).unwrap_or_default();
-        ctx.announce(&format!("starting a new run: run {}{file} is abandoned", record.id));
         Ok(())
+    }
+
+    /// Returns a warning about objects that a run without an accepted part left with the platform.
+    fn left_behind(&self, ctx: &Context<'_>, record: &RunRecord) -> Option<Warning> {
+        if ctx.state.standing_of(record).ok()?.accepted > 0 {
+            return None;
+        }
+        let left = ctx.prepared.platform.left_behind(&|step| ctx.state.step_result(record, step).ok()?)?;
+        Some(Warning::new(WarningKind::Orphan, left))
     }
 
     /// Pass one of a run that does not start after all.
@@ -480,6 +418,15 @@ impl Job {
         if record.closed && record.closed_as.is_none() {
             return Ok(Start::Stored(Box::new(record)));
         }
+        if record.closed && !ctx.state.is_unsettled(&record)? {
+            // its verdict came after all
+            if matches!(record.exit_code, Some(0 | 11)) && record.report.is_some() {
+                return Ok(Start::Stored(Box::new(record)));
+            }
+            let error = Error::usage(format!("run {} is superseded: a later run took its place", record.id))
+                .with_hint("`listferry runs` lists the runs that came after it");
+            return Ok(Start::Stop(Box::new(record), error));
+        }
         let stand = stand(&ctx.state, &record, ctx.needs_source())?;
         if record.closed && stand != Stand::Delivered {
             let error = Error::usage(format!("run {} is superseded: a later run took its place", record.id))
@@ -502,7 +449,10 @@ impl Job {
             what.push("listferry 0.1.0, which ran it, kept nothing to continue it with".to_owned());
         }
         if !what.is_empty() {
-            return Ok(Start::Stop(Box::new(record.clone()), blocked(&record, stand, &what)));
+            let kept = ctx.state.fact(&record, NOT_KEPT)?.is_none();
+            let resumable = if kept { Resumable::WithOldJob } else { Resumable::Never };
+            let error = blocked(&record, stand, &what, resumable, ctx.asked_until(&record)?);
+            return Ok(Start::Stop(Box::new(record), error));
         }
         self.take_up(ctx, &record, locks, stand, None)
     }

@@ -11,7 +11,8 @@ pub(crate) fn parts_accepted(error: Error, accepted: usize, parts: usize) -> Err
         return error;
     }
     let next = error.hint().unwrap_or("run the job again: parts that were accepted are not sent again").to_owned();
-    error.with_hint(format!("{accepted} of {parts} parts were accepted before; {next}"))
+    let verb = if accepted == 1 { "was" } else { "were" };
+    error.with_hint(format!("{accepted} of {parts} parts {verb} accepted before; {next}"))
 }
 
 /// How a delivery ended.

@@ -57,6 +57,7 @@ impl Bed {
         let object: Value = serde_json::from_str(&text).unwrap_or_else(|error| {
             panic!("{error}: {text:?}, stderr {}", String::from_utf8_lossy(&output.stderr));
         });
+        crate::report_schema::validate(&object);
         (output.status.code().unwrap(), object)
     }
 

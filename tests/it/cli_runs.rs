@@ -64,9 +64,10 @@ pub(crate) fn run(bed: &Bed, arguments: &[&str]) -> (i32, Value) {
     let mut arguments = arguments.to_vec();
     arguments.extend(["--output", "json"]);
     let output = with_secrets(bed.command(&arguments)).output().unwrap();
-    let object = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+    let object: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
         panic!("{error}: {:?} {}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
     });
+    crate::report_schema::validate(&object);
     (output.status.code().unwrap(), object)
 }
 

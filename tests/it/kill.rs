@@ -133,7 +133,9 @@ pub(crate) fn listferry(dir: &Path, base: &str, arguments: &[&str]) -> Command {
 pub(crate) async fn ends(mut command: Command) -> (i32, String) {
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let text = [output.stdout, output.stderr].concat();
-    (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&text).into_owned())
+    let text = String::from_utf8_lossy(&text).into_owned();
+    crate::report_schema::validate_lines(&text);
+    (output.status.code().unwrap_or(-1), text)
 }
 
 /// The request lines of an unbroken run.

@@ -29,9 +29,13 @@ mod cli_streams;
 #[cfg(feature = "jobs")]
 mod conformance;
 #[cfg(feature = "cli")]
+mod earlier_runs;
+#[cfg(feature = "cli")]
 mod ftp;
 #[cfg(feature = "jobs")]
 mod golden;
+#[cfg(all(feature = "cli", unix))]
+mod interrupted;
 #[cfg(feature = "jobs")]
 mod job_file;
 #[cfg(feature = "jobs")]
@@ -54,6 +58,8 @@ mod piped;
 #[cfg(feature = "jobs")]
 mod quotas;
 #[cfg(feature = "jobs")]
+mod report_schema;
+#[cfg(feature = "jobs")]
 mod schema;
 #[cfg(feature = "jobs")]
 mod scripted;
@@ -61,6 +67,7 @@ mod scripted;
 mod several_files;
 #[cfg(feature = "cli")]
 mod source_files;
+#[cfg(feature = "cli")]
 mod stories;
 #[cfg(feature = "cli")]
 mod taint;

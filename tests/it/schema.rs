@@ -8,7 +8,7 @@ fn root() -> PathBuf {
 }
 
 /// What is wrong with `value`, in words; unknown keywords are an error, so that the checker stays whole.
-fn check(root: &Value, schema: &Value, value: &Value, at: &str) -> Result<(), String> {
+pub(crate) fn check(root: &Value, schema: &Value, value: &Value, at: &str) -> Result<(), String> {
     let Some(schema) = schema.as_object() else {
         return if schema == &Value::Bool(false) { Err(format!("{at}: not allowed")) } else { Ok(()) };
     };

@@ -9,36 +9,36 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-const CLEVERTAP: &str = "map: { identity: id }\ndestination: { platform: clevertap, base_url: \"BASE\", account_id: { env: KEY }, \
+pub(crate) const CLEVERTAP: &str = "map: { identity: id }\ndestination: { platform: clevertap, base_url: \"BASE\", account_id: { env: KEY }, \
                          passcode: { env: KEY }, segment: \"VIP {date}\", creator: Jane, email: jane@example.com }\n";
 
-const INCREMENTS: &str = "map: { customer_id: id, changes: [{ op: increment, attr: n, value: 1 }] }\n";
-const ASSIGNS: &str = "map: { customer_id: id, changes: [{ op: assign, attr: name, column: name }] }\n";
-const PROFILES: &str = "destination: { platform: localytics-profiles, base_url: \"BASE\", org_id: 60, api_key: { env: KEY }, \
+pub(crate) const INCREMENTS: &str = "map: { customer_id: id, changes: [{ op: increment, attr: n, value: 1 }] }\n";
+pub(crate) const ASSIGNS: &str = "map: { customer_id: id, changes: [{ op: assign, attr: name, column: name }] }\n";
+pub(crate) const PROFILES: &str = "destination: { platform: localytics-profiles, base_url: \"BASE\", org_id: 60, api_key: { env: KEY }, \
                         api_secret: { env: KEY }, max_part_bytes: 20000 }\n";
 
-const MEDIARITHMICS: &str = "map: { operation: { value: UPDATE }, user_account_id: id, segment_id: { value: 42 }, \
+pub(crate) const MEDIARITHMICS: &str = "map: { operation: { value: UPDATE }, user_account_id: id, segment_id: { value: 42 }, \
                              expiration_duration: { value: 0 } }\ndestination: { platform: mediarithmics, base_url: \"BASE\", \
                              datamart_id: 1234, token: { env: KEY }, import_name: spring, max_part_bytes: 30kB }\n";
 
-const YESMAIL: &str = "map: { id: id }\ndestination: { platform: yesmail, base_url: \"BASE\", list: members, api_user: { env: KEY \
+pub(crate) const YESMAIL: &str = "map: { id: id }\ndestination: { platform: yesmail, base_url: \"BASE\", list: members, api_user: { env: KEY \
                        }, api_key: { env: KEY }, host: { put: { url: { env: PUT_URL }, fetch_url: \"https://h/list.csv\" } } }\n";
 
-struct Bed {
-    dir: tempfile::TempDir,
-    vendor: Vendor,
+pub(crate) struct Bed {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) vendor: Vendor,
 }
 
 /// What a command came to.
-struct Came {
-    code: i32,
-    report: Value,
+pub(crate) struct Came {
+    pub(crate) code: i32,
+    pub(crate) report: Value,
     /// The first line on stderr.
-    first: String,
+    pub(crate) first: String,
 }
 
 impl Bed {
-    async fn new(job: &str, script: impl Fn(&Seen, usize, &str) -> Does + Send + Sync + 'static) -> Bed {
+    pub(crate) async fn new(job: &str, script: impl Fn(&Seen, usize, &str) -> Does + Send + Sync + 'static) -> Bed {
         let dir = tempfile::tempdir().unwrap();
         let vendor = Vendor::start(script, Arc::new(|_, _| true)).await;
         let top =
@@ -49,17 +49,18 @@ impl Bed {
         bed
     }
 
-    fn list(&self, name: &str, rows: usize) {
+    pub(crate) fn list(&self, name: &str, rows: usize) {
         let list: String =
             std::iter::once("id,name\n".to_owned()).chain((0..rows).map(|i| format!("{name}-{i:06},x\n"))).collect();
         std::fs::write(self.dir.path().join("list.csv"), list).unwrap();
     }
 
-    async fn go(&self, arguments: &[&str]) -> Came {
+    pub(crate) async fn go(&self, arguments: &[&str]) -> Came {
         let mut command = listferry(self.dir.path(), &self.vendor.base, arguments);
         let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
         let err = String::from_utf8_lossy(&output.stderr).into_owned();
         let out = String::from_utf8_lossy(&output.stdout).into_owned();
+        crate::report_schema::validate_lines(&out);
         let object = out.lines().next().or(err.lines().last()).unwrap_or_default();
         Came {
             code: output.status.code().unwrap_or(-1),
@@ -68,18 +69,18 @@ impl Bed {
         }
     }
 
-    async fn run(&self, more: &[&str]) -> Came {
+    pub(crate) async fn run(&self, more: &[&str]) -> Came {
         self.go(&[&["run", "job.yaml"], more].concat()).await
     }
 
     /// Status of each recorded run, oldest first.
-    async fn runs(&self) -> Vec<Value> {
+    pub(crate) async fn runs(&self) -> Vec<Value> {
         let listed = ends(listferry(self.dir.path(), &self.vendor.base, &["runs"])).await.1;
         let listed: Value = serde_json::from_str(&listed).unwrap();
         listed.as_array().unwrap().iter().map(|run| run["status"].clone()).collect()
     }
 
-    fn uploads(&self) -> usize {
+    pub(crate) fn uploads(&self) -> usize {
         self.vendor.of("POST /v1/imports/profiles/upload").len()
     }
 }
@@ -89,7 +90,7 @@ const MONDAY: [&str; 2] = ["--set", "timezone=Etc/GMT+12"];
 const TUESDAY: [&str; 2] = ["--set", "timezone=Pacific/Kiritimati"];
 
 /// CleverTap whose last call fails so often in that way.
-fn completed(times: usize, lost: bool) -> impl Fn(&Seen, usize, &str) -> Does + Send + Sync + 'static {
+pub(crate) fn completed(times: usize, lost: bool) -> impl Fn(&Seen, usize, &str) -> Does + Send + Sync + 'static {
     let failed = AtomicUsize::new(0);
     move |seen: &Seen, nth: usize, base: &str| {
         if seen.path() == clevertap::COMPLETED && failed.fetch_add(1, Ordering::Relaxed) < times {
@@ -100,7 +101,7 @@ fn completed(times: usize, lost: bool) -> impl Fn(&Seen, usize, &str) -> Does + 
 }
 
 /// Localytics: the nth upload as `upload` says, its status as `status` says.
-fn localytics(
+pub(crate) fn localytics(
     upload: impl Fn(usize) -> Option<u16> + Send + Sync + 'static,
     status: impl Fn() -> (u16, &'static str) + Send + Sync + 'static,
 ) -> impl Fn(&Seen, usize, &str) -> Does + Send + Sync + 'static {

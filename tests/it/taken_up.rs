@@ -152,7 +152,8 @@ async fn wrong_credentials_in_between_repeat_no_part_that_was_taken() {
     let bed = Bed::new(PROFILES, 600, profiles(refused)).await;
     let (code, old) = bed.go(&["run", "job.yaml"]).await;
     let id = old["run_id"].as_str().unwrap();
-    assert_eq!((code, bed.go(&["run", "job.yaml", "--new", id]).await.0), (30, 0), "{old}");
+    assert_eq!((code, bed.go(&["runs", "close", id]).await.0), (30, 0), "{old}");
+    assert_eq!(bed.go(&["run", "job.yaml"]).await.0, 0);
     let (code, report) = bed.go(&["resume", old["run_id"].as_str().unwrap()]).await;
     assert!(code == 2 && report["error"]["message"].as_str().unwrap().contains("abandoned"), "{report}");
 }

@@ -10,8 +10,8 @@ use crate::transport::Request;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// So long after acceptance a verdict is asked for.
-const VERDICT_LIFE: Duration = Duration::from_secs(24 * 3600);
+/// How long after acceptance a verdict is asked for.
+pub(crate) const VERDICT_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// The first pause between two questions; it grows by half each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause between two questions.

@@ -18,6 +18,7 @@ pub(in crate::job) use lock::JobLocks;
 pub(in crate::job) use record::PASS_ONE;
 pub use record::{ClosedAs, RunRecord};
 pub use run::Run;
+pub(in crate::job) use run::{Keep, Standing};
 pub(in crate::job) use write::NewRun;
 
 use self::open::IfNone;
@@ -40,8 +41,8 @@ pub enum Init {
     Exists,
     /// It was made.
     Made,
-    /// It was made; the damaged one was moved to this path.
-    Replaced(PathBuf),
+    /// It was made; the damaged one was moved to this path, unless it was gone.
+    Replaced(Option<PathBuf>),
 }
 
 /// An open state directory. Cheap to clone; all clones share one connection.

@@ -84,8 +84,9 @@ pub(super) fn exists(dir: &Path) -> bool {
     dir.join("state.db").exists() || dir.join(MARKER).exists()
 }
 
-/// Moves a damaged state aside, under names that no state has; returns the new name of the database.
-pub(super) fn set_aside(dir: &Path, suffix: &str) -> std::io::Result<PathBuf> {
+/// Moves a damaged state aside, under names that no state has; returns the new name of the database if there was one.
+pub(super) fn set_aside(dir: &Path, suffix: &str) -> std::io::Result<Option<PathBuf>> {
+    let there = dir.join("state.db").exists();
     let aside = dir.join(format!("state.db.{suffix}"));
     for (from, to) in [
         ("state.db", aside.clone()),
@@ -99,7 +100,7 @@ pub(super) fn set_aside(dir: &Path, suffix: &str) -> std::io::Result<PathBuf> {
     }
     match std::fs::remove_file(dir.join(MARKER)) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-        _ => Ok(aside),
+        _ => Ok(there.then_some(aside)),
     }
 }
 

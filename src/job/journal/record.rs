@@ -104,6 +104,9 @@ pub(super) const CALLED: &str = "(EXISTS (SELECT 1 FROM steps WHERE run = seq) \
                                  OR EXISTS (SELECT 1 FROM parts WHERE run = seq AND accepted) \
                                  OR EXISTS (SELECT 1 FROM facts WHERE run = seq AND key = 'apsis' AND value <> 'null'))";
 
+/// Holds for runs that have ended and still have what their verdict is asked for with.
+const UNSETTLED: &str = "closed AND closed_as IS NOT 'abandoned' AND EXISTS (SELECT 1 FROM steps WHERE run = seq)";
+
 impl RunRecord {
     /// `running`, `interrupted` (its process is gone), `superseded`, `abandoned`, or as its report says.
     #[must_use]
@@ -253,6 +256,32 @@ impl State {
     /// `Busy`.
     pub(in crate::job) fn unstarted_run_of(&self, intent: &Intent) -> Result<Option<RunRecord>> {
         self.one(&format!("job IN (?1, ?2) AND closed = 0 AND NOT {CALLED} ORDER BY seq LIMIT 1"), keys(intent))
+    }
+
+    /// The runs of a job that have ended without a verdict and can be asked for it, oldest first.
+    ///
+    /// # Errors
+    /// `Busy`.
+    pub(in crate::job) fn unsettled_runs_of(&self, intent: &Intent) -> Result<Vec<RunRecord>> {
+        let (mut found, mut after) = (Vec::new(), 0);
+        let [key, old] = keys(intent);
+        loop {
+            let next = self.one(
+                &format!("job IN (?1, ?2) AND seq > ?3 AND {UNSETTLED} ORDER BY seq LIMIT 1"),
+                rusqlite::params![key, old, after],
+            )?;
+            let Some(record) = next else { return Ok(found) };
+            after = record.seq;
+            found.push(record);
+        }
+    }
+
+    /// Returns true if a run has ended without a verdict and can be asked for it.
+    ///
+    /// # Errors
+    /// `Busy`.
+    pub(in crate::job) fn is_unsettled(&self, record: &RunRecord) -> Result<bool> {
+        Ok(self.one(&format!("seq = ?1 AND {UNSETTLED}"), [record.seq])?.is_some())
     }
 
     /// The newest run of a job that has a `--once` key.

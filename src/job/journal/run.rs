@@ -30,6 +30,17 @@ impl Standing {
     }
 }
 
+/// What the state keeps of a run that a process has worked on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::job) enum Keep {
+    /// Everything: a later run goes on with it.
+    Open,
+    /// What its verdict is asked for with: it has ended.
+    Verdict,
+    /// Its report.
+    Nothing,
+}
+
 /// A run in hand. While it lives no other process can run the job.
 pub struct Run {
     state: State,
@@ -124,22 +135,21 @@ impl Run {
         .map(drop)
     }
 
-    /// Ends this process's work on the run with its report. `open`: a later run goes on with it; else what only that
-    /// needs is erased, presigned URLs with it.
+    /// Ends this process's work on the run with its report. What is not kept is erased, presigned URLs with it.
     ///
     /// # Errors
     /// `Local`.
-    pub(in crate::job) fn finish(self, exit_code: u8, open: bool, report: &Value) -> Result<()> {
+    pub(in crate::job) fn finish(self, exit_code: u8, keep: Keep, report: &Value) -> Result<()> {
         self.refused.flush()?;
         self.write(|transaction| {
             transaction.execute(
                 "UPDATE runs SET exit_code = ?2, report = ?3, ended_ms = ?4, closed = ?5, reported = 0 WHERE seq = ?1",
-                params![self.seq, exit_code, report.to_string(), millis(self.state.clock.wall()), !open],
+                params![self.seq, exit_code, report.to_string(), millis(self.state.clock.wall()), keep != Keep::Open],
             )?;
             transaction.execute("DELETE FROM slots WHERE reserved_by = ?1", [self.seq])?;
-            if open { Ok(()) } else { erase(transaction, self.seq) }
+            if keep == Keep::Nothing { erase(transaction, self.seq) } else { Ok(()) }
         })?;
-        if !open {
+        if keep == Keep::Nothing {
             self.refused.remove();
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! The state, tried on real files.
 
+use super::Keep;
 use super::write::NewRun;
 use super::*;
 use crate::calls::{FaultAt, Journal as _, PartState, Quota, RowFault, Slot, StepState};
@@ -116,7 +117,7 @@ fn a_run_is_open_from_its_first_call_that_may_have_had_an_effect() {
     run.part_done(&accepted(0)).expect("written");
     let standing = run.standing().expect("read");
     assert!(standing.in_doubt && standing.accepted == 1, "{standing:?}");
-    run.finish(0, false, &json!({"status": "done"})).expect("written");
+    run.finish(0, Keep::Nothing, &json!({"status": "done"})).expect("written");
     assert!(open(&state).is_none());
     let last = state.last_run_of(&intent("id")).expect("read").expect("a run");
     assert!(last.ended_delivered() && !last.reported);
@@ -130,7 +131,7 @@ fn a_listed_run_blocks_only_its_own_target() {
     let state = State::open(dir.path()).expect("opens");
     let run = fresh(&state);
     run.intent("completed/0", &json!({"doubtful": true})).expect("written");
-    run.finish(21, true, &json!({"status": "unknown"})).expect("written");
+    run.finish(21, Keep::Open, &json!({"status": "unknown"})).expect("written");
     let record = open(&state).expect("open");
     state.leave_listed(&record).expect("written");
     assert_eq!(open(&state).expect("the same day").id, "run-1");
@@ -148,7 +149,7 @@ fn a_closed_run_keeps_its_steps_only_if_they_are_still_asked_for() {
     ] {
         let run = begin(&state, id, &intent("id"));
         run.result("upload/0", &json!({"activity_id": "a"})).expect("written");
-        run.finish(22, true, &json!({"status": "pending"})).expect("written");
+        run.finish(22, Keep::Open, &json!({"status": "pending"})).expect("written");
         let record = open(&state).expect("open");
         state.close(&record, how, forget).expect("written");
         let closed = state.run_of_id(id).expect("read").expect("a run");
@@ -189,13 +190,13 @@ fn an_unread_fact_goes_to_the_next_run_of_the_job() {
     let state = State::open(dir.path()).expect("opens");
     let run = fresh(&state);
     run.store("apsis", &json!({"requested_s": 7})).expect("written");
-    run.finish(20, false, &json!({})).expect("written");
+    run.finish(20, Keep::Nothing, &json!({})).expect("written");
     let run = begin(&state, "run-2", &intent("id"));
     let record = state.run_of_id("run-2").expect("read").expect("a run");
     assert_eq!(state.inherit(&intent("id"), "apsis", &record).expect("moved"), Some(json!({"requested_s": 7})));
     assert_eq!(run.load("apsis").expect("read"), Some(json!({"requested_s": 7})));
     run.store("apsis", &serde_json::Value::Null).expect("read it");
-    run.finish(0, false, &json!({})).expect("written");
+    run.finish(0, Keep::Nothing, &json!({})).expect("written");
     let _third = begin(&state, "run-3", &intent("id"));
     let record = state.run_of_id("run-3").expect("read").expect("a run");
     assert_eq!(state.inherit(&intent("id"), "apsis", &record).expect("read"), None);
@@ -331,7 +332,7 @@ fn the_presigned_url_is_in_no_file_once_the_run_has_ended() {
     let run = fresh(&state);
     run.result("get-url/0", &json!({ "url": URL })).expect("written");
     assert!(holds("5f4dcc3b5aa765d61d8327deb882cf99"));
-    run.finish(0, false, &json!({"status": "done"})).expect("written");
+    run.finish(0, Keep::Nothing, &json!({"status": "done"})).expect("written");
     assert!(!holds("5f4dcc3b5aa765d61d8327deb882cf99"));
 }
 
@@ -357,7 +358,7 @@ fn a_damaged_or_newer_state_is_refused_and_left_alone() {
     let dir = tempfile::tempdir().expect("a directory");
     let state = State::open(dir.path()).expect("opens");
     for id in 0..200 {
-        begin(&state, &format!("run-{id}"), &intent("id")).finish(20, true, &json!({})).expect("written");
+        begin(&state, &format!("run-{id}"), &intent("id")).finish(20, Keep::Open, &json!({})).expect("written");
     }
     drop(state);
     let path = dir.path().join("state.db");
@@ -401,7 +402,7 @@ fn one_flipped_bit_in_an_index_page_is_damage() {
     let dir = tempfile::tempdir().expect("a directory");
     let state = State::open(dir.path()).expect("opens");
     for id in 0..300 {
-        begin(&state, &format!("run-{id:03}"), &intent("id")).finish(20, true, &json!({})).expect("written");
+        begin(&state, &format!("run-{id:03}"), &intent("id")).finish(20, Keep::Open, &json!({})).expect("written");
     }
     let root: i64 = state
         .db()
@@ -424,7 +425,7 @@ fn one_flipped_bit_in_an_index_page_is_damage() {
     let error = State::open(dir.path()).map(drop).expect_err("damaged");
     assert_eq!(error.kind(), Kind::Busy, "{error:?}");
     let Init::Replaced(aside) = State::init(dir.path(), true).expect("set aside") else { panic!("not replaced") };
-    assert!(std::fs::read(aside).expect("read") == bytes);
+    assert!(std::fs::read(aside.expect("it was there")).expect("read") == bytes);
     assert!(State::open(dir.path()).expect("opens").last_run().expect("read").is_none());
     assert_eq!(State::init(dir.path(), true).expect("sound"), Init::Exists);
 }

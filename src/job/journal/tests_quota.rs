@@ -61,7 +61,7 @@ fn what_an_ended_or_dead_run_has_not_used_is_free() {
     }
     assert!(granted(&a, at(1)));
     assert!(matches!(c.quota_reserve(&quota(), 1, at(1), Duration::ZERO), Ok(Reserved::From(_))));
-    a.finish(20, false, &json!({})).expect("ended");
+    a.finish(20, Keep::Nothing, &json!({})).expect("ended");
     assert_eq!(c.quota_reserve(&quota(), 4, at(1), Duration::ZERO).expect("asked"), Reserved::Granted);
     assert!(matches!(c.quota_reserve(&quota(), 5, at(1), Duration::ZERO), Ok(Reserved::From(_))));
     // killed: the lock goes with the process

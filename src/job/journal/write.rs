@@ -73,12 +73,13 @@ impl State {
         self.run_of_id(new.id)?.ok_or_else(|| Error::new(Kind::Busy, "the run that was just begun is gone"))
     }
 
-    /// A process has the run in hand again, under what the job file says now.
+    /// A process has the run in hand again, under what the job file says now. One that was closed stays as it ended.
     pub(in crate::job) fn reopen(&self, record: &RunRecord, intent: &Intent, once: Option<&str>) -> Result<()> {
         let file = intent.job_file.as_deref().map(super::path::to_text);
         self.write(|transaction| {
             transaction.execute(
-                "UPDATE runs SET exit_code = NULL, ended_ms = NULL, reported = 0, listed = 0, job = ?2, \
+                "UPDATE runs SET exit_code = CASE WHEN closed THEN exit_code END, \
+                 ended_ms = CASE WHEN closed THEN ended_ms END, reported = closed, listed = 0, job = ?2, \
                  job_file = coalesce(?3, job_file), once_key = coalesce(?4, once_key) WHERE seq = ?1",
                 params![record.seq, intent.key.as_str(), file, once],
             )
@@ -99,6 +100,13 @@ impl State {
         if forget {
             faults::remove(self.dir(), &record.id);
         }
+        Ok(())
+    }
+
+    /// Forgets what the verdict of an ended run is asked for with.
+    pub(in crate::job) fn forget(&self, record: &RunRecord) -> Result<()> {
+        self.write(|transaction| erase(transaction, record.seq))?;
+        faults::remove(self.dir(), &record.id);
         Ok(())
     }
 

@@ -140,7 +140,9 @@ fn refusal(what: &str, answer: &Answer, says: &Says) -> Error {
         text if text.contains("valid admin") => {
             "destination.email must be the e-mail address of an admin of the account"
         }
-        text if text.contains("previously used url") => "the upload URL was used before; run the job anew with --new",
+        text if text.contains("previously used url") => {
+            "the upload URL was used before; abandon the run with `listferry runs close`, and run the job again"
+        }
         text if text.contains("duplicate") => "take another destination.segment, or set destination.replace: true",
         _ => "CleverTap's words are above; correct the destination and run the job again",
     };

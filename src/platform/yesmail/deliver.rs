@@ -95,7 +95,7 @@ impl Options {
                         Kind::Pending,
                         "the import was assumed to be done, but nobody has fetched the list yet",
                     )
-                    .with_hint("resume the run to serve it on, or abandon it with --new"));
+                    .with_hint("resume the run to serve it on, or abandon it with `listferry runs close`"));
                 }
                 remote.sleep(std::time::Duration::from_millis(200).min(remote.wait_left())).await;
             }
