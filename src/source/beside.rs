@@ -1,10 +1,11 @@
-//! Decompression beside conversion: threads of their own fill recycled blocks that the reader takes in order.
+//! Decompresses on background threads, while the reader converts. The threads fill recycled blocks, and the reader
+//! takes them in order.
 //!
-//! The file is taken apart into pieces ([`super::pieces`]) that several threads decode at once; what has no pieces is one,
-//! decoded by one thread. Whether a file is sound is judged as the serial way judges it: a piece that does not decode proves
-//! only that the guess about it was wrong or the file is damaged, so it is decoded again from its start, in one go with
-//! all that follows, and what was handed over of it before is passed over. Of a damaged file zstd may say it in other
-//! words, and name the start of the piece where one thread names the byte.
+//! A file is split into pieces ([`super::pieces`]) that several threads decode at once. A file that cannot be split is
+//! one piece, decoded by one thread. The serial decoder decides whether a file is sound: a piece that does not decode
+//! proves only that its boundary was a wrong guess or that the file is damaged. It is therefore decoded again from its
+//! start, in one go with everything after it, and what the reader has already received of it is skipped. For a damaged
+//! file zstd may word the error differently and report the start of the piece instead of the exact byte.
 
 use super::ReadAt;
 use super::decompress::{Resume, Unpacking, expands_too_much};
@@ -16,63 +17,63 @@ use std::io::{self, Read};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Content is handed over in blocks of this size.
+/// Size of a block of content.
 const BLOCK_BYTES: usize = 256 << 10;
 
-/// So many blocks of the piece that is being read may wait, whatever the others hold.
+/// Number of blocks reserved for the piece being read, whatever the other pieces hold.
 const HEAD_BLOCKS: usize = 4;
 
-/// Blocks of all pieces together: 8 MiB.
+/// Maximum number of blocks of all pieces together: 8 MiB.
 const MOST_BLOCKS: usize = 32;
 
-/// Pieces under way or waiting; a bound for those that hold hardly anything.
+/// Maximum number of pieces decoded or waiting; bounds the number of very small pieces.
 const MOST_PIECES: usize = 64;
 
-/// The windows of all decoders together: 2 MiB each for six of them, which is what pzstd asks for by default.
+/// Maximum size of the windows of all decoders together: six of 2 MiB each, the default of pzstd.
 const WINDOW_BYTES: u64 = 12 << 20;
 
-/// Stored bytes that can be opened anywhere.
+/// Stored bytes that can be opened at any position.
 pub(super) struct Stored {
     pub(super) data: Arc<dyn ReadAt>,
     pub(super) size: u64,
 }
 
-/// The content of an input, decoded by others.
+/// The content of an input, decoded on other threads.
 pub(super) struct Beside {
     shared: Arc<Shared>,
     block: Vec<u8>,
     at: usize,
-    /// An error was handed over or the end seen.
+    /// True once the end or an error was returned.
     ended: bool,
 }
 
 struct Shared {
     unpacking: Unpacking,
     stored: Option<Stored>,
-    /// Held while a piece is looked for, so that they stand in the queue as in the file.
+    /// Locked while the next piece is searched, so that the queue has the order of the file.
     pieces: Mutex<Option<Pieces>>,
     state: Mutex<State>,
-    /// For the reader: something has come to the head of the queue.
+    /// Wakes the reader: the head of the queue has changed.
     ready: Condvar,
-    /// For the decoders: there is room, another head, or something else to do.
+    /// Wakes the decoders: there is room, a new head, or other work.
     room: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    /// In order; numbers without gaps.
+    /// In file order; the numbers have no gaps.
     queue: VecDeque<Task>,
     next_number: u64,
     free: Vec<Vec<u8>>,
     lent: usize,
-    /// No piece follows those in the queue.
+    /// True if no piece follows those in the queue.
     complete: bool,
-    /// What is at the end of the pieces that were read so far.
+    /// The position after the pieces read so far.
     base: Resume,
-    /// Everything from `base` on is to be decoded in one go, without the first bytes.
+    /// If set, everything from `base` on is decoded in one go, without this number of bytes at its start.
     restart: Option<u64>,
     stopped: bool,
-    /// A decoder panicked.
+    /// True if a decoder panicked.
     broken: bool,
 }
 
@@ -80,7 +81,7 @@ struct Task {
     number: u64,
     piece: Piece,
     blocks: VecDeque<Vec<u8>>,
-    /// Content of it that the reader has taken.
+    /// Bytes of its content that the reader has taken.
     taken: u64,
     end: Option<End>,
 }
@@ -89,21 +90,21 @@ enum End {
     Whole {
         members: u64,
     },
-    /// It is not what it seemed to be.
+    /// The piece did not decode to exactly its end.
     Unproven,
     Failed(io::Error),
 }
 
-/// What a decoder is to do.
+/// Work for a decoder.
 struct Order {
     number: u64,
     piece: Piece,
-    /// Content to pass over.
+    /// Bytes of content to skip.
     skip: u64,
 }
 
 impl Beside {
-    /// Reads a stream ahead in a thread of its own.
+    /// Reads a stream ahead on a thread of its own.
     pub(super) fn serial(reader: Box<dyn Read + Send>, unpacking: Unpacking) -> Result<Beside> {
         let shared = Shared::new(unpacking, None, None);
         shared.lock().complete = true;
@@ -113,7 +114,7 @@ impl Beside {
         Ok(beside)
     }
 
-    /// Decodes stored bytes, several pieces at once where there are some.
+    /// Decodes stored bytes, several pieces at once if there are several.
     pub(super) fn pieces(stored: Stored, unpacking: Unpacking, threads: usize) -> Result<Beside> {
         let threads = threads.clamp(1, 6);
         let (data, size) = (stored.data.clone(), stored.size);
@@ -124,7 +125,7 @@ impl Beside {
         let shared = Shared::new(unpacking, Some(stored), Some(pieces));
         match first {
             None => {
-                // an empty file: what that means is for the serial way to say
+                // an empty file: the serial decoder decides what that means
                 shared.lock().restart = Some(0);
             }
             Some(piece) => {
@@ -151,7 +152,7 @@ impl Beside {
 
     fn spawn(&self, work: impl FnOnce(&Shared) + Send + 'static) -> Result<()> {
         let shared = self.shared.clone();
-        // not waited for: it may be within a read that blocks, and ends with the next block
+        // not joined: it may be blocked in a read, and ends with the next block
         std::thread::Builder::new()
             .name("unpack".to_owned())
             .spawn(move || {
@@ -163,13 +164,13 @@ impl Beside {
             .map_err(|error| Error::io("starting a decompressing thread", error))
     }
 
-    /// The next block of content, in order, for one that was read. `None`: the end.
+    /// Returns the next block of content in order, and takes back the block just read. `None` at the end.
     fn next(&self, read: Vec<u8>) -> io::Result<Option<Vec<u8>>> {
         let shared = &*self.shared;
         let mut state = shared.lock();
         if read.capacity() > 0 {
             state.recycle(read);
-            // they see what is taken below too: the lock is held until then
+            // the decoders see the changes below too, because the lock is held until then
             shared.room.notify_all();
         }
         loop {
@@ -187,7 +188,8 @@ impl Beside {
             };
             if let Some(block) = head.blocks.front() {
                 let produced = base.produced + head.taken + block.len() as u64;
-                // consumed is no less than this: what passes here passes the serial way, the rest is for that to judge
+                // the true consumption is at least this, so what passes here also passes the serial decoder; the serial
+                // decoder decides about the rest
                 let suspicious = matches!(head.piece, Piece::Some { start, .. }
                     if expands_too_much(produced, start, shared.unpacking.max_expansion));
                 if suspicious {
@@ -259,7 +261,7 @@ impl Shared {
         Arc::new(Shared { unpacking, stored, pieces: Mutex::new(pieces), state, ready, room })
     }
 
-    /// Takes pieces and decodes them until nobody reads any more.
+    /// Takes pieces and decodes them until the reader is dropped.
     fn work(&self) {
         while let Some(order) = self.claim() {
             self.decode(&order);
@@ -301,7 +303,7 @@ impl Shared {
         }
     }
 
-    /// From the piece at the head on everything is decoded in one go.
+    /// Switches to decoding everything from the head of the queue on in one go.
     fn restart(&self, state: &mut State) {
         let Some(head) = state.queue.front() else { return };
         state.restart = Some(head.taken);
@@ -347,10 +349,10 @@ impl Shared {
         self.finish(number, end);
     }
 
-    /// Reads to the end, block by block, without the first `skip` bytes. `None`: nobody wants it any more.
+    /// Reads to the end, block by block, skipping the first `skip` bytes. `None` if the piece is no longer wanted.
     ///
-    /// Blocks begin where they would had the first byte been the first of all: what a decoder says of damage depends on how
-    /// much it was asked for at once.
+    /// Blocks begin where they would begin if decoding had started at the first byte, because the error that a decoder
+    /// reports for damaged data depends on how much was requested at once.
     fn fill_blocks(&self, number: u64, reader: &mut dyn Read, produced: u64, mut skip: u64) -> Option<io::Result<()>> {
         let mut most = BLOCK_BYTES - (produced % BLOCK_BYTES as u64) as usize;
         loop {
@@ -380,13 +382,13 @@ impl Shared {
         }
     }
 
-    /// An empty block, as soon as there is room for one. `None`: the piece is not wanted any more.
+    /// Returns an empty block once there is room for one; `None` if the piece is no longer wanted.
     fn take_block(&self, number: u64) -> Option<Vec<u8>> {
         let mut state = self.lock();
         loop {
             let index = state.index_of(number)?;
             let head_waits = index == 0 && state.queue[0].blocks.len() < HEAD_BLOCKS;
-            // one piece alone needs no more than what keeps its decoder busy
+            // a single piece needs only enough blocks to keep its decoder busy
             let most =
                 if matches!(state.queue[index].piece, Piece::Rest { .. }) { 0 } else { MOST_BLOCKS - HEAD_BLOCKS };
             if state.lent < most || head_waits {
@@ -397,7 +399,7 @@ impl Shared {
         }
     }
 
-    /// False: the piece is not wanted any more.
+    /// Appends a block to its piece. Returns false if the piece is no longer wanted.
     fn hand_over(&self, number: u64, block: Vec<u8>) -> bool {
         let mut state = self.lock();
         let index = state.index_of(number);
@@ -421,7 +423,8 @@ impl Shared {
         }
     }
 
-    /// What stands before the piece, once all before it was read. `None`: it is not wanted any more.
+    /// Waits until all pieces before this one were read and returns the position reached; `None` if the piece is no
+    /// longer wanted.
     fn wait_for_head(&self, number: u64) -> Option<Resume> {
         let mut state = self.lock();
         loop {
@@ -449,7 +452,7 @@ impl State {
         number
     }
 
-    /// Where in the queue the piece is; `None` where it is no longer.
+    /// Returns the index of the piece in the queue, if the piece is still there.
     fn index_of(&self, number: u64) -> Option<usize> {
         let first = self.queue.front()?.number;
         let index = usize::try_from(number.checked_sub(first)?).ok()?;

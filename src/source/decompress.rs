@@ -1,4 +1,5 @@
-//! gzip with all its members, zstd with all its frames: to their proven end, or an error that says where.
+//! Decodes all members of a gzip file or all frames of a zstd file to their verified end, or reports where the damage
+//! is.
 
 use super::Compression;
 use crate::error::{Error, Kind, Result};
@@ -6,20 +7,20 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The expansion is judged from here on.
+/// The expansion ratio is checked only after this many decompressed bytes.
 const JUDGED_AFTER: u64 = 64 << 20;
 
-/// The bounds of `max_window`. The format asks decoders to support 8 MiB.
+/// Bounds of `max_window`. The format asks decoders to support 8 MiB.
 pub(super) const MIN_WINDOW: u64 = 1 << 10;
 pub(super) const MAX_WINDOW: u64 = 128 << 20;
 
-/// Stored bytes are read in pieces of this size.
+/// Size of the reads of stored bytes.
 const BUFFER_BYTES: usize = 128 << 10;
 
-/// The expansion is judged whenever so much more has come out, so that it does not depend on how a reader reads.
+/// Interval between ratio checks, in output bytes; fixed, so the result does not depend on read sizes.
 const JUDGED_EVERY: u64 = 256 << 10;
 
-/// What the first bytes say.
+/// Detects the compression by the first bytes.
 pub(super) fn by_magic(first: &[u8]) -> Compression {
     match first {
         [0x1f, 0x8b, ..] => Compression::Gzip,
@@ -28,7 +29,7 @@ pub(super) fn by_magic(first: &[u8]) -> Compression {
     }
 }
 
-/// For messages.
+/// The name used in messages.
 pub(super) fn name(compression: Compression) -> &'static str {
     match compression {
         Compression::Gzip => "gzip",
@@ -37,18 +38,18 @@ pub(super) fn name(compression: Compression) -> &'static str {
     }
 }
 
-/// What the streams of an input found; shared by all of them, so only for showing.
+/// Counters and findings of the streams of an input. All streams share them, so they serve only for display.
 #[derive(Default)]
 pub(super) struct Findings {
-    /// Stored bytes that the stream read last has consumed.
+    /// Stored bytes consumed by the stream that was read last.
     pub(super) consumed: AtomicU64,
-    /// Most gzip members that one stream has begun.
+    /// Largest number of gzip members that one stream has begun.
     pub(super) members: AtomicU64,
-    /// Zeros behind the last gzip member.
+    /// Number of zero bytes after the last gzip member.
     pub(super) padding: AtomicU64,
 }
 
-/// Where a stream starts that does not start at the first byte: behind the end of a member or frame.
+/// The position at which a stream starts if not at the first byte: the end of a member or frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Resume {
     /// Stored bytes before it.
@@ -60,14 +61,14 @@ pub(super) struct Resume {
 }
 
 impl Resume {
-    /// Where the stored bytes must begin: what was read ahead counts as consumed, so buffers have to lie where they
-    /// would lie had it begun at the first byte.
+    /// Returns the position from which stored bytes must be read. Bytes read ahead count as consumed, so buffers must
+    /// begin where they would begin if the stream had been read from the first byte.
     pub(super) fn stored_from(&self) -> u64 {
         self.at - self.at % BUFFER_BYTES as u64
     }
 }
 
-/// How to turn the stored bytes of an input into its content.
+/// How to decode the stored bytes of an input.
 #[derive(Clone)]
 pub(super) struct Unpacking {
     pub(super) name: String,
@@ -79,9 +80,9 @@ pub(super) struct Unpacking {
 }
 
 impl Unpacking {
-    /// Wraps a stream of stored bytes, which begins at `from.stored_from()`, into one of content.
+    /// Wraps a stream of stored bytes, which begins at `from.stored_from()`, into a stream of content.
     pub(super) fn open(&self, stored: Box<dyn Read + Send>, from: Resume) -> Result<Box<dyn Read + Send>> {
-        // several streams of one input may be open at once: what is judged is counted for each
+        // several streams of one input may be open at once, so the ratio is counted for each of them
         let consumed = Arc::new(AtomicU64::new(from.stored_from()));
         let (name, findings) = (self.name.clone(), self.findings.clone());
         let counted = Counted { inner: stored, name, consumed: consumed.clone(), findings };
@@ -110,8 +111,8 @@ impl Unpacking {
         })
     }
 
-    /// The content of some members or frames, `stored` being all of them and nothing else. Any error means no more than that
-    /// this was not so; in what words is for [`Unpacking::open`] to say.
+    /// Decodes some members or frames; `stored` consists of exactly these. An error means only that this was not so;
+    /// [`Unpacking::open`] then produces the message.
     pub(super) fn open_piece(&self, stored: Box<dyn Read + Send>) -> io::Result<Piece> {
         let input = BufReader::with_capacity(BUFFER_BYTES, stored);
         let findings = Arc::<Findings>::default();
@@ -132,14 +133,14 @@ impl Unpacking {
     }
 }
 
-/// See [`Unpacking::open_piece`].
+/// The result of [`Unpacking::open_piece`].
 pub(super) struct Piece {
     reader: Box<dyn Read>,
     findings: Arc<Findings>,
 }
 
 impl Piece {
-    /// Gzip members in it, once it was read to its end; `None` where there is more to it than members.
+    /// Returns the number of gzip members, once the piece was read to its end; `None` if it contains anything else.
     pub(super) fn members(&self) -> Option<u64> {
         let padding = self.findings.padding.load(Ordering::Relaxed);
         (padding == 0).then(|| self.findings.members.load(Ordering::Relaxed))
@@ -152,12 +153,12 @@ impl Read for Piece {
     }
 }
 
-/// True where more expands out of `consumed` stored bytes than allowed.
+/// Returns true if `consumed` stored bytes expand to more than allowed.
 pub(super) fn expands_too_much(produced: u64, consumed: u64, most: u64) -> bool {
     produced > JUDGED_AFTER && produced / consumed.max(1) > most
 }
 
-/// Counts stored bytes, which tells progress and where damage lies.
+/// Counts stored bytes, for the progress and the position of damage.
 struct Counted<R> {
     inner: R,
     name: String,
@@ -169,7 +170,7 @@ impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let n = self.inner.read(buf).map_err(|error| match error.kind() {
             io::ErrorKind::Interrupted => error,
-            // as ours it passes the decoders untouched and is not taken for damage
+            // an error of ours passes the decoders unchanged and is not mistaken for damage
             _ => io::Error::other(super::into_error(error, &format!("reading {}", self.name))),
         })?;
         let consumed = self.consumed.fetch_add(n as u64, Ordering::Relaxed) + n as u64;
@@ -178,7 +179,7 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
-/// True where reading failed, not decoding.
+/// Whether reading failed, as opposed to decoding.
 fn is_ours(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<Error>())
 }
@@ -201,7 +202,7 @@ impl Damage {
     }
 }
 
-/// All members of a gzip file; zero padding behind the last is allowed, anything else is damage.
+/// All members of a gzip file. Zero padding after the last one is allowed, anything else is damage.
 struct Gzip<R: Read> {
     state: GzipState<R>,
     what: Damage,
@@ -214,7 +215,7 @@ enum GzipState<R: Read> {
     Ended,
 }
 
-/// Counts what the decoder takes, to the byte.
+/// Counts exactly the bytes that the decoder takes.
 struct Tally<R: Read> {
     inner: BufReader<R>,
     taken: u64,
@@ -257,7 +258,7 @@ impl<R: Read> Gzip<R> {
         self.state = GzipState::Member(Box::new(flate2::bufread::GzDecoder::new(input)));
     }
 
-    /// Goes on behind the end of a member.
+    /// Continues after the end of a member.
     fn next_member(&mut self, mut input: Tally<R>) -> io::Result<()> {
         let mut padding = 0;
         loop {
@@ -274,7 +275,9 @@ impl<R: Read> Gzip<R> {
                     self.begin_member(input);
                     return Ok(());
                 }
-                Some(_) => return Err(self.what.at(input.taken, "something that is no gzip member follows")),
+                Some(_) => {
+                    return Err(self.what.at(input.taken, "the bytes after a gzip member are not another member"));
+                }
                 None if zeros == 0 => {
                     self.findings.padding.fetch_max(padding, Ordering::Relaxed);
                     return Ok(());
@@ -320,7 +323,7 @@ struct Zstd<R: Read> {
     max_window: u64,
 }
 
-/// A frame needs a larger window than is allowed.
+/// The error for a frame that needs a larger window than allowed.
 fn window_too_large(name: &str, max_window: u64) -> Error {
     let again = format!("compress the file again with zstd --long={} or less, without --ultra", max_window.ilog2());
     let hint = match max_window < MAX_WINDOW {
@@ -351,7 +354,7 @@ impl<R: Read> Read for Zstd<R> {
     }
 }
 
-/// Refuses what expands beyond reason.
+/// Reports an error if the content expands too much.
 struct Bounded<R> {
     inner: R,
     consumed: Arc<AtomicU64>,

@@ -1,20 +1,20 @@
-//! Open files, as few as a source needs at a time: their number must not grow with that of its files.
+//! A bounded number of open files, independent of the number of files in a source.
 
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Files that stay open. Readers of several files at once, which are at most as many as there are threads, keep theirs
-/// open for as long as one read takes.
+/// Maximum number of files that stay open. Several readers at once, at most one per thread, keep their own files open
+/// for the duration of a read.
 const MOST_OPEN: usize = 16;
 
-/// The files of a source that are open, those that were used last at the end.
+/// The open files of a source, the most recently used at the end.
 #[derive(Default)]
 pub(super) struct Handles(Mutex<VecDeque<(usize, Arc<File>)>>);
 
 impl Handles {
-    /// The file with this number, opened by `open` unless it is open.
+    /// Returns the file with this number, opened by `open` if necessary.
     pub(super) fn get(&self, number: usize, open: impl Fn() -> io::Result<File>) -> io::Result<Arc<File>> {
         {
             let mut handles = self.lock();
@@ -26,7 +26,7 @@ impl Handles {
                 return Ok(file);
             }
         }
-        // not under the lock: opening may take long on a network
+        // without the lock, since opening may take long on a network file system
         let file = match open() {
             Err(error) if is_too_many(&error) => {
                 self.lock().clear();
@@ -48,9 +48,9 @@ impl Handles {
     }
 }
 
-/// Whether this process or the machine has no room for another open file.
+/// Whether the process or the machine has no room for another open file.
 pub(super) fn is_too_many(error: &io::Error) -> bool {
-    // ENFILE and EMFILE, which have these numbers on every Unix
+    // ENFILE and EMFILE have these numbers on every Unix
     cfg!(unix) && matches!(error.raw_os_error(), Some(23 | 24))
 }
 
@@ -74,7 +74,7 @@ mod tests {
             assert_eq!(get(number), [number]);
         }
         assert!(get(0).is_empty());
-        // one more: file 1 is the one that was not used for the longest time
+        // one more: file 1 was unused for the longest time
         assert_eq!(get(99), [99]);
         assert_eq!((get(0), get(2)), (vec![], vec![]));
         assert_eq!(get(1), [1]);

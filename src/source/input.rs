@@ -1,4 +1,4 @@
-//! One file of a source, or what stands for one: its content by position and as a stream.
+//! One input of a source: its content by position and as a stream.
 
 use super::{Compression, Identity, ReadAt, SourceOptions, beside, changed, decompress, into_error, local, once};
 use crate::error::{Error, Result};
@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// One file of a [`super::Source`].
+/// One file, stream or buffer of a [`super::Source`].
 pub struct Input {
     name: String,
     content: Content,
@@ -25,20 +25,20 @@ enum Content {
 }
 
 impl Input {
-    /// A file of this machine.
+    /// Wraps a local file.
     pub(super) fn file(name: String, file: local::PinnedFile, options: &SourceOptions) -> Result<Input> {
         let compression = compression_of(&name, &file, options)?;
         Ok(Input::new(name, Content::File(Arc::new(file)), compression, options))
     }
 
-    /// Anything that is read by position.
+    /// Wraps anything that can be read by position.
     pub(super) fn stored(name: String, data: Arc<dyn ReadAt>, options: &SourceOptions) -> Result<Input> {
         let identity = data.identity().map_err(|error| Error::io(format!("reading {name}"), error))?;
         let compression = compression_of(&name, &*data, options)?;
         Ok(Input::new(name, Content::Stored { data, identity }, compression, options))
     }
 
-    /// A stream that can be read once.
+    /// Wraps a stream that can be read once.
     pub(super) fn once(name: String, once: once::Once, options: &SourceOptions) -> Result<Input> {
         let compression = match options.compression {
             Compression::Auto => {
@@ -55,13 +55,13 @@ impl Input {
         Input { name, content, compression, max_expansion, max_window, findings: Arc::default() }
     }
 
-    /// As the user named it.
+    /// Returns the name, as the user gave it.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Bytes as stored; 0 for a stream whose end has not been seen.
+    /// Returns the number of stored bytes; 0 for a stream whose end has not been reached.
     #[must_use]
     pub fn stored_bytes(&self) -> u64 {
         match &self.content {
@@ -71,47 +71,47 @@ impl Input {
         }
     }
 
-    /// Stored bytes that the stream opened last has consumed so far.
+    /// Returns the number of stored bytes consumed by the stream opened last.
     #[must_use]
     pub fn consumed_bytes(&self) -> u64 {
         self.findings.consumed.load(Ordering::Relaxed)
     }
 
-    /// The gzip members that were found so far; 0 where it is not gzip.
+    /// Returns the number of gzip members found so far; 0 for other formats.
     #[must_use]
     pub fn members(&self) -> u64 {
         self.findings.members.load(Ordering::Relaxed)
     }
 
-    /// What is odd about it but no error, as found so far; for people.
+    /// Returns oddities found so far that are not errors, as messages for people.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         match self.findings.padding.load(Ordering::Relaxed) {
             0 => Vec::new(),
             zeros => {
-                vec![format!("{}: {zeros} zero bytes behind the end of the gzip data were passed over", self.name)]
+                vec![format!("{}: {zeros} zero bytes after the end of the gzip data were ignored", self.name)]
             }
         }
     }
 
-    /// True where [`Input::read_at`] gives the content itself.
+    /// Returns true if [`Input::read_at`] returns the content itself.
     #[must_use]
     pub fn is_plain(&self) -> bool {
         self.compression == Compression::None && !matches!(self.content, Content::Once(_))
     }
 
-    /// How it is compressed; never `Auto`.
+    /// Returns the compression; never `Auto`.
     #[must_use]
     pub fn compression(&self) -> Compression {
         self.compression
     }
 
-    /// Whether `path` leads to this file, under whatever name.
+    /// Whether `path` leads to this file, under any name.
     pub(super) fn is_at(&self, path: &Path) -> bool {
         matches!(&self.content, Content::File(file) if local::is_at(path, file.path(), file.pinned()))
     }
 
-    /// The file's path and what it was when it was opened; none if it is not a file.
+    /// Returns the file's path and its identity when it was opened; `None` if the input is not a file.
     pub(super) fn pinned(&self) -> Option<(&Path, &Identity)> {
         match &self.content {
             Content::File(file) => Some((file.path(), file.pinned())),
@@ -119,7 +119,7 @@ impl Input {
         }
     }
 
-    /// What is read by position, and how long it is.
+    /// Returns the data that is read by position, with its length.
     fn by_position(&self) -> Option<(Arc<dyn ReadAt>, u64)> {
         match &self.content {
             Content::File(file) => Some((file.clone(), file.pinned().size)),
@@ -131,7 +131,7 @@ impl Input {
     /// Reads stored bytes by position.
     ///
     /// # Errors
-    /// Whatever the system says; one that carries an [`crate::Error`] (see [`into_error`]) if the file was replaced.
+    /// The system's error, or one that carries an [`crate::Error`] (see [`into_error`]) if the file was replaced.
     pub fn read_at(&self, buf: &mut [u8], at: u64) -> io::Result<usize> {
         match &self.content {
             Content::File(file) => file.read_at(buf, at),
@@ -140,22 +140,24 @@ impl Input {
         }
     }
 
-    /// The decompressed content from its start. Errors that it yields carry an [`crate::Error`] inside
-    /// (see [`into_error`]), so that damage says where.
+    /// Opens a stream of the decompressed content from its start. Its errors carry an [`crate::Error`] (see
+    /// [`into_error`]), which contains the position of damage.
     ///
     /// # Errors
-    /// `Local`: it cannot be read, or is a stream that was read already.
+    /// `Local`: the input cannot be read, or is a stream that was read before.
     pub fn open_stream(&self) -> Result<Box<dyn io::Read + Send>> {
         self.unpacking().open(self.stored_stream()?, decompress::Resume::default())
     }
 
-    /// As [`Input::open_stream`], but decompressed (or read, where it is a stream) by threads of its own: up to `threads` (six)
-    /// where it consists of several zstd frames or bgzip members, else one. With one thread it is the same as that.
+    /// Like [`Input::open_stream`], but decompresses (or reads, for a stream) on background threads: on up to
+    /// `threads`, at most six, if the input consists of several zstd frames or bgzip members, otherwise on one. With
+    /// one thread this is the same as [`Input::open_stream`].
     ///
-    /// Bytes and errors are the same. At most 9 MiB of content are held ready, and windows of at most 12 MiB (the largest allowed one where it is one).
+    /// Bytes and errors are the same. At most 9 MiB of content are held ready, plus windows of at most 12 MiB together
+    /// (or of the largest allowed size for a single one).
     ///
     /// # Errors
-    /// As [`Input::open_stream`], or `Local`: no thread can be started.
+    /// As [`Input::open_stream`]; `Local`: no thread can be started.
     pub fn open_stream_beside(&self, threads: usize) -> Result<Box<dyn io::Read + Send>> {
         if threads <= 1 {
             return self.open_stream();
@@ -165,7 +167,7 @@ impl Input {
                 self.findings.consumed.store(0, Ordering::Relaxed);
                 match beside::Beside::pieces(beside::Stored { data, size }, self.unpacking(), threads) {
                     Ok(beside) => Box::new(beside),
-                    // a machine that has no room for more threads gives the same content without
+                    // without room for more threads, the content comes from this one
                     Err(_) => self.open_stream()?,
                 }
             }
@@ -192,7 +194,7 @@ impl Input {
         }
     }
 
-    /// Compares what is read by position with what it was when it was opened, the path included.
+    /// Compares the data and its path with their state when the input was opened.
     ///
     /// # Errors
     /// `SourceChanged`.
@@ -208,7 +210,7 @@ impl Input {
         what.map_or(Ok(()), |what| Err(changed(&self.name, what)))
     }
 
-    /// Checks that nothing follows the size that was found: some file systems report one that is too small.
+    /// Checks that nothing follows the reported size, because some file systems report a size that is too small.
     ///
     /// # Errors
     /// `SourceChanged`.
@@ -222,7 +224,7 @@ impl Input {
     }
 }
 
-/// How stored bytes are compressed, by what the user says and how they begin.
+/// Determines the compression from the option and the first bytes.
 fn compression_of(name: &str, data: &dyn ReadAt, options: &SourceOptions) -> Result<Compression> {
     let mut magic = [0; 4];
     let mut have = 0;
@@ -237,10 +239,10 @@ fn compression_of(name: &str, data: &dyn ReadAt, options: &SourceOptions) -> Res
     let found = decompress::by_magic(&magic[..have]);
     match options.compression {
         Compression::Auto => Ok(found),
-        told @ (Compression::Gzip | Compression::Zstd) if told != found => {
-            Err(Error::data(format!("{name} is not {} data", decompress::name(told)))
+        given @ (Compression::Gzip | Compression::Zstd) if given != found => {
+            Err(Error::data(format!("{name} is not {} data", decompress::name(given)))
                 .with_hint("set source.compression to auto, or to what the file is"))
         }
-        told => Ok(told),
+        given => Ok(given),
     }
 }

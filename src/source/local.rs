@@ -1,4 +1,4 @@
-//! Files of this machine: positioned reads under the identity that was found first.
+//! Local files: positioned reads of files that must keep the identity they had when they were found.
 
 use super::handles::{Handles, is_too_many};
 use super::{Identity, ReadAt};
@@ -8,11 +8,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A file of a source, opened whenever it is read and not open: it must still be the one that was there first.
+/// A file of a source, opened on demand. It must still be the file that was found first.
 pub(super) struct PinnedFile {
     path: PathBuf,
     identity: Identity,
-    /// Among the files of its source.
+    /// Its number among the files of the source.
     number: usize,
     handles: Arc<Handles>,
 }
@@ -38,23 +38,23 @@ impl PinnedFile {
         &self.path
     }
 
-    /// As it was found.
+    /// Returns the identity that the file had when it was found.
     pub(super) fn pinned(&self) -> &Identity {
         &self.identity
     }
 
-    /// Whether there is content although the size is 0, as on proc-like and on some network file systems: such a file says
-    /// nothing of where it ends, and can only be read from its start.
+    /// Whether the file has content although its size is 0, as in proc and on some network file systems. The size of
+    /// such a file is unknown, and the file can be read only from its start.
     pub(super) fn is_sizeless(&self) -> io::Result<bool> {
         if self.identity.size > 0 {
             return Ok(false);
         }
         let read = self.read_at(&mut [0], 0)?;
-        // one that is just being written has a size by now
+        // a file that is being written has a size by now
         Ok(read > 0 && std::fs::metadata(&self.path)?.len() == 0)
     }
 
-    /// What happened to the file since it was found, in words.
+    /// Describes what happened to the file since it was found, if it changed.
     pub(super) fn change(&self) -> Option<&'static str> {
         match std::fs::metadata(&self.path) {
             Ok(meta) => difference(&self.identity, &identity_of(&meta)),
@@ -64,7 +64,7 @@ impl PinnedFile {
 
     fn reopen(&self) -> io::Result<File> {
         let changed = |what| io::Error::other(super::changed(&self.path.to_string_lossy(), what));
-        // looked at first, since a FIFO in its place would not open
+        // checked first, since a FIFO in its place would block the open
         if let Some(what) = self.change() {
             return Err(changed(what));
         }
@@ -110,7 +110,7 @@ fn read_file_at(file: &File, buf: &mut [u8], at: u64) -> io::Result<usize> {
     std::os::windows::fs::FileExt::seek_read(file, buf, at)
 }
 
-/// A range of an open file that does not change: the copy of a stream.
+/// A range of an open file that does not change: a copy of a stream.
 pub(super) struct Copied {
     pub(super) file: Arc<File>,
     pub(super) from: u64,
@@ -141,7 +141,7 @@ fn identity_of(meta: &Metadata) -> Identity {
     Identity { size: meta.len(), device, inode, modified_ns }
 }
 
-/// What must have happened to content for its identity to be `now`.
+/// Describes how content must have changed for its identity to be `now`.
 pub(super) fn difference(before: &Identity, now: &Identity) -> Option<&'static str> {
     if (before.device, before.inode) != (now.device, now.inode) {
         Some("was replaced")
@@ -154,13 +154,13 @@ pub(super) fn difference(before: &Identity, now: &Identity) -> Option<&'static s
     }
 }
 
-/// Whether `path` leads to a regular file that reports a size of 0 and is not empty. See [`PinnedFile::is_sizeless`].
+/// Whether `path` leads to a regular file that is not empty although its size is 0. See [`PinnedFile::is_sizeless`].
 pub(super) fn is_sizeless(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() == 0)
         && PinnedFile::new(path.to_owned(), 0, Arc::default()).is_ok_and(|file| file.is_sizeless().unwrap_or(false))
 }
 
-/// Whether `path` leads to the file that was opened at `opened`, under whatever name.
+/// Whether `path` leads to the file that was opened at `opened`, under any name.
 pub(super) fn is_at(path: &Path, opened: &Path, identity: &Identity) -> bool {
     if identity.inode == 0 {
         return path.canonicalize().is_ok_and(|path| opened.canonicalize().is_ok_and(|opened| path == opened));
@@ -183,7 +183,7 @@ pub(super) fn is_stdin(path: &Path) -> bool {
     (stdin.device, stdin.inode) == (there.device, there.inode)
 }
 
-/// Not known here.
+/// Always false, because this system cannot be asked.
 #[cfg(not(unix))]
 pub(super) fn is_stdin(_: &Path) -> bool {
     false
@@ -205,7 +205,7 @@ impl ReadAt for Memory {
     }
 }
 
-/// Positioned reads as a stream, from one byte up to another that was there at the start.
+/// Reads a range of data that is read by position as a stream.
 pub(super) struct Sequential {
     name: String,
     data: Arc<dyn ReadAt>,

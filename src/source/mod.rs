@@ -1,8 +1,8 @@
-//! Where the bytes come from: files, globs, streams that were spooled, compressed or not.
+//! The bytes of a list: files, globs and spooled streams, compressed or not.
 //!
-//! A source stays open across both passes. Plain files are read by position from several threads; compressed ones
-//! are decompressed from their start, once a pass: by whoever reads them, by a thread of its own, or by several where the
-//! file can be taken apart.
+//! A source stays open across both passes. Plain files are read by position from several threads. Compressed files are
+//! decompressed from their start once per pass: by the reader itself, on a background thread, or on several threads if
+//! the file can be split.
 
 #[cfg(feature = "upload")]
 pub mod apsis;
@@ -27,37 +27,37 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Bytes that can be read at any position, again and again.
+/// Bytes that can be read at any position, any number of times.
 pub trait ReadAt: Send + Sync {
-    /// Reads up to `buf.len()` bytes at `at`; 0 only at the end.
+    /// Reads up to `buf.len()` bytes at `at`; returns 0 only at the end.
     ///
     /// # Errors
-    /// Whatever the system says.
+    /// Any error of the system.
     fn read_at(&self, buf: &mut [u8], at: u64) -> io::Result<usize>;
 
-    /// What tells this content from another: compared before, between and after the passes.
+    /// Returns the identity of the content, which is compared before, between and after the passes.
     ///
     /// # Errors
-    /// Whatever the system says.
+    /// Any error of the system.
     fn identity(&self) -> io::Result<Identity>;
 }
 
-/// What tells one state of a file from another.
+/// Distinguishes one state of a file from another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Identity {
     /// Size in bytes as stored.
     pub size: u64,
-    /// Device; 0 where unknown.
+    /// Device; 0 if unknown.
     pub device: u64,
-    /// Inode or the like; 0 where unknown.
+    /// Inode or its equivalent; 0 if unknown.
     pub inode: u64,
-    /// Nanoseconds since the epoch; 0 where unknown.
+    /// Time of the last change in nanoseconds since the epoch; 0 if unknown.
     pub modified_ns: i128,
 }
 
 impl Identity {
-    /// The identity of something that only has a size.
+    /// Creates the identity of data of which only the size is known.
     #[must_use]
     pub fn of_size(size: u64) -> Identity {
         Identity { size, ..Identity::default() }
@@ -68,14 +68,14 @@ impl Identity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Compression {
-    /// Found by magic bytes.
+    /// Detected by magic bytes.
     #[default]
     Auto,
-    /// Not at all.
+    /// Not compressed.
     None,
-    /// RFC 1952, all members.
+    /// gzip (RFC 1952), all members.
     Gzip,
-    /// RFC 8878, all frames.
+    /// zstd (RFC 8878), all frames.
     Zstd,
 }
 
@@ -83,12 +83,12 @@ pub enum Compression {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SourceOptions {
-    /// Default: by magic bytes.
+    /// Compression; detected by magic bytes by default.
     pub compression: Compression,
-    /// Decompressed to compressed, judged after 64 MiB; default 200.
+    /// Maximum ratio of decompressed to compressed bytes, checked after 64 MiB; default 200.
     pub max_expansion: u64,
-    /// Bytes of the largest window that a zstd frame may need, a power of two from 1 KiB to 128 MiB; default 16 MiB. Memory
-    /// grows by it.
+    /// Largest window that a zstd frame may need, in bytes: a power of two from 1 KiB to 128 MiB; default 16 MiB.
+    /// Memory use grows with it.
     pub max_window: u64,
 }
 
@@ -98,37 +98,37 @@ impl Default for SourceOptions {
     }
 }
 
-/// One or more inputs that together are one list.
+/// One or more inputs that form one list.
 pub struct Source {
     inputs: Vec<Input>,
-    /// A copy that its owner removes.
+    /// A copy that its owner has to remove.
     spool: Option<PathBuf>,
-    /// A copy that ends with this value.
+    /// A copy that is removed with this value.
     #[cfg_attr(not(feature = "jobs"), allow(dead_code, reason = "held, not used"))]
     copy: Option<spool::Unnamed>,
 }
 
-/// Where a source is copied that cannot be read by position.
+/// How to copy a source that cannot be read by position.
 #[derive(Clone, Copy)]
 pub(crate) struct CopyTo<'a> {
-    /// The first of these folders that takes a file.
+    /// Candidate folders; the first one that can be written is used.
     pub(crate) dirs: &'a [PathBuf],
-    /// At most that many bytes, all copies together.
+    /// Maximum size of all copies together, in bytes.
     pub(crate) max_bytes: u64,
 }
 
 impl Source {
-    /// The files that `pattern` (a path or a glob) names, in byte order of their paths. They are opened as they are read,
-    /// a few at a time.
+    /// Opens the files that match `pattern` (a path or a glob), in byte order of their paths. Files are opened as they
+    /// are read, a few at a time.
     ///
     /// # Errors
-    /// `Local`: nothing there, a directory, no permission, not seekable (a FIFO: spool it).
+    /// `Local`: no such file, a directory, no permission, or not seekable (a FIFO has to be spooled).
     pub fn open(pattern: impl AsRef<Path>, options: &SourceOptions) -> Result<Source> {
         Source::open_in(Path::new(""), pattern.as_ref(), options, None)
     }
 
-    /// As [`Source::open`], relative to a folder whose name is taken as it is. Files that do not report their size are
-    /// copied.
+    /// Like [`Source::open`], with a pattern relative to `folder`, whose name is taken literally. Files that do not
+    /// report their size are copied.
     ///
     /// # Errors
     /// As [`Source::open`], and as [`Source::spool`].
@@ -157,47 +157,48 @@ impl Source {
         Ok(Source { inputs, spool: None, copy })
     }
 
-    /// True where `path` is readable from its start only, so to be spooled: a FIFO, a terminal, or a file that reports a
-    /// size of 0 and is not empty.
+    /// Returns true if `path` can be read only from its start and has to be spooled: a FIFO, a terminal, or a non-empty
+    /// file that reports a size of 0.
     #[must_use]
     pub fn is_stream(path: &Path) -> bool {
         std::fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir()) || local::is_sizeless(path)
     }
 
-    /// Whether `path` leads to the file that standard input is redirected from; false where it is a pipe, or where that is
-    /// not known.
+    /// Whether `path` leads to the file that standard input is redirected from; false if standard input is a pipe or if
+    /// this is unknown.
     #[must_use]
     pub fn is_stdin(path: &Path) -> bool {
         std::fs::metadata(path).is_ok_and(|meta| meta.is_file()) && local::is_stdin(path)
     }
 
-    /// Whether `path` leads to one of its files, under whatever name: what writes there destroys it.
+    /// Whether `path` leads to one of the source's files, under any name, so that writing there would destroy the
+    /// source.
     #[must_use]
     pub fn is_at(&self, path: &Path) -> bool {
         self.inputs.iter().any(|input| input.is_at(path))
     }
 
-    /// A source over anything that reads by position.
+    /// Creates a source over anything that can be read by position.
     ///
     /// # Errors
-    /// `Local`: it cannot be read.
+    /// `Local`: the data cannot be read.
     pub fn from_read_at(name: &str, data: Arc<dyn ReadAt>, options: &SourceOptions) -> Result<Source> {
         Ok(Source::of(Input::stored(name.to_owned(), data, options)?))
     }
 
-    /// A source over bytes in memory.
+    /// Creates a source over bytes in memory.
     ///
     /// # Errors
-    /// `Data`: not what `options` says.
+    /// `Data`: the bytes do not match `options`.
     pub fn from_bytes(name: &str, bytes: Vec<u8>, options: &SourceOptions) -> Result<Source> {
         Source::from_read_at(name, Arc::new(local::Memory(bytes)), options)
     }
 
-    /// A source that can be read once: for one pass only. What was read of it before the pass (the header) is
-    /// remembered, up to 16 MiB.
+    /// Creates a source over a stream that can be read once, for a single pass. What is read before the pass (the
+    /// header) is kept, up to 16 MiB.
     ///
     /// # Errors
-    /// `Local`: it cannot be read.
+    /// `Local`: the stream cannot be read.
     pub fn from_stream_once(name: &str, reader: Box<dyn io::Read + Send>, options: &SourceOptions) -> Result<Source> {
         Ok(Source::of(Input::once(name.to_owned(), once::Once::new(reader), options)?))
     }
@@ -206,10 +207,10 @@ impl Source {
         Source { inputs: vec![input], spool: None, copy: None }
     }
 
-    /// Copies a stream into a new 0600 file in `dir` and reads that; at most `max` bytes.
+    /// Copies a stream, at most `max` bytes of it, into a new 0600 file in `dir` and opens the copy.
     ///
     /// # Errors
-    /// `Data`: more than `max`. `Local`: it cannot be read or written.
+    /// `Data`: more than `max` bytes. `Local`: the stream cannot be read or the copy cannot be written.
     pub fn spool(
         name: &str,
         reader: &mut dyn io::Read,
@@ -221,7 +222,7 @@ impl Source {
         Source::spool_as(&path, name, reader, max, options)
     }
 
-    /// As [`Source::spool`], under a name that its owner chose.
+    /// Like [`Source::spool`], to a path chosen by the caller.
     ///
     /// # Errors
     /// As [`Source::spool`].
@@ -236,7 +237,7 @@ impl Source {
         Source::open_spooled(path, name, options)
     }
 
-    /// As [`Source::spool`] into a file that has no name any more: whatever becomes of the process, nothing of it stays.
+    /// Like [`Source::spool`], into a file that has no name, so that nothing remains however the process ends.
     ///
     /// # Errors
     /// As [`Source::spool`].
@@ -254,10 +255,10 @@ impl Source {
         Ok(source)
     }
 
-    /// Reads a file that was spooled before, for a run that is taken up again.
+    /// Opens a file that was spooled before, for a run that is resumed.
     ///
     /// # Errors
-    /// `Local`: it is gone.
+    /// `Local`: the file does not exist any more.
     pub fn open_spooled(path: &Path, name: &str, options: &SourceOptions) -> Result<Source> {
         let file = local::PinnedFile::new(path.to_owned(), 0, Arc::default())?;
         let mut source = Source::of(Input::file(name.to_owned(), file, options)?);
@@ -265,26 +266,26 @@ impl Source {
         Ok(source)
     }
 
-    /// The spooled file, for its owner to remove when the run has ended.
+    /// Returns the spooled file, which its owner has to remove when the run has ended.
     #[must_use]
     pub fn spool_path(&self) -> Option<&Path> {
         self.spool.as_deref()
     }
 
-    /// The inputs in order; at least one.
+    /// Returns the inputs in order; there is at least one.
     #[must_use]
     pub fn inputs(&self) -> &[Input] {
         &self.inputs
     }
 
-    /// Bytes as stored, all inputs together.
+    /// Returns the number of stored bytes of all inputs together.
     #[must_use]
     pub fn stored_bytes(&self) -> u64 {
         self.inputs.iter().map(Input::stored_bytes).sum()
     }
 
-    /// Path, size and time of change of all inputs as a hash: the same as long as no file was replaced or written to. None
-    /// for a stream.
+    /// Returns a hash of path, size and modification time of all inputs, which stays the same as long as no file is
+    /// replaced or written to. `None` for a stream.
     #[must_use]
     pub fn stamp(&self) -> Option<String> {
         use sha2::Digest as _;
@@ -300,7 +301,7 @@ impl Source {
         Some(sha.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
     }
 
-    /// Compares every input with what it was when it was opened, the path included.
+    /// Compares every input and its path with their state when they were opened.
     ///
     /// # Errors
     /// `SourceChanged` with the name of the input that grew, shrank, was edited or replaced.
@@ -314,7 +315,7 @@ fn changed(name: &str, what: &str) -> Error {
         .with_hint("write the source under another name, rename it when it is complete, then run again")
 }
 
-/// An I/O error as ours: one that carries an [`crate::Error`] gives it back.
+/// Converts an I/O error; returns the [`crate::Error`] that it carries, if any.
 #[must_use]
 pub fn into_error(error: io::Error, what: &str) -> Error {
     if !error.get_ref().is_some_and(|inner| inner.is::<Error>()) {
@@ -328,8 +329,8 @@ pub fn into_error(error: io::Error, what: &str) -> Error {
 }
 
 #[cfg(test)]
-#[allow(clippy::disallowed_methods, reason = "times of files")]
+#[allow(clippy::disallowed_methods, reason = "file times are compared")]
 mod tests;
 #[cfg(test)]
-#[allow(clippy::disallowed_methods, reason = "a reader that is slow")]
+#[allow(clippy::disallowed_methods, reason = "a slow reader sleeps")]
 mod tests_beside;

@@ -1,17 +1,17 @@
-//! A stream that can be read once, but whose beginning can be looked at before.
+//! A stream that can be read once, but whose beginning can be examined before.
 
 use crate::error::{Error, Kind, Result};
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// So much of the beginning is remembered.
+/// Maximum number of bytes of the beginning that are kept.
 const MOST_REMEMBERED: usize = 16 << 20;
 
-/// A stream; reading it again works as long as what was read so far is remembered.
+/// A stream. Reading it again works as long as everything read so far is kept.
 pub(super) struct Once {
     state: Arc<Mutex<State>>,
-    /// Bytes taken from the reader; beside the lock, which is held while a read waits.
+    /// Number of bytes taken from the reader; outside the lock, which is held while a read waits.
     taken: Arc<AtomicU64>,
 }
 
@@ -19,9 +19,9 @@ struct State {
     reader: Box<dyn Read + Send>,
     /// The beginning, as far as it was read.
     seen: Vec<u8>,
-    /// More was read than is remembered.
+    /// True once more was read than is kept.
     forgotten: bool,
-    /// Readers handed out: what the second one reads need not be remembered.
+    /// Number of readers opened; what the second one reads is not kept.
     opened: u32,
 }
 
@@ -31,7 +31,7 @@ impl Once {
         Once { state: Arc::new(Mutex::new(state)), taken: Arc::default() }
     }
 
-    /// The first bytes; fewer where there are no more.
+    /// Returns the first `n` bytes, or fewer if the stream is shorter.
     pub(super) fn peek(&self, n: usize) -> io::Result<Vec<u8>> {
         let mut state = lock(&self.state);
         while state.seen.len() < n {
@@ -49,7 +49,8 @@ impl Once {
         Ok(state.seen[..n.min(state.seen.len())].to_vec())
     }
 
-    /// From the beginning. The first reader looks at the header and is remembered, the second one is the pass.
+    /// Opens a reader from the beginning. The first reader is for the header and keeps what it reads; the second one is
+    /// the pass.
     pub(super) fn open(&self) -> Result<OnceReader> {
         let mut state = lock(&self.state);
         if state.forgotten {
@@ -59,7 +60,7 @@ impl Once {
         Ok(OnceReader { state: self.state.clone(), taken: self.taken.clone(), at: 0, remember: state.opened == 1 })
     }
 
-    /// Bytes taken from the stream so far.
+    /// Returns the number of bytes taken from the stream so far.
     pub(super) fn taken(&self) -> u64 {
         self.taken.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! The files that a path or a glob names. Names are bytes: those that are not UTF-8 are matched and opened like any other.
+//! Finds the files that match a path or a glob. Names are bytes: names that are not UTF-8 are matched and opened, too.
 
 use crate::error::{Error, Kind, Result};
 use glob::{MatchOptions, Pattern};
@@ -6,21 +6,21 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-/// What starts with a dot is hidden, as in a shell: half-copied files of rsync and the like.
+/// Names that start with a dot are hidden, as in a shell: half-copied files of rsync, for example.
 const OPTIONS: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
 
 /// One step of a glob.
 enum Step {
-    /// Entered or named as it is.
+    /// A literal name.
     Name(OsString),
-    /// Every entry that matches.
+    /// All entries that match a pattern.
     Matching(Pattern),
-    /// Any number of folders, none included.
+    /// Any number of nested folders, or none.
     Folders,
 }
 
-/// The paths that `pattern`, relative to `folder`, names, in byte order. In `folder` every character stands for itself.
+/// Returns the paths that match `pattern` relative to `folder`, in byte order. `folder` is taken literally.
 pub(super) fn paths(folder: &Path, pattern: &Path) -> Result<Vec<PathBuf>> {
     let literal = folder.join(pattern);
     if !is_glob(pattern.as_os_str()) || literal.exists() {
@@ -43,7 +43,7 @@ fn is_glob(text: &OsStr) -> bool {
     text.as_encoded_bytes().iter().any(|byte| matches!(byte, b'*' | b'?' | b'['))
 }
 
-/// The folder to start in, and what follows it.
+/// Returns the folder to start in and the steps that follow.
 fn steps(folder: &Path, pattern: &Path) -> Result<(PathBuf, Vec<Step>)> {
     let mut start = if pattern.has_root() { PathBuf::new() } else { folder.to_owned() };
     let mut steps = Vec::new();
@@ -83,7 +83,7 @@ struct Walk<'w> {
 impl Walk<'_> {
     fn go(&mut self, at: PathBuf, steps: &[Step]) -> Result<()> {
         let Some((step, rest)) = steps.split_first() else {
-            // anything else that is not a file must not be passed over: half a list would look whole
+            // a folder that cannot be read must not be skipped: half a list would look complete
             if !at.is_dir() {
                 self.found.push(at);
             }
@@ -92,13 +92,13 @@ impl Walk<'_> {
         match step {
             Step::Name(name) => {
                 let next = at.join(name);
-                // a link to nothing is part of the list, and an error when it is opened
+                // a dangling link is part of the list, and an error when it is opened
                 let there = if rest.is_empty() { next.symlink_metadata().is_ok() } else { next.is_dir() };
                 if there { self.go(next, rest) } else { Ok(()) }
             }
             Step::Matching(pattern) => {
                 for name in self.names(&at)? {
-                    // what is not UTF-8 is a character that only a wildcard matches
+                    // bytes that are not UTF-8 become a character that only a wildcard matches
                     if !pattern.matches_with(&name.to_string_lossy(), OPTIONS) {
                         continue;
                     }
@@ -112,7 +112,7 @@ impl Walk<'_> {
             Step::Folders => {
                 for name in self.names(&at)? {
                     let next = at.join(&name);
-                    // links are not followed here: they may lead back
+                    // links are not followed here, since they may lead back
                     let folder = next.symlink_metadata().is_ok_and(|meta| meta.is_dir());
                     if folder && !name.as_encoded_bytes().starts_with(b".") {
                         self.go(next, steps)?;
@@ -123,7 +123,7 @@ impl Walk<'_> {
         }
     }
 
-    /// The names in a folder; none if it is not one.
+    /// Returns the names in a folder; none if it is not a folder.
     fn names(&self, dir: &Path) -> Result<Vec<OsString>> {
         let here = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
         let failed = |error: io::Error| {
@@ -205,7 +205,7 @@ mod tests {
         assert_eq!(found("m?ller.csv").len(), 1);
         assert_eq!(found("*.csv").len(), 2);
         assert_eq!(found("mueller*").len(), 0);
-        // the folder itself is found by a pattern, too
+        // a pattern matches the folder itself, too
         assert_eq!(paths(dir.path(), Path::new("k*/*.csv")).unwrap().len(), 2);
     }
 

@@ -1,35 +1,35 @@
-//! Where a compressed file can be taken apart: behind whole zstd frames, and behind whole gzip members that say how long
-//! they are (the `BC` field of bgzip).
+//! Finds boundaries at which a compressed file can be split: after whole zstd frames, and after gzip members that state
+//! their length (the `BC` field of bgzip).
 //!
-//! What is found here is a guess that decoding proves: a piece that does not decode to exactly its end is decoded again,
-//! in one go with all that follows. Other gzip members tell nobody where they end before they are decoded, and a frame or
-//! member that needs much memory is not worth a place beside others: from there on the file is one piece.
+//! A boundary is a guess that decoding verifies: a piece that does not decode to exactly its end is decoded again, in
+//! one go with everything after it. Other gzip members have no known end before they are decoded, and a frame or member
+//! that needs much memory is not decoded beside others: from such a place on, the file is one piece.
 
 use super::{Compression, ReadAt};
 use std::sync::Arc;
 
-/// Small frames and members go together until they are so large.
+/// Small frames and members are joined up to this size.
 const PIECE_BYTES: u64 = if cfg!(fuzzing) { 64 } else { 256 << 10 };
 
-/// No frame that is larger is looked for to its end.
+/// Maximum size of a frame whose end is searched.
 const MOST_FRAME_BYTES: u64 = 16 << 20;
 
 /// A run of stored bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Piece {
-    /// Whole frames or members, it seems.
+    /// Whole frames or members, presumably.
     Some { start: u64, end: u64 },
     /// Everything from here on, in one go.
     Rest { start: u64 },
 }
 
-/// Finds one piece after the other.
+/// Finds the pieces one after another.
 pub(super) struct Pieces {
     data: Arc<dyn ReadAt>,
     compression: Compression,
     size: u64,
     at: u64,
-    /// The largest zstd window of a piece.
+    /// Maximum zstd window of a piece.
     most_window: u64,
     ended: bool,
 }
@@ -39,7 +39,7 @@ impl Pieces {
         Pieces { data, compression, size, at: 0, most_window, ended: false }
     }
 
-    /// Nothing more is to be found.
+    /// Stops the search: there are no more pieces.
     pub(super) fn end(&mut self) {
         self.ended = true;
     }
@@ -54,7 +54,7 @@ impl Pieces {
     }
 
     fn end_of_member(&self, start: u64) -> Option<u64> {
-        // bgzip's own field is the first; behind others it is found as far as this reaches
+        // bgzip's field comes first; a later field is found if this buffer contains it
         let mut head = [0; 64];
         let head = self.read(&mut head, start)?;
         let (fixed, rest) = head.split_at_checked(12)?;
@@ -64,16 +64,17 @@ impl Pieces {
         let extra = usize::from(u16::from_le_bytes([fixed[10], fixed[11]]));
         let mut fields = &rest[..extra.min(rest.len())];
         loop {
-            let (field, behind) = fields.split_at_checked(4)?;
-            let (value, behind) = behind.split_at_checked(usize::from(u16::from_le_bytes([field[2], field[3]])))?;
+            let (field, after) = fields.split_at_checked(4)?;
+            let (value, after) = after.split_at_checked(usize::from(u16::from_le_bytes([field[2], field[3]])))?;
             if let ([b'B', b'C', ..], &[low, high]) = (field, value) {
                 return Some(start + u64::from(u16::from_le_bytes([low, high])) + 1);
             }
-            fields = behind;
+            fields = after;
         }
     }
 
-    /// RFC 8878, 3.1: a frame's header, then blocks that each say how long they are and whether another follows.
+    /// Finds the end of a frame (RFC 8878, 3.1): a header, then blocks that state their length and whether another one
+    /// follows.
     fn end_of_frame(&self, start: u64) -> Option<u64> {
         let mut head = [0; 18];
         let head = self.read(&mut head, start)?;
@@ -125,7 +126,7 @@ impl Pieces {
         }
     }
 
-    /// What stands at `at`, shorter at the end; `None` where it cannot be read, which whoever decodes will say.
+    /// Reads up to `buf.len()` bytes at `at`; `None` on a read error, which the decoder will report.
     fn read<'b>(&self, buf: &'b mut [u8], at: u64) -> Option<&'b [u8]> {
         let mut have = 0;
         while have < buf.len() && at + (have as u64) < self.size {

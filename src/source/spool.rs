@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Makes a directory that only its owner may enter.
+/// Creates a directory that only its owner can enter.
 pub(super) fn make_private_dir(dir: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
@@ -18,7 +18,7 @@ pub(super) fn make_private_dir(dir: &Path) -> io::Result<()> {
     builder.create(dir)
 }
 
-/// A new file that only its owner may read.
+/// Creates a file that only its owner can read.
 fn create_private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true);
@@ -27,8 +27,8 @@ fn create_private(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// A name in `dir` that no other process takes.
-#[expect(clippy::disallowed_methods, reason = "names and ages of files are by the time of the machine")]
+/// Returns a path in `dir` that no other process uses.
+#[expect(clippy::disallowed_methods, reason = "names of files contain the time of the machine")]
 pub(super) fn name_in(dir: &Path) -> PathBuf {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_nanos());
@@ -36,7 +36,7 @@ pub(super) fn name_in(dir: &Path) -> PathBuf {
     dir.join(format!("spool-{}-{nanos:x}-{number}", std::process::id()))
 }
 
-/// A new file, and its directory where that is missing.
+/// Creates a file, and its directory if that is missing.
 pub(super) fn create(path: &Path) -> Result<File> {
     if let Some(dir) = path.parent() {
         make_private_dir(dir).map_err(|error| Error::io(format!("making {}", dir.display()), error))?;
@@ -44,7 +44,7 @@ pub(super) fn create(path: &Path) -> Result<File> {
     create_private(path).map_err(|error| Error::io(format!("creating {}", path.display()), error))
 }
 
-/// Copies the stream into a new file at `path`; removed again where it fails.
+/// Copies the stream into a new file at `path`, which is removed on failure.
 pub(super) fn write(name: &str, reader: &mut dyn Read, path: &Path, max: u64) -> Result<()> {
     let mut file = create(path)?;
     let copied = copy(name, reader, &mut file, path, (0, max))
@@ -56,8 +56,8 @@ pub(super) fn write(name: &str, reader: &mut dyn Read, path: &Path, max: u64) ->
     copied
 }
 
-/// Copies the stream to the end of a file, which holds the first of two numbers of bytes and may hold the second; `path`
-/// names it in messages. Returns how many bytes it copied.
+/// Appends the stream to a file that has `before` bytes and may have `max`. `path` is its name in messages. Returns the
+/// number of bytes copied.
 fn copy(name: &str, reader: &mut dyn Read, file: &mut File, path: &Path, (before, max): (u64, u64)) -> Result<u64> {
     let mut buffer = vec![0; 256 << 10];
     let mut total = 0u64;
@@ -72,7 +72,7 @@ fn copy(name: &str, reader: &mut dyn Read, file: &mut File, path: &Path, (before
         if before + total > max {
             let what = if before > 0 { "and the files before it are" } else { "is" };
             return Err(Error::new(Kind::Data, format!("{name} {what} larger than spool.max ({max} bytes)"))
-                .with_hint("raise spool.max, or put the list into a file and name that"));
+                .with_hint("raise spool.max, or put the list into a file and use that as the source"));
         }
         file.write_all(&buffer[..n]).map_err(|error| {
             Error::io(format!("writing {}", path.display()), error).with_hint("set spool.dir to a disk with more room")
@@ -80,7 +80,7 @@ fn copy(name: &str, reader: &mut dyn Read, file: &mut File, path: &Path, (before
     }
 }
 
-/// A file without a name that streams are copied into, one after the other. Where the system keeps the name, it is removed
+/// An unnamed file that streams are copied into one after another. If the system cannot remove its name, it is removed
 /// with this value.
 pub(super) struct Unnamed {
     file: Arc<File>,
@@ -92,7 +92,7 @@ pub(super) struct Unnamed {
 
 impl Unnamed {
     pub(super) fn create(to: CopyTo<'_>) -> Result<Unnamed> {
-        let mut made = Err(Error::new(Kind::Local, "there is no place for a copy of the source"));
+        let mut made = Err(Error::new(Kind::Local, "no folder for a copy of the source is known"));
         for dir in to.dirs {
             let path = name_in(dir);
             made = create(&path).map(|file| (path, file));
@@ -124,7 +124,7 @@ impl Drop for Unnamed {
     }
 }
 
-/// Copies a file that does not report its size to the end of `copy`, which is made for the first of them.
+/// Copies a file that does not report its size to the end of `copy`, which is created for the first such file.
 pub(super) fn copy_file(name: &str, path: &Path, to: CopyTo<'_>, copy: &mut Option<Unnamed>) -> Result<Copied> {
     let copy = match copy {
         Some(copy) => copy,

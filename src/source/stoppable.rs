@@ -1,19 +1,19 @@
-//! A stream that may say nothing for long, read so that its reader can be stopped meanwhile.
+//! A stream that may stay silent for long, read so that its reader can be cancelled meanwhile.
 
 use crate::error::{Error, Kind, Result};
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
-/// What is read at a time.
+/// Size of a read.
 const BLOCK_BYTES: usize = 128 << 10;
-/// Blocks that go round between the two threads.
+/// Number of blocks that circulate between the two threads.
 const BLOCKS: usize = 3;
-/// So often a reader that waits looks whether it is to stop.
+/// Interval at which a waiting reader checks whether it was cancelled.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Reads a stream on a thread of its own. Once it is told to stop, reading fails with `Interrupted` (exit 130); the thread
-/// ends with the system call that it is in, or with the process.
+/// Reads a stream on a thread of its own. After a cancellation, reading fails with `Interrupted` (exit code 130). The
+/// thread ends with its current system call, or with the process.
 pub(crate) struct Stoppable {
     filled: Receiver<io::Result<Vec<u8>>>,
     empty: SyncSender<Vec<u8>>,
@@ -24,10 +24,11 @@ pub(crate) struct Stoppable {
 }
 
 impl Stoppable {
-    /// `open` is called on that thread too: a FIFO opens only when somebody writes to it.
+    /// Opens a stream. `open` is called on the other thread too, because opening a FIFO blocks until a process writes
+    /// to it.
     ///
     /// # Errors
-    /// `Local`: no thread can be started. What `open` says comes with the first read.
+    /// `Local`: no thread can be started. An error of `open` is returned by the first read.
     pub(crate) fn open<R: Read>(
         open: impl FnOnce() -> Result<R> + Send + 'static,
         stop: impl Fn() -> bool + Send + 'static,
@@ -35,7 +36,7 @@ impl Stoppable {
         let (to_reader, filled) = sync_channel(BLOCKS + 1);
         let (empty, to_fill) = sync_channel(BLOCKS);
         for _ in 0..BLOCKS {
-            // there is room for all of them
+            // the channel has room for all of them
             let _ = empty.send(Vec::new());
         }
         let work = move || match open() {
@@ -51,7 +52,7 @@ impl Stoppable {
     }
 }
 
-/// Until the end, an error, or until nobody reads any more. The end is an empty block.
+/// Reads until the end, an error, or until the reader is dropped. The end is an empty block.
 fn fill(mut stream: impl Read, empty: &Receiver<Vec<u8>>, filled: &SyncSender<io::Result<Vec<u8>>>) {
     while let Ok(mut block) = empty.recv() {
         block.resize(BLOCK_BYTES, 0);
@@ -78,13 +79,13 @@ impl Read for Stoppable {
             if (self.stop)() {
                 return Err(io::Error::other(Error::new(
                     Kind::Interrupted,
-                    "stopped before the source was read whole",
+                    "stopped before the end of the source was read",
                 )));
             }
             match self.filled.recv_timeout(LOOK) {
                 Ok(block) => {
                     self.ended = !matches!(&block, Ok(block) if !block.is_empty());
-                    // a thread that has come to its end needs none
+                    // a thread that has ended needs no block
                     let _ = self.empty.try_send(std::mem::replace(&mut self.block, block?));
                     self.at = 0;
                 }
@@ -111,7 +112,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    /// Gives a few bytes at a time, fails where it is told to.
+    /// Returns a few bytes at a time, and fails at the given position.
     struct Drips(usize, Option<usize>);
 
     impl Read for Drips {
@@ -143,11 +144,11 @@ mod tests {
     #[test]
     fn a_reader_of_a_silent_stream_stops() {
         let (held, silent) = io::pipe().map(|(reader, writer)| (writer, reader)).unwrap();
-        let told = Arc::new(AtomicBool::new(false));
-        let stop = told.clone();
+        let flag = Arc::new(AtomicBool::new(false));
+        let stop = flag.clone();
         let mut stream = Stoppable::open(|| Ok(silent), move || stop.load(Ordering::Relaxed)).unwrap();
         let waiting = std::thread::spawn(move || stream.read(&mut [0; 9]).unwrap_err());
-        told.store(true, Ordering::Relaxed);
+        flag.store(true, Ordering::Relaxed);
         assert_eq!(into_error(waiting.join().unwrap(), "reading").kind(), Kind::Interrupted);
         drop(held);
     }

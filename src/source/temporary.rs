@@ -1,4 +1,4 @@
-//! A file that gets its name when it is whole.
+//! A file that appears under its name only when it is complete.
 
 use crate::error::{Error, Kind, Result};
 use std::fs::{self, File, OpenOptions};
@@ -6,11 +6,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// One that is left behind is removed when nobody holds its lock and it has been left alone for so long: whoever makes one
-/// locks it at once.
+/// Minimum age of an abandoned file before it is removed. It must also be unlocked: its writer locks it at once.
 const LEFT_FOR: Duration = Duration::from_secs(60);
 
-/// A file under a temporary name beside its target, locked as long as it is written, removed unless it is kept.
+/// A file under a temporary name beside its target, locked while it is written, and removed unless it is kept.
 #[derive(Debug)]
 pub(crate) struct Temporary {
     pub(crate) file: File,
@@ -20,15 +19,15 @@ pub(crate) struct Temporary {
 }
 
 impl Temporary {
-    /// Readable by its owner only.
+    /// Creates a file that only its owner can read.
     ///
     /// # Errors
-    /// `Local`: the target is a directory, or the file cannot be made; `Usage`: the target has no name.
+    /// `Local`: the target is a directory, or the file cannot be created. `Usage`: the target has no file name.
     pub(crate) fn private(target: &Path) -> Result<Temporary> {
         Temporary::beside(target, Some(0o600))
     }
 
-    /// With the rights of the file that it is to replace, or those of any new file.
+    /// Creates a file with the permissions of the file that it replaces, or those of any new file.
     ///
     /// # Errors
     /// As [`Temporary::private`].
@@ -37,24 +36,26 @@ impl Temporary {
         Temporary::beside(target, None)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "names and ages of files are by the time of the machine")]
+    #[expect(clippy::disallowed_methods, reason = "names of files contain the time of the machine")]
     fn beside(target: &Path, mode: Option<u32>) -> Result<Temporary> {
         let failed = |error| Error::io(format!("{} cannot be written", target.display()), error);
         let there = fs::metadata(target).ok();
         if there.as_ref().is_some_and(fs::Metadata::is_dir) {
             return Err(Error::new(Kind::Local, format!("{} is a directory", target.display())));
         }
-        // of a link the file that it leads to is replaced, or made
+        // a link keeps its place: the file that it leads to is replaced or created
         let resolved = match there {
             Some(_) => target.canonicalize().map_err(failed)?,
             None => led_to(target).map_err(failed)?,
         };
-        let name = resolved.file_name().ok_or_else(|| Error::usage(format!("{} names no file", target.display())))?;
+        let name = resolved
+            .file_name()
+            .ok_or_else(|| Error::usage(format!("{} is not the name of a file", target.display())))?;
         sweep(&resolved);
         let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
         let mut hidden = std::ffi::OsString::from(".");
         hidden.push(name);
-        // in a container the number of the process tells little
+        // in a container the process id alone is not unique
         hidden.push(format!(".{}-{nanos:x}.part", std::process::id()));
         let path = resolved.with_file_name(hidden);
         let mut options = OpenOptions::new();
@@ -64,7 +65,7 @@ impl Temporary {
             std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
         }
         let file = options.open(&path).map_err(failed)?;
-        // where nothing can be locked nothing is swept either
+        // if files cannot be locked, none is swept either
         let _ = file.try_lock();
         let temporary = Temporary { file, path, target: resolved, kept: false };
         if let (None, Some(there)) = (mode, there) {
@@ -73,41 +74,41 @@ impl Temporary {
         Ok(temporary)
     }
 
-    /// Everything is on the disk.
+    /// Syncs the file to the disk.
     pub(crate) fn sync(&self) -> Result<()> {
         self.file.sync_all().map_err(|error| Error::io(format!("{} cannot be written", self.target.display()), error))
     }
 
-    /// Leaves it under its temporary name.
+    /// Keeps the file under its temporary name.
     pub(crate) fn keep(mut self) -> PathBuf {
         self.kept = true;
         self.path.clone()
     }
 
-    /// Takes the target's place once everything is on the disk.
+    /// Replaces the target once everything is on the disk.
     pub(crate) fn replace(mut self) -> Result<()> {
         self.sync()?;
         fs::rename(&self.path, &self.target)
             .map_err(|error| Error::io(format!("{} cannot be replaced", self.target.display()), error))?;
         self.kept = true;
-        // the new name lasts only once its directory is on the disk; where that cannot be, the file is there anyway
+        // the rename is durable only once the directory is synced; if that is not possible, the file exists anyway
         let dir = self.target.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let _ = File::open(dir).and_then(|dir| dir.sync_all());
         Ok(())
     }
 }
 
-/// Where a path leads to that names nothing, or a link to nothing.
+/// Follows the links of a path that does not exist, or whose last link leads nowhere.
 fn led_to(target: &Path) -> io::Result<PathBuf> {
     let mut path = target.to_owned();
-    // as many as Linux follows
+    // Linux follows as many
     for _ in 0..40 {
         match fs::read_link(&path) {
             Ok(next) => path = path.parent().unwrap_or(Path::new("")).join(next),
             Err(_) => return Ok(path),
         }
     }
-    Err(io::Error::other("too many links follow one another"))
+    Err(io::Error::other("too many levels of links"))
 }
 
 impl Drop for Temporary {
@@ -118,12 +119,12 @@ impl Drop for Temporary {
     }
 }
 
-/// Whether something is written to in place, not replaced: a device, a pipe.
+/// Whether the target is written in place instead of being replaced: a device or a pipe.
 pub(crate) fn is_special(target: &Path) -> bool {
     fs::metadata(target).is_ok_and(|meta| !meta.is_file() && !meta.is_dir())
 }
 
-/// Removes what killed processes left beside the target; what cannot be looked at stays.
+/// Removes files that killed processes left beside the target. Files that cannot be examined stay.
 fn sweep(target: &Path) {
     let dir = target.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let (Some(name), Ok(entries)) = (target.file_name(), fs::read_dir(dir)) else { return };
@@ -137,7 +138,7 @@ fn sweep(target: &Path) {
     }
 }
 
-/// `PROCESS-NANOSECONDS`, the second in hexadecimal.
+/// Whether the middle of a name is `PROCESS-NANOSECONDS`, the second in hexadecimal.
 fn is_ours(middle: &str) -> bool {
     middle.split_once('-').is_some_and(|(process, nanos)| {
         let all = |text: &str, digit: fn(&u8) -> bool| !text.is_empty() && text.bytes().all(|byte| digit(&byte));
@@ -145,7 +146,7 @@ fn is_ours(middle: &str) -> bool {
     })
 }
 
-#[expect(clippy::disallowed_methods, reason = "names and ages of files are by the time of the machine")]
+#[expect(clippy::disallowed_methods, reason = "ages of files are by the time of the machine")]
 fn is_left(path: &Path) -> io::Result<bool> {
     let meta = fs::symlink_metadata(path)?;
     let age = SystemTime::now().duration_since(meta.modified()?).unwrap_or_default();
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::disallowed_methods, reason = "names and ages of files are by the time of the machine")]
+    #[expect(clippy::disallowed_methods, reason = "ages of files are by the time of the machine")]
     fn what_killed_processes_left_is_removed_and_nothing_else() {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("out.csv");

@@ -167,7 +167,7 @@ fn s21_a_stream_is_spooled_within_its_bound() {
     std::fs::remove_file(&path).unwrap();
     let error = Source::spool("-", &mut &b"a\n1\n2"[..], &spool, 4, &SourceOptions::default()).err().unwrap();
     assert_eq!(error.kind(), Kind::Data);
-    assert_eq!(std::fs::read_dir(&spool).unwrap().count(), 0, "nothing is left behind");
+    assert_eq!(std::fs::read_dir(&spool).unwrap().count(), 0, "the folder is empty");
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn a_stream_once_can_be_looked_at_and_then_read() {
     }
 }
 
-/// Fails at a position, and counts as long as it says.
+/// Fails at a position, and counts its copies that are alive.
 struct Failing {
     bytes: Vec<u8>,
     at: u64,
@@ -215,7 +215,7 @@ struct Failing {
 impl ReadAt for Failing {
     fn read_at(&self, buf: &mut [u8], at: u64) -> std::io::Result<usize> {
         if at >= self.at {
-            return Err(std::io::Error::other("the disk is gone"));
+            return Err(std::io::Error::other("the disk has vanished"));
         }
         let end = self.bytes.len().min(self.at as usize).min(at as usize + buf.len());
         let piece = &self.bytes[at as usize..end];
@@ -238,7 +238,7 @@ fn s22_a_read_error_inside_compressed_data_is_not_called_damage() {
         let failed = source.inputs()[0].open_stream().unwrap().read_to_end(&mut Vec::new()).unwrap_err();
         let error = into_error(failed, "reading");
         assert_eq!(error.kind(), Kind::Local, "{error}");
-        assert!(error.message().contains("the disk is gone"), "{error}");
+        assert!(error.message().contains("the disk has vanished"), "{error}");
     }
 }
 
@@ -258,7 +258,7 @@ fn s18_a_compressed_file_that_shrinks_under_the_reader_has_changed_and_is_not_da
     assert!(source.verify_unchanged().unwrap_err().message().contains("removed"));
 }
 
-/// Text that expands about as often as allowed: its ratio must be judged for each stream by itself.
+/// Text that expands almost as often as allowed: the ratio must be checked for each stream separately.
 #[test]
 fn s05_a_second_stream_of_an_input_does_not_make_the_first_a_bomb() {
     let line = b"anna.smith@example.com,Anna,Smith,GB,premium\n";
@@ -301,7 +301,7 @@ fn a_zstd_window_beyond_the_memory_promise_is_refused_with_what_to_do() {
     let pack = |window| {
         let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
         encoder.window_log(window).unwrap();
-        // without the size in the frame the window itself counts
+        // if the frame does not state its size, the window itself counts
         encoder.include_contentsize(false).unwrap();
         encoder.write_all(&text).unwrap();
         encoder.finish().unwrap()
@@ -351,7 +351,7 @@ fn a_glob_leaves_hidden_files_out_and_a_dead_link_not() {
     assert!(error.message().contains("d.csv"), "{error}");
 }
 
-/// A folder with so many files, each `id` and its number.
+/// A folder with this many files, each with `id` and its number.
 fn many(files: usize) -> (tempfile::TempDir, String) {
     let dir = tempfile::tempdir().unwrap();
     for n in 0..files {
@@ -361,7 +361,8 @@ fn many(files: usize) -> (tempfile::TempDir, String) {
     (dir, pattern)
 }
 
-/// More files than stay open: each is read right, in any order, and one that was exchanged meanwhile is not read at all.
+/// More files than stay open: each is read correctly, in any order, and a file that was exchanged meanwhile is not
+/// read.
 #[test]
 fn a_file_of_many_that_is_replaced_between_two_reads_is_not_read() {
     let (dir, pattern) = many(40);
@@ -373,7 +374,7 @@ fn a_file_of_many_that_is_replaced_between_two_reads_is_not_read() {
     for number in (0..40).chain((0..40).rev()).chain([3, 39, 3, 20]) {
         assert_eq!(read(number).unwrap(), format!("{number}\n"));
     }
-    // the same name, size and content
+    // same name, size and content
     std::fs::write(dir.path().join("new"), "id\n5\n").unwrap();
     std::fs::rename(dir.path().join("new"), dir.path().join("005.csv")).unwrap();
     std::fs::remove_file(dir.path().join("006.csv")).unwrap();
@@ -394,7 +395,7 @@ fn a_limit_on_open_files_is_called_by_its_name() {
     assert!(!cfg!(unix) || error.hint().unwrap().contains("ulimit -n"), "{error:?}");
 }
 
-/// Content that goes on after the size it reports.
+/// Content that continues after the size it reports.
 struct Longer(Vec<u8>);
 
 impl ReadAt for Longer {
@@ -436,7 +437,7 @@ fn a_file_that_reports_no_size_is_not_empty() {
     assert!(source.stored_bytes() > 100);
     source.verify_unchanged().unwrap();
     assert_eq!(open(50).map(drop).unwrap_err().kind(), Kind::Data, "no more than spool.max");
-    // one that is empty is no stream
+    // an empty file is not a stream
     let empty = tempfile::NamedTempFile::new().unwrap();
     assert!(!Source::is_stream(empty.path()));
     assert_eq!(Source::open(empty.path(), &SourceOptions::default()).unwrap().stored_bytes(), 0);

@@ -1,11 +1,11 @@
-//! Several threads against the serial way: the same bytes, then the same error or none, and the same findings.
+//! Decoding on several threads against the serial decoder: the same bytes, the same error or none, the same findings.
 
 use super::*;
 use flate2::write::{DeflateEncoder, GzEncoder};
 use proptest::prelude::*;
 use std::io::{Read, Write};
 
-/// What came out, what was found, and how it ended.
+/// The content, the findings and the end of a decoder.
 #[derive(Debug, PartialEq)]
 struct Outcome {
     content: Vec<u8>,
@@ -19,7 +19,7 @@ fn outcome(data: &Arc<dyn ReadAt>, options: &SourceOptions, threads: usize) -> O
     let input = &source.inputs()[0];
     let mut content = Vec::new();
     let stream = if threads == 1 { input.open_stream() } else { input.open_stream_beside(threads) };
-    // in steps as the blocks are: how far a decoder gets before it fails depends on what it is asked for at once
+    // in steps as large as the blocks, since how far a decoder gets before it fails depends on how much is requested
     let mut block = vec![0; 256 << 10];
     let read = stream.and_then(|mut stream| {
         loop {
@@ -34,18 +34,18 @@ fn outcome(data: &Arc<dyn ReadAt>, options: &SourceOptions, threads: usize) -> O
     Outcome { content, error, members: input.members(), warnings: input.warnings() }
 }
 
-/// The outcome of the serial way, which that of two and of four threads must be too.
+/// Returns the outcome of the serial decoder, after checking that two and four threads have the same.
 fn same_outcome(data: Arc<dyn ReadAt>, options: &SourceOptions, about: &str) -> Outcome {
     let serial = outcome(&data, options, 1);
     for threads in [2, 4] {
         let beside = outcome(&data, options, threads);
         assert_eq!(beside.error, serial.error, "{about}, {threads} threads");
-        // what a decoder had made of the block in which it failed comes out or not as it was asked
+        // the content of the block in which a decoder failed may be returned or not
         let common = if serial.error.is_none() { usize::MAX } else { beside.content.len().min(serial.content.len()) };
         let start = |content: &[u8]| content[..common.min(content.len())].to_vec();
         assert!(start(&beside.content) == start(&serial.content), "{about}, {threads} threads: other bytes");
         assert!(beside.content.len().abs_diff(serial.content.len()) < 256 << 10, "{about}, {threads} threads");
-        // one that fails has counted what it got to
+        // a decoder that failed has counted what it reached
         if serial.error.is_none() {
             assert_eq!((beside.members, &beside.warnings), (serial.members, &serial.warnings), "{about}");
         }
@@ -63,7 +63,7 @@ fn gzip(content: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A member as bgzip writes it, but for what is added to the length that it tells.
+/// A member as bgzip writes it, with `lie` added to the length that it states.
 fn bgzip(content: &[u8], lie: u16) -> Vec<u8> {
     let mut encoder = DeflateEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(content).unwrap();
@@ -94,7 +94,7 @@ fn skippable(content: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// Text that packs to about half, so that pieces get large without much of it.
+/// Text that compresses to about half, so that pieces become large from little text.
 fn text(bytes: usize, seed: u64) -> Vec<u8> {
     let mut state = seed | 1;
     let mut next = || {
@@ -106,12 +106,12 @@ fn text(bytes: usize, seed: u64) -> Vec<u8> {
     (0..bytes).map(|_| next()).collect()
 }
 
-/// Several pieces of each kind, and what they hold.
+/// Files of several pieces of each kind, with their content.
 fn large() -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
     let content = text(5 << 20, 7);
     let bgz = content.chunks(60_000).flat_map(|part| bgzip(part, 0)).collect();
     let zst = content.chunks(700_000).flat_map(|part| zstd_frame(part, true, false)).collect();
-    // as pzstd does: the size of each frame before it
+    // as pzstd does: a skippable frame with the size before each frame
     let pzst =
         content.chunks(900_000).flat_map(|part| [skippable(&[1, 2, 3, 4]), zstd_frame(part, true, true)].concat());
     let pzst = pzst.collect();
@@ -119,7 +119,7 @@ fn large() -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
 }
 
 #[test]
-fn frames_and_members_that_tell_their_size_are_read_side_by_side() {
+fn frames_and_members_that_state_their_size_are_read_side_by_side() {
     for (about, stored, content) in large() {
         let memory: Arc<dyn ReadAt> = Arc::new(local::Memory(stored.clone()));
         let compression = decompress::by_magic(&stored);
@@ -136,12 +136,12 @@ fn a_small_file_cut_at_every_byte_ends_as_the_serial_way_does() {
     let parts = [&b"a,b\n1,\"x\ny\"\n"[..], b"", b"2,z\n3,q\n"];
     let files = [
         ("bgzip", parts.iter().flat_map(|part| bgzip(part, 0)).collect::<Vec<u8>>()),
-        ("gzip behind bgzip", [bgzip(parts[0], 0), gzip(parts[2]), bgzip(parts[2], 0)].concat()),
-        ("zeros behind bgzip", [bgzip(parts[0], 0), bgzip(parts[2], 0), vec![0; 9]].concat()),
-        ("junk behind bgzip", [bgzip(parts[0], 0), bgzip(parts[2], 0), b"JUNK".to_vec()].concat()),
+        ("gzip after bgzip", [bgzip(parts[0], 0), gzip(parts[2]), bgzip(parts[2], 0)].concat()),
+        ("zeros after bgzip", [bgzip(parts[0], 0), bgzip(parts[2], 0), vec![0; 9]].concat()),
+        ("junk after bgzip", [bgzip(parts[0], 0), bgzip(parts[2], 0), b"JUNK".to_vec()].concat()),
         ("zstd", [zstd_frame(parts[0], true, true), skippable(b"xyz"), zstd_frame(parts[2], true, false)].concat()),
-        ("junk behind zstd", [zstd_frame(parts[0], false, true), b"JUNK and more of it".to_vec()].concat()),
-        ("zeros behind zstd", [zstd_frame(parts[0], false, true), vec![0; 9]].concat()),
+        ("junk after zstd", [zstd_frame(parts[0], false, true), b"JUNK and more of it".to_vec()].concat()),
+        ("zeros after zstd", [zstd_frame(parts[0], false, true), vec![0; 9]].concat()),
     ];
     for (about, stored) in files {
         for cut in 5..=stored.len() {
@@ -156,7 +156,7 @@ fn a_small_file_cut_at_every_byte_ends_as_the_serial_way_does() {
 }
 
 #[test]
-fn damage_in_the_middle_of_several_pieces_is_told_as_by_the_serial_way() {
+fn damage_in_the_middle_of_several_pieces_is_reported_as_by_the_serial_way() {
     for (about, stored, _) in large() {
         let mut failed = 0;
         for part in 1..8 {
@@ -214,7 +214,7 @@ fn s05_a_bomb_in_pieces_is_refused_where_the_serial_way_refuses_it() {
     let frame = zstd_frame(&vec![b'a'; 1 << 20], true, true);
     let (_, message) = refuse(&frame.repeat(90), "frames");
     assert!(message.contains("max_expansion"), "{message}");
-    // what the serial way lets pass
+    // what the serial decoder accepts
     let options = SourceOptions { max_expansion: 1_000_000, ..SourceOptions::default() };
     let passed = same_outcome(Arc::new(local::Memory(stored)), &options, "allowed");
     assert_eq!((passed.error, passed.members), (None, 2520));
@@ -262,7 +262,7 @@ fn a_reader_that_goes_away_leaves_no_thread_waiting() {
             stream.read_exact(&mut vec![0; read]).unwrap();
         }
         drop(source);
-        // the threads hold the data: they must let go of it
+        // the threads hold the data and must release it
         let let_go = (0..2000).any(|_| {
             std::thread::sleep(std::time::Duration::from_millis(5));
             Arc::strong_count(&data) == 1

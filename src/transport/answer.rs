@@ -1,4 +1,4 @@
-//! Answers: their body with a cap, their end proven, `Retry-After`.
+//! Responses: a body of bounded size, a verified end, and `Retry-After`.
 
 use super::coding::{Coding, Gunzip};
 use super::exchange::Heard;
@@ -10,27 +10,27 @@ use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use std::time::{Duration, SystemTime};
 
-/// More of an answer's body is not taken into memory.
+/// Maximum size of a response body in memory.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 
-/// Nobody means more than ten years; a larger number must not overflow a clock.
+/// Maximum delay taken from `Retry-After`: larger numbers are nonsense and must not overflow a clock.
 const LONGEST_WAIT: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 impl Answer {
-    /// The first header of that (lower-case) name.
+    /// Returns the first header with this lower-case name.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         first(&self.headers, name)
     }
 
-    /// How long `Retry-After` asks to wait: seconds or an HTTP date (against the answer's own `Date`, else our clock);
-    /// garbage is `None`, a date gone by is zero.
+    /// Returns the delay that `Retry-After` asks for: seconds or an HTTP date, compared with the response's own `Date`
+    /// or else our clock. `None` if the value is not valid, zero if the date is past.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         retry_after(&self.headers)
     }
 
-    /// The host that a redirect points to, for a message. Never the whole URL: it may hold secrets.
+    /// Returns the host that a redirect points to, for a message. Never the whole URL, which may contain secrets.
     #[must_use]
     pub fn redirect_host(&self) -> Option<String> {
         if !(300..400).contains(&self.status) {
@@ -42,34 +42,36 @@ impl Answer {
 }
 
 impl StreamAnswer {
-    /// The first header of that (lower-case) name.
+    /// Returns the first header with this lower-case name.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         first(&self.headers, name)
     }
 
-    /// As [`Answer::retry_after`].
+    /// Like [`Answer::retry_after`].
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         retry_after(&self.headers)
     }
 
-    /// Whether the answer says where its body ends (`Content-Length` or chunked). Where it does not, only what is in the
-    /// body (a gzip trailer) can prove the end.
+    /// Whether the response marks the end of its body (`Content-Length` or chunked). If not, only the body itself can
+    /// verify its end, for example by a gzip trailer.
     #[must_use]
     pub fn has_proven_end(&self) -> bool {
         self.proven
     }
 
-    /// Takes a closed connection for the end of a body that has no other end. For content that proves its own end.
+    /// Accepts a closed connection as the end of a body that is not marked otherwise. For content that verifies its own
+    /// end.
     pub fn accept_close_as_end(&mut self) {
         self.proven = true;
     }
 
-    /// The next piece of the body, decoded; `None` at its proven end. A pause longer than the stall timer is a fault.
+    /// Returns the next decoded piece of the body; `None` at its verified end. A pause longer than the stall timer is
+    /// an error.
     ///
     /// # Errors
-    /// `Lost`: cut before its end, damaged, or an end that nothing proves (see [`StreamAnswer::accept_close_as_end`]).
+    /// `Lost`: the body was cut off or damaged, or nothing marks its end (see [`StreamAnswer::accept_close_as_end`]).
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Failed> {
         loop {
             let Some(gunzip) = &mut self.gunzip else { return self.piece().await };
@@ -88,14 +90,14 @@ impl StreamAnswer {
         }
     }
 
-    /// What is left in the decoder.
+    /// Returns what is left in the decoder.
     fn last(&mut self) -> Result<Option<Bytes>, Failed> {
         let Some(mut gunzip) = self.gunzip.take() else { return Ok(None) };
         let last = gunzip.finish().map_err(|why| undecodable(self.status, &why))?;
         Ok((!last.is_empty()).then(|| last.into()))
     }
 
-    /// The next piece as it comes.
+    /// Returns the next piece as received.
     #[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
     async fn piece(&mut self) -> Result<Option<Bytes>, Failed> {
         let next = tokio::time::timeout(self.pause, next(&mut self.heard)).await;
@@ -109,10 +111,10 @@ impl StreamAnswer {
         }
     }
 
-    /// The rest of the body in memory and without secrets: for an answer that is an error text.
+    /// Reads the rest of the body into memory, without secrets: for a response that is an error text.
     ///
     /// # Errors
-    /// `Lost`: a 2xx answer that was cut or is over 1 MiB.
+    /// `Lost`: a 2xx response that was cut off or is larger than 1 MiB.
     pub async fn into_answer(mut self) -> Result<Answer, Failed> {
         let answer = whole(&mut self.heard, self.status, self.headers, self.pause).await;
         let mut answer = answer.map_err(|failed| failed.at(&self.from))?;
@@ -120,10 +122,10 @@ impl StreamAnswer {
         Ok(answer)
     }
 
-    /// An answer whose body is decoded as it is read.
+    /// Returns the response with its body decoded while it is read.
     ///
     /// # Errors
-    /// `Lost`: success in a coding that cannot be decoded.
+    /// `Lost`: a 2xx response in a coding that cannot be decoded.
     pub(super) fn decoded(mut self) -> Result<StreamAnswer, Failed> {
         match Coding::of(&self.headers) {
             Coding::Gzip => self.gunzip = Some(Box::new(Gunzip::new())),
@@ -133,7 +135,7 @@ impl StreamAnswer {
         Ok(self)
     }
 
-    /// An answer whose body is read as it comes.
+    /// Returns a response whose body is read as received.
     pub(super) fn new(heard: Heard, from: String, pause: Duration, taint: Taint) -> StreamAnswer {
         let status = heard.status();
         let headers = heard.headers();
@@ -144,8 +146,8 @@ impl StreamAnswer {
     }
 }
 
-/// Reads an answer's body into memory, decoded. What comes with a status other than 2xx is only words: a cut or overlong one
-/// is as good as a whole one, and the status must not be lost over it.
+/// Reads a response's body into memory, decoded. The body of a status other than 2xx is only a text for people: if it
+/// is cut off or too long, the status still counts.
 #[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
 pub(super) async fn whole(
     heard: &mut Heard,
@@ -194,7 +196,7 @@ async fn decoded(heard: &mut Heard, status: u16, body: &mut Vec<u8>) -> Result<(
     take(body, &last, status)
 }
 
-/// Adds to a body as much as it may hold.
+/// Appends a piece to a body, up to the maximum size.
 fn take(body: &mut Vec<u8>, piece: &[u8], status: u16) -> Result<(), Failed> {
     let room = MAX_BODY_BYTES - body.len();
     body.extend_from_slice(&piece[..piece.len().min(room)]);
@@ -211,11 +213,11 @@ fn undecodable(status: u16, why: &str) -> Failed {
 
 fn foreign(status: u16, coding: &str) -> Failed {
     let coding = crate::secret::printable(coding);
-    let message = format!("the answer ({status}) came in a content coding that was not asked for: {coding}");
+    let message = format!("the answer ({status}) has a content coding that was not asked for: {coding}");
     Failed { reach: Reach::Lost, error: Error::new(Kind::Refused, message) }
 }
 
-/// The next data of an answer, the connection driven meanwhile.
+/// Returns the next data of a response, driving the connection meanwhile.
 async fn next(heard: &mut Heard) -> Option<Result<Bytes, hyper::Error>> {
     loop {
         let frame = tokio::select! {
@@ -261,7 +263,7 @@ impl std::fmt::Debug for StreamAnswer {
     }
 }
 
-/// Headers show only the path of a URL in `Debug`: a `Location` may be a presigned one.
+/// `Debug` shows neither headers nor body: a `Location` may be a presigned URL.
 impl std::fmt::Debug for Answer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Answer")

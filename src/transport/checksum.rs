@@ -1,4 +1,4 @@
-//! What a storage says of the bytes that it has stored.
+//! Verifies the checksum that a storage reports for the bytes it has stored.
 
 use super::{Answer, Failed, Reach};
 use crate::error::{Error, Kind};
@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 /// The CRC-64/NVME of the object, big-endian, in base64.
 const HEADER: &str = "x-amz-checksum-crc64nvme";
 
-/// The answer to an upload, if the checksum in it is that of the body that was sent, or if it has none for the whole object.
+/// Returns the response to an upload if its checksum is that of the body, or if it has no checksum of the whole object.
 ///
 /// # Errors
 /// `Altered`.
@@ -17,7 +17,7 @@ pub(super) fn confirmed(answer: Answer, sent: u64) -> Result<Answer, Failed> {
         return Ok(answer);
     };
     let kind = answer.header("x-amz-checksum-type").unwrap_or("FULL_OBJECT").trim();
-    // the checksum of checksums ends with the number of parts
+    // a checksum of checksums ends with the number of parts
     if !kind.eq_ignore_ascii_case("FULL_OBJECT") || said.contains('-') {
         return Ok(answer);
     }
@@ -27,7 +27,7 @@ pub(super) fn confirmed(answer: Answer, sent: u64) -> Result<Answer, Failed> {
     }
     let said = crate::secret::printable(said);
     let message =
-        format!("the storage has other bytes than were sent: its CRC-64/NVME is {said}, that of the body {sent}");
+        format!("the storage has different bytes than were sent: its CRC-64/NVME is {said}, that of the body {sent}");
     Err(Failed { reach: Reach::Altered, error: Error::new(Kind::Transient, message) })
 }
 

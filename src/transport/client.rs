@@ -1,4 +1,5 @@
-//! The client: small calls, streamed answers and uploads, all on fresh HTTP/1.1 connections. Nothing is repeated here.
+//! The client: small calls, streamed responses and uploads, each on a fresh HTTP/1.1 connection. The client never
+//! retries.
 
 use super::answer::whole;
 use super::checksum;
@@ -21,18 +22,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// A small call waits that long for its answer, or as long as `response` where that is less.
+/// Maximum wait for the response to a small call; `response` if that is less.
 const CALL_ANSWER: Duration = Duration::from_secs(30);
-/// The words that come with a refusal are waited for that long.
+/// Maximum wait for the text of a refusal.
 const REFUSAL_BODY: Duration = Duration::from_secs(10);
-/// A body up to that size is drawn whole before the connection is made.
+/// Bodies up to this size are read completely before the connection is made.
 const DRAWN_WHOLE: u64 = 256 * 1024;
-/// From that size on a body waits for `100 Continue`…
+/// Bodies from this size on wait for `100 Continue`.
 const EXPECT_FROM: u64 = 64 * 1024;
-/// … that long.
+/// Maximum wait for `100 Continue`.
 const EXPECT_WAIT: Duration = Duration::from_secs(1);
 
-/// Set by this room alone.
+/// Headers set only by this module.
 const RESERVED: [HeaderName; 9] = [
     header::CONTENT_LENGTH,
     header::TRANSFER_ENCODING,
@@ -45,7 +46,7 @@ const RESERVED: [HeaderName; 9] = [
     header::PROXY_AUTHORIZATION,
 ];
 
-/// Timers, roots and proxy rules. Cheap to clone; each request has its own connection.
+/// HTTP client with timers, roots and proxy rules. Cheap to clone; each request has its own connection.
 ///
 /// ```no_run
 /// use listferry::Secret;
@@ -70,7 +71,7 @@ pub(super) struct Shared {
     pub(super) proxies: ProxyRules,
     pub(super) roots: Roots,
     taint: Taint,
-    /// A server has said 417: no more `Expect`.
+    /// True once a server has answered 417: `Expect` is not sent any more.
     no_expect: AtomicBool,
     pub(super) dial: Option<Arc<dyn Dial>>,
 }
@@ -82,15 +83,15 @@ impl std::fmt::Debug for Client {
 }
 
 impl Client {
-    /// Reads roots and proxy rules.
+    /// Creates a client; reads roots and proxy rules.
     ///
     /// # Errors
-    /// `Usage`: a CA file that cannot be read, a proxy URL that is none.
+    /// `Usage`: a CA file cannot be read, or a proxy URL is not valid.
     pub fn new(network: &NetworkOptions, timers: &Timers) -> Result<Client> {
         Client::with_env(network, timers, &|name| std::env::var(name).ok())
     }
 
-    /// As [`Client::new`], with another environment to look for proxy variables in.
+    /// Like [`Client::new`], with an environment to look up proxy variables.
     ///
     /// # Errors
     /// As [`Client::new`].
@@ -108,7 +109,7 @@ impl Client {
         })))
     }
 
-    /// TLS settings with the same roots, for protocols other than HTTP.
+    /// Returns TLS settings with the same roots, for protocols other than HTTP.
     ///
     /// # Errors
     /// `Usage`: there are no roots.
@@ -118,14 +119,14 @@ impl Client {
         Ok(Arc::new(config))
     }
 
-    /// The secrets that messages must not show: those of the job, and of the requests so far.
+    /// Returns the secrets that messages must not show: those of the job, and of the requests so far.
     #[must_use]
     pub fn taint(&self) -> &Taint {
         &self.0.taint
     }
 
-    /// One attempt of a small call. Redirects are answers. The body of an answer other than 2xx is only words: it comes
-    /// without secrets.
+    /// Makes one attempt of a small call. Redirects are returned like any response. The body of a response other than
+    /// 2xx is a text for people; secrets are removed from it.
     ///
     /// # Errors
     /// [`Failed`].
@@ -151,15 +152,15 @@ impl Client {
         Failed { reach: failed.reach, error: failed.error.map_text(|text| self.taint().own_text(text).into_owned()) }
     }
 
-    /// One attempt of a call whose answer is read as a stream, decoded where it is gzip-coded.
+    /// Makes one attempt of a call whose response is read as a stream, decoded if it is gzip-coded.
     ///
     /// # Errors
-    /// [`Failed`]; `Lost`: success in another content coding.
+    /// [`Failed`]; `Lost`: a 2xx response in another content coding.
     pub async fn stream(&self, request: &Request) -> Result<StreamAnswer, Failed> {
         self.stream_coded(request).await?.decoded()
     }
 
-    /// As [`Client::stream`], but nothing is decoded: for callers that ask for a content coding themselves.
+    /// Like [`Client::stream`], but without decoding: for callers that request a content coding themselves.
     ///
     /// # Errors
     /// [`Failed`].
@@ -175,17 +176,18 @@ impl Client {
         let length = body.as_ref().map_or(0, |body| body.len() as u64);
         let route = Route::of(request)?;
         let gate = Gate::new(InMemory(body.filter(|body| !body.is_empty())), length, None);
-        // GET and the like say nothing about a body they do not have.
+        // GET and the like send no length for a body that they do not have
         let says_length = request.body.is_some() || !matches!(request.method, "GET" | "HEAD" | "DELETE" | "OPTIONS");
         let sent = Sent { length: says_length.then_some(length), expect: false };
         let heard = self.attempt(&route, request.method, &gate, &sent, answer).await?;
         Ok((heard, route.target))
     }
 
-    /// One attempt of an upload on a fresh HTTP/1.1 connection: `Content-Length` from the body's exact size hint, body
-    /// behind `Expect: 100-continue` (1 s), an early answer seen even after a write error, stall watchdog, response timer.
+    /// Makes one attempt of an upload on a fresh HTTP/1.1 connection. `Content-Length` is the body's exact size hint,
+    /// and the body waits for `100 Continue` (1 s). An early response is read even after a write error. A stall
+    /// watchdog and a response timer bound the time.
     ///
-    /// A body of at most 256 KiB is drawn whole before the connection is made, so that its failure sends nothing.
+    /// A body of at most 256 KiB is read completely before the connection is made, so that nothing is sent if it fails.
     ///
     /// # Errors
     /// [`Failed`].
@@ -225,7 +227,7 @@ impl Client {
                 if gate.rewind() {
                     continue;
                 }
-                let message = "the server wants no Expect header (417); it said so after the body had begun";
+                let message = "the server wants no Expect header (417); it answered so after the body had begun";
                 return Err(Failed { reach: Reach::Lost, error: Error::new(Kind::Transient, message) });
             }
             if may_follow && matches!(heard.status(), 307 | 308) {
@@ -274,7 +276,8 @@ impl Client {
 }
 
 impl Failed {
-    /// Says where, in the words of [`Target::shown`]; an error of the body is not about the network and stays as it is.
+    /// Adds the place, as [`Target::shown`] formats it. An error of the body is not about the network and is left
+    /// unchanged.
     pub(super) fn at(self, target: &str) -> Failed {
         if self.reach == Reach::Body {
             return self;
@@ -290,16 +293,16 @@ async fn in_memory(mut heard: Heard, within: Duration) -> Result<Answer, Failed>
     whole(&mut heard, status, headers, within).await
 }
 
-/// What a request's head says beside the headers of the caller.
+/// Parts of a request's head other than the caller's headers.
 struct Sent {
     length: Option<u64>,
     expect: bool,
 }
 
-/// Where a request goes, and the caller's headers.
+/// The target of a request, with the caller's headers.
 pub(super) struct Route {
     pub(super) target: Target,
-    /// Whose answer named it.
+    /// The server whose response contained the URL.
     pub(super) base: Option<Target>,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
 }
@@ -307,7 +310,7 @@ pub(super) struct Route {
 impl Route {
     fn of(request: &Request) -> Result<Route, Failed> {
         let base = request.supplied_by.as_deref().map(Target::parse).transpose().map_err(permanent)?;
-        // white space around a URL in an answer is none of it
+        // white space around a URL in a response is not part of it
         let target = match base {
             Some(_) => Target::parse(request.url.expose().trim()).map_err(unusable),
             None => Target::parse(request.url.expose()),
@@ -317,7 +320,7 @@ impl Route {
         Ok(route)
     }
 
-    /// Adds the headers that a signed URL needs; those that it demands must be there.
+    /// Adds the headers that a signed URL needs, and checks that those it demands are present.
     fn sign(&mut self, request: &Request) -> Result<(), Failed> {
         let url = request.url.expose();
         self.add(&needed_headers(url, &request.headers))?;
@@ -332,13 +335,13 @@ impl Route {
         );
         Err(permanent(match self.base {
             Some(_) => unusable(Error::usage(message)),
-            None => Error::usage(message).with_hint("give them, with the values that were signed"),
+            None => Error::usage(message).with_hint("add them, with the values that were signed"),
         }))
     }
 
     fn add(&mut self, headers: &[super::Header]) -> Result<(), Failed> {
         for given in headers {
-            // Neither the value nor a name that may be one is shown.
+            // neither the value is shown nor a name that may be a misplaced value
             let name = HeaderName::from_bytes(given.name.as_bytes())
                 .map_err(|_| permanent(Error::usage("a header's name has characters that HTTP does not allow")))?;
             if RESERVED.contains(&name) {
@@ -355,7 +358,7 @@ impl Route {
     fn headers(&self, sent: &Sent) -> Result<HeaderMap, Failed> {
         let mut headers = HeaderMap::with_capacity(self.headers.len() + 5);
         headers.insert(header::HOST, value_of(&header::HOST, &Secret::new(self.target.authority()))?);
-        // No content coding is asked for: an answer is words, or is coded by what it is.
+        // no content coding is requested: a response is a text, or is coded by its nature
         if !self.headers.iter().any(|(name, _)| *name == header::USER_AGENT) {
             let agent = concat!("listferry/", env!("CARGO_PKG_VERSION"));
             headers.insert(header::USER_AGENT, HeaderValue::from_static(agent));
@@ -393,7 +396,7 @@ impl Route {
     }
 }
 
-/// An address that the platform gave is its affair, not that of the job file.
+/// Blames an unusable address in a response on the platform, not on the job file.
 fn unusable(error: Error) -> Error {
     error
         .into_kind(Kind::Refused)

@@ -1,24 +1,24 @@
-//! Content codings of answers: none is asked for, and gzip is decoded all the same.
+//! Content codings of responses: none is requested, but gzip is decoded all the same.
 //!
-//! A decoder is fed a little at a time, so that what comes out of one step is bounded; what comes out of all of them is by
-//! the reader of the answer, and by the ratio for streams.
+//! A decoder takes a little at a time, which bounds the output of one step. The total output is bounded by the reader
+//! of the response, and by the ratio for streams.
 
 use flate2::write::MultiGzDecoder;
 use std::io::Write as _;
 
-/// Bytes that are decoded at once: at most about 520 KiB come out.
+/// Number of bytes decoded at once; at most about 520 KiB come out.
 const STEP: usize = 512;
-/// Fewer decoded bytes are never too many for those that came.
+/// Number of decoded bytes that are always allowed.
 const FREE_BYTES: u64 = 64 << 20;
-/// Else at most so many times as many.
+/// Maximum ratio of decoded to received bytes beyond that.
 const MAX_EXPANSION: u64 = 200;
 
-/// How the body of an answer is coded.
+/// The coding of a response's body.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Coding {
     Identity,
     Gzip,
-    /// Nothing that is decoded here.
+    /// A coding that is not decoded.
     Other(String),
 }
 
@@ -38,7 +38,7 @@ impl Coding {
     }
 }
 
-/// Decodes gzip: all members, each checked to its trailer.
+/// Decodes gzip: all members, each verified by its trailer.
 pub(super) struct Gunzip {
     decoder: MultiGzDecoder<Vec<u8>>,
     received: u64,
@@ -50,10 +50,10 @@ impl Gunzip {
         Gunzip { decoder: MultiGzDecoder::new(Vec::new()), received: 0, decoded: 0 }
     }
 
-    /// Decodes a little of `piece` and takes it away there; empty: more is needed.
+    /// Decodes and removes a little from the start of `piece`. The output is empty if more input is needed.
     ///
     /// # Errors
-    /// Why it cannot be decoded.
+    /// The reason why the data cannot be decoded.
     pub(super) fn step(&mut self, piece: &mut bytes::Bytes) -> Result<Vec<u8>, String> {
         let some = piece.split_to(piece.len().min(STEP));
         self.received += some.len() as u64;
@@ -61,15 +61,15 @@ impl Gunzip {
         let out = std::mem::take(self.decoder.get_mut());
         self.decoded += out.len() as u64;
         if self.decoded > FREE_BYTES && self.decoded / MAX_EXPANSION > self.received {
-            return Err(format!("its gzip data become more than {MAX_EXPANSION} times as long"));
+            return Err(format!("its gzip data expands to more than {MAX_EXPANSION} times its size"));
         }
         Ok(out)
     }
 
-    /// The end of the body.
+    /// Ends the body.
     ///
     /// # Errors
-    /// The last member is not whole.
+    /// The last member is incomplete.
     pub(super) fn finish(&mut self) -> Result<Vec<u8>, String> {
         if self.received > 0 {
             self.decoder.try_finish().map_err(damaged)?;
@@ -79,7 +79,7 @@ impl Gunzip {
 }
 
 fn damaged(error: std::io::Error) -> String {
-    format!("its gzip data are damaged or cut ({error})")
+    format!("its gzip data is damaged or cut off ({error})")
 }
 
 #[cfg(test)]
@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(decoded(b"", 1).unwrap(), b"");
         let first = member(b"one, ").len();
         for cut in 1..coded.len() {
-            // a cut between members cannot be seen
+            // a cut between members cannot be detected
             if cut != first && cut != first + member(b"").len() {
                 assert!(decoded(&coded[..cut], 5).is_err(), "{cut}");
             }

@@ -1,4 +1,4 @@
-//! From a URL to a connection: names, TCP, a proxy's CONNECT, TLS. Everything within one timer.
+//! From a URL to a connection: name resolution, TCP, a proxy's CONNECT, TLS, all within one timer.
 
 use super::client::Shared;
 use super::parked::{Parked, Wire};
@@ -18,15 +18,15 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-/// How long an address may take before the next one is tried beside it.
+/// Delay before the next address is tried in parallel.
 const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
 
-/// Not yet sent bytes that the kernel may hold. So little that the timers see what the server takes; measured on loopback, more
-/// is no faster.
+/// Maximum number of unsent bytes in the kernel: small, so that the timers see what the server accepts. More is no
+/// faster on loopback (measured).
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const UNSENT: u32 = 16 * 1024;
 
-/// The head of a proxy's answer to CONNECT.
+/// Maximum size of the head of a proxy's response to CONNECT.
 const MAX_PROXY_HEAD: usize = 16 * 1024;
 
 /// A connection before TLS.
@@ -34,23 +34,24 @@ pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
-/// Makes connections in another way than by name and TCP: the simulation's.
+/// Makes connections in another way than by name and TCP, for the simulation.
 pub trait Dial: std::fmt::Debug + Send + Sync {
     /// Connects to a host and port.
     fn dial<'d>(&'d self, host: &'d str, port: u16) -> Dialled<'d>;
 }
 
-/// What [`Dial::dial`] gives.
+/// The result of [`Dial::dial`].
 pub type Dialled<'d> = Pin<Box<dyn Future<Output = io::Result<Box<dyn Io>>> + Send + 'd>>;
 
 pub(super) struct Connected {
     pub(super) io: Box<dyn Io>,
     pub(super) wire: Arc<Wire>,
-    /// Plain http through a proxy: the request line names the whole URL, and its authorization goes along.
+    /// Plain http through a proxy: the request line contains the whole URL, and the proxy's authorization is sent
+    /// along.
     pub(super) through: Option<ProxyServer>,
 }
 
-/// Connects to `target`. `base`: whose answer named it.
+/// Connects to `target`. `base` is the server whose response contained the URL.
 #[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
 pub(super) async fn connect(shared: &Shared, target: &Target, base: Option<&Target>) -> Result<Connected, Failed> {
     if let Some(base) = base {
@@ -79,14 +80,14 @@ async fn connect_untimed(shared: &Shared, target: &Target, base: Option<&Target>
             }
             None => {
                 let addresses = resolve(target).await?;
-                judge_addresses(target, base, &addresses).await?;
+                check_addresses(target, base, &addresses).await?;
                 Box::new(dial(target, addresses).await?)
             }
         };
         let io = secured(shared, target, Box::new(Parked::new(tcp, wire.clone()))).await?;
         return Ok(Connected { io, wire, through: None });
     };
-    // A proxy resolves names itself; what could be judged by the URL has been.
+    // the proxy resolves names itself; the URL has been checked as far as possible
     if let Some(base) = base
         && target.is_plainly_inside()
         && !base.is_plainly_inside()
@@ -115,15 +116,16 @@ async fn resolve(target: &Target) -> Result<Vec<SocketAddr>, Failed> {
     if found.is_empty() {
         return Err(wrong("it has no address".to_owned()));
     }
-    // Plain http and no proxy are granted to the name `localhost`: it has to be what it says.
+    // plain http and no proxy are allowed for the name `localhost`, so it must be a loopback address
     if target.is_loopback() && !all_loopback(&found) {
         return Err(wrong("it is not a loopback address".to_owned()));
     }
     Ok(found)
 }
 
-/// A URL that an answer named must not lead inside unless the base is inside too, whatever the name resolves to.
-async fn judge_addresses(target: &Target, base: Option<&Target>, addresses: &[SocketAddr]) -> Result<(), Failed> {
+/// Checks that a URL from a response leads to an internal address only if the base is internal too, whatever its name
+/// resolves to.
+async fn check_addresses(target: &Target, base: Option<&Target>, addresses: &[SocketAddr]) -> Result<(), Failed> {
     let Some(base) = base else { return Ok(()) };
     let link_local = addresses.iter().any(|address| is_link_local(address.ip()));
     if link_local && !base.literal_ip().is_some_and(is_link_local) {
@@ -139,7 +141,7 @@ async fn judge_addresses(target: &Target, base: Option<&Target>, addresses: &[So
     Err(permanent(inside(target)))
 }
 
-/// The first address that answers; the next one is tried after a failure or a quarter second.
+/// Connects to the first address that answers. The next one is tried after a failure or a quarter second.
 #[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
 async fn dial(target: &Target, addresses: Vec<SocketAddr>) -> Result<TcpStream, Failed> {
     let mut rest = addresses.into_iter();
@@ -167,7 +169,7 @@ async fn dial(target: &Target, addresses: Vec<SocketAddr>) -> Result<TcpStream, 
     }
 }
 
-/// None of this is needed for a right result, so a system that refuses is left alone.
+/// Tunes the socket. Nothing here is needed for correctness, so errors are ignored.
 fn tune(tcp: &TcpStream) {
     let _ = tcp.set_nodelay(true);
     let socket = socket2::SockRef::from(tcp);
@@ -198,7 +200,7 @@ fn tls_failed(target: &Target, error: &io::Error) -> Failed {
     let refused = |message: String, hint: &str| permanent(Error::new(Kind::Refused, message).with_hint(hint));
     let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<Tls>());
     match tls {
-        // Cut or reset in the handshake.
+        // cut off or reset during the handshake
         None => not_connected(format!("the TLS handshake with {at} failed: {}", plain_words(error))),
         Some(Tls::InvalidCertificate(why)) => match why {
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
@@ -211,7 +213,7 @@ fn tls_failed(target: &Target, error: &io::Error) -> Failed {
                 refused(format!("the certificate of {at} is for another name"), "check the host in the URL")
             }
             CertificateError::UnknownIssuer => refused(
-                format!("the certificate of {at} is signed by nobody this machine trusts"),
+                format!("the certificate of {at} is signed by an authority that this machine does not trust"),
                 "if it is your own authority, name its PEM file in network.ca_file",
             ),
             other => refused(
@@ -221,7 +223,7 @@ fn tls_failed(target: &Target, error: &io::Error) -> Failed {
         },
         Some(Tls::InvalidMessage(_)) => refused(
             format!("{at} does not speak TLS"),
-            "is this a plain http port? then the URL wants http:// (and network.allow_http)",
+            "if this is a plain http port, use http:// in the URL (and network.allow_http)",
         ),
         Some(Tls::AlertReceived(AlertDescription::InternalError | AlertDescription::UserCanceled)) => {
             not_connected(format!("the TLS handshake with {at} failed: {error}"))
@@ -230,7 +232,7 @@ fn tls_failed(target: &Target, error: &io::Error) -> Failed {
     }
 }
 
-/// Asks the proxy for a way through to the target.
+/// Asks the proxy for a tunnel to the target.
 async fn tunnel(io: &mut Box<dyn Io>, proxy: &ProxyServer, target: &Target) -> Result<(), Failed> {
     let at = proxy.at.host_and_port();
     let cut = |e: io::Error| not_connected(format!("the proxy {at} did not answer: {}", plain_words(&e)));
@@ -244,7 +246,7 @@ async fn tunnel(io: &mut Box<dyn Io>, proxy: &ProxyServer, target: &Target) -> R
     head.push_str("\r\n");
     io.write_all(head.as_bytes()).await.map_err(cut)?;
     io.flush().await.map_err(cut)?;
-    // Byte by byte, since what follows the head belongs to TLS. It is short, and once a connection.
+    // byte by byte, since what follows the head belongs to TLS; the head is short, and read once per connection
     let mut answer = Vec::with_capacity(256);
     while !answer.ends_with(b"\r\n\r\n") {
         if answer.len() >= MAX_PROXY_HEAD {

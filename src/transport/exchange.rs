@@ -1,4 +1,5 @@
-//! One request and the head of its answer on one connection, under three timers: stall, answer, and none over the whole.
+//! Sends one request and reads the head of its response on one connection, with a stall timer and a response timer but
+//! no limit on the whole.
 
 use super::answer::lost;
 use super::connect::Connected;
@@ -19,13 +20,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// An answer's head may be that large, and hyper queues about that much of a body beyond one frame.
+/// Maximum size of a response's head. hyper queues about as much of a body beyond one frame.
 const MAX_HEAD_BYTES: usize = 128 * 1024;
-/// It may have so many fields.
+/// Maximum number of fields in a response's head.
 const MAX_HEAD_FIELDS: usize = 1000;
-/// More interim (1xx) answers than this are no conversation.
+/// Maximum number of interim (1xx) responses.
 const MAX_INTERIM: u32 = 32;
-/// What the kernels on both sides may still hold when the last byte has left us.
+/// Bytes that the kernels on both sides may still buffer when the last byte has been written.
 const ON_THE_WAY: u64 = 4 * 1024 * 1024;
 
 pub(super) struct Head {
@@ -39,11 +40,11 @@ pub(super) struct Limits {
     pub(super) answer: Duration,
 }
 
-/// A connection that is driven by whoever waits for its answer.
+/// A connection that is driven by the task that waits for its response.
 pub(super) struct Connection(Option<Pin<Box<dyn Future<Output = ()> + Send>>>);
 
 impl Connection {
-    /// Runs until the connection is over; afterwards for ever.
+    /// Runs until the connection has ended, then stays pending forever.
     pub(super) async fn run(&mut self) {
         match &mut self.0 {
             Some(connection) => connection.await,
@@ -53,7 +54,7 @@ impl Connection {
     }
 }
 
-/// An answer whose head has been heard.
+/// A response whose head has been read.
 pub(super) struct Heard {
     head: http::response::Parts,
     pub(super) body: Incoming,
@@ -71,7 +72,7 @@ impl Heard {
     }
 }
 
-/// Sends one request and waits for the head of its answer.
+/// Sends one request and waits for the head of its response.
 #[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
 pub(super) async fn exchange<B>(
     connected: Connected,
@@ -94,7 +95,7 @@ where
         .await
         .map_err(|e| Failed { reach: Reach::NotConnected, error: Error::new(Kind::Transient, e.to_string()) })?;
     let mut connection = Connection(Some(Box::pin(async move {
-        // Its error comes out of the answer's future as well.
+        // its error is also returned by the response's future
         let _ = connection.await;
     })));
 
@@ -111,7 +112,7 @@ where
             biased;
             answer = &mut answer => break answer,
             () = connection.run() => {}
-            () = tokio::time::sleep(watch.pause()) => watch.judge(gate)?,
+            () = tokio::time::sleep(watch.pause()) => watch.check_timers(gate)?,
         }
     };
     match answer {
@@ -120,7 +121,7 @@ where
     }
 }
 
-/// 100 opens the gate; dropping the callback, which hyper does at the final head, closes it for good.
+/// Opens the gate on 100. hyper drops the callback at the final head, which closes the gate for good.
 fn hear_interim<B>(request: &mut Request<Gate<B>>, gate: &Gate<B>, wire: &Arc<Wire>)
 where
     B: Send + 'static,
@@ -150,14 +151,17 @@ where
     watch.wire.stop();
     let status = answer.status().as_u16();
     if status < 200 {
-        return Err(lost(format!("the server switched protocols ({status}) though nobody asked")));
+        return Err(lost(format!("the server switched protocols ({status}) without being asked")));
     }
     if status < 300 && !watch.taken_whole(gate) {
         if let Some(error) = gate.failure() {
             return Err(Failed { reach: Reach::Body, error });
         }
         let sent = gate.given();
-        let message = format!("the server said {status} after {sent} of {} bytes: not taken for success", watch.length);
+        let message = format!(
+            "the server answered {status} after {sent} of {} bytes: this does not count as success",
+            watch.length
+        );
         return Err(Failed { reach: Reach::EarlySuccess, error: Error::new(Kind::Transient, message) });
     }
     let (head, body) = answer.into_parts();
@@ -181,7 +185,7 @@ fn no_answer<B>(error: &hyper::Error, gate: &Gate<B>, wire: &Wire) -> Failed {
     if error.is_parse() {
         return lost(format!("the answer is not HTTP: {error}"));
     }
-    // hyper's own words first; the cause (an errno) says more where there is one.
+    // hyper's own message first; the cause (an errno) says more if there is one
     let cause = std::error::Error::source(error)
         .filter(|cause| !cause.is::<BodyFailed>())
         .map(ToString::to_string)
@@ -194,25 +198,25 @@ struct Watch<'a> {
     wire: &'a Wire,
     limits: &'a Limits,
     length: u64,
-    /// Bytes of the handshakes.
+    /// Number of bytes of the handshakes.
     already_taken: u64,
     started: Instant,
 }
 
 impl Watch<'_> {
-    /// How often to look.
+    /// Returns the interval between checks.
     fn pause(&self) -> Duration {
         let shortest = self.limits.stall.min(self.limits.answer);
         (shortest / 8).clamp(Duration::from_millis(5), Duration::from_secs(1))
     }
 
-    /// Given to hyper to the last byte, and the socket has taken at least as much.
+    /// Whether hyper was given the last byte and the socket has taken at least as much.
     fn taken_whole<B>(&self, gate: &Gate<B>) -> bool {
         gate.given_whole() && self.wire.taken() - self.already_taken >= self.length
     }
 
     #[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
-    fn judge<B>(&self, gate: &Gate<B>) -> Result<(), Failed> {
+    fn check_timers<B>(&self, gate: &Gate<B>) -> Result<(), Failed> {
         let now = Instant::now();
         if let Some(since) = self.wire.blocked_since() {
             if now - since >= self.limits.stall {
@@ -229,7 +233,8 @@ impl Watch<'_> {
         if !self.taken_whole(gate) {
             return Ok(());
         }
-        // Our last byte is in the kernel's hands, not yet in the server's: what the kernels hold takes as long as it took so far.
+        // Our last byte may still be in the kernels' buffers. Allow them as much time for it as the same number of
+        // bytes took so far.
         let (first, last) = gate.given_at().unwrap_or((self.started, self.started));
         let since = self.wire.last_taken().map_or(last, |taken| taken.max(last));
         let share = if self.length == 0 { 0.0 } else { (ON_THE_WAY as f64 / self.length as f64).min(1.0) };

@@ -1,5 +1,5 @@
-//! The body on its way to hyper: held behind `100 Continue`, stopped by an early answer, never longer or shorter than
-//! announced, paced.
+//! The body on its way to hyper: held until `100 Continue`, stopped by an early response, never longer or shorter than
+//! announced, and paced.
 
 use super::pace::Pace;
 use crate::error::{Error, Kind};
@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep};
 
-/// Told to hyper when the body has failed; the reason is in [`Gate::failure`].
+/// Passed to hyper when the body has failed; the reason is in [`Gate::failure`].
 #[derive(Debug)]
 pub(super) struct BodyFailed;
 
@@ -26,7 +26,8 @@ impl std::fmt::Display for BodyFailed {
 
 impl std::error::Error for BodyFailed {}
 
-/// A body that can be given to one connection after another as long as nothing of it has been sent, or all of it is in memory.
+/// A body that can be given to one connection after another, as long as none of it has been sent or all of it is in
+/// memory.
 pub(super) struct Gate<B>(Arc<Mutex<State<B>>>);
 
 impl<B> Clone for Gate<B> {
@@ -38,15 +39,15 @@ impl<B> Clone for Gate<B> {
 struct State<B> {
     body: Pin<Box<B>>,
     length: u64,
-    /// Bytes that came out of the body.
+    /// Number of bytes read from the body.
     drawn: u64,
-    /// The body has said that it is over, after all its bytes.
+    /// True once the body has ended after all its bytes.
     proven: bool,
-    /// Drawn and not yet given.
+    /// Read and not yet given to hyper.
     ready: VecDeque<Bytes>,
-    /// All of a body that was drawn whole, for another connection.
+    /// A copy of a body that was read completely, for another connection.
     kept: Option<VecDeque<Bytes>>,
-    /// Bytes given to hyper, and their CRC-64/NVME.
+    /// Number of bytes given to hyper, and their CRC-64/NVME.
     given: u64,
     digest: Digest,
     door: Door,
@@ -59,7 +60,7 @@ struct State<B> {
 
 enum Door {
     Open,
-    /// Until 100 comes, or the time is over.
+    /// Waits for 100 or the end of the timer.
     Waiting(Pin<Box<Sleep>>),
     Stopped,
 }
@@ -84,7 +85,7 @@ impl<B: Body<Data = Bytes, Error = Error>> Gate<B> {
         })))
     }
 
-    /// Draws a small body whole, so that its failure is known before anything is sent.
+    /// Reads a small body completely, so that its failure is known before anything is sent.
     pub(super) async fn draw_whole(&self) -> Result<(), Error> {
         std::future::poll_fn(|cx| {
             let mut state = self.state();
@@ -102,7 +103,7 @@ impl<B: Body<Data = Bytes, Error = Error>> Gate<B> {
         .await
     }
 
-    /// For the next connection: open, or waiting for 100 for so long.
+    /// Prepares for the next connection: open, or waiting for 100 for at most `wait`.
     #[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
     pub(super) fn arm(&self, wait: Option<Duration>) {
         self.state().door = match wait {
@@ -117,7 +118,7 @@ impl<B> Gate<B> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// 100 has come.
+    /// Opens the gate, because 100 has come.
     pub(super) fn open(&self) {
         let mut state = self.state();
         if matches!(state.door, Door::Waiting(_)) {
@@ -128,7 +129,8 @@ impl<B> Gate<B> {
         }
     }
 
-    /// Back at the start, for another connection; false: something has gone out of a body that was not drawn whole.
+    /// Returns to the start of the body, for another connection. Returns false if part of a body that was not read
+    /// completely has been sent.
     pub(super) fn rewind(&self) -> bool {
         let mut state = self.state();
         match state.kept.clone() {
@@ -142,7 +144,7 @@ impl<B> Gate<B> {
         }
     }
 
-    /// A final answer has come, or never will: nothing more goes out.
+    /// Stops sending, because a final response has come or never will.
     pub(super) fn stop(&self) {
         self.state().door = Door::Stopped;
     }
@@ -151,7 +153,7 @@ impl<B> Gate<B> {
         self.state().given
     }
 
-    /// The CRC-64/NVME of the bytes given.
+    /// Returns the CRC-64/NVME of the bytes given to hyper.
     pub(super) fn digest(&self) -> u64 {
         self.state().digest.finalize()
     }
@@ -161,21 +163,21 @@ impl<B> Gate<B> {
         state.given == state.length
     }
 
-    /// When the first and the last byte were given.
+    /// Returns when the first and the last byte were given to hyper.
     pub(super) fn given_at(&self) -> Option<(Instant, Instant)> {
         let state = self.state();
         state.first_given.zip(state.last_given)
     }
 
-    /// Why the body failed, once.
+    /// Returns why the body failed, once.
     pub(super) fn failure(&self) -> Option<Error> {
         self.state().failure.take()
     }
 }
 
 impl<B: Body<Data = Bytes, Error = Error>> State<B> {
-    /// Draws one frame into `ready`. The frame that completes the length is followed by asking for the end, so that a body
-    /// that is too long, or fails after its last byte, never arrives whole.
+    /// Reads one frame into `ready`. After the frame that completes the length, asks for the end, so that a body that
+    /// is too long or fails after its last byte never arrives completely.
     fn poll_draw(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if self.drawn == self.length && self.body.is_end_stream() {
             self.proven = true;
@@ -206,7 +208,7 @@ impl<B: Body<Data = Bytes, Error = Error>> State<B> {
 fn wrong_length(length: u64, which: &str) -> Error {
     Error::new(
         Kind::Local,
-        format!("the body came out {which} than the {length} bytes announced; it was not sent whole"),
+        format!("the body is {which} than the {length} bytes announced; it was not sent completely"),
     )
 }
 
@@ -264,8 +266,8 @@ impl<B: Body<Data = Bytes, Error = Error>> Body for Gate<B> {
     }
 }
 
-/// Goes with the callback for interim answers. hyper drops it when the final head has come, before it asks the body for
-/// more: so an early answer stops the body at once.
+/// Belongs to the callback for interim responses. hyper drops it when the final head has come, before it asks the body
+/// for more, so an early response stops the body at once.
 pub(super) struct StopOnDrop<B>(pub(super) Gate<B>);
 
 impl<B> Drop for StopOnDrop<B> {

@@ -1,9 +1,9 @@
-//! What a request holds secret: servers quote requests in their answers.
+//! Learns the secrets in a request, because servers quote requests in their responses.
 
 use super::Request;
 use crate::secret::Taint;
 
-/// Headers whose values everybody may know, or parts of their names' beginnings.
+/// Headers whose values are public, or the beginnings of their names.
 const OPEN_HEADERS: [&str; 10] = [
     "content-",
     "accept",
@@ -16,11 +16,11 @@ const OPEN_HEADERS: [&str; 10] = [
     "x-amz-checksum-",
     "x-amz-acl",
 ];
-/// A longer body is a list, and no call's.
+/// Maximum size of a body to search; a larger one is a list, not the body of a small call.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// Adds the secrets of a request: what its headers hold but for those that everybody may know, user-info and query of its
-/// URL, and of the URLs in its body.
+/// Adds the secrets of a request: the values of its headers except public ones, user-info and query of its URL, and
+/// those of the URLs in its body.
 pub(crate) fn learn(taint: &Taint, request: &Request) {
     for header in &request.headers {
         let name = header.name.to_ascii_lowercase();

@@ -1,5 +1,5 @@
-//! HTTP for everybody: small calls, streamed answers and exact-length uploads, all on hyper http1 over our own connector;
-//! roots, proxy and redirect rules in one place. Knows no platform, repeats nothing.
+//! HTTP for all other rooms: small calls, streamed responses and exact-length uploads, all on hyper http1 over our own
+//! connector, with roots, proxy and redirect rules in one place. Knows no platform and never retries.
 //!
 //! ```text
 //! Request ─▶ Route ─▶ connect: name ▸ TCP ▸ proxy ▸ TLS ─▶ exchange: gate(body) ▸ hyper ▸ parked socket ─▶ Answer
@@ -34,79 +34,80 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// `network` of a job.
+/// The `network` section of a job.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct NetworkOptions {
-    /// Proxy from the environment (default), none, or a URL. Loopback is never proxied.
+    /// Proxy: from the environment (default), none, or a URL. Loopback is never proxied.
     pub proxy: Proxy,
-    /// A PEM file of roots instead of the system's.
+    /// A PEM file of roots that replaces the system's.
     pub ca_file: Option<PathBuf>,
-    /// Allow plain http to hosts other than loopback; default false.
+    /// Whether plain http to hosts other than loopback is allowed; false by default.
     pub allow_http: bool,
     /// The secrets to keep out of messages; the client adds those of proxies and requests.
     pub taint: Taint,
-    /// Connections that are not TCP's, made in place of those where no proxy is used; default none.
+    /// Replaces TCP for connections without a proxy; none by default.
     #[doc(hidden)]
     pub dial: Option<Arc<dyn Dial>>,
 }
 
-/// Which proxy.
+/// Which proxy to use.
 #[derive(Clone, Debug, Default)]
 pub enum Proxy {
-    /// `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY` (and lower case).
+    /// From `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` (or lower case).
     #[default]
     Env,
     /// None.
     None,
-    /// This one (may hold user-info: a secret).
+    /// The proxy with this URL (which may contain user-info: a secret).
     Url(Secret),
 }
 
-/// `upload` of a job, as far as one request goes.
+/// The part of a job's `upload` section that concerns a single request.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Timers {
-    /// Default 10 s.
+    /// Maximum time to connect; default 10 s.
     pub connect: Duration,
-    /// No byte taken by the socket for so long; default 60 s.
+    /// Maximum time in which the socket takes no byte; default 60 s.
     pub stall: Duration,
-    /// From the last byte of the body to the head of the answer; default 5 min.
+    /// Maximum time from the last byte of the body to the head of the response; default 5 min.
     pub response: Duration,
-    /// Bytes a second; default none.
+    /// Maximum rate in bytes per second; unlimited by default.
     pub max_rate: Option<u64>,
 }
 
 /// A header; secret values are marked so that no log shows them.
 #[derive(Clone, Debug)]
 pub struct Header {
-    /// Its name.
+    /// Name of the header.
     pub name: String,
-    /// Its value.
+    /// Value of the header.
     pub value: Secret,
 }
 
-/// A small request, its body in memory.
+/// A small request with its body in memory.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// `GET`, `POST`, …
     pub method: &'static str,
-    /// Absolute; sent byte-identical.
+    /// The absolute URL, sent byte for byte.
     pub url: Secret,
-    /// In order; no Content-Length.
+    /// The headers in order, without Content-Length.
     pub headers: Vec<Header>,
-    /// The body; `None`: none at all (a POST then says `Content-Length: 0`). Not used by [`Client::upload`].
+    /// The body; `None` if there is none (a POST then sends `Content-Length: 0`). Not used by [`Client::upload`].
     pub body: Option<Vec<u8>>,
-    /// Where the URL was taken from an answer: the base URL whose answer it was. Then no http from an https base, and no
-    /// private, loopback or link-local address unless the base is one (judged again on what the name resolves to).
+    /// If the URL was taken from a response: the base URL of that response. The URL must then not be http if the base
+    /// is https, nor a private, loopback or link-local address unless the base is one; this is checked again for the
+    /// addresses that its name resolves to.
     pub supplied_by: Option<String>,
-    /// [`Client::upload`] only: one 307 or 308 may be followed, to https or the same origin, if no byte of the body has
-    /// gone out or all of it is in memory; headers that may hold credentials stay behind. For presigned URLs.
+    /// For [`Client::upload`] only: follow one 307 or 308, to https or the same origin, if no byte of the body has been
+    /// sent or all of it is in memory. Headers that may contain credentials are not sent there. For presigned URLs.
     pub follow_one: bool,
 }
 
 impl Request {
-    /// A request without headers and body.
+    /// Creates a request without headers and body.
     #[must_use]
     pub fn new(method: &'static str, url: Secret) -> Request {
         Request { method, url, headers: Vec::new(), body: None, supplied_by: None, follow_one: false }
@@ -126,7 +127,7 @@ impl Request {
         self
     }
 
-    /// Says whose answer the URL came from; see [`Request::supplied_by`].
+    /// Sets the base URL of the response that contained the URL; see [`Request::supplied_by`].
     #[must_use]
     pub fn supplied_by(mut self, base_url: &str) -> Request {
         self.supplied_by = Some(base_url.to_owned());
@@ -141,7 +142,7 @@ impl Request {
     }
 }
 
-/// An answer, its body in memory (at most 1 MiB). `Debug` shows neither headers nor body.
+/// A response with its body in memory (at most 1 MiB). `Debug` shows neither headers nor body.
 #[derive(Clone)]
 pub struct Answer {
     /// The status code.
@@ -152,45 +153,45 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-/// Why there is no answer. What it means for a repetition is decided by [`Failed::reach`].
+/// The failure of a request without a response. [`Failed::reach`] decides whether it may be retried.
 #[derive(Debug)]
 pub struct Failed {
-    /// How far the request had come.
+    /// How far the request got.
     pub reach: Reach,
-    /// What went wrong, URL redacted.
+    /// The error, with URLs redacted.
     pub error: Error,
 }
 
-/// How far a request had come when it failed.
+/// How far a request got before it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reach {
-    /// Nothing was written: name resolution, connect, TLS handshake (transient).
+    /// Nothing was sent: name resolution, connect or TLS handshake failed (temporary).
     NotConnected,
-    /// Something was written, no answer came: reset, stall, timeout, cut or unreadable answer.
+    /// Something was sent, but no response came: reset, stall, timeout, or a response that is cut off or unreadable.
     Lost,
-    /// A 2xx came before the body had been sent whole.
+    /// A 2xx came before the body had been sent completely.
     EarlySuccess,
-    /// It will fail again: an invalid certificate, a URL or header that cannot be, plain http refused.
+    /// The request would fail again: an invalid certificate, URL or header, or plain http refused.
     Permanent,
-    /// The storage has confirmed other bytes than were sent: what lies there is not the body.
+    /// The storage has confirmed other bytes than were sent, so the stored object is not the body.
     Altered,
-    /// Our own body failed (source changed, cancelled); the request is incomplete on the other side.
+    /// The body failed (source changed, cancelled); the server received an incomplete request.
     Body,
 }
 
-/// An answer whose body is still to be read.
+/// A response whose body is still to be read.
 pub struct StreamAnswer {
     /// The status code.
     pub status: u16,
     /// Header names in lower case with their values.
     pub headers: Vec<(String, String)>,
     heard: exchange::Heard,
-    /// For a body that is gzip-coded.
+    /// Decoder, if the body is gzip-coded.
     gunzip: Option<Box<coding::Gunzip>>,
-    /// What came and is still to be decoded.
+    /// Received bytes that are not yet decoded.
     coded: bytes::Bytes,
-    /// Whose answer it is, for messages.
+    /// The server, for messages.
     from: String,
     proven: bool,
     pause: Duration,

@@ -1,4 +1,4 @@
-//! `upload.max_rate`: how many bytes may go now.
+//! `upload.max_rate`: limits the bytes sent per second.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Time not used is kept for a later burst, but no more than this.
+/// Maximum unused time that is saved for a later burst.
 const SAVED: Duration = Duration::from_millis(50);
 
 pub(super) struct Pace {
@@ -22,7 +22,7 @@ impl Pace {
         Pace { bytes_per_second: bytes_per_second.max(1), next: now, sleep: Box::pin(sleep_until(now)) }
     }
 
-    /// Takes as many of `wanted` bytes (at least one) as may go now; a tenth of a second's worth at most.
+    /// Returns how many of `wanted` bytes (at least one) may be sent now, at most what a tenth of a second allows.
     #[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
     pub(super) fn poll_take(&mut self, cx: &mut Context<'_>, wanted: usize) -> Poll<usize> {
         let now = Instant::now();

@@ -1,5 +1,5 @@
-//! The socket as hyper sees it. A write error is kept back while there may still be an answer to read: the server that
-//! refused and closed has said why, and hyper would otherwise look at the failed write first and never at the answer.
+//! The socket as hyper sees it. Defers a write error as long as a response may still be readable: a server that refused
+//! and closed has sent the reason, but hyper would report the failed write and never read it.
 
 use std::io;
 use std::pin::Pin;
@@ -8,18 +8,18 @@ use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-/// What the exchange wants to know of the socket, and may tell it.
+/// State of the socket, shared with the exchange.
 #[derive(Default)]
 pub(super) struct Wire(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    /// Bytes the socket has taken.
+    /// Number of bytes that the socket has taken.
     taken: u64,
     last_taken: Option<Instant>,
-    /// The socket has taken nothing since, though there was something to write.
+    /// Since when the socket has taken nothing although there is something to write.
     blocked_since: Option<Instant>,
-    /// Why writing failed.
+    /// The reason why writing failed.
     write_error: Option<String>,
     stopped: bool,
     flooded: bool,
@@ -46,12 +46,12 @@ impl Wire {
         self.state().write_error.clone()
     }
 
-    /// Nothing more is written: the answer is there.
+    /// Stops writing, because the response has come.
     pub(super) fn stop(&self) {
         self.state().stopped = true;
     }
 
-    /// Too many interim answers: reading fails from now on.
+    /// Makes reading fail, because of too many interim responses.
     pub(super) fn flood(&self) {
         self.state().flooded = true;
     }
@@ -74,7 +74,7 @@ impl<S> Parked<S> {
         Parked { inner, wire, failed: None, read_over: false, writer: None }
     }
 
-    /// Whether writing is held up or over; `None`: go on.
+    /// Whether writing is blocked or over; `None` if it may continue.
     fn held(&mut self, cx: &Context<'_>) -> Option<Poll<io::Error>> {
         if self.read_over
             && let Some(error) = self.failed.take()
@@ -89,7 +89,7 @@ impl<S> Parked<S> {
     }
 
     #[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
-    fn judge(&mut self, cx: &Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn deferred(&mut self, cx: &Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         let now = Instant::now();
         let mut state = self.wire.state();
         match written {
@@ -146,7 +146,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Parked<S> {
             return held.map(Err);
         }
         let written = Pin::new(&mut self.inner).poll_write(cx, buf);
-        self.judge(cx, written)
+        self.deferred(cx, written)
     }
 
     fn poll_write_vectored(
@@ -158,7 +158,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Parked<S> {
             return held.map(Err);
         }
         let written = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
-        self.judge(cx, written)
+        self.deferred(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -1,14 +1,14 @@
-//! What a signed URL demands of the request that is made with it: headers that were signed have to be sent.
+//! Headers that a signed URL demands: those that were signed have to be sent.
 
 use super::Header;
 use crate::secret::Secret;
 use percent_encoding::percent_decode_str;
 
-/// Headers of every request, which nobody has to give.
+/// Headers that every request has anyway.
 const SENT_ANYWAY: [&str; 2] = ["host", "content-length"];
-/// The hash that stands for "the body is not signed".
+/// The hash value for a body that is not signed.
 const UNSIGNED: (&str, &str) = ("x-amz-content-sha256", "UNSIGNED-PAYLOAD");
-/// Azure stores no object without it.
+/// Azure stores no object without this header.
 const BLOB_TYPE: (&str, &str) = ("x-ms-blob-type", "BlockBlob");
 
 /// Returns the headers that a signed URL (`X-Amz-SignedHeaders`, `X-Goog-SignedHeaders`) demands and that neither `given`
@@ -23,7 +23,8 @@ pub fn missing_headers(url: &str, given: &[Header]) -> Vec<String> {
     signed_headers(url).into_iter().filter(|name| !known(name)).collect()
 }
 
-/// The headers that a URL needs and whose values are known: added to an upload unless they were given.
+/// Returns headers that a URL needs and whose values are known. They are added to an upload unless the caller gave
+/// them.
 pub(super) fn needed_headers(url: &str, given: &[Header]) -> Vec<Header> {
     let mut needed = Vec::new();
     if signed_headers(url).iter().any(|name| name == UNSIGNED.0) {
@@ -46,7 +47,7 @@ fn signed_headers(url: &str) -> Vec<String> {
     value.split(';').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
-/// A shared access signature for a blob.
+/// Whether the URL is a shared access signature for a blob.
 fn is_azure(url: &str) -> bool {
     let has = |wanted: &str| parameters(url).any(|(name, _)| name == wanted);
     has("sig") && has("sv") && (has("sr") || has("ss"))
@@ -72,7 +73,7 @@ mod tests {
         assert_eq!(missing_headers(url, &[header("Content-Type")]), ["x-amz-meta-a"]);
         assert!(missing_headers(url, &[header("Content-Type"), header("X-AMZ-Meta-A")]).is_empty());
         assert_eq!(missing_headers("https://b/k?X-Goog-SignedHeaders=host;content-md5", &[]), ["content-md5"]);
-        // the older signature (SigV2) does not say what it covers
+        // the older signature (SigV2) does not state what it covers
         assert!(missing_headers("https://b/k?AWSAccessKeyId=A&Signature=b&Expires=1", &[]).is_empty());
         assert!(missing_headers("https://b/k", &[]).is_empty());
     }

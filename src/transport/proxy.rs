@@ -1,4 +1,4 @@
-//! Which requests go through which proxy. Loopback never does.
+//! Chooses the proxy of each request. Loopback is never proxied.
 
 use super::urls::{Target, is_loopback_ip};
 use super::{Failed, Proxy};
@@ -12,20 +12,20 @@ pub(super) struct ProxyRules {
     direct: Vec<Direct>,
 }
 
-/// A proxy, or why the variable's value cannot be used (told when it would be).
+/// A proxy, or why the variable's value cannot be used, which is reported when it would be.
 type Setting = Result<ProxyServer, String>;
 
 #[derive(Clone)]
 pub(super) struct ProxyServer {
-    /// Its scheme, host, port; user-info became `basic`.
+    /// Scheme, host and port; the user-info is in `basic`.
     pub(super) at: Target,
-    /// As it was given, if it has user-info.
+    /// The URL as given, if it has user-info.
     url: Option<Secret>,
-    /// The setting that names it.
+    /// The setting that contains the URL.
     setting: &'static str,
 }
 
-/// One entry of `NO_PROXY`.
+/// An entry of `NO_PROXY`.
 enum Direct {
     All,
     Name { suffix: String, port: Option<u16> },
@@ -48,7 +48,7 @@ impl ProxyRules {
     fn from_env(env: &dyn Fn(&str) -> Option<String>) -> ProxyRules {
         let get = |name: &str| {
             let lower = env(&name.to_ascii_lowercase());
-            // Under CGI a client sets HTTP_PROXY with a `Proxy:` header.
+            // under CGI, an HTTP client can set HTTP_PROXY with a `Proxy:` header
             let upper = if name == "HTTP_PROXY" && env("REQUEST_METHOD").is_some() { None } else { env(name) };
             lower.or(upper).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
         };
@@ -67,12 +67,12 @@ impl ProxyRules {
         }
     }
 
-    /// What the proxies' URLs hold secret.
+    /// Returns the secrets in the URLs of the proxies.
     pub(super) fn secrets(&self) -> impl Iterator<Item = &Secret> {
         [&self.https, &self.http].into_iter().flatten().flatten().filter_map(|server| server.url.as_ref())
     }
 
-    /// The proxy for a target.
+    /// Returns the proxy for a target.
     pub(super) fn server_for(&self, target: &Target) -> Result<Option<&ProxyServer>, Failed> {
         if target.is_loopback() || self.direct.iter().any(|direct| direct.covers(target)) {
             return Ok(None);
@@ -85,7 +85,8 @@ impl ProxyRules {
     }
 }
 
-const SUPPORTED: &str = "only proxies at http:// and https:// URLs are supported; network.proxy: none does without";
+const SUPPORTED: &str =
+    "only proxies at http:// and https:// URLs are supported; set network.proxy: none to use no proxy";
 
 fn parse(value: &str, setting: &'static str) -> Result<ProxyServer, String> {
     let scheme = value.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
@@ -94,40 +95,40 @@ fn parse(value: &str, setting: &'static str) -> Result<ProxyServer, String> {
         None => return parse(&format!("http://{value}"), setting),
         Some(scheme) => return Err(format!("{} proxies are not supported", crate::secret::printable(scheme))),
     }
-    // The error of the parser would show the URL, whose user-info may be misplaced.
+    // the parser's error would show the URL, whose user-info may be misplaced
     let at = Target::parse(value).map_err(|_| "not the URL of a proxy".to_owned())?;
     let url = at.basic.is_some().then(|| Secret::new(value));
     Ok(ProxyServer { at, url, setting })
 }
 
 impl ProxyServer {
-    /// The value of `Proxy-Authorization`.
+    /// Returns the value of `Proxy-Authorization`.
     pub(super) fn authorization(&self) -> Option<&Secret> {
         self.at.basic.as_ref()
     }
 
-    /// Whether an answer to a plain http request, which the proxy passed on or should have, is its own refusal: only the
-    /// platform's say anything about the platform's credentials.
+    /// Whether the response to a plain http request is the proxy's own refusal. Only a refusal by the platform is about
+    /// the platform's credentials.
     pub(super) fn answered(&self, status: u16, headers: &[(String, String)]) -> bool {
         let header = |wanted: &str| headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
         let own = ["proxy-authenticate", "proxy-status", "x-squid-error"].iter().any(|name| header(name).is_some());
-        // one that passes an answer on leaves the server's name in it
+        // a proxy that passes a response on leaves the server's name in it
         let server = header("server").unwrap_or_default().to_ascii_lowercase();
         let named = ["tinyproxy", "squid", "privoxy"].iter().any(|name| server.starts_with(name));
         match status {
             407 => true,
-            // a server says how to log in
+            // a server states how to log in
             401 => own || named || header("www-authenticate").is_none(),
             403 => own || named,
             _ => false,
         }
     }
 
-    /// It refused to reach `to`.
+    /// Returns the error for a proxy that refused to reach `to`.
     pub(super) fn refused(&self, status: u16, to: &str) -> Failed {
         let (at, setting) = (self.at.host_and_port(), self.setting);
         let error = match status {
-            401 | 407 => Error::new(Kind::Refused, format!("the proxy {at} wants other credentials ({status})"))
+            401 | 407 => Error::new(Kind::Refused, format!("the proxy {at} does not accept the credentials ({status})"))
                 .with_hint(format!("the proxy refused, not the platform: put its user and password into the URL in {setting}")),
             _ => Error::new(Kind::Refused, format!("the proxy {at} refused to connect to {to} ({status})")).with_hint(
                 format!(
@@ -195,7 +196,7 @@ fn within(ip: IpAddr, net: IpAddr, bits: u8) -> bool {
     ip.checked_shr(ignored).unwrap_or(0) == net.checked_shr(ignored).unwrap_or(0)
 }
 
-/// For a resolved address: a name that turned out to be loopback.
+/// Whether all resolved addresses are loopback.
 pub(super) fn all_loopback(addresses: &[std::net::SocketAddr]) -> bool {
     addresses.iter().all(|address| is_loopback_ip(address.ip()))
 }

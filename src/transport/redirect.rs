@@ -1,11 +1,11 @@
-//! The one redirect that is ever followed: 307 or 308 to a presigned PUT, before its body has begun.
+//! The one redirect that is followed: 307 or 308 of a presigned PUT, before its body has begun.
 
 use super::client::Route;
 use super::urls::Target;
 use http::HeaderName;
 
-/// Where to go instead, if the rules allow: https to https, or the same origin; what may hold credentials stays behind
-/// unless the origin is the same.
+/// Returns the new route if the rules allow it: https to https, or the same origin. Headers that may contain
+/// credentials are dropped unless the origin is the same.
 pub(super) fn follow(from: &Route, headers: &[(String, String)]) -> Option<Route> {
     let mut locations = headers.iter().filter(|(name, _)| name == "location");
     let (_, location) = locations.next()?;
@@ -26,12 +26,12 @@ pub(super) fn follow(from: &Route, headers: &[(String, String)]) -> Option<Route
     }
     target.basic = if same { from.target.basic.clone() } else { None };
     let kept = from.headers.iter().filter(|(name, _)| same || is_of_the_object(name)).cloned().collect();
-    // The redirecting server named the address, whoever named its own.
+    // the redirecting server is the base of the new address, whatever the base of its own was
     let base = Some(from.base.clone().unwrap_or_else(|| from.target.clone()));
     Some(Route { target, base, headers: kept })
 }
 
-/// Headers that describe the object that is stored, as a signature may cover.
+/// Whether a header describes the stored object, which a signature may cover.
 fn is_of_the_object(name: &HeaderName) -> bool {
     let name = name.as_str();
     let of_object = ["content-", "x-amz-", "x-goog-", "x-ms-"].iter().any(|prefix| name.starts_with(prefix));

@@ -1,4 +1,4 @@
-//! Whom to trust: the system's roots, or those of `network.ca_file`. There is no way to trust everybody.
+//! Trusted roots: the system's, or those of `network.ca_file`. Certificate checks cannot be turned off.
 
 use crate::error::{Error, Result};
 use rustls::{ClientConfig, RootCertStore};
@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 pub(super) struct Roots {
     from_file: Option<RootCertStore>,
-    // Made at the first https connection: a machine without roots can do without until then.
+    // built at the first https connection: a machine without roots can do without them until then
     config: OnceLock<Result<Arc<ClientConfig>, String>>,
 }
 
@@ -19,7 +19,7 @@ impl Roots {
         Ok(Roots { from_file, config: OnceLock::new() })
     }
 
-    /// TLS 1.2 and 1.3, HTTP/1.1 only.
+    /// Returns TLS settings: TLS 1.2 and 1.3, HTTP/1.1 only.
     pub(super) fn config(&self) -> Result<Arc<ClientConfig>> {
         let made = self.config.get_or_init(|| {
             let roots = match &self.from_file {
@@ -58,7 +58,7 @@ fn system() -> Result<RootCertStore, String> {
 fn read(path: &Path) -> Result<RootCertStore> {
     let wrong = |why: String| {
         Error::usage(format!("network.ca_file {}: {why}", path.display()))
-            .with_hint("it must hold certificates in PEM form")
+            .with_hint("it must contain certificates in PEM format")
     };
     let pem = std::fs::read(path).map_err(|e| wrong(e.to_string()))?;
     let mut roots = RootCertStore::empty();

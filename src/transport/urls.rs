@@ -1,4 +1,4 @@
-//! URLs, taken apart by hand: what follows the host is sent as it came, byte for byte, since a signature may cover it.
+//! URLs, parsed by hand: what follows the host is sent byte for byte as given, because a signature may cover it.
 
 use super::{Failed, Reach};
 use crate::error::{Error, Kind, Result};
@@ -6,20 +6,20 @@ use crate::secret::{Secret, redacted_url};
 use base64::Engine as _;
 use std::net::IpAddr;
 
-/// Where a request goes.
+/// The target of a request.
 #[derive(Clone)]
 pub(super) struct Target {
     pub(super) https: bool,
     pub(super) host: url::Host,
     pub(super) port: u16,
-    /// Path and query, untouched; at least `/`.
+    /// Path and query, unchanged; at least `/`.
     pub(super) path: String,
-    /// `Basic …` from user-info in the URL.
+    /// `Basic …`, if the URL has user-info.
     pub(super) basic: Option<Secret>,
 }
 
 impl Target {
-    /// Takes an absolute http or https URL apart. The message of an error holds no more than scheme, host and path.
+    /// Parses an absolute http or https URL. Error messages contain only scheme, host and path.
     pub(super) fn parse(url: &str) -> Result<Target> {
         let wrong = |what: &str| Error::usage(format!("{what}: {}", redacted_url(url)));
         let (scheme, rest) = url.split_once("://").ok_or_else(|| wrong("not an absolute URL"))?;
@@ -54,27 +54,27 @@ impl Target {
                 _ => return Err(wrong("not a valid port")),
             },
         };
-        // Normalises letter case, IDNA and every spelling of an IPv4 address, so that no check can be walked around.
+        // normalises letter case, IDNA and every notation of an IPv4 address, so that no check can be bypassed
         let host = url::Host::parse(host).map_err(|_| wrong("not a valid host"))?;
         Ok(Target { https, host, port, path, basic: user.map(basic) })
     }
 
-    /// Host and port for the `Host` header: the port only where it is not the scheme's own.
+    /// Returns host and port for the `Host` header; the port only if it is not the scheme's default.
     pub(super) fn authority(&self) -> String {
         if self.port == default_port(self.https) { self.host.to_string() } else { self.host_and_port() }
     }
 
-    /// Host and port, always both.
+    /// Returns host and port, always both.
     pub(super) fn host_and_port(&self) -> String {
         format!("{}:{}", self.host, self.port)
     }
 
-    /// Scheme, host and port in normal form.
+    /// Returns scheme, host and port in normal form.
     pub(super) fn origin(&self) -> String {
         format!("{}://{}", if self.https { "https" } else { "http" }, self.authority())
     }
 
-    /// The host alone, without the brackets of an IPv6 address.
+    /// Returns the host alone, without the brackets of an IPv6 address.
     pub(super) fn bare_host(&self) -> String {
         match &self.host {
             url::Host::Ipv6(ip) => ip.to_string(),
@@ -82,7 +82,7 @@ impl Target {
         }
     }
 
-    /// As messages show it: no user-info, no query.
+    /// Returns the form for messages: no user-info, no query.
     pub(super) fn shown(&self) -> String {
         let path = self.path.split('?').next().unwrap_or_default();
         format!("{}{}", self.origin(), crate::secret::printable(path))
@@ -96,7 +96,7 @@ impl Target {
         }
     }
 
-    /// A loopback address, `localhost` or a name under it.
+    /// Whether the host is a loopback address, `localhost` or a name under it.
     pub(super) fn is_loopback(&self) -> bool {
         match &self.host {
             url::Host::Domain(name) => {
@@ -107,7 +107,7 @@ impl Target {
         }
     }
 
-    /// True where the URL itself says that the address is not a public one.
+    /// Returns true if the URL itself contains an address that is not public.
     pub(super) fn is_plainly_inside(&self) -> bool {
         self.is_loopback() || self.literal_ip().is_some_and(is_inside)
     }
@@ -130,7 +130,8 @@ pub(super) fn is_loopback_ip(ip: IpAddr) -> bool {
     ip.to_canonical().is_loopback()
 }
 
-/// Loopback, private, link-local, shared (carrier) or unspecified: nothing that a stranger's answer may send us to.
+/// Whether an address is loopback, private, link-local, shared (carrier) or unspecified. A response must not send us
+/// there.
 pub(super) fn is_inside(ip: IpAddr) -> bool {
     match ip.to_canonical() {
         IpAddr::V4(ip) => {
@@ -144,7 +145,7 @@ pub(super) fn is_inside(ip: IpAddr) -> bool {
         }
         IpAddr::V6(ip) => {
             let s = ip.segments();
-            // NAT64 addresses hold an IPv4 address.
+            // NAT64 addresses contain an IPv4 address
             if s[..6] == [0x64, 0xff9b, 0, 0, 0, 0] {
                 let [.., a, b, c, d] = ip.octets();
                 return is_inside(IpAddr::from([a, b, c, d]));
@@ -154,7 +155,8 @@ pub(super) fn is_inside(ip: IpAddr) -> bool {
     }
 }
 
-/// Where clouds keep credentials for those who ask: no answer may send us there, not even one from inside.
+/// Whether an address is link-local. Clouds serve credentials there, so no response may send us there, not even an
+/// internal one.
 pub(super) fn is_link_local(ip: IpAddr) -> bool {
     match ip.to_canonical() {
         IpAddr::V4(ip) => ip.is_link_local(),
@@ -162,7 +164,7 @@ pub(super) fn is_link_local(ip: IpAddr) -> bool {
     }
 }
 
-/// Scheme, host and port of a URL in normal form (`https://host`, `http://host:8080`).
+/// Returns scheme, host and port of a URL in normal form (`https://host`, `http://host:8080`).
 ///
 /// # Errors
 /// `Usage`: not an absolute http or https URL.
@@ -170,21 +172,21 @@ pub fn origin(url: &str) -> Result<String> {
     Ok(Target::parse(url)?.origin())
 }
 
-/// Whether two URLs have the same scheme, host and port. False where one is no URL.
+/// Whether two URLs have the same scheme, host and port. False if one is not a valid URL.
 #[must_use]
 pub fn same_origin(a: &str, b: &str) -> bool {
     matches!((origin(a), origin(b)), (Ok(a), Ok(b)) if a == b)
 }
 
-/// Whether a URL's host is a loopback address or `localhost`. False where it is no URL.
+/// Whether a URL's host is a loopback address or `localhost`. False if the URL is not valid.
 #[must_use]
 pub fn is_loopback(url: &str) -> bool {
     Target::parse(url).is_ok_and(|target| target.is_loopback())
 }
 
-/// Judges a URL that came out of an answer from `base`: http or https, no http from an https base, no loopback or private
-/// address unless the base has such a one, no link-local one unless the base has that. The same is judged again on what the name resolves to when a
-/// [`super::Request::supplied_by`] request connects.
+/// Validates a URL that a response from `base` contains: http or https, no http from an https base, no loopback or
+/// private address unless the base has one, no link-local address unless the base has one. When a
+/// [`super::Request::supplied_by`] request connects, the addresses that its name resolves to are validated again.
 ///
 /// # Errors
 /// `Refused`.
@@ -201,7 +203,7 @@ pub(super) fn judge_foreign(url: &Target, base: &Target) -> Result<()> {
     if link_local(url) && !link_local(base) {
         return Err(inside(url));
     }
-    // A base that is a name may still resolve to the inside; that is known when it connects.
+    // a base that is a name may resolve to an internal address; that is checked when it connects
     if url.is_plainly_inside() && !base.is_plainly_inside() && base.literal_ip().is_some() {
         return Err(inside(url));
     }

@@ -321,7 +321,7 @@ async fn another_host_gets_the_token_only_if_the_job_trusts_it() {
     let target = dir.path().join("out.csv");
     let error = export(&vendor, &target, |_| {}).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Credentials);
-    assert!(error.message().contains("got no token") && error.hint().unwrap().contains(&origin), "{error:?}");
+    assert!(error.message().contains("received no token") && error.hint().unwrap().contains(&origin), "{error:?}");
     export(&vendor, &target, |options| options.trusted_origin = Some(origin)).await.unwrap();
     assert_eq!(std::fs::read(&target).unwrap(), CSV);
 }

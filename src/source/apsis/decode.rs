@@ -1,10 +1,10 @@
-//! Pieces of a transfer in, decoded bytes out to a file: all gzip members, each checked to its trailer.
+//! Decodes the pieces of a transfer into a file: all gzip members, each verified by its trailer.
 
 use crate::error::{Error, Kind, Result};
 use flate2::write::MultiGzDecoder;
 use std::io::{self, Write};
 
-/// Decodes and counts.
+/// Decodes a transfer and counts its bytes.
 pub(super) struct Decoder<W: Write> {
     sink: Sink<W>,
 }
@@ -14,7 +14,7 @@ enum Sink<W: Write> {
     Gzip(Box<MultiGzDecoder<Bounded<W>>>),
 }
 
-/// A writer that takes at most so much, and remembers that it was the one to fail.
+/// A writer with a maximum size, which remembers its own error.
 struct Bounded<W> {
     out: W,
     bytes: u64,
@@ -27,7 +27,7 @@ impl<W: Write> Write for Bounded<W> {
         if self.bytes + buf.len() as u64 > self.max {
             self.fault = Some(
                 Error::new(Kind::Data, format!("the export is larger than spool.max ({} bytes)", self.max))
-                    .with_hint("raise spool.max, or export it into a file and name that"),
+                    .with_hint("raise spool.max, or write the export to a file and use that file as the source"),
             );
             return Err(io::Error::other("too large"));
         }
@@ -49,7 +49,7 @@ impl<W: Write> Write for Bounded<W> {
 }
 
 impl<W: Write> Decoder<W> {
-    /// Writes at most `max` decoded bytes.
+    /// Creates a decoder that writes at most `max` decoded bytes.
     pub(super) fn new(out: W, gzip: bool, max: u64) -> Decoder<W> {
         let bounded = Bounded { out, bytes: 0, max, fault: None };
         let sink = match gzip {
@@ -59,10 +59,10 @@ impl<W: Write> Decoder<W> {
         Decoder { sink }
     }
 
-    /// Takes the next piece.
+    /// Decodes the next piece.
     ///
     /// # Errors
-    /// `Transient`: damaged on the way. `Data`: too large. `Local`: the writer.
+    /// `Transient`: the data was damaged in transit. `Data`: too large. `Local`: the writer failed.
     pub(super) fn push(&mut self, piece: &[u8]) -> Result<()> {
         let (written, bounded) = match &mut self.sink {
             Sink::Plain(bounded) => (bounded.write_all(piece), bounded),
@@ -71,31 +71,31 @@ impl<W: Write> Decoder<W> {
                 (written, decoder.get_mut())
             }
         };
-        judged(written, bounded)
+        checked(written, bounded)
     }
 
-    /// The end of the transfer: how many bytes were written.
+    /// Ends the transfer and returns the number of bytes written.
     ///
     /// # Errors
-    /// As [`Decoder::push`]; `Transient`: the last gzip member is not whole.
+    /// As [`Decoder::push`]; `Transient`: the last gzip member is incomplete.
     pub(super) fn finish(mut self) -> Result<u64> {
         match &mut self.sink {
             Sink::Plain(bounded) => Ok(bounded.bytes),
             Sink::Gzip(decoder) => {
                 let finished = decoder.try_finish();
-                judged(finished, decoder.get_mut())?;
+                checked(finished, decoder.get_mut())?;
                 Ok(decoder.get_ref().bytes)
             }
         }
     }
 }
 
-fn judged<W>(result: io::Result<()>, bounded: &mut Bounded<W>) -> Result<()> {
+fn checked<W>(result: io::Result<()>, bounded: &mut Bounded<W>) -> Result<()> {
     result.map_err(|error| {
         bounded
             .fault
             .take()
-            .unwrap_or_else(|| Error::new(Kind::Transient, format!("the export came damaged or cut: {error}")))
+            .unwrap_or_else(|| Error::new(Kind::Transient, format!("the export arrived damaged or cut off: {error}")))
     })
 }
 
@@ -138,7 +138,7 @@ mod tests {
         let bytes = [first.clone(), second].concat();
         for cut in 0..bytes.len() {
             let decoded = decode(&bytes[..cut], 5, u64::MAX);
-            // there nothing in the gzip tells: the transfer's length or chunk end has to
+            // at this cut the gzip data is valid; only the end of the transfer reveals it
             let edge = cut == first.len();
             assert_eq!(decoded.is_ok(), edge, "cut at {cut}");
         }

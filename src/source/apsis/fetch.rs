@@ -1,4 +1,4 @@
-//! The way of one export: requested, waited for, read to its proven end.
+//! Fetches one export: requests it, waits for it, and reads it to its verified end.
 
 use super::decode::Decoder;
 use super::requested::Requested;
@@ -16,20 +16,20 @@ use std::path::Path;
 use std::time::Duration;
 use tokio::sync::Mutex;
 
-/// The fact that holds what was requested, until it is fetched: its URLs may be secrets.
+/// Journal key of the requested export, kept until the export is fetched. Its URLs may be secrets.
 pub(crate) const REQUESTED: &str = "apsis";
 
-/// In messages.
+/// The export's name in messages.
 const WHAT: &str = "the export";
 
-/// An export that is asked for.
+/// An export that is being polled.
 struct Asking<'a, 'r> {
     apsis: &'a Apsis,
     session: Session<'a, 'r>,
     urls: Urls,
-    /// Requested by an earlier process.
+    /// The request of an earlier process, if this export was requested by one.
     earlier: Option<Requested>,
-    /// Passing faults in a row.
+    /// Number of consecutive temporary faults.
     failed: u32,
     refreshed: bool,
     file: &'a mut File,
@@ -38,8 +38,8 @@ struct Asking<'a, 'r> {
 }
 
 impl Apsis {
-    /// Fetches the decoded export into `file`, which is emptied before each attempt; `path` names it in messages. What an
-    /// earlier process requested under the same journal is waited for if its URLs still live.
+    /// Fetches the decoded export into `file`, which is emptied before each attempt; `path` is its name in messages. An
+    /// export requested by an earlier process under the same journal is waited for if its URLs are still valid.
     pub(super) async fn fetch(&self, remote: &Remote<'_>, file: &mut File, path: &Path, max: u64) -> Result<Fetched> {
         let remote = &remote.waiting_for(self.options.wait);
         let mut session = Session::new(&self.options, remote);
@@ -48,7 +48,7 @@ impl Apsis {
         let earlier = earlier.as_ref().and_then(Requested::from_json);
         let urls = match &earlier {
             Some(requested) => {
-                tracing::info!("waiting on for the export that was requested before");
+                tracing::info!("still waiting for the export that was requested before");
                 Urls::of(requested)
             }
             None => Urls::of(&request(&mut session).await?),
@@ -64,7 +64,7 @@ impl Apsis {
         match fetched {
             Err(error) if error.kind() == Kind::Pending => {
                 Err(Error::new(Kind::Pending, "the export was not ready within source.apsis.wait").with_hint(
-                    "run it again to go on waiting for the same export; one that stays away may have a wrong request",
+                    "run it again to keep waiting for the same export; if it never becomes ready, check source.apsis.request",
                 ))
             }
             fetched => fetched?.ok_or_else(|| Error::new(Kind::Pending, "the export was not ready")),
@@ -72,7 +72,7 @@ impl Apsis {
     }
 }
 
-/// What a question for the file came to, if not the file.
+/// The outcome of a poll that did not return the file.
 enum Asked {
     InProgress,
     Unknown,
@@ -81,7 +81,7 @@ enum Asked {
 }
 
 impl Asking<'_, '_> {
-    /// Asks for the file, at another URL or with another token at once if that may help.
+    /// Polls for the file, with another URL or another token at once if that may help.
     async fn ask(&mut self) -> Result<Attempt<Fetched>> {
         loop {
             self.forget_what_is_over().await?;
@@ -143,7 +143,7 @@ impl Asking<'_, '_> {
         Ok(())
     }
 
-    /// Asks one URL once; reads the file to its proven end if it comes.
+    /// Polls one URL once. If the file comes, reads it to its verified end.
     async fn ask_once(&mut self) -> Result<(Attempt<Read>, Result<Fetched>)> {
         let url = self.urls.current().to_owned();
         let own = self.session.gets_the_token(&url);
@@ -174,14 +174,14 @@ impl Asking<'_, '_> {
         };
         let came = remote.read_coded_once(&request, &classify, &mut each).await;
         let came = match (came, &fetched) {
-            // what came is not what was asked for: so it will be at the other URL
+            // the content is not what was requested, and the other URL would return the same
             (Attempt::Final(error), _) if download.began => return Err(error),
             (Attempt::Done(Read::Whole), None) => {
                 Attempt::Done(Read::Answered(json!({"status": 202, "wait": download.wait.map(|wait| wait.as_secs())})))
             }
             (came, _) => came,
         };
-        Ok((came, fetched.ok_or_else(|| Error::new(Kind::Transient, "the export did not come"))))
+        Ok((came, fetched.ok_or_else(|| Error::new(Kind::Transient, "the server did not send the export"))))
     }
 }
 
@@ -196,14 +196,14 @@ impl Asked {
     }
 }
 
-/// A file that is read.
+/// A file that is being read.
 struct Download<'a> {
     apsis: &'a Apsis,
     path: &'a Path,
     max: u64,
-    /// A 2xx answer came.
+    /// True once a 2xx response came.
     began: bool,
-    /// The answer says "not yet" (202, 204), and to come again then.
+    /// If the response means "not yet" (202, 204): the delay it asks for.
     wait: Option<Duration>,
     decoder: Option<(Decoder<&'a File>, bool)>,
 }
@@ -226,7 +226,7 @@ impl<'a> Download<'a> {
             None | Some("" | "identity") => false,
             Some("gzip" | "x-gzip") => true,
             Some(other) => {
-                let message = format!("the export came in an encoding that was not asked for: {}", printable(other));
+                let message = format!("the export arrived in an encoding that was not asked for: {}", printable(other));
                 return Err(Error::new(Kind::Refused, message).with_hint("source.apsis.gzip: false asks for none"));
             }
         };
@@ -234,7 +234,7 @@ impl<'a> Download<'a> {
             return Err(error);
         }
         if gzip && !answer.has_proven_end() {
-            // the trailer of the last member proves it
+            // the trailer of the last member verifies the end
             answer.accept_close_as_end();
         }
         let disk = |error| Error::io(format!("writing {}", self.path.display()), error);
@@ -250,11 +250,11 @@ impl<'a> Download<'a> {
         }
     }
 
-    /// `None`: it was no file.
+    /// Ends the download; `None` if the response was not a file.
     fn end(&mut self, received_bytes: u64) -> Result<Option<Fetched>> {
         let Some((decoder, gzip)) = self.decoder.take() else { return Ok(None) };
         match decoder.finish() {
-            Ok(0) => Err(Error::new(Kind::Transient, "the export came empty: not even a header row")
+            Ok(0) => Err(Error::new(Kind::Transient, "the export is empty: it does not even have a header row")
                 .with_hint("if it stays empty, look at the report in APSIS One")),
             Ok(bytes) => Ok(Some(Fetched { bytes, received_bytes, gzip })),
             Err(error) => Err(in_file(error, self.path)),
@@ -263,28 +263,28 @@ impl<'a> Download<'a> {
 }
 
 impl Apsis {
-    /// What the answer's Content-Type says if that is surely not the file that was asked for. CSV comes under many
-    /// names, or none.
+    /// Returns an error if the response's Content-Type is certainly not the requested format. CSV has many names, or
+    /// none.
     fn other_kind(&self, content_type: &str) -> Option<Error> {
         let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let (came, wanted) = match (kind.as_str(), self.options.format) {
             ("text/html" | "application/json", _) => {
-                let message = format!("the answer is no export but {}", printable(&kind));
+                let message = format!("the answer is not an export but {}", printable(&kind));
                 return Some(Error::new(Kind::Transient, message).with_hint(
-                    "something else may answer in the place of APSIS One: check source.apsis.base_url and the proxy",
+                    "another server may answer instead of APSIS One: check source.apsis.base_url and the proxy",
                 ));
             }
             (XLSX, Format::Csv) => ("an Excel file", "csv"),
             ("text/csv" | "application/csv", Format::Xlsx) => ("a CSV file", "xlsx"),
             _ => return None,
         };
-        let message = format!("the export came as {came} though source.apsis.format is {wanted}");
-        let hint = "listferry export takes either: set source.apsis.format to what comes; a job's source has to be csv";
+        let message = format!("the export is {came} although source.apsis.format is {wanted}");
+        let hint = "listferry export takes either: set source.apsis.format to match; a job's source has to be csv";
         Some(Error::new(Kind::Refused, message).with_hint(hint))
     }
 }
 
-/// Requests the export anew, and has it remembered before the first question for it.
+/// Requests the export again, and stores the request before the first poll.
 async fn request(session: &mut Session<'_, '_>) -> Result<Requested> {
     let requested = session.request_report().await?;
     session.remote.store(REQUESTED, requested.to_json())?;

@@ -1,5 +1,5 @@
-//! An export of APSIS One: a report is requested, its URL polled until the file streams, the file written decoded and
-//! checked complete.
+//! Exports of APSIS One: requests a report, polls its URL until the file is ready, and writes the decoded file after
+//! verifying that it is complete.
 //!
 //! Facts and their sources are in the README beside this file.
 
@@ -25,13 +25,13 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The platform's own address (Europe).
+/// The platform's public address (Europe).
 pub const ORIGIN: &str = "https://api.apsis.one";
 
-/// The type of an Excel file.
+/// The media type of an Excel file.
 const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 
-/// Which report is exported.
+/// The report to export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Report {
     /// Profiles that share the value of an attribute.
@@ -42,41 +42,41 @@ pub enum Report {
     Consents,
 }
 
-/// The format of the file.
+/// The file format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// `text/csv;charset=UTF-8;header=present`.
     Csv,
-    /// Excel.
+    /// An Excel workbook.
     Xlsx,
 }
 
-/// What to export and how.
+/// Which report to export, and how.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ApsisOptions {
-    /// Which report.
+    /// The report.
     pub report: Report,
-    /// Of the API key.
+    /// Client id of the API key.
     pub client_id: Secret,
-    /// Of the API key.
+    /// Client secret of the API key.
     pub client_secret: Secret,
-    /// The body of the report request as APSIS One documents it: a tree, or its JSON as a text, which is sent byte for byte.
+    /// Body of the report request as APSIS One documents it: a tree, or JSON as a text, which is sent byte for byte.
     pub request: Value,
-    /// Default CSV.
+    /// File format; CSV by default.
     pub format: Format,
-    /// Whether to ask for gzip; the file is decoded either way. Default true.
+    /// Whether to request gzip; the file is decoded either way. True by default.
     pub gzip: bool,
-    /// How long to wait for the export; default 24 h, which is how long its URL lives.
+    /// Maximum time to wait for the export; by default 24 h, the lifetime of its URL.
     pub wait: Duration,
-    /// Stands for scheme, host and port of the platform's own address; default [`ORIGIN`].
+    /// Replaces scheme, host and port of the platform's own address; [`ORIGIN`] by default.
     pub base_url: String,
-    /// Another scheme, host and port that files may lie on and that gets the token; default none.
+    /// Another scheme, host and port that may serve files and receives the token; none by default.
     pub trusted_origin: Option<String>,
 }
 
 impl ApsisOptions {
-    /// The defaults around what has none.
+    /// Creates options with defaults for the rest.
     #[must_use]
     pub fn new(report: Report, client_id: Secret, client_secret: Secret, request: Value) -> ApsisOptions {
         ApsisOptions {
@@ -92,7 +92,7 @@ impl ApsisOptions {
         }
     }
 
-    /// The bytes of the report request.
+    /// Returns the body of the report request.
     fn body(&self) -> String {
         match &self.request {
             Value::String(text) => text.clone(),
@@ -100,7 +100,7 @@ impl ApsisOptions {
         }
     }
 
-    /// The `Accept` header of a question for the file.
+    /// Returns the `Accept` header of a request for the file.
     fn accept(&self) -> &'static str {
         match self.format {
             Format::Csv => "text/csv;charset=UTF-8;header=present",
@@ -113,15 +113,15 @@ impl ApsisOptions {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Fetched {
-    /// Decoded bytes.
+    /// Number of decoded bytes.
     pub bytes: u64,
-    /// Bytes that came over the network.
+    /// Number of bytes received over the network.
     pub received_bytes: u64,
-    /// Whether they came as gzip.
+    /// Whether the transfer was gzip-coded.
     pub gzip: bool,
 }
 
-/// The way to an export.
+/// Fetches exports of APSIS One.
 ///
 /// ```no_run
 /// use listferry::Secret;
@@ -147,7 +147,7 @@ pub struct Apsis {
 }
 
 impl Apsis {
-    /// What tells exports apart: address, report, request and API key, hashed; 32 hex digits.
+    /// Returns a hash of address, report, request and API key that identifies an export, as 32 hex digits.
     #[cfg(feature = "jobs")]
     pub(crate) fn key(&self) -> String {
         let mut hash = Sha256::new();
@@ -159,18 +159,18 @@ impl Apsis {
         hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Takes the options; contacts nobody.
+    /// Creates the fetcher, without contacting APSIS One.
     #[must_use]
     pub fn new(options: ApsisOptions) -> Apsis {
         Apsis { options }
     }
 
-    /// Fetches the export into a new 0600 file in `dir`, at most `max` bytes decoded, and names it. For a job's source:
-    /// read it with [`crate::source::Source::open_spooled`]. An export that an earlier process requested under the same
-    /// journal is waited for if its URLs still live and it is not gone.
+    /// Fetches the export into a new 0600 file in `dir`, at most `max` decoded bytes, and returns its path. Meant for a
+    /// job's source: open it with [`crate::source::Source::open_spooled`]. An export requested by an earlier process
+    /// under the same journal is waited for if its URLs are still valid and it is not gone.
     ///
     /// # Errors
-    /// As [`Apsis::export`]; `Data`: more than `max` bytes.
+    /// As [`Apsis::export`]; `Data`: the export has more than `max` bytes.
     pub async fn spool(&self, remote: &Remote<'_>, dir: &Path, max: u64) -> Result<(PathBuf, Fetched)> {
         spool::make_private_dir(dir).map_err(|error| Error::io(format!("making {}", dir.display()), error))?;
         let mut temporary = Temporary::private(&dir.join("apsis"))?;
@@ -179,12 +179,13 @@ impl Apsis {
         Ok((temporary.keep(), fetched))
     }
 
-    /// Fetches the export into a file: a temporary one beside it, synced, renamed. A file that is there stays as it is
-    /// until the new one is whole. A device or a pipe gets it once it is whole.
+    /// Fetches the export into a file: writes a temporary file beside it, syncs it and renames it. An existing file
+    /// stays as it is until the new one is complete. A device or a pipe receives the export once it is complete.
     ///
     /// # Errors
-    /// `Credentials`: the API key or its rights. `Refused`: the report, or the export is gone. `Pending`: `wait` is over.
-    /// `Transient`: passing faults outlasted the attempts, or a transfer that is never whole. `Local`: the disk.
+    /// `Credentials`: the API key or its permissions. `Refused`: the report was refused or the export is gone.
+    /// `Pending`: `wait` is over. `Transient`: temporary faults outlasted the attempts, or no transfer was complete.
+    /// `Local`: the disk.
     pub async fn export(&self, remote: &Remote<'_>, target: &Path) -> Result<Fetched> {
         let special = is_special(target);
         let beside = if special { &std::env::temp_dir().join("listferry-export") } else { target };

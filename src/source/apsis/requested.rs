@@ -1,17 +1,17 @@
-//! An export that was asked for, and what is kept of it for a later process.
+//! An export that was requested, and what is stored of it for a later process.
 
 use crate::error::Result;
 use crate::secret::Secret;
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// That long the URLs of an export live.
+/// Lifetime of the URLs of an export.
 const LIFE: Duration = Duration::from_secs(24 * 3600);
 
 const SECOND: &str = "file_download_url_v2";
 const FIRST: &str = "file_download_url";
 
-/// An export that was asked for: where its file will be, since when.
+/// A requested export: the URLs of its file, and the time of the request.
 #[derive(Clone, Debug)]
 pub(crate) struct Requested {
     pub(super) second: Option<Secret>,
@@ -20,7 +20,8 @@ pub(crate) struct Requested {
 }
 
 impl Requested {
-    /// By the answer to the report request, `own` making each URL one to ask; `None`: it names none.
+    /// Reads the response to the report request. `own` maps each URL to the one to poll. `None` if the response
+    /// contains no URL.
     pub(super) fn read(
         answer: &Value,
         now: SystemTime,
@@ -37,14 +38,14 @@ impl Requested {
         Ok(named.then_some(Requested { second, first, at: now }))
     }
 
-    /// For keeping where nobody but the user reads: its URLs may hold a secret.
+    /// Returns a JSON form to be stored where only the user can read it, because the URLs may be secrets.
     pub(crate) fn to_json(&self) -> Value {
         let at = self.at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let url = |url: &Option<Secret>| url.as_ref().map(Secret::expose).map_or(Value::Null, Value::from);
         json!({ SECOND: url(&self.second), FIRST: url(&self.first), "requested_s": at })
     }
 
-    /// What [`Requested::to_json`] made; `None`: something else.
+    /// Reads the result of [`Requested::to_json`]; `None` if the value is something else.
     pub(crate) fn from_json(value: &Value) -> Option<Requested> {
         let url = |key: &str| value.get(key).and_then(Value::as_str).map(Secret::new);
         let at = UNIX_EPOCH.checked_add(Duration::from_secs(value.get("requested_s")?.as_u64()?))?;
@@ -52,7 +53,7 @@ impl Requested {
         (second.is_some() || first.is_some()).then_some(Requested { second, first, at })
     }
 
-    /// Whether the life of its URLs is over.
+    /// Whether the lifetime of its URLs is over.
     pub(super) fn is_over(&self, now: SystemTime) -> bool {
         now.duration_since(self.at).is_ok_and(|age| age >= LIFE)
     }

@@ -1,4 +1,4 @@
-//! The calls of one export: token, report, the question for the file.
+//! The calls of one export: token, report, poll.
 
 use super::requested::Requested;
 use super::token::Token;
@@ -9,7 +9,7 @@ use crate::secret::Secret;
 use crate::transport::{Answer, Request, check_foreign, origin, same_origin};
 use serde_json::{Value, json};
 
-/// One export under way: the calls of a run and the token.
+/// The calls of one export, with the run and the token they use.
 pub(super) struct Session<'a, 'r> {
     options: &'a ApsisOptions,
     pub(super) remote: &'a Remote<'r>,
@@ -24,12 +24,12 @@ impl<'a, 'r> Session<'a, 'r> {
         Session { options, remote, token: None }
     }
 
-    /// The token is not accepted: the next call fetches another.
+    /// Drops a token that was not accepted; the next call fetches another.
     pub(super) fn drop_token(&mut self) {
         self.token = None;
     }
 
-    /// Requests the report; returns where its file will be.
+    /// Requests the report and returns the URLs of its file.
     pub(super) async fn request_report(&mut self) -> Result<Requested> {
         const WHAT: &str = "the report request";
         let name = match self.options.report {
@@ -41,7 +41,7 @@ impl<'a, 'r> Session<'a, 'r> {
         let classify = |answer: &Answer| match answer.status {
             200..=299 => Reply::Done(read_json(&answer.body).unwrap_or_default()),
             401 => Reply::Done(json!(UNAUTHORIZED)),
-            403 => hinting(Reply::by_status(WHAT, answer), "the API key may not do this"),
+            403 => hinting(Reply::by_status(WHAT, answer), "the API key does not have the permission for this"),
             413 => hinting(Reply::by_status(WHAT, answer), "fewer topics, attributes and tags in source.apsis.request"),
             _ => hinting(passing(WHAT, answer), "check source.apsis.request"),
         };
@@ -62,15 +62,15 @@ impl<'a, 'r> Session<'a, 'r> {
             self.remote.taint().learn_urls(&tree);
             let requested = Requested::read(&tree, self.remote.now(), |url| self.own(url))?;
             return requested.ok_or_else(|| {
-                Error::new(Kind::Refused, "the answer to the report request names no file_download_url")
-                    .with_hint("check source.apsis.base_url: it may be no address of APSIS One")
+                Error::new(Kind::Refused, "the answer to the report request has no file_download_url")
+                    .with_hint("check source.apsis.base_url: it may not be an address of APSIS One")
             });
         }
         Err(unauthorized(WHAT))
     }
 
-    /// A URL of the platform's own public address means the configured one; another host must be one that an answer may
-    /// name, or the one that the job trusts.
+    /// Replaces the platform's public address in a URL by the configured one. Another host must be one that a response
+    /// is allowed to name, or the one that the job trusts.
     fn own(&self, given: &str) -> Result<String> {
         let base = &self.options.base_url;
         let url = match given.starts_with('/') {
@@ -88,13 +88,13 @@ impl<'a, 'r> Session<'a, 'r> {
         Ok(url)
     }
 
-    /// Whether the token may go there: to the configured address, or to the one that the job trusts.
+    /// Whether the token may be sent there: to the configured address, or to the one that the job trusts.
     pub(super) fn gets_the_token(&self, url: &str) -> bool {
         let trusted = self.options.trusted_origin.as_deref();
         same_origin(url, &self.options.base_url) || trusted.is_some_and(|trusted| same_origin(url, trusted))
     }
 
-    /// The request for the file.
+    /// Returns the request for the file.
     pub(super) async fn file_request(&mut self, url: &str) -> Result<Request> {
         let mut request = Request::new("GET", Secret::new(url)).header("Accept", self.options.accept());
         if self.options.gzip {
@@ -106,11 +106,11 @@ impl<'a, 'r> Session<'a, 'r> {
         })
     }
 
-    /// The token, fetched anew if there is none or its end is near.
+    /// Returns the token; fetches one if there is none or if it expires soon.
     async fn token(&mut self) -> Result<Secret> {
         const WHAT: &str = "the token request";
         const CREDENTIALS: &str = "check source.apsis.client_id and client_secret";
-        const NO_APSIS: &str = "check source.apsis.base_url: it may be no address of APSIS One";
+        const NO_APSIS: &str = "check source.apsis.base_url: it may not be an address of APSIS One";
         if let Some(token) = self.token.as_ref().filter(|token| !token.ends_soon(self.remote.now())) {
             return Ok(token.value.clone());
         }
@@ -136,7 +136,7 @@ impl<'a, 'r> Session<'a, 'r> {
         let call = Call::new("token", RetrySafety::Always);
         let text = self.remote.ask(&call, &request, &classify).await?;
         let token = Token::read(text.as_str().unwrap_or_default().as_bytes(), self.remote.now()).ok_or_else(|| {
-            Error::new(Kind::Refused, "the answer to the token request holds no access_token").with_hint(NO_APSIS)
+            Error::new(Kind::Refused, "the answer to the token request has no access_token").with_hint(NO_APSIS)
         })?;
         let value = token.value.clone();
         self.remote.taint().learn(value.expose());
@@ -145,7 +145,7 @@ impl<'a, 'r> Session<'a, 'r> {
     }
 }
 
-/// What a report request that got a 401 comes to.
+/// The stored outcome of a report request that got a 401.
 const UNAUTHORIZED: &str = "unauthorized";
 
 fn bearer(request: Request, token: &Secret) -> Request {
@@ -153,20 +153,20 @@ fn bearer(request: Request, token: &Secret) -> Request {
 }
 
 pub(super) fn unauthorized(what: &str) -> Error {
-    Error::new(Kind::Credentials, format!("{what}: a fresh token is not taken (status 401)"))
+    Error::new(Kind::Credentials, format!("{what}: a fresh token was not accepted (status 401)"))
         .with_hint("check source.apsis.client_id, client_secret and the rights of the API key")
 }
 
-/// A host that got no token refuses: what to do about it.
+/// The error for a refusal by a host that received no token.
 pub(super) fn without_token(url: &str, status: u16) -> Error {
     let host = origin(url).unwrap_or_default();
     let message =
-        format!("the export lies on another host ({host}), which got no token and refuses with status {status}");
+        format!("the export is on another host ({host}), which received no token and refuses with status {status}");
     Error::new(Kind::Credentials, message)
         .with_hint(format!("if that host belongs to APSIS One, set source.apsis.trusted_origin: {host}"))
 }
 
-/// The usual reading of a status, but that every 5xx passes: the vendor's own client tries them all again.
+/// Classifies by status as usual, except that every 5xx counts as temporary: the vendor's own client retries them all.
 pub(super) fn passing(what: &str, answer: &Answer) -> Reply {
     match (answer.status, Reply::by_status(what, answer)) {
         (408 | 429 | 500.., Reply::Fail(error) | Reply::Retry(error) | Reply::Unclear(error)) => {
@@ -183,7 +183,7 @@ fn with_wait(error: Error, answer: &Answer) -> Error {
     }
 }
 
-/// A refusal with what to do about it.
+/// Adds a hint to a refusal.
 pub(super) fn hinting(reply: Reply, hint: &str) -> Reply {
     match reply {
         Reply::Fail(error) => Reply::Fail(error.with_hint(hint)),

@@ -1,23 +1,24 @@
-//! The bearer token and its end.
+//! The bearer token and its expiry.
 
 use crate::secret::Secret;
 use base64::Engine as _;
 use serde_json::Value;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A token this near its end is not used any more.
+/// A token that expires within this time is not used any more.
 const MARGIN: Duration = Duration::from_secs(60);
 
 /// A token.
 #[derive(Debug)]
 pub(super) struct Token {
     pub(super) value: Secret,
-    /// `None`: not known.
+    /// `None` if unknown.
     ends: Option<SystemTime>,
 }
 
 impl Token {
-    /// Reads the answer to the token request: `access_token`, whose `exp` claim is its end, else `expires_in`.
+    /// Reads the response to the token request: `access_token`, whose expiry is its `exp` claim, otherwise
+    /// `expires_in`.
     pub(super) fn read(body: &[u8], now: SystemTime) -> Option<Token> {
         let tree: Value = serde_json::from_slice(body).ok()?;
         let value = tree.get("access_token")?.as_str()?.trim().to_owned();
@@ -27,18 +28,18 @@ impl Token {
         let number = |value: &Value| value.as_u64().or_else(|| value.as_str()?.trim().parse().ok());
         let lives = tree.get("expires_in").and_then(number).and_then(|s| now.checked_add(Duration::from_secs(s)));
         let ends = expiry(&value).or(lives);
-        // a token that is old when it comes says something about clocks, not about the token
+        // a token that has expired on arrival means that a clock is wrong
         let ends = ends.filter(|ends| *ends > now + MARGIN);
         Some(Token { value: Secret::new(value), ends })
     }
 
-    /// Whether it is better to fetch another.
+    /// Whether the token expires soon.
     pub(super) fn ends_soon(&self, now: SystemTime) -> bool {
         self.ends.is_some_and(|ends| now + MARGIN >= ends)
     }
 }
 
-/// The `exp` claim of a JWT.
+/// Returns the `exp` claim of a JWT.
 fn expiry(token: &str) -> Option<SystemTime> {
     let claims = token.split('.').nth(1)?;
     let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(claims.trim_end_matches('=')).ok()?;

@@ -1,9 +1,9 @@
-//! Where the file of an export can be had, and which of its two URLs is asked.
+//! The two URLs of an export's file, and which of them to poll.
 
 use super::requested::Requested;
 
-/// The second version of the URL first, where there are both: it tells "not yet" from "not known". The first is asked
-/// where the second answers what its documents do not have, or does not know the export.
+/// Polls the second version of the URL if there is one, because its responses distinguish "not yet" from "unknown".
+/// Polls the first version if the second gives an undocumented response or does not know the export.
 pub(super) struct Urls {
     places: Vec<Place>,
     now: usize,
@@ -12,9 +12,9 @@ pub(super) struct Urls {
 struct Place {
     url: String,
     second_version: bool,
-    /// It answered 404 last.
+    /// True if its last response was a 404.
     unknown: bool,
-    /// Its answer was none that the documents have: it is not asked again.
+    /// True if its response was undocumented: it is not polled again.
     out: bool,
 }
 
@@ -35,26 +35,26 @@ impl Urls {
         &self.places[self.now].url
     }
 
-    /// "In progress": it is asked on.
+    /// Records "in progress": keep polling this URL.
     pub(super) fn in_progress(&mut self) {
         self.places[self.now].unknown = false;
     }
 
-    /// 404: not yet, or an id that this one does not know; the other may.
+    /// Records a 404, which means "not yet" or an unknown id; the other URL may know the export.
     pub(super) fn unknown(&mut self) {
         self.places[self.now].unknown = true;
         self.turn();
     }
 
-    /// A passing fault, the so manieth in a row: from the second on the other is asked.
+    /// Records a temporary fault, the `in_a_row`-th in a row; from the second on, the other URL is polled.
     pub(super) fn passing(&mut self, in_a_row: u32) {
         if in_a_row > 1 {
             self.turn();
         }
     }
 
-    /// 410; whether the export is gone. The first version says so of an id that it does not know, too: it is not believed
-    /// while the second has said nothing of the kind.
+    /// Records a 410 and returns whether the export is gone. The first version also returns 410 for an unknown id, so
+    /// it counts only if the second version does not know the export either.
     pub(super) fn gone(&mut self) -> bool {
         let asked = self.now;
         let believed = self.places[asked].second_version
@@ -65,14 +65,14 @@ impl Urls {
         believed
     }
 
-    /// An answer that the documents do not have: it is not asked again. False: there is no other.
+    /// Records an undocumented response: the URL is not polled again. Returns false if there is no other URL.
     pub(super) fn leave(&mut self) -> bool {
         self.places[self.now].out = true;
         self.turn();
         !self.places[self.now].out
     }
 
-    /// The next one that is still asked.
+    /// Switches to the next URL that may be polled.
     fn turn(&mut self) {
         let count = self.places.len();
         let next = (1..count).map(|step| (self.now + step) % count).find(|at| !self.places[*at].out);
