@@ -1,4 +1,5 @@
-//! APSIS One exports, by the vendor's document: a token, a report, two URLs to poll, rows made while they are sent.
+//! APSIS One exports by the vendor's document: a token, a report, and two URLs to poll. Rows are generated while they
+//! are sent.
 
 use super::State;
 use super::http::{Answer, Head, Received, header, random};
@@ -13,9 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Rows of an export that no fault asks more of.
+/// Number of rows of an export, unless a fault sets another.
 const ROWS: u64 = 1000;
-/// Of an export, made at a time.
+/// Size of the blocks in which an export is generated.
 const BLOCK: usize = 64 << 10;
 const CSV: &str = "text/csv;charset=UTF-8;header=present";
 const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
@@ -103,7 +104,7 @@ impl Apsis {
             return error(413, "Payload Too Large");
         }
         let Ok(Value::Object(wanted)) = serde_json::from_slice::<Value>(sent) else {
-            return error(400, "the request is no JSON object");
+            return error(400, "the request is not a JSON object");
         };
         let mut columns = vec!["profile_key".to_owned()];
         for attribute in wanted.get("attributes").and_then(Value::as_array).into_iter().flatten() {
@@ -182,7 +183,7 @@ impl Apsis {
     }
 }
 
-/// The rows of an export, always the same.
+/// Generates the rows of an export, which are always the same.
 struct Rows {
     columns: Vec<String>,
     rows: u64,
@@ -200,7 +201,7 @@ impl Rows {
         };
     }
 
-    /// The next block of CSV, up to `most` rows; empty at the end.
+    /// Returns the next block of CSV, with at most `most` rows; empty at the end.
     fn block(&mut self, most: Option<u64>) -> Vec<u8> {
         let mut out = Vec::with_capacity(BLOCK + 1024);
         if !self.header {
@@ -221,7 +222,7 @@ impl Rows {
         out
     }
 
-    /// The first rows as text, for a workbook.
+    /// Returns the first rows as text, for a workbook.
     fn cells(&mut self) -> Vec<Vec<String>> {
         let text = |column: &String, row| {
             let mut out = Vec::new();

@@ -16,16 +16,16 @@ pub(crate) struct CleverTap(Mutex<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    /// By path.
+    /// The stored objects by path.
     objects: BTreeMap<String, Object>,
-    /// By name.
+    /// The segments by name.
     segments: BTreeMap<String, Segment>,
 }
 
 #[derive(Default)]
 struct Object {
     stored: Option<(String, u64, Csv)>,
-    /// The segment it was processed for.
+    /// The segment that the object was processed for.
     used: Option<String>,
 }
 
@@ -132,7 +132,7 @@ impl CleverTap {
         if inner.segments.contains_key(name) && !replace && !again {
             return fail("duplicate_name: a custom list with this name exists");
         }
-        // only what is taken uses the URL up
+        // only an accepted call uses the URL up
         if let Some(object) = inner.objects.get_mut(path) {
             object.used = Some(name.to_owned());
         }
@@ -157,7 +157,8 @@ impl CleverTap {
     }
 }
 
-/// A list judged line by line: header `Type,Identity`, then type `i` or `g` and an identity. No cell may hold a line end.
+/// Validates a list line by line: header `Type,Identity`, then type `i` or `g` and an identity. A cell must not contain
+/// a line end.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Csv {
     header: bool,
@@ -175,7 +176,7 @@ impl Csv {
             }
             return;
         }
-        self.tally.take(judge(line));
+        self.tally.take(validate(line));
     }
 
     pub(super) fn end(&mut self, rest: &[u8]) {
@@ -186,7 +187,7 @@ impl Csv {
         self.tally.lines
     }
 
-    /// Why it could not be processed.
+    /// Returns why the list could not be processed.
     pub(super) fn wrong(&self) -> Option<String> {
         if !self.header {
             return Some("File could not be processed: it is empty".to_owned());
@@ -199,7 +200,7 @@ impl Csv {
     }
 }
 
-fn judge(line: &[u8]) -> Result<(), String> {
+fn validate(line: &[u8]) -> Result<(), String> {
     let identity = match line {
         [b'i' | b'g', b',', identity @ ..] => identity,
         _ => return Err("the type is neither i nor g".to_owned()),

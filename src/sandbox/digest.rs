@@ -1,4 +1,4 @@
-//! Digests of what came in.
+//! Digests of received bytes.
 
 use crc_fast::{CrcAlgorithm, Digest};
 
@@ -14,13 +14,13 @@ impl Crc {
         self.0.update(bytes);
     }
 
-    /// As reports write it.
+    /// Returns the digest in the form used in reports.
     pub(super) fn text(&self) -> String {
         format!("crc64nvme:{:016x}", self.0.finalize())
     }
 }
 
-/// Lower-case hex.
+/// Returns bytes as lower-case hex.
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

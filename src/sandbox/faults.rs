@@ -1,4 +1,4 @@
-//! Faults on demand: `NAME` or `NAME=N`, N being how many requests are concerned or what the fault asks for.
+//! Faults on demand: `NAME` or `NAME=N`, with N the number of affected requests or a value that the fault needs.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -10,7 +10,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// Names and what they do. `=N` is the number of requests concerned (default 1) unless the text says otherwise.
+    /// Names and effects. `=N` is the number of affected requests (default 1) unless the text says otherwise.
     pub const NAMES: &'static [(&'static str, &'static str)] = &[
         ("url-not-generated", "CleverTap: the plain-text answer instead of a URL"),
         ("url-500", "CleverTap: 500 instead of a URL"),
@@ -19,7 +19,7 @@ impl Fault {
         ("put-403-early", "storage: 403 after 64 KiB of the body, then close"),
         ("put-reset", "storage: the connection is cut after 64 KiB of the body"),
         ("put-stall", "storage: the body is not read"),
-        ("put-lost", "storage: the body is taken whole and stored, then the connection is cut"),
+        ("put-lost", "storage: the whole body is read and stored, then the connection is cut"),
         ("early-2xx", "storage: 200 before the body was read"),
         ("put-307", "storage: 307 to the same address"),
         ("completed-cut", "CleverTap: the completed call is done, its answer ends in the middle"),
@@ -31,10 +31,10 @@ impl Fault {
         ("upload-500", "Localytics, mediarithmics, Yesmail: 500 to an upload"),
         ("upload-429", "Localytics, mediarithmics: 429 to an upload"),
         ("upload-reset", "Localytics, mediarithmics: the connection is cut after 64 KiB of an upload"),
-        ("upload-cut", "Localytics, mediarithmics, Yesmail: an upload is taken, its answer ends in the middle"),
+        ("upload-cut", "Localytics, mediarithmics, Yesmail: an upload is accepted, its answer ends in the middle"),
         ("part-fails", "mediarithmics: parts after the first fail, cut and 503 in turn, N times in all"),
         ("auth-401", "Localytics, mediarithmics, Yesmail: 401 to a request"),
-        ("upload-lost", "Localytics, mediarithmics, Yesmail: an upload is taken, then the connection is cut"),
+        ("upload-lost", "Localytics, mediarithmics, Yesmail: an upload is accepted, then the connection is cut"),
         ("create-lost", "mediarithmics: the import is created, then the connection is cut"),
         ("ignore-row", "Yesmail: the record with index N, from 0, is ignored; may be given several times"),
         ("attributes", "Yesmail: target lists have the attributes firstname and lastname and no others"),
@@ -54,19 +54,19 @@ impl Fault {
         ("reject-row", "any: the record with index N, from 0, of each upload is refused; may be given several times"),
     ];
 
-    /// Reads `NAME` or `NAME=N`.
+    /// Parses `NAME` or `NAME=N`.
     ///
     /// # Errors
-    /// An unknown name or a number that is none, in words.
+    /// A message, for an unknown name or an invalid number.
     pub fn parse(text: &str) -> Result<Fault, String> {
         let (name, number) = match text.split_once('=') {
             None => (text, 1),
             Some((name, number)) => {
-                (name, number.parse().map_err(|_| format!("--fault {text}: {number:?} is no number"))?)
+                (name, number.parse().map_err(|_| format!("--fault {text}: {number:?} is not a number"))?)
             }
         };
         if name == "reject-every" && number == 0 {
-            return Err(format!("--fault {text}: every 0th record is none; N is 1 or more"));
+            return Err(format!("--fault {text}: N must be 1 or more"));
         }
         match Fault::NAMES.iter().find(|(known, _)| *known == name) {
             Some((name, _)) => Ok(Fault { name, number }),
@@ -78,10 +78,10 @@ impl Fault {
     }
 }
 
-/// What is still to go wrong.
+/// The faults that are still to be injected.
 pub(crate) struct Faults(Mutex<Vec<Fault>>);
 
-/// Which records the platform refuses on demand.
+/// The records that the platform refuses on demand.
 #[derive(Clone, Debug)]
 pub(super) struct Fated {
     every: u64,
@@ -89,7 +89,7 @@ pub(super) struct Fated {
 }
 
 impl Fated {
-    /// True where the record with that index is to be refused.
+    /// Returns true if the record with this index is to be refused.
     pub(super) fn refuses(&self, index: u64) -> bool {
         (self.every > 0 && (index + 1).is_multiple_of(self.every)) || self.rows.contains(&index)
     }
@@ -100,12 +100,12 @@ impl Faults {
         Faults(Mutex::new(faults))
     }
 
-    /// True as often as the fault was asked for.
+    /// Returns true as often as the fault was requested.
     pub(super) fn take(&self, name: &str) -> bool {
         self.left(name) > 0
     }
 
-    /// How many times were left, this one with them.
+    /// Returns how often the fault was still to occur, including this time.
     pub(super) fn left(&self, name: &str) -> u64 {
         match self.lock().iter_mut().find(|fault| fault.name == name && fault.number > 0) {
             Some(fault) => {
@@ -116,17 +116,17 @@ impl Faults {
         }
     }
 
-    /// The number that goes with a fault; 0 where it was not asked for.
+    /// Returns the number given with a fault; 0 if the fault was not requested.
     pub(super) fn number(&self, name: &str) -> u64 {
         self.lock().iter().rev().find(|fault| fault.name == name).map_or(0, |fault| fault.number)
     }
 
-    /// Which records are to be refused.
+    /// Returns the records to refuse.
     pub(super) fn fated(&self) -> Fated {
         Fated { every: self.number("reject-every"), rows: self.numbers("reject-row") }
     }
 
-    /// All the numbers of a fault that was given several times.
+    /// Returns all numbers of a fault that was given several times.
     pub(super) fn numbers(&self, name: &str) -> Vec<u64> {
         self.lock().iter().filter(|fault| fault.name == name).map(|fault| fault.number).collect()
     }

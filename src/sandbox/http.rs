@@ -1,4 +1,4 @@
-//! Bodies as they come in, answers as they go out.
+//! Request bodies, read as they arrive, and responses.
 
 use super::digest::Crc;
 use super::ledger::Ledger;
@@ -15,7 +15,7 @@ use std::task::Poll;
 pub(super) type Head = ::http::request::Parts;
 pub(super) type Body = http_body_util::combinators::BoxBody<Bytes, Infallible>;
 
-/// What Content-Length says.
+/// Returns the value of Content-Length.
 pub(super) fn declared(head: &Head) -> Option<u64> {
     header(head, "content-length")?.parse().ok()
 }
@@ -24,12 +24,12 @@ pub(super) fn header<'a>(head: &'a Head, name: &str) -> Option<&'a str> {
     head.headers.get(name)?.to_str().ok()
 }
 
-/// The connection is to be cut without an answer.
+/// Makes the server cut the connection without a response.
 pub(super) fn cut<T>() -> io::Result<T> {
     Err(io::Error::from(io::ErrorKind::ConnectionReset))
 }
 
-/// A request body, counted and digested as it is read.
+/// A request body, counted and digested while it is read.
 pub(super) struct Received<'a> {
     body: Option<Incoming>,
     seq: usize,
@@ -44,7 +44,7 @@ impl<'a> Received<'a> {
         Received { body: Some(body), seq, ledger, bytes: 0, crc: Crc::new(), complete: false }
     }
 
-    /// The next piece; `None` at the proven end. An error where the client hung up before.
+    /// Returns the next piece; `None` at the verified end. An error if the client closed the connection before.
     pub(super) async fn next(&mut self) -> io::Result<Option<Bytes>> {
         loop {
             let Some(body) = &mut self.body else { return Ok(None) };
@@ -68,7 +68,7 @@ impl<'a> Received<'a> {
         }
     }
 
-    /// A small body whole; more than 1 MiB is an error.
+    /// Reads a small body completely; more than 1 MiB is an error.
     pub(super) async fn small(&mut self) -> io::Result<Vec<u8>> {
         let mut all = Vec::new();
         while let Some(data) = self.next().await? {
@@ -80,7 +80,7 @@ impl<'a> Received<'a> {
         Ok(all)
     }
 
-    /// Reads at least `bytes`, or to the end.
+    /// Reads at least `bytes` bytes, or to the end.
     pub(super) async fn some(&mut self, bytes: u64) -> io::Result<()> {
         while self.bytes < bytes && self.next().await?.is_some() {}
         Ok(())
@@ -112,7 +112,7 @@ impl<'a> Received<'a> {
     }
 }
 
-/// An answer.
+/// A response.
 pub(super) struct Answer {
     pub(super) status: u16,
     headers: Vec<(&'static str, String)>,
@@ -138,7 +138,7 @@ impl Answer {
         self
     }
 
-    /// An answer that is made while it is sent: `next` gives the next block, empty at the end.
+    /// Creates a response that is generated while it is sent. `next` returns the next block, empty at the end.
     pub(super) fn stream<F>(status: u16, content_type: &'static str, next: F) -> Answer
     where
         F: FnMut() -> Vec<u8> + Send + Sync + 'static,
@@ -146,12 +146,12 @@ impl Answer {
         Answer::broken_stream(status, content_type, false, next)
     }
 
-    /// The same, and where `broken` the connection closes instead of a proper end.
+    /// Like [`Answer::stream`]; if `broken`, the connection is closed without a proper end.
     pub(super) fn broken_stream<F>(status: u16, content_type: &'static str, broken: bool, mut next: F) -> Answer
     where
         F: FnMut() -> Vec<u8> + Send + Sync + 'static,
     {
-        // the pause lets what was made leave before hyper closes
+        // the pause lets the generated data leave before hyper closes the connection
         let mut pause = broken.then(|| Box::pin(tokio::time::sleep(std::time::Duration::from_millis(50))));
         let blocks = futures_util::stream::poll_fn(move |cx| {
             let block = next();
@@ -166,22 +166,22 @@ impl Answer {
         let mut answer = Answer::new(status, content_type, Bytes::new());
         answer.body = BodyExt::boxed(StreamBody::new(blocks));
         if broken {
-            // less comes than is announced
+            // announce more than is sent
             answer.headers.push(("content-length", u32::MAX.to_string()));
         }
         answer
     }
 
-    /// The same answer, whose second half never comes.
+    /// Returns the same response without its second half.
     pub(super) fn cut(mut self) -> Answer {
-        // a body made from bytes is there at once
+        // a body made from bytes is available at once
         let whole = match self.body.collect().now_or_never() {
             Some(Ok(whole)) => whole.to_bytes(),
             None => Bytes::new(),
         };
         self.headers.push(("content-length", whole.len().to_string()));
         let half = whole.slice(..whole.len() / 2);
-        // the pause lets the first half leave; hyper closes where less comes than was announced
+        // the pause lets the first half leave; hyper closes the connection because less is sent than announced
         let pieces = futures_util::stream::unfold(Some(half), |half| async move {
             match half {
                 Some(half) => Some((Ok(Frame::data(half)), None)),
@@ -206,7 +206,7 @@ impl Answer {
     }
 }
 
-/// The value of a query parameter, percent-decoded.
+/// Returns the value of a query parameter, percent-decoded.
 pub(super) fn query(head: &Head, name: &str) -> Option<String> {
     head.uri.query()?.split('&').find_map(|pair| {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -217,10 +217,10 @@ pub(super) fn query(head: &Head, name: &str) -> Option<String> {
     })
 }
 
-/// 128 random bits in hex.
+/// Returns 128 random bits in hex.
 pub(super) fn random() -> String {
     let mut bytes = [0u8; 16];
-    // without randomness ids would repeat, which a sandbox can live with
+    // without randomness ids would repeat, which is harmless here
     let _ = getrandom::fill(&mut bytes);
     super::digest::hex(&bytes)
 }

@@ -1,37 +1,37 @@
-//! What was received, for whoever wants to compare: `GET /_ledger`.
+//! The requests received, for comparison by tests and users: `GET /_ledger`.
 
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// One request.
+/// One received request.
 #[derive(Clone, Debug, Default, Serialize)]
 #[non_exhaustive]
 pub struct Entry {
-    /// From 0, in order of arrival.
+    /// Number of the request, from 0, in order of arrival.
     pub seq: usize,
-    /// Who plays.
+    /// The simulated platform.
     pub platform: &'static str,
     /// The method.
     pub method: String,
     /// The path, without its query.
     pub path: String,
-    /// What Content-Length said.
+    /// The value of Content-Length.
     pub declared: Option<u64>,
-    /// Bytes of the body that came; `length` in the listing.
+    /// Number of body bytes received; `length` in the listing.
     #[serde(rename = "length")]
     pub received: u64,
-    /// Of these bytes: `crc64nvme:` and 16 hex digits.
+    /// Digest of these bytes: `crc64nvme:` and 16 hex digits.
     pub digest: String,
-    /// Whether the body came to its end.
+    /// Whether the body arrived completely.
     pub complete: bool,
-    /// The status answered; 0: the connection was cut without one.
+    /// The response status; 0 if the connection was cut without a response.
     pub status: u16,
-    /// What else the platform noted: records, digest of the file part, …
+    /// Further notes of the platform: records, digest of the file part, …
     pub notes: BTreeMap<String, serde_json::Value>,
 }
 
-/// More requests than that are not kept.
+/// Maximum number of requests kept.
 const MOST: usize = 100_000;
 
 #[derive(Default)]

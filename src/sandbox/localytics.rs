@@ -22,11 +22,11 @@ pub(crate) struct Localytics {
 
 #[derive(Default)]
 struct Inner {
-    /// Profile uploads by key.
+    /// Times of profile uploads by API key.
     uploads: BTreeMap<String, Vec<Instant>>,
     activities: BTreeMap<String, Activity>,
     lists: BTreeMap<u64, List>,
-    /// Lists that are gone for good.
+    /// Ids of deleted lists.
     deleted: BTreeSet<u64>,
     created: u64,
 }
@@ -51,7 +51,7 @@ struct List {
     records: u64,
 }
 
-/// Lists that an account can have.
+/// Maximum number of lists of an account.
 const MOST_LISTS: usize = 500;
 
 impl Localytics {
@@ -125,7 +125,7 @@ impl Localytics {
         if profiles && !self.take_slot(key) {
             return Ok(Answer::json(429, &json!({"error": "You have met your 10 request per hour limitation"})));
         }
-        // any other list may have been there before the sandbox was: a job that replaces one can be tried
+        // any other list may have existed before the sandbox started, so a job that replaces a list can be tried
         if list.is_some_and(|id| self.lock().deleted.contains(&id)) {
             return Ok(Answer::json(404, &json!({"error": "Parameter not found"})));
         }
@@ -145,19 +145,19 @@ impl Localytics {
                 crc.update(piece);
                 bytes += piece.len() as u64;
                 lines.feed(piece, |line| {
-                    let judged = if profiles { judge_profile(line) } else { judge_audience(line) };
+                    let result = if profiles { validate_profile(line) } else { validate_audience(line) };
                     let fated = fates.refuses(tally.lines);
-                    let judged = match judged {
+                    let result = match result {
                         Ok(id) if fated => Err((Some(id.into_owned()), "refused on demand".to_owned())),
                         Ok(_) => Ok(()),
                         Err(wrong) => Err((None, wrong)),
                     };
-                    if let Err((Some(id), what)) = &judged
+                    if let Err((Some(id), what)) = &result
                         && refused.len() < 1000
                     {
                         refused.push((id.clone(), what.clone()));
                     }
-                    tally.take(judged.map_err(|(_, what)| what));
+                    tally.take(result.map_err(|(_, what)| what));
                 });
             });
         }
@@ -176,7 +176,7 @@ impl Localytics {
         if !lines.rest().is_empty() {
             return bad("the last line has no end");
         }
-        let scope = match judge_form(&form, profiles, list) {
+        let scope = match validate_form(&form, profiles, list) {
             Ok(scope) => scope,
             Err(wrong) => return bad(&wrong),
         };
@@ -217,7 +217,7 @@ impl Localytics {
         Ok(answer)
     }
 
-    /// One of ten in the window.
+    /// Takes one of the ten slots in the window.
     fn take_slot(&self, key: &str) -> bool {
         let now = Instant::now();
         let window = self.window;
@@ -332,7 +332,7 @@ impl Localytics {
     }
 }
 
-/// Faults that uploads to Localytics and mediarithmics share.
+/// Injects the faults that uploads to Localytics and mediarithmics share.
 pub(super) async fn upload_fault(state: &State, body: &mut Received<'_>) -> io::Result<Option<Answer>> {
     if state.faults.take("upload-503") {
         return Ok(Some(Answer::text(503, "Service Unavailable").header("retry-after", "1")));
@@ -350,7 +350,7 @@ pub(super) async fn upload_fault(state: &State, body: &mut Received<'_>) -> io::
     Ok(None)
 }
 
-fn judge_form(form: &Multipart, profiles: bool, list: Option<u64>) -> Result<Value, String> {
+fn validate_form(form: &Multipart, profiles: bool, list: Option<u64>) -> Result<Value, String> {
     let allowed: &[&str] = if profiles {
         &["org_id", "app_id", "format"]
     } else if list.is_some() {
@@ -412,7 +412,7 @@ struct Member<'a> {
     customer_id: Cow<'a, str>,
 }
 
-fn judge_audience(line: &[u8]) -> Result<Cow<'_, str>, String> {
+fn validate_audience(line: &[u8]) -> Result<Cow<'_, str>, String> {
     let member: Member<'_> = serde_json::from_slice(line).map_err(|error| error.to_string())?;
     if member.customer_id.is_empty() {
         return Err("customer_id is empty".to_owned());
@@ -420,7 +420,7 @@ fn judge_audience(line: &[u8]) -> Result<Cow<'_, str>, String> {
     Ok(member.customer_id)
 }
 
-fn judge_profile(line: &[u8]) -> Result<Cow<'_, str>, String> {
+fn validate_profile(line: &[u8]) -> Result<Cow<'_, str>, String> {
     let profile: Profile<'_> = serde_json::from_slice(line).map_err(|error| error.to_string())?;
     if profile.customer_id.is_empty() {
         return Err("customer_id is empty".to_owned());
@@ -436,9 +436,9 @@ fn judge_profile(line: &[u8]) -> Result<Cow<'_, str>, String> {
         match (&*change.op, value) {
             ("delete", None) => {}
             ("delete", Some(_)) => return Err("delete has no value".to_owned()),
-            ("assign", Some(value)) if value.starts_with('[') => judge_array(value)?,
-            ("assign", Some(value)) => judge_scalar(value)?,
-            ("set-add" | "set-remove", Some(value)) if value.starts_with('[') => judge_array(value)?,
+            ("assign", Some(value)) if value.starts_with('[') => validate_array(value)?,
+            ("assign", Some(value)) => validate_scalar(value)?,
+            ("set-add" | "set-remove", Some(value)) if value.starts_with('[') => validate_array(value)?,
             ("increment", Some(value)) if value.parse::<i64>().is_ok() => {}
             (op, _) => return Err(format!("{op} with a value that it cannot have")),
         }
@@ -446,12 +446,12 @@ fn judge_profile(line: &[u8]) -> Result<Cow<'_, str>, String> {
     Ok(profile.customer_id)
 }
 
-fn judge_array(text: &str) -> Result<(), String> {
+fn validate_array(text: &str) -> Result<(), String> {
     let elements: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    elements.iter().try_for_each(|element| judge_scalar(element.get()))
+    elements.iter().try_for_each(|element| validate_scalar(element.get()))
 }
 
-fn judge_scalar(text: &str) -> Result<(), String> {
+fn validate_scalar(text: &str) -> Result<(), String> {
     if text.starts_with('"') {
         let value: Cow<'_, str> = serde_json::from_str(text).map_err(|error| error.to_string())?;
         if value.chars().count() > 255 {

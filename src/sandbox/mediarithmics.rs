@@ -37,7 +37,7 @@ struct Execution {
     refused: Vec<(u64, String)>,
 }
 
-/// The console refuses files of this size and above.
+/// The console refuses files of this size or larger.
 const MOST: u64 = 104_857_600;
 
 const FIELDS: [&str; 10] = [
@@ -83,7 +83,7 @@ impl Mediarithmics {
         match header(head, "authorization") {
             None | Some("" | "wrong") => return Ok(error(401, "Unauthorized")),
             Some(token) if token.starts_with("Bearer ") || token.starts_with("Basic ") => {
-                return Ok(error(401, "the token stands alone, without a scheme"));
+                return Ok(error(401, "the token must be sent without a scheme"));
             }
             Some(_) if state.faults.take("auth-401") => return Ok(error(401, "Unauthorized")),
             Some(_) => {}
@@ -118,7 +118,8 @@ impl Mediarithmics {
         self.lock().imports.iter().position(|import| import.datamart == datamart && import.id == id)
     }
 
-    /// An import of that number may have been there before the sandbox was: a job that reuses one can be tried.
+    /// Adopts an import of this number that may have existed before the sandbox started, so a job that reuses one can
+    /// be tried.
     fn adopt(&self, datamart: &str, id: &str, csv: bool) {
         if self.find(datamart, id).is_none() && id.parse::<u64>().is_ok() {
             let (datamart, id) = (datamart.to_owned(), id.to_owned());
@@ -197,26 +198,26 @@ impl Mediarithmics {
                 return Ok(error(413, "the file is 100 MiB or larger"));
             }
             lines.feed(&data, |line| {
-                let judged = match (&mut columns, csv) {
-                    (_, false) => judge(line),
-                    (Some(columns), true) => judge_csv(line, columns),
+                let result = match (&mut columns, csv) {
+                    (_, false) => validate(line),
+                    (Some(columns), true) => validate_csv(line, columns),
                     (header @ None, true) => {
                         let names: Vec<String> = String::from_utf8_lossy(line).split(',').map(str::to_owned).collect();
                         if names.iter().any(|name| !FIELDS.contains(&name.as_str())) {
-                            tally.take(Err("the header has a name that is no field".to_owned()));
+                            tally.take(Err("the header has a name that is not a field".to_owned()));
                         }
                         *header = Some(names);
                         return;
                     }
                 };
-                let judged =
-                    if fates.refuses(tally.lines) { judged.and(Err("refused on demand".to_owned())) } else { judged };
-                if let Err(what) = &judged
+                let result =
+                    if fates.refuses(tally.lines) { result.and(Err("refused on demand".to_owned())) } else { result };
+                if let Err(what) = &result
                     && refused.len() < 1000
                 {
                     refused.push((tally.lines, what.clone()));
                 }
-                tally.take(judged);
+                tally.take(result);
             });
         }
         if !lines.rest().is_empty() {
@@ -261,7 +262,7 @@ impl Mediarithmics {
         let mut inner = self.lock();
         let executions = &mut inner.imports[index].executions;
         let total = executions.len();
-        // newest first, as the console shows them
+        // newest first, as in the console
         let page: Vec<Value> = executions
             .iter_mut()
             .enumerate()
@@ -337,7 +338,7 @@ struct Command<'a> {
     data_bag: Option<Cow<'a, str>>,
 }
 
-fn judge(line: &[u8]) -> Result<(), String> {
+fn validate(line: &[u8]) -> Result<(), String> {
     let command: Command<'_> = serde_json::from_slice(line).map_err(|error| error.to_string())?;
     if !matches!(&*command.operation, "UPDATE" | "DELETE") {
         return Err("operation is neither UPDATE nor DELETE".to_owned());
@@ -361,7 +362,7 @@ fn judge(line: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-fn judge_csv(line: &[u8], columns: &[String]) -> Result<(), String> {
+fn validate_csv(line: &[u8], columns: &[String]) -> Result<(), String> {
     let text = std::str::from_utf8(line).map_err(|error| error.to_string())?;
     let mut cells = Vec::new();
     let mut rest = text;
@@ -399,11 +400,11 @@ fn judge_csv(line: &[u8], columns: &[String]) -> Result<(), String> {
     let mut object = serde_json::Map::new();
     for (name, cell) in columns.iter().zip(cells).filter(|(_, cell)| !cell.is_empty()) {
         let value = if name.starts_with("expiration_") {
-            json!(cell.parse::<i64>().map_err(|_| format!("{name} is no number"))?)
+            json!(cell.parse::<i64>().map_err(|_| format!("{name} is not a number"))?)
         } else {
             json!(cell)
         };
         object.insert(name.clone(), value);
     }
-    judge(Value::Object(object).to_string().as_bytes())
+    validate(Value::Object(object).to_string().as_bytes())
 }

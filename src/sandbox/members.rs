@@ -1,4 +1,4 @@
-//! The rows of a file that Yesmail has fetched, judged as they come; and the results by row, made as they are read.
+//! Validates the rows of a file while Yesmail fetches it, and generates the results by row while they are read.
 
 use super::digest::Crc;
 use super::faults::Fated;
@@ -8,13 +8,13 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Failed rows that are named; more are counted only.
+/// Maximum number of failed rows that are listed; more are only counted.
 const MOST_NAMED: usize = 100_000;
-/// Of the results, made at a time.
+/// Size of the blocks in which results are generated.
 const BLOCK: usize = 64 << 10;
 const TIME: &str = "2014-03-03T17:33:52Z";
 
-/// How columns of the file become columns of the list.
+/// Maps columns of the file to columns of the list.
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
     headers: bool,
@@ -70,12 +70,12 @@ impl Layout {
     }
 }
 
-/// The rows so far.
+/// The rows received so far.
 pub(super) struct Members {
     layout: Layout,
     fated: Fated,
     lines: Lines,
-    /// Cells that a row must have, and the one with the id.
+    /// Number of cells that a row must have, and the index of the id.
     width: Option<(usize, usize)>,
     rows: u64,
     failed: Vec<(u64, &'static str)>,
@@ -111,13 +111,13 @@ impl Members {
         self.lines = lines;
     }
 
-    /// What is wrong with the file as a whole.
+    /// Ends the file and returns what is wrong with it as a whole.
     pub(super) fn end(&mut self) -> Result<(), String> {
         let rest = self.lines.rest().to_vec();
         if !rest.is_empty() {
             self.line(&rest);
         }
-        // rows that are not there cannot be ignored
+        // rows that do not exist cannot be ignored
         self.ignored.split_off(&self.rows);
         match self.wrong.take() {
             Some(wrong) => Err(wrong),
@@ -152,7 +152,7 @@ impl Members {
         let failure = match cells.as_deref() {
             None => Some("The row has wrong quotes."),
             Some(cells) if cells.len() != width => Some("The row has too few or too many columns."),
-            Some(cells) if self.ignored.contains(&index) || !self.fated.refuses(index) => judge(&cells[id]),
+            Some(cells) if self.ignored.contains(&index) || !self.fated.refuses(index) => validate(&cells[id]),
             Some(_) => Some("The member does not exist in the database."),
         };
         if let Some(failure) = failure {
@@ -164,7 +164,7 @@ impl Members {
         }
     }
 
-    /// The number of cells of a row, and which one is the id, from the first row.
+    /// Returns the number of cells of a row and the index of the id, from the first row.
     fn locate(&self, first: &[Cow<'_, [u8]>]) -> Result<(usize, usize), String> {
         let mut id = 0;
         for (position, (key, column)) in self.layout.mappings.iter().enumerate() {
@@ -196,18 +196,18 @@ impl Members {
         self.crc.text()
     }
 
-    /// The results, made block by block.
+    /// Returns the results, generated block by block.
     pub(super) fn results(self: &Arc<Members>, id: String) -> Results {
         Results { members: self.clone(), id, step: Step::Head, next: 0, failed: 0, any: false }
     }
 }
 
-fn judge(id: &[u8]) -> Option<&'static str> {
+fn validate(id: &[u8]) -> Option<&'static str> {
     let text = match std::str::from_utf8(id) {
         Ok(text) if !text.is_empty() => text,
         _ => return Some("The id is missing."),
     };
-    // an e-mail address as id must be in lower case
+    // an e-mail address used as id must be in lower case
     if text.contains('@') && text.chars().any(char::is_uppercase) {
         return Some("Invalid email address.");
     }
@@ -223,19 +223,19 @@ enum Step {
     Done,
 }
 
-/// The answer of async-results while it is sent.
+/// The response of async-results while it is sent.
 pub(super) struct Results {
     members: Arc<Members>,
     id: String,
     step: Step,
     next: u64,
     failed: usize,
-    /// A completed row has been written.
+    /// Whether a completed row has been written.
     any: bool,
 }
 
 impl Results {
-    /// The next block; empty at the end.
+    /// Returns the next block; empty at the end.
     pub(super) fn next_block(&mut self) -> Vec<u8> {
         let mut out = Vec::with_capacity(BLOCK + 256);
         while out.len() < BLOCK && self.step != Step::Done {
@@ -251,7 +251,7 @@ impl Results {
                 let (total, failed, ignored) = (members.rows, members.failed_count, members.ignored.len() as u64);
                 let counts = json!({"completed": total - failed - ignored, "failed": failed, "ignored": ignored,
                     "total": total, "requested": total});
-                // the space behind the key is the vendor's
+                // the vendor's response has a space at the end of this key
                 let head =
                     format!("{{\"id\":\"{}\",\"lastUpdate\":\"{TIME}\",\"counts\":{counts},\"completed \":[", self.id);
                 out.extend_from_slice(head.as_bytes());
@@ -300,7 +300,7 @@ impl Results {
     }
 }
 
-/// The cells of a row as RFC 4180 has them; `None` where the quotes are wrong.
+/// Splits a row into cells as in RFC 4180; `None` if its quotes are wrong.
 fn cells(line: &[u8], separator: u8) -> Option<Vec<Cow<'_, [u8]>>> {
     if memchr::memchr(b'"', line).is_none() {
         return Some(line.split(|&byte| byte == separator).map(Cow::Borrowed).collect());
@@ -400,7 +400,7 @@ mod tests {
             entries += memchr::memmem::find_iter(&block, b"\"index\"").count();
         }
         assert!(blocks > 100);
-        // an entry may span two blocks only whole: none is lost
+        // entries are never split between blocks, so none is lost
         assert_eq!(entries, 1_000_000);
     }
 

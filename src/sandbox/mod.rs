@@ -1,7 +1,7 @@
-//! The platforms' own rules played on loopback, faults on demand. Shares no code with the client, so that a fault of
-//! the client shows.
+//! Simulated platforms on loopback, with faults on demand. Shares no code with the client, so that faults of the client
+//! show.
 //!
-//! One address serves all platforms, told apart by their paths. Bodies are judged as they come and never kept.
+//! One address serves all platforms, distinguished by path. Bodies are validated as they arrive and never kept.
 
 mod apsis;
 mod clevertap;
@@ -33,13 +33,13 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-/// How a sandbox behaves.
+/// Options of a sandbox.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
-    /// What goes wrong.
+    /// The faults to inject.
     pub faults: Vec<Fault>,
-    /// The window of the hourly quota; default one hour.
+    /// The window of the hourly quota; one hour by default.
     pub quota_window: Duration,
 }
 
@@ -56,7 +56,7 @@ pub struct Sandbox {
     task: JoinHandle<()>,
 }
 
-/// What all connections share.
+/// State shared by all connections.
 pub(crate) struct State {
     /// `http://host:port`.
     base: String,
@@ -70,10 +70,10 @@ pub(crate) struct State {
 }
 
 impl Sandbox {
-    /// Listens on `listen` (port 0: any free one) within the runtime of the caller.
+    /// Listens on `listen` (port 0 picks a free one) in the caller's runtime.
     ///
     /// # Errors
-    /// The address cannot be had.
+    /// The address is not available.
     pub async fn start(listen: SocketAddr, options: Options) -> io::Result<Sandbox> {
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
@@ -92,19 +92,19 @@ impl Sandbox {
         Ok(Sandbox { address, state, task })
     }
 
-    /// `http://host:port`, for `base_url`.
+    /// Returns `http://host:port`, for `base_url`.
     #[must_use]
     pub fn url(&self) -> String {
         self.state.base.clone()
     }
 
-    /// Where it listens.
+    /// Returns the address that the sandbox listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What it has received so far, oldest first.
+    /// Returns the requests received so far, oldest first.
     #[must_use]
     pub fn ledger(&self) -> Vec<Entry> {
         self.state.ledger.all()
@@ -127,7 +127,7 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
         let state = state.clone();
         tokio::spawn(async move {
             let service = service_fn(move |request| serve(state.clone(), request));
-            // a client that hangs up is its own affair
+            // a client that closes its connection is not an error of the sandbox
             let _ = hyper::server::conn::http1::Builder::new()
                 .max_buf_size(512 << 10)
                 .serve_connection(hyper_util::rt::TokioIo::new(stream), service)
@@ -171,11 +171,11 @@ async fn serve(state: Arc<State>, request: Request<Incoming>) -> io::Result<hype
         "mediarithmics" => state.mediarithmics.serve(&state, &head, &mut received).await,
         "yesmail" => yesmail::Yesmail::serve(&state, &head, &mut received).await,
         "apsis" => state.apsis.serve(&state, &head, &mut received).await,
-        _ => Ok(Answer::json(404, &serde_json::json!({"error": "the sandbox knows no such path"}))),
+        _ => Ok(Answer::json(404, &serde_json::json!({"error": "the sandbox does not know this path"}))),
     };
     let status = answer.as_ref().map_or(0, |answer| answer.status);
     received.finish(status);
-    // an error ends the connection without an answer
+    // an error closes the connection without a response
     answer.map(Answer::into_response)
 }
 

@@ -1,14 +1,14 @@
-//! A strict reader of multipart/form-data, as the bytes come. Fields are kept, the file is handed on.
+//! A strict parser of multipart/form-data that works as the bytes arrive. Fields are kept, the file is passed on.
 
-/// Reads a body piece by piece.
+/// Parses a body piece by piece.
 pub(super) struct Multipart {
-    /// CRLF, two dashes, the boundary.
+    /// CRLF, two dashes and the boundary.
     delimiter: Vec<u8>,
     buffer: Vec<u8>,
     state: State,
-    /// Name and value of the fields that are no file.
+    /// Name and value of the fields that are not files.
     pub(super) fields: Vec<(String, String)>,
-    /// The name of the file part, and its filename.
+    /// Name of the file part, and its filename.
     pub(super) file: Option<(String, String)>,
     wrong: Option<String>,
 }
@@ -23,7 +23,7 @@ enum State {
 }
 
 impl Multipart {
-    /// For a Content-Type.
+    /// Creates a parser for a Content-Type.
     pub(super) fn new(content_type: &str) -> Result<Multipart, String> {
         let rest = content_type.strip_prefix("multipart/form-data").ok_or("the body is not multipart/form-data")?;
         let boundary = rest.split("boundary=").nth(1).ok_or("there is no boundary")?.trim().trim_matches('"');
@@ -32,7 +32,7 @@ impl Multipart {
         }
         Ok(Multipart {
             delimiter: format!("\r\n--{boundary}").into_bytes(),
-            // so that the first delimiter, which has no CRLF before it, is found like the others
+            // the first delimiter has no CRLF before it; this makes it look like the others
             buffer: b"\r\n".to_vec(),
             state: State::Preamble,
             fields: Vec::new(),
@@ -41,7 +41,7 @@ impl Multipart {
         })
     }
 
-    /// Takes a piece; calls `file` with what belongs to the file.
+    /// Parses a piece; calls `file` with the bytes that belong to the file.
     pub(super) fn feed(&mut self, data: &[u8], mut file: impl FnMut(&[u8])) {
         self.buffer.extend_from_slice(data);
         while self.wrong.is_none() && self.step(&mut file) {}
@@ -65,7 +65,7 @@ impl Multipart {
                 };
                 let head = String::from_utf8_lossy(&self.buffer[..end]).into_owned();
                 self.buffer.drain(..end + 4);
-                // a part without content has its delimiter right here, its CRLF taken by the head
+                // a part without content has its delimiter right here, and the head has consumed its CRLF
                 self.buffer.splice(..0, *b"\r\n");
                 match self.open_part(&head) {
                     Ok(state) => self.state = state,
@@ -85,7 +85,7 @@ impl Multipart {
                 }
                 match &mut self.state {
                     State::Preamble if upto > 0 => {
-                        self.wrong = Some("something stands before the first part".to_owned())
+                        self.wrong = Some("there is something before the first part".to_owned())
                     }
                     State::Field(value) => {
                         value.push_str(&String::from_utf8_lossy(&self.buffer[..upto]));
@@ -152,7 +152,7 @@ impl Multipart {
         }
     }
 
-    /// After the end of the body: what was wrong with it.
+    /// Ends the body and returns what is wrong with it.
     pub(super) fn end(&self) -> Result<(), String> {
         match &self.wrong {
             Some(wrong) => Err(wrong.clone()),

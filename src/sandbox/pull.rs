@@ -1,4 +1,4 @@
-//! Fetches a file from this machine as Yesmail does: HTTP with Basic authentication, or FTP.
+//! Fetches a file from this machine as Yesmail does: by HTTP with Basic authentication, or by FTP.
 
 use base64::Engine;
 use bytes::Bytes;
@@ -12,7 +12,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use url::{Host, Url};
 
-/// Where a fetch is cut by a fault.
+/// The place at which a fault cuts a fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cut {
     Not,
@@ -20,10 +20,10 @@ pub(super) enum Cut {
     InTheMiddle,
 }
 
-/// Gives `each` the content piece by piece.
+/// Calls `each` with the content, piece by piece.
 ///
 /// # Errors
-/// The file cannot be had whole. Anything but this machine is not contacted at all.
+/// The file is not available or not complete. Any host other than this machine is refused without contacting it.
 pub(super) async fn fetch(uri: &Url, cut: Cut, mut each: impl FnMut(&[u8])) -> io::Result<()> {
     match uri.scheme() {
         "http" => http(uri, cut, &mut each).await,
@@ -122,7 +122,7 @@ async fn ftp(uri: &Url, cut: Cut, each: &mut impl FnMut(&[u8])) -> io::Result<()
         }
     }
     drop(data);
-    // the data connection's end alone proves nothing
+    // the end of the data connection alone proves nothing
     reply(&mut control, &[226, 250]).await?;
     let _ = control.write_all(b"QUIT\r\n").await;
     Ok(())
@@ -136,7 +136,7 @@ async fn say(control: &mut BufReader<TcpStream>, line: &str, wanted: &[u16]) -> 
     reply(control, wanted).await
 }
 
-/// The last line of a reply.
+/// Returns the last line of a reply.
 async fn reply(control: &mut BufReader<TcpStream>, wanted: &[u16]) -> io::Result<(u16, String)> {
     for _ in 0..100 {
         let mut line = String::new();

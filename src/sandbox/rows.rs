@@ -1,31 +1,31 @@
-//! Bodies cut into lines as they come, a line at most in memory.
+//! Splits bodies into lines as they arrive, with at most one line in memory.
 
-/// The longest line that is taken.
+/// Maximum length of a line.
 const MOST: usize = 64 << 20;
 
-/// Cuts a stream into lines.
+/// Splits a stream into lines.
 #[derive(Default)]
 pub(super) struct Lines {
     rest: Vec<u8>,
-    /// An LF inside quotes belongs to its line.
+    /// Whether an LF inside quotes belongs to its line.
     quoted: bool,
-    /// Inside quotes.
+    /// Whether the current position is inside quotes.
     open: bool,
 }
 
 impl Lines {
-    /// Lines of a delimited file, whose quoted cells may hold LF.
+    /// Creates a splitter for delimited files, whose quoted cells may contain LF.
     pub(super) fn quoted() -> Lines {
         Lines { quoted: true, ..Lines::default() }
     }
 
-    /// Calls `each` with every line that ends in or before `data`, its LF left out.
+    /// Calls `each` with every line that is complete after `data`, without its LF.
     pub(super) fn feed(&mut self, data: &[u8], mut each: impl FnMut(&[u8])) {
         let mut from = 0;
-        let mut judged = 0;
+        let mut seen = 0;
         for at in memchr::memchr_iter(b'\n', data) {
-            self.open ^= self.quoted && memchr::memchr_iter(b'"', &data[judged..at]).count() % 2 == 1;
-            judged = at;
+            self.open ^= self.quoted && memchr::memchr_iter(b'"', &data[seen..at]).count() % 2 == 1;
+            seen = at;
             if self.open {
                 continue;
             }
@@ -38,30 +38,30 @@ impl Lines {
             }
             from = at + 1;
         }
-        self.open ^= self.quoted && memchr::memchr_iter(b'"', &data[judged..]).count() % 2 == 1;
+        self.open ^= self.quoted && memchr::memchr_iter(b'"', &data[seen..]).count() % 2 == 1;
         if self.rest.len() < MOST {
             self.rest.extend_from_slice(&data[from..]);
         }
     }
 
-    /// What stands behind the last LF: nothing, in a well-made file.
+    /// Returns the bytes after the last LF: none, in a well-formed file.
     pub(super) fn rest(&self) -> &[u8] {
         &self.rest
     }
 }
 
-/// Lines judged and counted.
+/// Counts of validated lines.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
     pub(super) lines: u64,
     pub(super) bad: u64,
-    /// The first bad line: its index and what is wrong.
+    /// Index and error of the first bad line.
     pub(super) first: Option<(u64, String)>,
 }
 
 impl Tally {
-    pub(super) fn take(&mut self, judged: Result<(), String>) {
-        if let Err(what) = judged {
+    pub(super) fn take(&mut self, result: Result<(), String>) {
+        if let Err(what) = result {
             self.bad += 1;
             let at = self.lines;
             self.first.get_or_insert((at, what));

@@ -1,4 +1,4 @@
-//! Storage behind presigned URLs: signature version 4 issued and verified, and what S3 refuses refused with S3's XML.
+//! Storage with presigned URLs: issues and verifies signature version 4, and refuses what S3 refuses, with S3's XML.
 
 use super::State;
 use super::clevertap::Csv;
@@ -17,10 +17,10 @@ use std::time::Duration;
 const ACCESS_KEY: &str = "AKIASANDBOX";
 const SECRET_KEY: &str = "sandbox/secret/for/loopback/only";
 const REGION: &str = "us-east-1";
-/// The largest object of one PUT.
+/// Maximum size of an object in one PUT.
 const MOST: u64 = 5 << 30;
 
-/// A presigned URL for a PUT, and its path.
+/// Returns a presigned URL for a PUT, and its path.
 pub(super) fn presign(base: &str, account: &str, lifetime: Duration, issued: DateTime<Utc>) -> (String, String) {
     let host = base.trim_start_matches("http://");
     let account: String = account.chars().filter(char::is_ascii_alphanumeric).collect();
@@ -38,22 +38,23 @@ pub(super) fn presign(base: &str, account: &str, lifetime: Duration, issued: Dat
 }
 
 fn mac(key: &[u8], text: &str) -> Vec<u8> {
-    // HMAC takes keys of any length
+    // HMAC accepts keys of any length
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return Vec::new() };
     mac.update(text.as_bytes());
     mac.finalize().into_bytes().to_vec()
 }
 
-/// What SigV4 leaves as it is.
+/// The characters that SigV4 does not encode.
 const UNRESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 const IN_PATH: AsciiSet = UNRESERVED.remove(b'/');
 
-/// Percent-codes undone and done again the one way that is signed.
+/// Decodes percent-codes and encodes them again in the form that is signed.
 fn canonical(text: &str, keep: &'static AsciiSet) -> String {
     utf8_percent_encode(&percent_decode_str(text).decode_utf8_lossy(), keep).to_string()
 }
 
-/// The request as it is signed: the query sorted, its signature left out. `headers` are lines, `signed` their names.
+/// Returns the request in the form that is signed: the query sorted and without its signature. `headers` are lines,
+/// `signed` their names.
 fn canonical_request(method: &str, path: &str, query: &str, headers: &str, signed: &str) -> String {
     let mut pairs: Vec<(String, String)> = query
         .split('&')
@@ -67,7 +68,7 @@ fn canonical_request(method: &str, path: &str, query: &str, headers: &str, signe
     format!("{method}\n{path}\n{}\n{headers}\n{signed}\nUNSIGNED-PAYLOAD", query.join("&"))
 }
 
-/// The signature of a canonical request.
+/// Returns the signature of a canonical request.
 fn sign(secret: &str, canonical_request: &str, date: &str, scope: &str) -> String {
     let digest = hex(&Sha256::digest(canonical_request.as_bytes()));
     let to_sign = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{digest}");
@@ -86,8 +87,8 @@ fn refuse(status: u16, code: &str, message: &str) -> Answer {
     Answer::new(status, "application/xml", body).header("connection", "close")
 }
 
-/// What is wrong with a presigned request; `None`: nothing.
-fn judge(head: &Head) -> Option<Answer> {
+/// Returns the refusal of an invalid presigned request, or `None`.
+fn validate(head: &Head) -> Option<Answer> {
     let query = head.uri.query().unwrap_or_default();
     let get = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
     let (Some(date), Some(expires), Some(signed), Some(signature), Some(credential)) = (
@@ -153,7 +154,7 @@ pub(super) async fn serve(state: &State, head: &Head, body: &mut Received<'_>) -
     if head.method != "PUT" {
         return Ok(refuse(405, "MethodNotAllowed", "The specified method is not allowed against this resource."));
     }
-    if let Some(refusal) = judge(head) {
+    if let Some(refusal) = validate(head) {
         return Ok(refusal);
     }
     let faults = &state.faults;

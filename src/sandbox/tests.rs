@@ -2,7 +2,7 @@ use super::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// A raw client: sends bytes, reads to the end.
+/// Sends raw bytes and reads the response to its end.
 async fn talk(address: SocketAddr, request: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request).await.unwrap();
@@ -95,7 +95,7 @@ async fn completed_answers_as_the_document_says() {
     put(&sandbox, &url, "content-length: 18\r\n", "Type,Identity\ni,1\n").await;
     assert!(completed(serde_json::json!({"name": "one"})).await.contains("are mandatory"));
     let mut bad = wanted("one", &url);
-    bad["email"] = "nobody".into();
+    bad["email"] = "no-address".into();
     assert!(completed(bad).await.contains("valid admin"));
     assert!(completed(wanted("one", &url)).await.contains("\"Segment ID\":"));
     assert!(completed(wanted("two", &url)).await.contains("previously used URL"));
@@ -133,7 +133,7 @@ fn multipart_is_read_at_any_cut() {
 fn a_fault_that_is_not_known_says_which_are() {
     assert!(Fault::parse("put-504").unwrap_err().contains("put-503"));
     assert!(Fault::parse("pending=x").is_err());
-    assert!(Fault::parse("reject-every=0").is_err(), "every 0th record is none");
+    assert!(Fault::parse("reject-every=0").is_err(), "N must be 1 or more");
     assert_eq!(Fault::parse("pending=3").unwrap(), Fault::parse("pending=3").unwrap());
 }
 
@@ -147,7 +147,7 @@ async fn a_signature_is_over_what_the_codes_mean() {
     assert!(put(&sandbox, &elsewhere, "content-length: 1\r\n", "x").await.contains("X-Amz-Credential"));
     let shorter = url.replace("SignedHeaders=host", "SignedHeaders=");
     assert!(put(&sandbox, &shorter, "content-length: 1\r\n", "x").await.contains("SignatureDoesNotMatch"));
-    // S3 too takes a slash for its code in the query
+    // S3 also accepts an unencoded slash in the query
     let decoded = url.replace("%2F", "/");
     assert!(put(&sandbox, &decoded, "content-length: 1\r\n", "x").await.starts_with("HTTP/1.1 200"));
 }
@@ -238,7 +238,7 @@ fn value(body: &[u8]) -> serde_json::Value {
     serde_json::from_slice(body).unwrap()
 }
 
-/// Serves one file over HTTP to whoever has the password, until dropped.
+/// Serves one file over HTTP to requests with the password, until dropped.
 async fn file_server(file: &'static str) -> (SocketAddr, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -1,9 +1,9 @@
-//! The smallest workbook that spreadsheets open: a ZIP of five stored files, texts inline.
+//! A minimal workbook that spreadsheet programs open: a ZIP of five stored files, with inline texts.
 
 use flate2::Crc;
 use std::fmt::Write as _;
 
-/// One sheet with a header and rows of text.
+/// Returns a workbook of one sheet with a header and rows of text.
 pub(super) fn workbook(header: &[String], rows: Vec<Vec<String>>) -> Vec<u8> {
     let mut sheet = String::new();
     for row in std::iter::once(header).chain(rows.iter().map(Vec::as_slice)) {
@@ -51,7 +51,7 @@ pub(super) fn workbook(header: &[String], rows: Vec<Vec<String>>) -> Vec<u8> {
     ])
 }
 
-/// Files without compression.
+/// Returns a ZIP archive without compression.
 fn zip(files: &[(&str, String)]) -> Vec<u8> {
     let (mut out, mut directory) = (Vec::new(), Vec::new());
     for (name, content) in files {

@@ -1,4 +1,5 @@
-//! Yesmail target-list imports, by the vendor's document: it fetches the file itself, then a ticket tells how it went.
+//! Yesmail target-list imports, by the vendor's document: the platform fetches the file itself, and a ticket reports
+//! the result.
 
 use super::State;
 use super::http::{Answer, Head, Received, header, query, random};
@@ -20,7 +21,7 @@ struct Ticket {
     response_ref: Option<String>,
     polls: u64,
     retrying: u64,
-    /// There once the file has been fetched, or could not be.
+    /// Set once the file has been fetched, or could not be.
     outcome: Option<Result<Arc<Members>, String>>,
 }
 
@@ -41,7 +42,7 @@ impl Threshold {
     }
 }
 
-/// The attributes of target lists; `None`: none have been set up, and every name is taken, for trying.
+/// Returns the attributes of target lists; `None` if none have been set up and every name is accepted.
 fn attributes(state: &State) -> Option<&'static [&'static str]> {
     (state.faults.number("attributes") > 0).then_some(&["firstname", "lastname"])
 }
@@ -152,7 +153,7 @@ impl Ticket {
             events.push(json!({"state": state, "message": message, "time": now}));
         }
         let mut response = json!({"uri": self.response_uri, "ref": self.response_ref});
-        // rows can be looked at where there are any, however the import ended
+        // rows can be listed if there are any, however the import ended
         if matches!(state, "completed" | "failed") && matches!(self.outcome, Some(Ok(_))) {
             response["location"] = json!(format!("{base}/v2/async-results/{}", self.id));
         }
@@ -178,8 +179,8 @@ async fn import(state: &Arc<State>, list: &str, head: &Head, body: &mut Received
     if let Some(name) = mapped.flat_map(|mapping| mapping.keys()).find(|name| strange(name)) {
         return Ok(error(400, &format!("{name} does not exist in the list load table")));
     }
-    let (layout, threshold, uri) = match judge(&wanted) {
-        Ok(judged) => judged,
+    let (layout, threshold, uri) = match validate(&wanted) {
+        Ok(read) => read,
         Err(what) => return Ok(error(400, &what)),
     };
     let id = format!("{}", 654_321 + state.yesmail.lock().len());
@@ -208,7 +209,7 @@ async fn import(state: &Arc<State>, list: &str, head: &Head, body: &mut Received
     Ok(if state.faults.take("upload-cut") { answer.cut() } else { answer })
 }
 
-/// Fetches the file; a cut is tried again twice, from the start.
+/// Fetches the file. After a cut, starts again from the beginning, at most twice.
 async fn fetch(state: &Arc<State>, uri: &url::Url, layout: &Layout) -> Result<Members, String> {
     let mut why = String::new();
     for _ in 0..3 {
@@ -234,8 +235,8 @@ async fn fetch(state: &Arc<State>, uri: &url::Url, layout: &Layout) -> Result<Me
     Err(why)
 }
 
-fn judge(wanted: &Value) -> Result<(Layout, Threshold, url::Url), String> {
-    let fields = wanted.as_object().ok_or("the request is no object")?;
+fn validate(wanted: &Value) -> Result<(Layout, Threshold, url::Url), String> {
+    let fields = wanted.as_object().ok_or("the request is not an object")?;
     for key in fields.keys() {
         if !["errorThreshold", "importType", "source", "responseUri", "responseRef"].contains(&key.as_str()) {
             return Err(format!("{key} is unknown"));
@@ -272,7 +273,7 @@ fn judge(wanted: &Value) -> Result<(Layout, Threshold, url::Url), String> {
         _ => return Err("source.separator is not allowed".to_owned()),
     };
     let uri = source.get("uri").and_then(Value::as_str).ok_or("source.uri is required")?;
-    let uri = url::Url::parse(uri).map_err(|_| "source.uri is no URI")?;
+    let uri = url::Url::parse(uri).map_err(|_| "source.uri is not a URI")?;
     if !matches!(uri.scheme(), "http" | "https" | "ftp") {
         return Err("source.uri must be HTTP, HTTPS or FTP".to_owned());
     }
