@@ -21,3 +21,8 @@ bench:
 # We and what people use instead, on the same file in turn.
 peers:
     benches/peers/run
+
+# The binary that is handed out: target/dist/listferry, below 20 MB.
+dist:
+    cargo build --profile dist --bin listferry
+    ls -l target/dist/listferry
