@@ -14,10 +14,12 @@ const LINES: &str = "{\"customer_id\":\"abc\",\"changes\":[{\"op\":\"assign\",\"
                      {\"customer_id\":\"d,e\",\"changes\":[{\"op\":\"assign\",\"attr\":\"name\",\"value\":\"Bob\"}]}\n";
 const TAKEN: &str = r#"{"activity_id": "3b4a65e5-2beb-4011-85df-c9f594217d90"}"#;
 /// As the documents have it, trailing comma and all.
-const COMPLETED: &str = r#"{ "status": "Completed", "error_log": "LOG", "scopet": {"org_id": 1234}, "upload_statistics": { "successful_imports": 1, "parsed_imports": 2, "failed_imports": BAD, "total_number_of_imports": 2, } }"#;
+const COMPLETED: &str = r#"{ "status": "Completed", "error_log": "LOG", "scopet": {"org_id": 1234}, "upload_statistics": { "successful_imports": GOOD, "parsed_imports": ALL, "failed_imports": BAD, "total_number_of_imports": ALL, } }"#;
 
-fn completed(log: &str, bad: u32) -> Vec<u8> {
-    answer(200, &[], COMPLETED.replace("LOG", log).replace("BAD", &bad.to_string()))
+/// The status of an upload of `rows` rows of which `bad` failed.
+fn completed(log: &str, bad: usize, rows: usize) -> Vec<u8> {
+    let text = COMPLETED.replace("LOG", log).replace("BAD", &bad.to_string());
+    answer(200, &[], text.replace("GOOD", &(rows - bad).to_string()).replace("ALL", &rows.to_string()))
 }
 
 fn job(dir: &Path, base: &str, overrides: &[&str]) -> Job {
@@ -26,8 +28,7 @@ fn job(dir: &Path, base: &str, overrides: &[&str]) -> Job {
         "name: vip\nsource: {{ path: list.csv }}\n\
          map: {{ customer_id: id, changes: [{{ op: assign, attr: name, column: name }}] }}\n\
          destination: {{ platform: localytics-profiles, base_url: \"{base}\", org_id: 60, api_key: {{ env: KEY }}, \
-         api_secret: {{ env: SECRET }} }}\nwait: 20s\nupload: {{ attempts: 3 }}\n\
-         rejects: {{ max_unaccounted: 1000 }}\n" // the answers count as in the documents
+         api_secret: {{ env: SECRET }} }}\nwait: 20s\nupload: {{ attempts: 3 }}\n"
     );
     let overrides: Vec<String> = overrides.iter().map(|&text| text.to_owned()).collect();
     Job::read(&yaml, dir, &overrides).unwrap()
@@ -54,18 +55,23 @@ fn shown(report: &Report) -> String {
     serde_json::to_string(report).unwrap()
 }
 
-/// Takes every upload; its status by how often it was asked.
-async fn vendor(status: impl Fn(&Seen, usize) -> Vec<u8> + Send + Sync + 'static) -> Vendor {
+/// Takes every upload; its status by how often it was asked, and by the rows of the last upload.
+async fn vendor(status: impl Fn(&Seen, usize, usize) -> Vec<u8> + Send + Sync + 'static) -> Vendor {
+    let rows = AtomicUsize::new(0);
     Vendor::start(move |seen, nth| match seen.method.as_str() {
-        "POST" => answer(202, &[], TAKEN),
-        _ => status(seen, nth),
+        "POST" => {
+            let text = String::from_utf8_lossy(&seen.body).into_owned();
+            rows.store(text.matches("{\"customer_id\"").count(), Ordering::SeqCst);
+            answer(202, &[], TAKEN)
+        }
+        _ => status(seen, nth, rows.load(Ordering::SeqCst)),
     })
     .await
 }
 
 #[tokio::test]
 async fn one_form_of_exact_length_with_the_keys_in_a_header() {
-    let server = vendor(|_, _| completed("", 0)).await;
+    let server = vendor(|_, _, rows| completed("", 0, rows)).await;
     let report = run(&server, &[]).await;
     assert_eq!(report.exit_code, 0, "{}", shown(&report));
     assert_eq!(report.platform_result["activity_id"], "3b4a65e5-2beb-4011-85df-c9f594217d90");
@@ -88,13 +94,13 @@ async fn one_form_of_exact_length_with_the_keys_in_a_header() {
 
 #[tokio::test]
 async fn failed_rows_come_back_by_customer_id_and_the_log_gets_no_credentials() {
-    let server = vendor(|seen, nth| {
+    let server = vendor(|seen, nth, rows| {
         let host = seen.header("host").unwrap_or_default();
         match (seen.target.starts_with(STATUS), nth) {
             (true, 0) => answer(200, &[], r#"{"status": "Pending" ... }"#),
             (true, 1) => answer(200, &[], r#"{"status": "Running" ... }"#),
             // without a scheme, as the sample has it
-            (true, _) => completed(&format!("{host}/errors/errors.json"), 1),
+            (true, _) => completed(&format!("{host}/errors/errors.json"), 1, rows),
             _ => answer(
                 200,
                 &[],
@@ -121,8 +127,8 @@ async fn failed_rows_come_back_by_customer_id_and_the_log_gets_no_credentials() 
 
 #[tokio::test]
 async fn a_log_that_cannot_be_read_is_never_fatal() {
-    let server = vendor(|seen, _| match seen.target.starts_with(STATUS) {
-        true => completed(&format!("{}/gone.json", seen.header("host").unwrap_or_default()), 1),
+    let server = vendor(|seen, _, rows| match seen.target.starts_with(STATUS) {
+        true => completed(&format!("{}/gone.json", seen.header("host").unwrap_or_default()), 1, rows),
         false => answer(404, &[], "gone"),
     })
     .await;
@@ -133,7 +139,7 @@ async fn a_log_that_cannot_be_read_is_never_fatal() {
 
 #[tokio::test]
 async fn a_failed_import_and_a_word_that_nobody_knows() {
-    let server = vendor(|_, _| answer(200, &[], r#"{"status":"Failed","upload_statistics":null}"#)).await;
+    let server = vendor(|_, _, _| answer(200, &[], r#"{"status":"Failed","upload_statistics":null}"#)).await;
     let report = run(&server, &[]).await;
     assert_eq!(
         (report.exit_code, report.platform_result["status"].as_str()),
@@ -142,13 +148,13 @@ async fn a_failed_import_and_a_word_that_nobody_knows() {
         shown(&report)
     );
     assert_eq!(report.platform_result.get("failed_rows"), None, "nothing is known: {}", shown(&report));
-    let server = vendor(|_, _| answer(200, &[], r#"{"status":"Paused"}"#)).await;
+    let server = vendor(|_, _, _| answer(200, &[], r#"{"status":"Paused"}"#)).await;
     let report = run(&server, &["wait=2s"]).await;
     assert_eq!(report.exit_code, 22, "{}", shown(&report));
     assert!(server.of("GET", STATUS).len() >= 2, "asked on");
     assert_eq!(report.warnings.len(), 1, "one warning, however often it was said: {}", shown(&report));
     assert!(report.warnings[0].message.contains("unknown word \"Paused\""), "{}", shown(&report));
-    let server = vendor(|_, _| answer(500, &[], "")).await;
+    let server = vendor(|_, _, _| answer(500, &[], "")).await;
     let report = run(&server, &["wait=0"]).await;
     assert_eq!((report.exit_code, server.of("GET", STATUS).len()), (0, 0), "{}", shown(&report));
     assert_eq!(report.platform_result.get("failed_rows"), None, "nothing is known: {}", shown(&report));
@@ -158,16 +164,16 @@ async fn a_failed_import_and_a_word_that_nobody_knows() {
 async fn why_an_import_failed_is_in_the_error() {
     let reason =
         r#"{"status":"Failed","error_reason":"no\n app\u001b[1m for api-secret-1, see https://h/e?sig=sig-1"}"#;
-    let server = vendor(move |_, _| answer(200, &[], reason)).await;
+    let server = vendor(move |_, _, _| answer(200, &[], reason)).await;
     let report = run(&server, &[]).await;
     let error = report.error.as_ref().unwrap();
     assert_eq!(error.message(), "the platform reports a failed import: no app\\u{1b}[1m for ***, see https://h/e?***");
     assert!(!shown(&report).contains("api-secret-1") && !shown(&report).contains("sig-1"), "{}", shown(&report));
     // one part of two
     let asked = AtomicUsize::new(0);
-    let server = vendor(move |_, _| match asked.fetch_add(1, Ordering::SeqCst) {
+    let server = vendor(move |_, _, rows| match asked.fetch_add(1, Ordering::SeqCst) {
         0 => answer(200, &[], r#"{"status":"Failed","error_reason":"too large"}"#),
-        _ => completed("", 0),
+        _ => completed("", 0, rows),
     })
     .await;
     let report = run(&server, &["destination.max_part_bytes=100"]).await;
@@ -181,9 +187,9 @@ async fn why_an_import_failed_is_in_the_error() {
 
 #[tokio::test]
 async fn parts_are_uploads_one_after_another() {
-    let server = vendor(|_, nth| match nth {
+    let server = vendor(|_, nth, rows| match nth {
         0 => answer(200, &[], r#"{"status":"Running"}"#),
-        _ => completed("", 0),
+        _ => completed("", 0, rows),
     })
     .await;
     let report = run(&server, &["destination.max_part_bytes=100"]).await;
@@ -203,7 +209,7 @@ async fn a_later_part_that_is_refused_leaves_a_partial_run() {
     let server = Vendor::start(move |seen, _| match seen.method.as_str() {
         "POST" if uploads.fetch_add(1, Ordering::SeqCst) > 0 => answer(404, &[], "unknown source type"),
         "POST" => answer(202, &[], TAKEN),
-        _ => completed("", 0),
+        _ => completed("", 0, 1),
     })
     .await;
     let report = run(&server, &["destination.max_part_bytes=100"]).await;
@@ -215,7 +221,7 @@ async fn a_later_part_that_is_refused_leaves_a_partial_run() {
 
 #[tokio::test]
 async fn the_eleventh_run_of_an_hour_sends_nothing_and_tells_the_next_slot() {
-    let server = vendor(|_, _| completed("", 0)).await;
+    let server = vendor(|_, _, rows| completed("", 0, rows)).await;
     let dir = tempfile::tempdir().unwrap();
     for nth in 1..=10 {
         let report = job(dir.path(), &server.url(), &[]).run(&env(dir.path())).await;
@@ -230,7 +236,7 @@ async fn the_eleventh_run_of_an_hour_sends_nothing_and_tells_the_next_slot() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn eleven_runs_at_once_are_ten_uploads() {
-    let server = Arc::new(vendor(|_, _| completed("", 0)).await);
+    let server = Arc::new(vendor(|_, _, rows| completed("", 0, rows)).await);
     let dir = Arc::new(tempfile::tempdir().unwrap());
     let mut runs = tokio::task::JoinSet::new();
     for nth in 0..11 {

@@ -35,8 +35,10 @@ pub(crate) enum Point {
     Head,
     /// At least half of its body is there, not all.
     Half,
-    /// It is there whole and not answered.
+    /// It is there whole, carried out, and not answered.
     Whole,
+    /// Half of its answer is sent.
+    Answering,
     /// It is answered.
     Answered,
 }
@@ -153,15 +155,101 @@ impl Connection {
                 all.push(seen.clone());
                 nth
             };
+            // what came whole is carried out, whether or not its answer arrives
+            let does = (self.script)(&seen, nth, &self.base);
             if !(self.watch)(index, Point::Whole) {
                 return;
             }
-            let Does::Answer(status, text) = (self.script)(&seen, nth, &self.base) else { return };
+            let Does::Answer(status, text) = does else { return };
             let answer = format!("HTTP/1.1 {status} Whatever\r\nContent-Length: {}\r\n\r\n{text}", text.len());
-            if stream.write_all(answer.as_bytes()).await.is_err() || !(self.watch)(index, Point::Answered) {
+            let (first, second) = answer.as_bytes().split_at(answer.len() / 2);
+            if stream.write_all(first).await.is_err()
+                || !(self.watch)(index, Point::Answering)
+                || stream.write_all(second).await.is_err()
+                || !(self.watch)(index, Point::Answered)
+            {
                 return;
             }
         }
+    }
+}
+
+/// The uploads that a vendor has taken, and how many records each had: for its counters.
+#[derive(Default)]
+pub(crate) struct Uploads(Mutex<Vec<usize>>);
+
+impl Uploads {
+    /// Takes an upload of JSON lines; returns its number.
+    pub(crate) fn take(&self, seen: &Seen) -> usize {
+        let mut all = self.0.lock().unwrap();
+        all.push(json_lines(&seen.body));
+        all.len() - 1
+    }
+
+    /// How many records upload `nth` had.
+    pub(crate) fn records(&self, nth: usize) -> usize {
+        self.0.lock().unwrap()[nth]
+    }
+
+    /// How many uploads there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.lock().unwrap().len()
+    }
+}
+
+/// How many JSON lines a body has; what is around them in a form begins with another letter.
+fn json_lines(body: &[u8]) -> usize {
+    body.split(|&byte| byte == b'\n').filter(|line| line.starts_with(b"{\"")).count()
+}
+
+/// Localytics, that takes every upload and imports all of it.
+pub(crate) fn localytics() -> impl Fn(&Seen, usize, &str) -> Does + Send + Sync + 'static {
+    let uploads = Uploads::default();
+    move |seen: &Seen, _: usize, _: &str| {
+        if seen.line.starts_with("POST") {
+            return Does::Answer(202, format!(r#"{{"activity_id": "a-{}"}}"#, uploads.take(seen)));
+        }
+        if seen.path().contains("/list/app/") {
+            return Does::Answer(200, "[]".to_owned());
+        }
+        Does::Answer(200, localytics_status("Completed", activity(seen).map_or(0, |nth| uploads.records(nth))))
+    }
+}
+
+/// The number in the activity id that a status call asks about.
+pub(crate) fn activity(seen: &Seen) -> Option<usize> {
+    seen.path().rsplit_once("a-")?.1.split('?').next()?.parse().ok()
+}
+
+/// The status of an import of `rows` rows: the keys of profiles and those of audiences.
+pub(crate) fn localytics_status(word: &str, rows: usize) -> String {
+    let profiles = format!(r#""successful_imports": {rows}, "failed_imports": 0, "total_number_of_imports": {rows}"#);
+    let audiences = format!(r#""successful_lines": "{rows}", "failed_lines": "0", "total_lines": "{rows}""#);
+    format!(r#"{{"status": "{word}", "upload_statistics": {{{profiles}, {audiences}}}}}"#)
+}
+
+/// An execution of mediarithmics that imported all of its rows.
+pub(crate) fn mediarithmics_execution(id: usize, rows: usize) -> String {
+    let result = format!(r#"{{"total_success": {rows}, "total_failure": 0}}"#);
+    format!(r#"{{"id": "{id}", "status": "SUCCEEDED", "result": {result}}}"#)
+}
+
+/// mediarithmics, that takes every execution and imports all of it.
+pub(crate) fn mediarithmics() -> impl Fn(&Seen, usize, &str) -> Does + Send + Sync + 'static {
+    let uploads = Uploads::default();
+    move |seen: &Seen, _: usize, _: &str| {
+        let text = match (seen.line.starts_with("POST"), seen.path().ends_with("/executions")) {
+            (true, false) => r#"{"status": "ok", "data": {"id": "77"}}"#.to_owned(),
+            (true, true) => {
+                format!(r#"{{"status": "ok", "data": {{"id": "{}", "status": "PENDING"}}}}"#, uploads.take(seen))
+            }
+            _ => {
+                let all: Vec<String> =
+                    (0..uploads.len()).map(|id| mediarithmics_execution(id, uploads.records(id))).collect();
+                format!(r#"{{"status": "ok", "total": {}, "data": [{}]}}"#, all.len(), all.join(","))
+            }
+        };
+        Does::Answer(200, text)
     }
 }
 

@@ -2,7 +2,7 @@
 //! table where platforms differ. Every vendor is a script that remembers what it got.
 
 use crate::kill::{ends, listferry};
-use crate::scripted::{Does, Seen, Vendor, clevertap};
+use crate::scripted::{Does, Seen, Uploads, Vendor, activity, clevertap, localytics_status, mediarithmics};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Stdio;
@@ -41,8 +41,7 @@ impl Bed {
     pub(crate) async fn new(job: &str, script: impl Fn(&Seen, usize, &str) -> Does + Send + Sync + 'static) -> Bed {
         let dir = tempfile::tempdir().unwrap();
         let vendor = Vendor::start(script, Arc::new(|_, _| true)).await;
-        let top =
-            "source: { path: list.csv }\nupload: { attempts: 1 }\nwait: 1s\nrejects: { max_unaccounted: 100000 }\n";
+        let top = "source: { path: list.csv }\nupload: { attempts: 1 }\nwait: 1s\n";
         std::fs::write(dir.path().join("job.yaml"), format!("{top}{}", job.replace("BASE", &vendor.base))).unwrap();
         let bed = Bed { dir, vendor };
         bed.list("user", 600);
@@ -105,18 +104,16 @@ pub(crate) fn localytics(
     upload: impl Fn(usize) -> Option<u16> + Send + Sync + 'static,
     status: impl Fn() -> (u16, &'static str) + Send + Sync + 'static,
 ) -> impl Fn(&Seen, usize, &str) -> Does + Send + Sync + 'static {
-    let uploads = AtomicUsize::new(0);
+    let (tried, uploads) = (AtomicUsize::new(0), Uploads::default());
     move |seen: &Seen, _: usize, _: &str| {
         if seen.line.starts_with("POST") {
-            let nth = uploads.fetch_add(1, Ordering::Relaxed);
-            return match upload(nth) {
+            return match upload(tried.fetch_add(1, Ordering::Relaxed)) {
                 Some(status) => Does::Answer(status, "{}".to_owned()),
-                None => Does::Answer(202, format!(r#"{{"activity_id": "a-{nth}"}}"#)),
+                None => Does::Answer(202, format!(r#"{{"activity_id": "a-{}"}}"#, uploads.take(seen))),
             };
         }
         let (code, word) = status();
-        let counts = r#"{"successful_imports": 1, "failed_imports": 0, "total_number_of_imports": 1}"#;
-        Does::Answer(code, format!(r#"{{"status": "{word}", "upload_statistics": {counts}}}"#))
+        Does::Answer(code, localytics_status(word, activity(seen).map_or(0, |nth| uploads.records(nth))))
     }
 }
 
@@ -274,24 +271,13 @@ async fn a_changed_source_blocks_a_run_whose_parts_must_not_be_repeated() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn story_09_parts_that_may_be_repeated_are_superseded_with_a_warning() {
-    let executions = AtomicUsize::new(0);
-    let script = move |seen: &Seen, _: usize, _: &str| {
-        let post = seen.line.starts_with("POST");
-        if post && seen.path().ends_with("/document_imports") {
-            return Does::Answer(200, r#"{"status": "ok", "data": {"id": "77"}}"#.to_owned());
+    let (executions, well) = (AtomicUsize::new(0), mediarithmics());
+    let script = move |seen: &Seen, before: usize, base: &str| {
+        let execution = seen.line.starts_with("POST") && seen.path().ends_with("/executions");
+        match execution && executions.fetch_add(1, Ordering::Relaxed) == 1 {
+            true => Does::Answer(503, String::new()),
+            false => well(seen, before, base),
         }
-        if post {
-            let nth = executions.fetch_add(1, Ordering::Relaxed);
-            if nth == 1 {
-                return Does::Answer(503, String::new());
-            }
-            return Does::Answer(200, format!(r#"{{"status": "ok", "data": {{"id": "{nth}", "status": "PENDING"}}}}"#));
-        }
-        let one = |id| {
-            format!(r#"{{"id": "{id}", "status": "SUCCEEDED", "result": {{"total_success": 9, "total_failure": 0}}}}"#)
-        };
-        let all: Vec<String> = (0..9).map(one).collect();
-        Does::Answer(200, format!(r#"{{"status": "ok", "total": 9, "data": [{}]}}"#, all.join(",")))
     };
     let bed = Bed::new(MEDIARITHMICS, script).await;
     let first = bed.run(&[]).await;

@@ -2,7 +2,7 @@
 //! done twice nor forgotten, and a run that has done nothing is in nobody's way.
 
 use crate::kill::{ends, listferry};
-use crate::scripted::{Does, Seen, Vendor, clevertap};
+use crate::scripted::{Does, Seen, Uploads, Vendor, activity, clevertap, localytics_status};
 use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ const PROFILES: &str = "map: { customer_id: id, changes: [{ op: increment, attr:
                         SECRET }, max_part_bytes: 20000 }\n";
 
 fn write_job(dir: &Path, job: &str, base: &str) {
-    let upload = "source: { path: list.csv }\nupload: { attempts: 1 }\nwait: 2s\nrejects: { max_unaccounted: 1000 }\n";
+    let upload = "source: { path: list.csv }\nupload: { attempts: 1 }\nwait: 2s\n";
     std::fs::write(dir.join("job.yaml"), format!("{upload}{}", job.replace("BASE", base))).unwrap();
 }
 
@@ -112,7 +112,7 @@ async fn a_doubt_is_settled_without_the_source_and_outlives_another_one() {
 fn profiles(
     wrong: impl Fn(usize) -> Option<Does> + Send + Sync + 'static,
 ) -> impl Fn(&Seen, usize, &str) -> Does + Send + Sync {
-    let uploads = AtomicUsize::new(0);
+    let (tried, uploads) = (AtomicUsize::new(0), Uploads::default());
     move |seen: &Seen, _: usize, _: &str| {
         use base64::Engine as _;
         let right = base64::engine::general_purpose::STANDARD.encode("se-cret-key:right");
@@ -120,11 +120,11 @@ fn profiles(
             return Does::Answer(401, "{}".to_owned());
         }
         if !seen.line.starts_with("POST") {
-            let statistics = r#"{"successful_imports": 1, "failed_imports": 0, "total_number_of_imports": 1}"#;
-            return Does::Answer(200, format!(r#"{{"status": "Completed", "upload_statistics": {statistics}}}"#));
+            let rows = activity(seen).map_or(0, |nth| uploads.records(nth));
+            return Does::Answer(200, localytics_status("Completed", rows));
         }
-        let nth = uploads.fetch_add(1, Ordering::Relaxed);
-        wrong(nth).unwrap_or_else(|| Does::Answer(202, r#"{"activity_id": "a-1"}"#.to_owned()))
+        let nth = tried.fetch_add(1, Ordering::Relaxed);
+        wrong(nth).unwrap_or_else(|| Does::Answer(202, format!(r#"{{"activity_id": "a-{}"}}"#, uploads.take(seen))))
     }
 }
 
