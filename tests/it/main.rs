@@ -45,6 +45,8 @@ mod kill;
 #[cfg(feature = "cli")]
 mod kill_yesmail;
 #[cfg(all(feature = "cli", unix))]
+mod killed;
+#[cfg(all(feature = "cli", unix))]
 mod limits;
 #[cfg(feature = "jobs")]
 mod localytics;
