@@ -1,8 +1,8 @@
-//! The library alone, in an ETL job of one's own.
+//! Uses the library in an ETL program.
 //!
-//! First a reader is converted to a writer, without a runtime. Then a list is measured and its body sent to a URL of one's own,
-//! once with reqwest and once with hyper: `cargo run --example embed [URL]`. Without a URL a receiver on loopback takes it.
-//! Last a whole job is checked, as `listferry check` does it. Whatever fails on the way ends the program with an error.
+//! First converts a reader to a writer, without a runtime. Then measures a list and sends its body to an HTTP server,
+//! once with reqwest and once with hyper: `cargo run --example embed [URL]`. Without a URL, a receiver on loopback
+//! accepts it. Last checks a job, as `listferry check` does. Any error ends the program.
 
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// `{"id":"…","mail":"…"}`, the mail trimmed, lower-cased and left out where it is empty.
+/// Describes lines of `{"id":"…","mail":"…"}`; the mail is trimmed, lower-cased and left out if it is empty.
 fn shape() -> Result<Shape, listferry::Error> {
     let unit = |name: &str, value: serde_json::Value, required| {
         let field = Field {
@@ -39,7 +39,7 @@ fn shape() -> Result<Shape, listferry::Error> {
     Ok(Shape::Json(Json { open: "{".to_owned(), units, close: "}".to_owned(), ..Json::default() }))
 }
 
-/// From any reader to any writer: one pass, nothing spooled, no runtime.
+/// Converts any reader to any writer: one pass, nothing spooled, no runtime.
 fn reader_to_writer(
     reader: impl Read + Send + 'static,
     writer: &mut (dyn Write + Send),
@@ -53,7 +53,7 @@ fn reader_to_writer(
     Ok(())
 }
 
-/// Pass one; its result opens as many bodies as are needed.
+/// Runs pass one. Its result can open any number of bodies.
 fn measured(path: &str) -> Result<Measured, listferry::Error> {
     let source = Arc::new(Source::open(path, &SourceOptions::default())?);
     let table = Arc::new(Table::open(source, CsvOptions::default())?);
@@ -63,16 +63,16 @@ fn measured(path: &str) -> Result<Measured, listferry::Error> {
     Ok(measured)
 }
 
-/// reqwest takes the length from the body's exact size hint.
+/// Sends the body with reqwest, which takes the length from the body's exact size hint.
 async fn send_with_reqwest(url: &str, measured: &Measured) -> Result<(), Failure> {
-    // reqwest is built without a TLS provider of its own here; a job that sends to https installs one
+    // reqwest is built without a TLS provider here; a job that sends to https installs one
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build()?;
     let body = measured.body(&measured.parts()[0], &Frame::default());
     let answer = client.put(url).body(reqwest::Body::wrap(body)).send().await.map_err(reqwest::Error::without_url)?;
     accepted(answer.status())
 }
 
-/// hyper takes the body as it is.
+/// Sends the body with hyper.
 async fn send_with_hyper(url: &str, measured: &Measured) -> Result<(), Failure> {
     let uri: hyper::Uri = url.parse()?;
     let authority = uri.authority().ok_or("the URL has no host")?.to_string();
@@ -86,13 +86,13 @@ async fn send_with_hyper(url: &str, measured: &Measured) -> Result<(), Failure> 
     accepted(sender.send_request(request).await?.status())
 }
 
-/// Only a 2xx means that the receiver has the list.
+/// Checks for a 2xx, the only status that means that the receiver has the list.
 fn accepted(status: http::StatusCode) -> Result<(), Failure> {
     println!("answered {status}");
     if status.is_success() { Ok(()) } else { Err(format!("the receiver refused the list: {status}").into()) }
 }
 
-/// A job as in a job file; `run(&env).await` in place of `check` would send it.
+/// Checks a job; `run(&env).await` instead of `check` would send it.
 fn check_a_job(list: &str) -> Result<(), listferry::Error> {
     let job = Job::from_yaml(&format!(
         "source: {{ path: {list:?} }}
@@ -105,7 +105,7 @@ destination: {{ platform: clevertap, region: in1, account_id: {{ env: ID }}, pas
     Ok(())
 }
 
-/// Takes whatever is put to it and tells how much that was.
+/// Reads a request and returns a description of what it received.
 async fn receiver() -> Result<String, Failure> {
     use http_body_util::{BodyExt, Full};
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
@@ -131,10 +131,10 @@ fn main() -> Result<(), Failure> {
     let list = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/customers.csv");
     let mut out = Vec::new();
     reader_to_writer(std::fs::File::open(list)?, &mut out)?;
-    println!("the first one: {}", String::from_utf8_lossy(out.split(|&byte| byte == b'\n').next().unwrap_or_default()));
+    println!("the first line: {}", String::from_utf8_lossy(out.split(|&byte| byte == b'\n').next().unwrap_or_default()));
 
     let measured = measured(list)?;
-    // rustls asks for its provider once a process
+    // rustls needs one provider per process
     let _ = rustls::crypto::ring::default_provider().install_default();
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let url = match std::env::args().nth(1) {

@@ -1,12 +1,12 @@
-//! Makes a list of people for measuring and trying: the same bytes for the same arguments, on any machine.
+//! Generates a list of people for measurements and trials: the same bytes for the same arguments, on any machine.
 //!
 //! ```text
 //! cargo run --release --example generate -- --size 2GiB [--seed N] [--crlf] [--out FILE]
 //! cargo run --release --example generate -- --records 1000000
 //! ```
 //!
-//! About 128 bytes a record. 9.4 % of the records hold a quoted cell (5.9 % with a comma in it, 1.9 % with doubled
-//! quotes, 0.5 % with a line break), 5 % of the e-mail addresses have capitals, some names are not ASCII.
+//! A record has about 128 bytes. 9.4 % of the records contain a quoted cell (5.9 % with a comma in it, 1.9 % with
+//! doubled quotes, 0.5 % with a line break), 5 % of the e-mail addresses have capitals, and some names are not ASCII.
 
 #[path = "generate/list.rs"]
 mod list;

@@ -1,15 +1,15 @@
-//! The list that everything is measured with: the same bytes for the same arguments, on any machine.
+//! The list used by all measurements: the same bytes for the same arguments, on any machine.
 
 use std::io::{self, Write};
 
 const HEADER: &str = "customer_id,email,first_name,last_name,country,plan,ltv,signup_date,tags,notes";
 
-/// Which list.
+/// Parameters of a list.
 #[derive(Clone, Copy)]
 pub(crate) struct List {
-    /// At most that many bytes, header included.
+    /// Maximum number of bytes, including the header.
     pub(crate) size: u64,
-    /// At most that many records.
+    /// Maximum number of records.
     pub(crate) records: u64,
     pub(crate) seed: u64,
     pub(crate) crlf: bool,
@@ -22,7 +22,7 @@ impl Default for List {
 }
 
 impl List {
-    /// Writes it, in blocks of a mebibyte.
+    /// Writes the list in blocks of 1 MiB.
     pub(crate) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         const BLOCK: usize = 1 << 20;
         let line_end = if self.crlf { "\r\n" } else { "\n" };
@@ -49,7 +49,7 @@ impl List {
     }
 }
 
-/// As written, and as it stands in an e-mail address.
+/// Names, and their form in an e-mail address.
 const FIRST_NAMES: [(&str, &str); 32] = [
     ("Anna", "anna"),
     ("Bj\u{f6}rn", "bjorn"),
@@ -176,7 +176,7 @@ const NOTES_QUOTED: [&str; 4] = ["\"met at the fair\"", "\"do not call\"", "\"\"
 const NOTES_WITH_LINE_BREAK: [[&str; 2]; 2] =
     [["\"first line", "second line\""], ["\"see the letter of May", "answered in June\""]];
 
-/// SplitMix64: small, fast, the same everywhere.
+/// SplitMix64: small, fast, and the same on every machine.
 struct Random(u64);
 
 impl Random {
