@@ -131,7 +131,10 @@ fn main() -> Result<(), Failure> {
     let list = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/customers.csv");
     let mut out = Vec::new();
     reader_to_writer(std::fs::File::open(list)?, &mut out)?;
-    println!("the first line: {}", String::from_utf8_lossy(out.split(|&byte| byte == b'\n').next().unwrap_or_default()));
+    println!(
+        "the first line: {}",
+        String::from_utf8_lossy(out.split(|&byte| byte == b'\n').next().unwrap_or_default())
+    );
 
     let measured = measured(list)?;
     // rustls needs one provider per process

@@ -28,6 +28,8 @@ mod cli_runs;
 mod cli_streams;
 #[cfg(feature = "jobs")]
 mod conformance;
+#[cfg(feature = "jobs")]
+mod contract;
 #[cfg(feature = "cli")]
 mod earlier_runs;
 #[cfg(feature = "cli")]
