@@ -1,6 +1,8 @@
 //! Streams lists of people into the bulk-import APIs of marketing platforms: CSV and TSV of any size, in bounded
 //! memory.
 //!
+//! `docs/CONTRACT.md` in the repository describes exit codes, the report, the codes of rejected rows, and the guarantees.
+//!
 //! ```text
 //! source ─chunks─▶ worker: scan ▸ read ▸ map ▸ encode ─slabs─▶ in order ─▶ measure | request body | file
 //!                  (one chunk each, all cores)

@@ -63,7 +63,7 @@ pub enum WarningKind {
     NoCounts,
     /// An earlier run was closed in favour of a new one.
     Superseded,
-    /// Something that a run left behind at the platform or on this machine.
+    /// Something that a run left at the platform or on this machine.
     Orphan,
     /// Rows that the platform reported and that were not found in the source.
     RowsNotFound,

@@ -1,4 +1,5 @@
-//! The house as DESIGN has it: which room may use which, where `unsafe` and printing are allowed.
+//! The rules of the code's layout: which room (folder of `src/`) may use which, and where `unsafe` and printing are allowed.
+//! What users rely on is in docs/CONTRACT.md, which `tests/it/contract.rs` checks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -56,7 +57,7 @@ fn room(name: &str) -> &str {
     name.split('/').next().unwrap().trim_end_matches(".rs")
 }
 
-/// Lines without comments, and without what stands behind `#[cfg(test)]`.
+/// Returns the lines without comments, up to `#[cfg(test)]`.
 fn code(text: &str) -> String {
     let text = text.split("#[cfg(test)]\nmod ").next().unwrap_or(text);
     text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
