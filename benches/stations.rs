@@ -4,8 +4,9 @@
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime};
 use listferry::body::{self, DiscardRejects, Options, Split};
 use listferry::buffer::{Padded, SLACK};
+use listferry::format::Table;
+use listferry::format::csv::{Csv, CsvOptions};
 use listferry::mapping::{Cells, Field, Json, Plan, Quoting, Rules, Separator, Shape, Unit, ValueSpec};
-use listferry::reader::{CsvOptions, Table};
 use listferry::scan::{Carry, Isa, Scanner, Tape, WINDOW};
 use listferry::source::{Source, SourceOptions};
 use serde_json::json;
@@ -135,7 +136,7 @@ fn converts(criterion: &mut Criterion) {
     let text = text();
     let len = text.len();
     let source = Source::from_bytes("list.csv", text.clone(), &SourceOptions::default()).expect("a list");
-    let table = Arc::new(Table::open(Arc::new(source), CsvOptions::default()).expect("a header"));
+    let table = Table::from(Csv::open(Arc::new(source), CsvOptions::default()).expect("a header"));
     let mut options = Options::default();
     options.threads = 1;
     for (name, shape) in [("cells", cells()), ("lines", lines())] {
@@ -226,7 +227,7 @@ fn same_bytes(
     len: usize,
     threads: usize,
 ) {
-    let table = Arc::new(Table::open(Arc::new(source), CsvOptions::default()).expect("a header"));
+    let table = Table::from(Csv::open(Arc::new(source), CsvOptions::default()).expect("a header"));
     let plan = Arc::new(Plan::compile(shape, &[], table.columns()).expect("a plan"));
     let mut options = Options::default();
     options.threads = threads;

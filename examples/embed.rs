@@ -8,9 +8,10 @@
 
 use bytes::Bytes;
 use listferry::body::{DiscardRejects, Frame, Measured, Options, Split, convert, measure};
+use listferry::format::Table;
+use listferry::format::csv::{Csv, CsvOptions};
 use listferry::job::{Env, Job};
 use listferry::mapping::{Field, Json, Plan, Rules, Shape, Unit, ValueSpec};
-use listferry::reader::{CsvOptions, Table};
 use listferry::source::{Source, SourceOptions};
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -45,7 +46,7 @@ fn reader_to_writer(
     writer: &mut (dyn Write + Send),
 ) -> Result<(), listferry::Error> {
     let source = Source::from_stream_once("my stream", Box::new(reader), &SourceOptions::default())?;
-    let table = Arc::new(Table::open(Arc::new(source), CsvOptions::default())?);
+    let table = Table::from(Csv::open(Arc::new(source), CsvOptions::default())?);
     let plan = Arc::new(Plan::compile(&shape()?, &[], table.columns())?);
     let counts =
         convert(&table, &plan, &Options::default(), &mut |bytes| writer.write_all(bytes), &mut DiscardRejects)?;
@@ -56,7 +57,7 @@ fn reader_to_writer(
 /// Runs pass one. Its result can open any number of bodies.
 fn measured(path: &str) -> Result<Measured, listferry::Error> {
     let source = Arc::new(Source::open(path, &SourceOptions::default())?);
-    let table = Arc::new(Table::open(source, CsvOptions::default())?);
+    let table = Table::from(Csv::open(source, CsvOptions::default())?);
     let plan = Arc::new(Plan::compile(&shape()?, &[], table.columns())?);
     let measured = measure(&table, &plan, &Split::default(), &Options::default(), &mut DiscardRejects)?;
     println!("measured {} bytes, crc64nvme:{:016x}", measured.body_bytes(), measured.digest());

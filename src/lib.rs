@@ -14,10 +14,11 @@ pub mod buffer;
 pub mod calls;
 pub mod encode;
 pub mod error;
+pub mod format;
 pub mod mapping;
 #[cfg(feature = "upload")]
 pub mod platform;
-pub mod reader;
+pub mod row;
 pub mod scan;
 pub mod secret;
 #[cfg(feature = "upload")]

@@ -35,6 +35,23 @@ impl Key {
     }
 }
 
+/// Joins tables of keys; `N` is the number of all their keys.
+#[cfg(feature = "jobs")]
+pub(crate) const fn joined<const N: usize>(tables: &[&[Key]]) -> [Key; N] {
+    let mut keys = [Key::new("", KeyKind::Any, false, None, ""); N];
+    let (mut table, mut n) = (0, 0);
+    while table < tables.len() {
+        let mut at = 0;
+        while at < tables[table].len() {
+            keys[n] = tables[table][at];
+            (at, n) = (at + 1, n + 1);
+        }
+        table += 1;
+    }
+    assert!(n == N, "not the number of keys");
+    keys
+}
+
 /// The type of the value of a [`Key`].
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]

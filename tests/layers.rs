@@ -16,15 +16,31 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("encode", &["buffer", "error"]),
     // calls: an export is requested, waited for and read by the one way to the network
     ("source", &["error", "secret", "transport", "calls"]),
-    ("reader", &["scan", "source", "buffer", "error"]),
-    ("mapping", &["encode", "reader", "buffer", "error"]),
-    // scan: physical lines; secret: texts of platforms in the reject file
-    ("body", &["source", "reader", "mapping", "encode", "buffer", "error", "scan", "secret"]),
+    ("row", &["buffer", "error"]),
+    ("format", &["source", "scan", "row", "buffer", "error", "settings"]),
+    ("mapping", &["row", "encode", "buffer", "error"]),
+    // secret: texts of platforms in the reject file
+    ("body", &["source", "format", "mapping", "row", "encode", "buffer", "error", "secret"]),
     ("transport", &["error", "secret"]),
     ("settings", &["error", "secret"]),
     ("calls", &["transport", "error", "secret", "settings"]),
     ("platform", &["body", "mapping", "calls", "transport", "error", "secret", "settings"]),
-    ("job", &["platform", "body", "mapping", "source", "reader", "calls", "transport", "error", "secret", "settings"]),
+    (
+        "job",
+        &[
+            "platform",
+            "body",
+            "mapping",
+            "row",
+            "format",
+            "source",
+            "calls",
+            "transport",
+            "error",
+            "secret",
+            "settings",
+        ],
+    ),
     ("sandbox", &[]),
 ];
 

@@ -2,7 +2,8 @@
 
 use listferry::body::{Counts, Measured, Options, Reject, RejectSink, Split, convert, measure};
 use listferry::mapping::{Cells, Field, Plan, Quoting, Rules, Separator, Shape, ValueSpec};
-use listferry::reader::{CsvOptions, Table};
+use listferry::format::Table;
+use listferry::format::csv::{Csv, CsvOptions};
 use listferry::source::{Compression, Source, SourceOptions};
 use std::sync::Arc;
 
@@ -38,7 +39,9 @@ struct Kept(Vec<(u64, u64, u64, String, Vec<u8>)>);
 
 impl RejectSink for Kept {
     fn reject(&mut self, reject: &Reject<'_>) -> listferry::Result<()> {
-        self.0.push((reject.record, reject.line, reject.byte, reject.reason.to_owned(), reject.raw.to_owned()));
+        let (source, reason) = (&reject.source, reject.error.reason.clone());
+        let (line, byte) = (source.line.expect("text has lines"), source.byte.expect("and bytes"));
+        self.0.push((source.record, line, byte, reason, source.text().into_owned()));
         Ok(())
     }
     fn restart(&mut self) -> listferry::Result<()> {
@@ -73,7 +76,7 @@ fn run(
     let mut how = SourceOptions::default();
     how.compression = compression;
     let source = Source::from_bytes("list", source, &how).expect("bytes in memory");
-    let table = Arc::new(Table::open(Arc::new(source), csv.clone()).ok()?);
+    let table = Table::from(Csv::open(Arc::new(source), csv.clone()).ok()?);
     let plan = Arc::new(Plan::compile(shape, &[], table.columns()).expect("a plan"));
     let mut options = Options::default();
     options.threads = threads;

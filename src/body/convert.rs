@@ -1,14 +1,15 @@
 //! One pass from a table to a writer.
 
-use super::grid::Mark;
-use super::measure::Rejects;
-use super::pipeline::{self, Base, Consumer, Ended, Start};
+use super::batch::{Collect, RowLog};
+use super::order::{Consumer, Ended};
+use super::pass;
+use super::sink::CountingSink;
 use super::slab::Slab;
-use super::worker::{Rows, Want};
+use super::totals::{Start, Totals};
 use super::{Counts, Options, RejectSink};
 use crate::error::{Error, Kind, Result};
+use crate::format::{ChunkId, Table, Tabular};
 use crate::mapping::Plan;
-use crate::reader::Table;
 use std::sync::Arc;
 
 /// Converts a table in one pass; `out` gets the header line and the records in order.
@@ -18,7 +19,7 @@ use std::sync::Arc;
 /// # Errors
 /// `Data`: damaged input, a quote that never closes. `Local`: reading or `out` failed.
 pub fn convert(
-    table: &Arc<Table>,
+    table: &Table,
     plan: &Arc<Plan>,
     options: &Options,
     out: &mut (dyn FnMut(&[u8]) -> std::io::Result<()> + Send),
@@ -28,21 +29,21 @@ pub fn convert(
     if !plan.head().is_empty() {
         out(plan.head()).map_err(|error| Error::io("writing the output", error))?;
     }
-    let mut writer = Writer { out, rejects: Rejects::new(rejects) };
-    let want = Want { data: true, rejects: true, rows: false, sights: false };
-    let (ended, base) = pipeline::run(table, plan, options, want, &Start::of(table), &mut writer)
+    let mut writer = Writer { out, rejects: CountingSink::new(rejects) };
+    let collect = Collect { data: true, rejects: true, rows: false, sights: false };
+    let (ended, totals) = pass::run(table, plan, options, collect, &Start::of(table.tabular()), &mut writer)
         .inspect_err(|_| writer.rejects.stopped())?;
     if ended == Ended::Clash {
         return Err(Error::new(Kind::Local, "the separator on trial occurs in a value: measure first"));
     }
     table.source().verify_unchanged().inspect_err(|_| writer.rejects.stopped())?;
     let reject_reasons = writer.rejects.reasons;
-    Ok(Counts { reject_reasons, ..base.counts })
+    Ok(Counts { reject_reasons, ..totals.counts })
 }
 
 struct Writer<'a> {
     out: &'a mut (dyn FnMut(&[u8]) -> std::io::Result<()> + Send),
-    rejects: Rejects<'a>,
+    rejects: CountingSink<'a>,
 }
 
 impl Consumer for Writer<'_> {
@@ -53,13 +54,13 @@ impl Consumer for Writer<'_> {
         Ok(true)
     }
 
-    fn rows(&mut self, rows: &Rows, base: &Base, table: &Table) -> Result<bool> {
-        self.rejects.take(rows, base, table)?;
+    fn rows(&mut self, rows: &RowLog, totals: &Totals, table: &dyn Tabular) -> Result<bool> {
+        self.rejects.take(rows, totals, table)?;
         Ok(true)
     }
 
-    fn chunk_end(&mut self, _: Mark, base: &Base, _: &Table) -> Result<bool> {
-        self.rejects.chunk_end(base);
+    fn chunk_end(&mut self, _: ChunkId, totals: &Totals, _: &dyn Tabular) -> Result<bool> {
+        self.rejects.chunk_end(totals);
         Ok(true)
     }
 }

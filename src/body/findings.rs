@@ -1,9 +1,9 @@
 //! What the first pass saw, added up in the order of the source, and the warnings that it makes.
 
 use super::Counts;
-use super::pipeline::Base;
+use super::totals::Totals;
+use crate::format::Tabular;
 use crate::mapping::{Frequent, Plan, Seen, Sight, Sights};
-use crate::reader::Table;
 use crate::warning::{Warning, WarningKind};
 
 /// Records with something to count, over all inputs.
@@ -15,10 +15,10 @@ struct Found {
 }
 
 impl Found {
-    fn add(&mut self, seen: Seen, base: &Base) {
+    fn add(&mut self, seen: Seen, totals: &Totals) {
         self.count += seen.count;
         if seen.count > 0 && self.first.is_none() {
-            self.first = Some((base.input, base.record + seen.first + 1));
+            self.first = Some((totals.input, totals.record + seen.first + 1));
         }
     }
 }
@@ -37,13 +37,13 @@ pub(crate) struct Findings {
 }
 
 impl Findings {
-    /// Adds what was seen in the chunk that starts at `base`.
-    pub(crate) fn add(&mut self, sights: &Sights, base: &Base) {
+    /// Adds what was seen in the chunk that starts at `totals`.
+    pub(crate) fn add(&mut self, sights: &Sights, totals: &Totals) {
         if self.seen.len() < sights.seen.len() {
             self.seen.resize(sights.seen.len(), Default::default());
         }
         for (found, seen) in self.seen.iter_mut().zip(&sights.seen) {
-            found.iter_mut().zip(seen).for_each(|(found, seen)| found.add(*seen, base));
+            found.iter_mut().zip(seen).for_each(|(found, seen)| found.add(*seen, totals));
         }
         self.sampled += sights.sampled;
         for &(identifier, bucket) in &sights.frequent {
@@ -63,7 +63,7 @@ impl Findings {
     }
 
     /// The warnings, those of a kind together.
-    pub(crate) fn warnings(&self, plan: &Plan, table: &Table, counts: &Counts) -> Vec<Warning> {
+    pub(crate) fn warnings(&self, plan: &Plan, table: &dyn Tabular, counts: &Counts) -> Vec<Warning> {
         let mut warnings = Vec::new();
         for sight in Sight::ALL {
             for (row, column) in self.seen.iter().zip(plan.watched_columns()) {
@@ -77,11 +77,11 @@ impl Findings {
             warnings.extend(frequent_id(frequent.most(), self.sampled, counts.written, column));
         }
         warnings.extend(self.encoding(table, counts));
-        warnings.extend(delimiter(table));
+        warnings.extend(table.warnings());
         warnings
     }
 
-    fn encoding(&self, table: &Table, counts: &Counts) -> Option<Warning> {
+    fn encoding(&self, table: &dyn Tabular, counts: &Counts) -> Option<Warning> {
         let count = counts.reject_reasons.get("invalid_utf8").copied().unwrap_or(0);
         // a stray row or two is what rejects are for
         if count < 3 || count * 100 < counts.read - counts.filtered {
@@ -95,7 +95,7 @@ impl Findings {
     }
 }
 
-fn placed(mut warning: Warning, found: Found, table: &Table) -> Warning {
+fn placed(mut warning: Warning, found: Found, table: &dyn Tabular) -> Warning {
     let Some((input, record)) = found.first else { return warning };
     let inputs = table.source().inputs();
     if inputs.len() > 1
@@ -161,28 +161,4 @@ fn frequent_id(most: u64, sampled: u64, written: u64, column: &str) -> Option<Wa
     };
     let hint = "a placeholder in place of unknown ones? where leaves such rows out";
     Some(Warning::new(WarningKind::FrequentId, text).in_column(column).with_count(most).with_hint(hint))
-}
-
-/// A header whose names contain more of another delimiter than it has cells.
-fn delimiter(table: &Table) -> Option<Warning> {
-    let options = table.options();
-    let names = table.columns();
-    if !options.header {
-        return None;
-    }
-    let occurs = |byte: u8| names.iter().map(|name| memchr::memchr_iter(byte, name.as_bytes()).count()).sum::<usize>();
-    let other = [b'\t', b';', b'|', b','].into_iter().filter(|byte| *byte != options.delimiter);
-    let (byte, n) = other.map(|byte| (byte, occurs(byte))).max_by_key(|(_, n)| *n)?;
-    (n >= names.len()).then(|| {
-        let shown = if byte == b'\t' { "a tab".to_owned() } else { format!("\"{}\"", byte as char) };
-        let (cells, s) = (names.len(), if names.len() == 1 { "" } else { "s" });
-        Warning::new(
-            WarningKind::Delimiter,
-            format!(
-                "the header has {cells} cell{s}, and {n} times {shown} in {}",
-                if cells == 1 { "it" } else { "them" }
-            ),
-        )
-        .with_hint("if that separates the cells, set source.csv.delimiter")
-    })
 }

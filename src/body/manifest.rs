@@ -1,6 +1,6 @@
 //! What pass one found, as plain data that can be stored.
 
-use super::{Counts, Part};
+use super::Counts;
 use serde::{Deserialize, Serialize};
 
 /// What pass one found: counts, parts, digest, separator. Plain data: a later process delivers by it without the source if
@@ -20,6 +20,24 @@ pub struct Manifest {
     pub source_bytes: u64,
     /// Length and CRC of the output of all parts without header lines: the same however it is cut.
     pub content: (u64, u64),
+}
+
+/// One body's worth of output.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Part {
+    /// From 0.
+    pub index: usize,
+    /// Content, header line included, framing not.
+    pub bytes: u64,
+    /// Records.
+    pub records: u64,
+    /// Index of its first record in the whole output.
+    pub first_record: u64,
+    /// CRC-64/NVME of the content.
+    pub crc: u64,
+    /// Position of its first record's first byte in the whole output without header lines.
+    pub(crate) at: u64,
 }
 
 impl Part {

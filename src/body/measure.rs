@@ -1,139 +1,27 @@
 //! Pass one: counts, digest, parts, checkpoints, rejects.
 
+use super::batch::{Collect, RowLog, RowOutcome};
+use super::checkpoint::Checkpoint;
 use super::findings::Findings;
-use super::grid::Mark;
-use super::manifest::Manifest;
-use super::pipeline::{self, Base, Consumer, Ended, Start};
+use super::measured::{Measured, SecondPass};
+use super::order::{Consumer, Ended};
+use super::pass;
+use super::sink::CountingSink;
 use super::slab::Slab;
-use super::worker::{RowKind, Rows, Want};
-use super::{Counts, Options, Part, Reject, RejectSink, Split, crc};
+use super::totals::{Start, Totals};
+use super::{Counts, Manifest, Options, Part, RejectSink, Split, crc};
 use crate::encode;
 use crate::error::{Error, Result};
+use crate::format::{ChunkId, Table, Tabular};
 use crate::mapping::{Plan, Sights};
-use crate::reader::Table;
-use crate::warning::Warning;
-use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// A place where a pass can start again, and what the output must be up to there.
-#[derive(Clone, Debug)]
-pub(crate) struct Checkpoint {
-    pub(crate) start: Start,
-    /// Of the output before it, header lines not counted.
-    #[cfg_attr(not(feature = "upload"), allow(dead_code, reason = "only bodies compare"))]
-    pub(crate) crc: u64,
-}
-
-/// What pass one found, and the way to pass two. Cheap to clone.
-#[derive(Clone)]
-pub struct Measured {
-    manifest: Manifest,
-    warnings: Arc<[Warning]>,
-    /// None: an earlier process measured, and the source is not at hand.
-    pub(crate) second: Option<SecondPass>,
-}
-
-/// What a second pass needs.
-#[derive(Clone)]
-pub(crate) struct SecondPass {
-    pub(crate) checkpoints: Arc<[Checkpoint]>,
-    pub(crate) table: Arc<Table>,
-    pub(crate) plan: Arc<Plan>,
-    pub(crate) options: Options,
-    #[cfg(feature = "upload")]
-    pub(crate) parked: super::stream::Parked,
-}
-
-impl Measured {
-    /// What pass one found, as plain data.
-    #[must_use]
-    pub fn manifest(&self) -> &Manifest {
-        &self.manifest
-    }
-
-    /// What became of the records.
-    #[must_use]
-    pub fn counts(&self) -> &Counts {
-        &self.manifest.counts
-    }
-
-    /// Values and records that look like accidents, those of a kind together.
-    #[must_use]
-    pub fn warnings(&self) -> &[Warning] {
-        &self.warnings
-    }
-
-    /// The parts in order; at least one, which may be empty.
-    #[must_use]
-    pub fn parts(&self) -> &[Part] {
-        &self.manifest.parts
-    }
-
-    /// CRC-64/NVME of the content of all parts in order.
-    #[must_use]
-    pub fn digest(&self) -> u64 {
-        self.manifest.digest
-    }
-
-    /// Bytes of the content of all parts.
-    #[must_use]
-    pub fn body_bytes(&self) -> u64 {
-        self.manifest.body_bytes()
-    }
-
-    /// Bytes of the source as stored.
-    #[must_use]
-    pub fn source_bytes(&self) -> u64 {
-        self.manifest.source_bytes
-    }
-
-    /// The separator of a delimited output, as chosen.
-    #[must_use]
-    pub fn separator(&self) -> Option<u8> {
-        self.manifest.separator
-    }
-
-    /// Threads that convert in pass two.
-    #[cfg(feature = "upload")]
-    pub(crate) fn threads(&self) -> usize {
-        self.second.as_ref().map_or(1, |second| second.options.threads.max(1))
-    }
-
-    /// The plan as used, its separator fixed; none if the source is not at hand.
-    #[must_use]
-    pub fn plan(&self) -> Option<&Arc<Plan>> {
-        self.second.as_ref().map(|second| &second.plan)
-    }
-
-    /// Returns what an earlier process measured, without the source: for a delivery that has nothing left to send. A body
-    /// of it fails at once.
-    #[must_use]
-    pub fn recorded(manifest: Manifest) -> Measured {
-        Measured { manifest, warnings: Arc::default(), second: None }
-    }
-
-    /// Returns true if the source is not at hand: nothing can be sent.
-    #[must_use]
-    pub fn is_recorded(&self) -> bool {
-        self.second.is_none()
-    }
-}
-
-impl SecondPass {
-    /// The last checkpoint at or before a position that `key` reads off a start.
-    pub(crate) fn checkpoint_before(&self, at: u64, key: impl Fn(&Base) -> u64) -> &Checkpoint {
-        let n = self.checkpoints.partition_point(|checkpoint| key(&checkpoint.start.base) <= at);
-        // several may share a position (chunks without output): the last of them is the nearest
-        &self.checkpoints[n.saturating_sub(1)]
-    }
-}
 
 /// Pass one: converts, counts and digests every record, and throws the output away.
 ///
 /// # Errors
-/// As [`super::convert`]; `SourceChanged` where the source changed meanwhile.
+/// As [`super::convert`]; `SourceChanged` if the source changed meanwhile.
 pub fn measure(
-    table: &Arc<Table>,
+    table: &Table,
     plan: &Arc<Plan>,
     split: &Split,
     options: &Options,
@@ -142,14 +30,14 @@ pub fn measure(
     let mut plan = plan.clone();
     loop {
         options.progress.begin_pass();
-        let mut measurer = Measurer::new(table, &plan, split, options, &mut *rejects);
-        let want = Want {
+        let mut measurer = Measurer::new(table.tabular(), &plan, split, options, &mut *rejects);
+        let collect = Collect {
             data: split.max_part_bytes.is_some() || !split.sent_part_bytes.is_empty(),
             rejects: true,
             rows: false,
             sights: true,
         };
-        let (ended, base) = pipeline::run(table, &plan, options, want, &Start::of(table), &mut measurer)
+        let (ended, totals) = pass::run(table, &plan, options, collect, &Start::of(table.tabular()), &mut measurer)
             .inspect_err(|_| measurer.rejects.stopped())?;
         if ended == Ended::Clash {
             match plan.next_separator() {
@@ -162,12 +50,12 @@ pub fn measure(
             }
         }
         table.source().verify_unchanged().inspect_err(|_| measurer.rejects.stopped())?;
-        return Ok(measurer.finish(base, table, plan.clone(), options));
+        return Ok(measurer.finish(totals, table, plan.clone(), options));
     }
 }
 
 struct Measurer<'a> {
-    rejects: Rejects<'a>,
+    rejects: CountingSink<'a>,
     findings: Findings,
     head: Vec<u8>,
     one_line: bool,
@@ -176,16 +64,16 @@ struct Measurer<'a> {
     part: Part,
     crc: u64,
     checkpoints: Vec<Checkpoint>,
-    most_checkpoints: usize,
+    max_checkpoints: usize,
     stride: u64,
     chunks: u64,
     /// What precedes the chunk under way, in the input of the chunk before it.
-    seam: (Base, u64),
+    seam: (Totals, u64),
 }
 
 impl<'a> Measurer<'a> {
     fn new(
-        table: &Table,
+        table: &dyn Tabular,
         plan: &Plan,
         split: &Split,
         options: &Options,
@@ -194,7 +82,7 @@ impl<'a> Measurer<'a> {
         let head = plan.head().to_vec();
         let part = Measurer::empty_part(&head, 0, 0, 0);
         Measurer {
-            rejects: Rejects::new(rejects),
+            rejects: CountingSink::new(rejects),
             findings: Findings::default(),
             one_line: plan.one_line_a_record(),
             split: split.clone(),
@@ -203,10 +91,10 @@ impl<'a> Measurer<'a> {
             head,
             crc: 0,
             checkpoints: Vec::new(),
-            most_checkpoints: options.bounds.checkpoints.max(2),
+            max_checkpoints: options.bounds.checkpoints.max(2),
             stride: 1,
             chunks: 0,
-            seam: (Base::at_start(table), 0),
+            seam: (Totals::at_start(table), 0),
         }
     }
 
@@ -234,23 +122,23 @@ impl<'a> Measurer<'a> {
         self.parts.push(std::mem::replace(&mut self.part, next));
     }
 
-    fn finish(mut self, base: Base, table: &Arc<Table>, plan: Arc<Plan>, options: &Options) -> Measured {
+    fn finish(mut self, totals: Totals, table: &Table, plan: Arc<Plan>, options: &Options) -> Measured {
         if self.part.records > 0 || self.parts.is_empty() {
             self.next_part();
         }
         let digest = self.parts.iter().fold(0, |digest, part| crc::combine(digest, part.crc, part.bytes));
         if self.checkpoints.is_empty() {
-            self.checkpoints.push(Checkpoint { start: Start::of(table), crc: 0 });
+            self.checkpoints.push(Checkpoint { start: Start::of(table.tabular()), crc: 0 });
         }
-        let counts = Counts { reject_reasons: self.rejects.reasons, ..base.counts };
-        let warnings = self.findings.warnings(&plan, table, &counts).into();
+        let counts = Counts { reject_reasons: self.rejects.reasons, ..totals.counts };
+        let warnings = self.findings.warnings(&plan, table.tabular(), &counts).into();
         let manifest = Manifest {
             counts,
             parts: self.parts,
             digest,
             separator: plan.separator(),
             source_bytes: table.source().stored_bytes(),
-            content: (base.out_bytes, self.crc),
+            content: (totals.out_bytes, self.crc),
         };
         let second = SecondPass {
             checkpoints: self.checkpoints.into(),
@@ -258,7 +146,7 @@ impl<'a> Measurer<'a> {
             plan,
             options: options.clone(),
             #[cfg(feature = "upload")]
-            parked: Arc::default(),
+            idle: Arc::default(),
         };
         Measured { manifest, warnings, second: Some(second) }
     }
@@ -293,25 +181,25 @@ impl Consumer for Measurer<'_> {
         Ok(true)
     }
 
-    fn sights(&mut self, sights: &Sights, base: &Base) {
-        self.findings.add(sights, base);
+    fn sights(&mut self, sights: &Sights, totals: &Totals) {
+        self.findings.add(sights, totals);
     }
 
-    fn rows(&mut self, rows: &Rows, base: &Base, table: &Table) -> Result<bool> {
+    fn rows(&mut self, rows: &RowLog, totals: &Totals, table: &dyn Tabular) -> Result<bool> {
         for row in &rows.items {
-            if let RowKind::Rejected { code, .. } = row.what {
-                self.findings.rejected(code, base.input, base.record + row.record + 1);
+            if let RowOutcome::Rejected(error) = &row.outcome {
+                self.findings.rejected(error.code, totals.input, totals.record + row.record + 1);
             }
         }
-        self.rejects.take(rows, base, table)?;
+        self.rejects.take(rows, totals, table)?;
         Ok(true)
     }
 
-    fn chunk_end(&mut self, mark: Mark, base: &Base, table: &Table) -> Result<bool> {
-        self.rejects.chunk_end(base);
-        let (mut before, crc) = std::mem::replace(&mut self.seam, (base.clone(), self.crc));
+    fn chunk_end(&mut self, chunk: ChunkId, totals: &Totals, table: &dyn Tabular) -> Result<bool> {
+        self.rejects.chunk_end(totals);
+        let (mut before, crc) = std::mem::replace(&mut self.seam, (totals.clone(), self.crc));
         if self.chunks.is_multiple_of(self.stride) {
-            if self.checkpoints.len() == self.most_checkpoints {
+            if self.checkpoints.len() == self.max_checkpoints {
                 let mut n = 0;
                 self.checkpoints.retain(|_| {
                     n += 1;
@@ -320,64 +208,11 @@ impl Consumer for Measurer<'_> {
                 self.stride *= 2;
             }
             if self.chunks.is_multiple_of(self.stride) {
-                before.enter(mark.input, table);
-                self.checkpoints.push(Checkpoint { start: Start { mark, base: before }, crc });
+                before.enter(chunk.input, table);
+                self.checkpoints.push(Checkpoint { start: Start { chunk, totals: before }, crc });
             }
         }
         self.chunks += 1;
         Ok(true)
-    }
-}
-
-/// Rejects on their way to the sink, counted by code.
-pub(crate) struct Rejects<'a> {
-    sink: &'a mut dyn RejectSink,
-    pub(crate) reasons: BTreeMap<String, u64>,
-    /// Of the chunks that are over.
-    whole: Counts,
-    /// Rejected in the chunk under way.
-    begun: u64,
-}
-
-impl<'a> Rejects<'a> {
-    pub(crate) fn new(sink: &'a mut dyn RejectSink) -> Rejects<'a> {
-        Rejects { sink, reasons: BTreeMap::new(), whole: Counts::default(), begun: 0 }
-    }
-
-    pub(crate) fn take(&mut self, rows: &Rows, base: &Base, table: &Table) -> Result<()> {
-        for row in &rows.items {
-            let RowKind::Rejected { code, column, reason, splits } = &row.what else { continue };
-            match self.reasons.get_mut(*code) {
-                Some(n) => *n += 1,
-                None => {
-                    self.reasons.insert((*code).to_owned(), 1);
-                }
-            }
-            self.begun += 1;
-            self.sink.reject(&Reject {
-                file: table.source().inputs()[base.input].name(),
-                record: base.record + row.record + 1,
-                line: base.line + row.line + 1,
-                byte: row.byte,
-                column: column.and_then(|column| table.columns().get(column as usize)).map(String::as_str),
-                code,
-                reason: &String::from_utf8_lossy(rows.text(*reason)),
-                raw: rows.text(row.raw),
-                splits: *splits,
-            })?;
-        }
-        Ok(())
-    }
-    pub(crate) fn chunk_end(&mut self, base: &Base) {
-        self.whole.clone_from(&base.counts);
-        self.begun = 0;
-    }
-
-    /// The pass ended before the end of the source.
-    pub(crate) fn stopped(&mut self) {
-        let mut so_far = Counts { reject_reasons: self.reasons.clone(), ..self.whole.clone() };
-        so_far.read += self.begun;
-        so_far.rejected += self.begun;
-        self.sink.stopped(&so_far);
     }
 }

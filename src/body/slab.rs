@@ -18,7 +18,7 @@ pub(crate) struct Slab {
     pub(crate) bytes: u64,
     pub(crate) records: u64,
     pub(crate) crc: u64,
-    /// The output itself, where the consumer wants it.
+    /// The output itself, if the consumer wants it.
     pub(crate) data: Option<Pooled>,
 }
 

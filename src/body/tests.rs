@@ -1,12 +1,14 @@
 //! Tests of both passes against a reader of one byte at a time and the csv crate.
 
 use super::*;
-use crate::error::Kind;
+use crate::error::{Kind, Result};
+use crate::format::Table;
+use crate::format::csv::{Csv, CsvOptions};
 use crate::mapping::{Cells, Field, From, Plan, Quoting, Rules, Separator, Shape, ValueSpec};
-use crate::reader::{CsvOptions, Table};
 use crate::source::{Source, SourceOptions};
 use proptest::prelude::*;
 use std::io::Write;
+use std::sync::Arc;
 
 /// A record of the naive reader.
 #[derive(Clone, Debug, PartialEq)]
@@ -133,7 +135,8 @@ struct Positions(Vec<(u64, u64, u64)>);
 
 impl RejectSink for Positions {
     fn reject(&mut self, reject: &Reject<'_>) -> Result<()> {
-        self.0.push((reject.record, reject.line, reject.byte));
+        let source = &reject.source;
+        self.0.push((source.record, source.line.unwrap(), source.byte.unwrap()));
         Ok(())
     }
     fn restart(&mut self) -> Result<()> {
@@ -145,9 +148,9 @@ impl RejectSink for Positions {
 /// Output, counts, positions of the rejects, digest.
 type Converted = (Vec<u8>, Counts, Vec<(u64, u64, u64)>, u64);
 
-fn table(bytes: Vec<u8>) -> Result<Arc<Table>> {
+fn table(bytes: Vec<u8>) -> Result<Table> {
     let source = Source::from_bytes("list.csv", bytes, &SourceOptions::default())?;
-    Ok(Arc::new(Table::open(Arc::new(source), CsvOptions::default())?))
+    Ok(Table::from(Csv::open(Arc::new(source), CsvOptions::default())?))
 }
 
 fn run(bytes: Vec<u8>, columns: &[&str], threads: usize, chunk: usize) -> Result<Converted> {
@@ -280,7 +283,7 @@ fn s12_a_quote_that_never_closes_is_found_within_the_bound_and_named() {
         )
         .unwrap();
         let options = CsvOptions { max_record_bytes: 100_000, ..CsvOptions::default() };
-        let table = Arc::new(Table::open(Arc::new(source), options).unwrap());
+        let table = Table::from(Csv::open(Arc::new(source), options).unwrap());
         let plan = Arc::new(Plan::compile(&copy_shape(&["a", "b"]), &[], table.columns()).unwrap());
         let options = Options { threads, chunk_bytes: chunk, ..Options::default() };
         let error = measure(&table, &plan, &Split::default(), &options, &mut DiscardRejects).err().unwrap();
@@ -327,7 +330,7 @@ fn several_files_are_one_list_and_positions_restart() {
     std::fs::write(dir.path().join("3.csv"), "a,b\n").unwrap();
     std::fs::write(dir.path().join("4.csv"), "a,b\r\n5,6\r\n7,8,9").unwrap();
     let source = Source::open(dir.path().join("*.csv*").to_str().unwrap(), &SourceOptions::default()).unwrap();
-    let table = Arc::new(Table::open(Arc::new(source), CsvOptions::default()).unwrap());
+    let table = Table::from(Csv::open(Arc::new(source), CsvOptions::default()).unwrap());
     let plan = Arc::new(Plan::compile(&copy_shape(&["a", "b"]), &[], table.columns()).unwrap());
     for (threads, chunk_bytes) in [(1, 3), (4, 1), (4, 1 << 18)] {
         let options = Options { threads, chunk_bytes, ..Options::default() };
@@ -339,7 +342,12 @@ fn several_files_are_one_list_and_positions_restart() {
         let mut rows = Vec::new();
         measured
             .replay(1, &mut |row| {
-                rows.push((row.index, row.file.rsplit('/').next().unwrap().to_owned(), row.record, row.raw.to_vec()));
+                rows.push((
+                    row.index,
+                    row.source.file.rsplit('/').next().unwrap().to_owned(),
+                    row.source.record,
+                    row.source.text().into_owned(),
+                ));
                 Ok(true)
             })
             .unwrap();
@@ -347,7 +355,7 @@ fn several_files_are_one_list_and_positions_restart() {
     }
     std::fs::write(dir.path().join("5.csv"), "a,c\n").unwrap();
     let source = Source::open(dir.path().join("*.csv").to_str().unwrap(), &SourceOptions::default()).unwrap();
-    assert_eq!(Table::open(Arc::new(source), CsvOptions::default()).err().unwrap().kind(), Kind::Data);
+    assert_eq!(Csv::open(Arc::new(source), CsvOptions::default()).err().unwrap().kind(), Kind::Data);
 }
 
 /// What a chunk was told about its seam stayed in its slot where it had not asked (the first of a file, a stream's), and a
@@ -367,7 +375,7 @@ fn many_small_files_with_quoted_line_ends_are_read_alike_whatever_the_threads() 
         std::fs::write(dir.path().join(format!("{file:02}.{name}")), stored).unwrap();
     }
     let source = Source::open(dir.path().join("*").to_str().unwrap(), &SourceOptions::default()).unwrap();
-    let table = Arc::new(Table::open(Arc::new(source), CsvOptions::default()).unwrap());
+    let table = Table::from(Csv::open(Arc::new(source), CsvOptions::default()).unwrap());
     let plan = Arc::new(Plan::compile(&copy_shape(&["a", "b"]), &[], table.columns()).unwrap());
     for (threads, chunk_bytes) in [(1, 100), (1, 7), (2, 50), (4, 33), (8, 64), (4, 500)] {
         for _ in 0..5 {
@@ -392,7 +400,7 @@ mod bodies {
         bytes
     }
 
-    fn measured(table: &Arc<Table>, split: Option<u64>, threads: usize) -> Measured {
+    fn measured(table: &Table, split: Option<u64>, threads: usize) -> Measured {
         let plan = Arc::new(Plan::compile(&copy_shape(&["a", "b"]), &[], table.columns()).unwrap());
         let options = Options { threads, chunk_bytes: 5000, ..Options::default() };
         measure(table, &plan, &Split { max_part_bytes: split, ..Split::default() }, &options, &mut DiscardRejects)
@@ -518,7 +526,7 @@ mod bodies {
         let bytes = list(30_000);
         let content = Arc::new(Changing(std::sync::Mutex::new(bytes.clone())));
         let source = Source::from_read_at("list.csv", content.clone(), &SourceOptions::default()).unwrap();
-        let table = Arc::new(Table::open(Arc::new(source), CsvOptions::default()).unwrap());
+        let table = Table::from(Csv::open(Arc::new(source), CsvOptions::default()).unwrap());
         let measured = measured(&table, None, 2);
         let part = &measured.parts()[0];
         for (at, byte) in [(10, b'9'), (bytes.len() / 2, b'"'), (bytes.len() - 2, b'x'), (bytes.len() - 3, b'8')] {

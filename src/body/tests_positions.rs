@@ -3,13 +3,16 @@
 //!
 //! The oracle reads nothing: it writes the files record by record and notes the place of each.
 
+use super::options::Bounds;
 use super::tests::gzip;
 use super::*;
-use crate::error::Kind;
+use crate::error::{Kind, Result};
+use crate::format::Table;
+use crate::format::csv::{Csv, CsvOptions};
 use crate::mapping::{Cells, Field, From, Json, Plan, Quoting, Rules, Separator, Shape, Unit, ValueSpec};
-use crate::reader::{CsvOptions, Table};
 use crate::source::{Source, SourceOptions};
 use proptest::prelude::*;
+use std::sync::Arc;
 
 /// A record or an empty line of a list.
 #[derive(Clone, Copy, Debug)]
@@ -201,14 +204,18 @@ fn base(path: &str) -> String {
     path.rsplit('/').next().unwrap().to_owned()
 }
 
+fn spot(source: &SourceRecord<'_>) -> Spot {
+    let (line, byte) = (source.line.unwrap(), source.byte.unwrap());
+    Spot { file: base(source.file), record: source.record, line, byte }
+}
+
 /// Places of the rejected records.
 #[derive(Default)]
 struct Spots(Vec<Spot>);
 
 impl RejectSink for Spots {
     fn reject(&mut self, reject: &Reject<'_>) -> Result<()> {
-        let Reject { record, line, byte, .. } = *reject;
-        self.0.push(Spot { file: base(reject.file), record, line, byte });
+        self.0.push(spot(&reject.source));
         Ok(())
     }
     fn restart(&mut self) -> Result<()> {
@@ -220,7 +227,7 @@ impl RejectSink for Spots {
 /// A glob on the disk and what was written into it.
 struct Bed {
     _dir: tempfile::TempDir,
-    table: Arc<Table>,
+    table: Table,
     plan: Arc<Plan>,
     noted: Vec<Noted>,
 }
@@ -234,7 +241,7 @@ impl Bed {
             std::fs::write(dir.path().join(&name), write(file, &name, json, &mut noted)).unwrap();
         }
         let source = Source::open(dir.path().join("*").to_str().unwrap(), &SourceOptions::default()).unwrap();
-        let table = Arc::new(Table::open(Arc::new(source), CsvOptions::default()).unwrap());
+        let table = Table::from(Csv::open(Arc::new(source), CsvOptions::default()).unwrap());
         let plan = Arc::new(Plan::compile(&shape(json), &[], table.columns()).unwrap());
         Bed { _dir: dir, table, plan, noted }
     }
@@ -253,9 +260,7 @@ fn looked_up(measured: &Measured, from: u64) -> Vec<(u64, Spot, Vec<u8>, Vec<u8>
     let mut rows = Vec::new();
     measured
         .replay(from, &mut |row| {
-            let Written { record, line, byte, .. } = *row;
-            let spot = Spot { file: base(row.file), record, line, byte };
-            rows.push((row.index, spot, row.raw.to_vec(), row.output.to_vec()));
+            rows.push((row.index, spot(&row.source), row.source.text().into_owned(), row.output.to_vec()));
             Ok(true)
         })
         .unwrap();
@@ -297,7 +302,8 @@ proptest! {
 
         let mut rows = Vec::new();
         preview(&bed.table, &bed.plan, &options, &mut |row| {
-            rows.push((base(row.file), row.record, row.line, row.raw.to_vec(), row.result.is_ok()));
+            let Spot { file, record, line, .. } = spot(&row.source);
+            rows.push((file, record, line, row.source.text().into_owned(), row.result.is_ok()));
             Ok(rows.len() < shown)
         }).unwrap();
         let want: Vec<_> = bed.noted.iter().take(shown).map(|row| {
@@ -329,7 +335,7 @@ proptest! {
             std::fs::write(dir.path().join(&name), bytes).unwrap();
         }
         let source = Source::open(dir.path().join("*").to_str().unwrap(), &SourceOptions::default()).unwrap();
-        let table = Arc::new(Table::open(Arc::new(source), CsvOptions::default()).unwrap());
+        let table = Table::from(Csv::open(Arc::new(source), CsvOptions::default()).unwrap());
         let plan = Arc::new(Plan::compile(&shape(true), &[], table.columns()).unwrap());
         let error = measure(&table, &plan, &Split::default(), &options, &mut DiscardRejects).map(drop).unwrap_err();
         prop_assert_eq!(error.kind(), Kind::Data);

@@ -6,9 +6,9 @@ use super::timezone::Timezone;
 use super::written::{self, Node};
 use super::{unknown, yaml};
 use crate::error::{Error, Kind, Place, Result, nearest};
+use crate::format::{self, FORMATS, TableOptions};
 use crate::mapping::{Condition, MapSpec};
 use crate::platform::{Entry, PLATFORMS};
-use crate::reader::CsvOptions;
 use crate::settings::{NoSecrets, Secrets, Settings};
 use crate::source::{Compression, SourceOptions};
 use crate::transport::{Client, NetworkOptions, Proxy, Timers};
@@ -50,7 +50,7 @@ pub(crate) struct SourceConfig {
     /// As written, relative to the job file's folder; `-` is stdin.
     pub(crate) path: Option<String>,
     pub(crate) apsis: Option<Map<String, Value>>,
-    pub(crate) csv: CsvOptions,
+    pub(crate) format: TableOptions,
     pub(crate) open: SourceOptions,
     pub(crate) expect: Expect,
 }
@@ -281,16 +281,8 @@ fn source(map: &Map<String, Value>, folder: &Path) -> Result<SourceConfig> {
             Error::usage("source.encoding: only utf-8 is supported yet").with_hint("convert it with iconv first")
         );
     }
-    let tsv = format(settings.opt_text("format")?, path.as_deref())? == Format::Tsv;
-    let mut csv = csv(&object(map, "csv").map_err(|_| Error::usage("source.csv must be a mapping"))?, tsv, folder)?;
-    if let Some(max) = settings.opt_size("max_record_bytes")? {
-        if max == 0 {
-            return Err(
-                Error::usage("source.max_record_bytes must be above 0").with_hint("for example max_record_bytes: 8MiB")
-            );
-        }
-        csv.max_record_bytes = max;
-    }
+    let entry = format::find(FORMATS, settings.opt_text("format")?.as_deref(), path.as_deref())?;
+    let format = (entry.read)(&settings)?;
     let compression = match settings.opt_text("compression")?.as_deref() {
         None | Some("auto") => Compression::Auto,
         Some("none") => Compression::None,
@@ -327,7 +319,7 @@ fn source(map: &Map<String, Value>, folder: &Path) -> Result<SourceConfig> {
     Ok(SourceConfig {
         path,
         apsis: apsis.cloned(),
-        csv,
+        format,
         open,
         expect: Expect {
             min_records: expect.opt_integer("min_records")?,
@@ -336,84 +328,6 @@ fn source(map: &Map<String, Value>, folder: &Path) -> Result<SourceConfig> {
             sha256,
         },
     })
-}
-
-#[derive(PartialEq, Eq)]
-enum Format {
-    Csv,
-    Tsv,
-}
-
-fn format(written: Option<String>, path: Option<&str>) -> Result<Format> {
-    let (name, at) = match &written {
-        Some(format) => (format.clone(), "source.format"),
-        None => {
-            // what a glob leaves open at the end is a compression, mostly
-            let whole = path.unwrap_or_default().to_ascii_lowercase();
-            let mut name = whole.trim_end_matches(['*', '?']).trim_end_matches('.');
-            for packed in [".gz", ".gzip", ".zst", ".zstd", ".bz2", ".xz"] {
-                name = name.strip_suffix(packed).unwrap_or(name);
-            }
-            (name.rsplit_once('.').map_or("", |(_, ending)| ending).to_owned(), "source.path")
-        }
-    };
-    match name.as_str() {
-        "tsv" => Ok(Format::Tsv),
-        "csv" => Ok(Format::Csv),
-        "ndjson" | "jsonl" | "xlsx" | "parquet" => Err(Error::usage(format!("{at}: {name} is not yet supported"))
-            .with_hint("csv and tsv are; if the file is one of them, set source.format")),
-        _ if written.is_none() => Ok(Format::Csv),
-        _ => Err(Error::usage("source.format must be csv or tsv").with_hint("without it the name of the file decides")),
-    }
-}
-
-fn csv(map: &Map<String, Value>, tsv: bool, folder: &Path) -> Result<CsvOptions> {
-    let settings = Settings { map, at: "source.csv", secrets: &NoSecrets, folder };
-    let byte = |key: &str, text: &str| match (text, text.as_bytes()) {
-        ("\\t" | "tab", _) => Ok(b'\t'),
-        (_, &[byte]) if byte.is_ascii() && byte != b'\n' && byte != b'\r' && byte != 0 => Ok(byte),
-        _ => Err(Error::usage(format!("source.csv.{key} must be one ASCII character other than a line end"))
-            .with_hint("in quotes: \";\", a tab as \"\\t\"")),
-    };
-    let mut csv = CsvOptions { delimiter: if tsv { b'\t' } else { b',' }, ..CsvOptions::default() };
-    if let Some(delimiter) = settings.opt_text("delimiter")? {
-        csv.delimiter = byte("delimiter", &delimiter)?;
-    }
-    match map.get("quote") {
-        None => {}
-        Some(Value::Null) => csv.quote = None,
-        Some(Value::String(text)) if text.is_empty() => csv.quote = None,
-        Some(_) => csv.quote = Some(byte("quote", &settings.text("quote")?)?),
-    }
-    if csv.quote == Some(csv.delimiter) {
-        return Err(Error::usage("source.csv: delimiter and quote are the same")
-            .with_hint("quote: \"\" where no cell is quoted"));
-    }
-    csv.header = settings.bool_or("header", true)?;
-    csv.columns = match settings.get("columns") {
-        None => None,
-        Some(Value::Array(names)) => Some(
-            names
-                .iter()
-                .map(|name| match name {
-                    Value::String(name) if !name.is_empty() => Ok(name.clone()),
-                    _ => Err(Error::usage("source.csv.columns must be a list of names")
-                        .with_hint("for example columns: [email, first_name]")),
-                })
-                .collect::<Result<_>>()?,
-        ),
-        Some(_) => {
-            return Err(Error::usage("source.csv.columns must be a list of names")
-                .with_hint("for example columns: [email, first_name]"));
-        }
-    };
-    match (csv.header, &csv.columns) {
-        (false, None) => Err(Error::usage("source.csv.columns is required where header is false")
-            .with_hint("name the columns in file order: columns: [id, email]")),
-        (true, Some(_)) => Err(Error::usage("source.csv.columns is for files without a header")
-            .with_hint("set source.csv.header: false, or leave columns out")),
-        _ => Ok(csv),
-    }
 }
 
 fn percent(settings: &Settings<'_>, key: &str) -> Result<Option<f64>> {

@@ -1,7 +1,8 @@
 //! What a job file may hold, outside of `destination` and `map`, which are the platforms' affair. One table for the
 //! error on an unknown key and for the schema.
 
-use crate::settings::{Key, KeyKind};
+use crate::format::FORMATS;
+use crate::settings::{Key, KeyKind, joined};
 
 const fn key(name: &'static str, kind: KeyKind, default: Option<&'static str>, doc: &'static str) -> Key {
     Key { name, kind, required: false, default, doc }
@@ -31,18 +32,54 @@ pub(crate) const TOP: &[Key] = &[
     ),
 ];
 
-/// `source`.
-pub(crate) const SOURCE: &[Key] = &[
+/// `source`: its own keys and those of the formats.
+pub(crate) const SOURCE: &[Key] = &joined::<{ SOURCE_FIRST.len() + FORMAT_KEYS.len() + SOURCE_LAST.len() }>(&[
+    SOURCE_FIRST,
+    &FORMAT_KEYS,
+    SOURCE_LAST,
+]);
+
+/// The names of the formats.
+const FORMAT_NAMES: [&str; FORMATS.len()] = {
+    let mut names = [""; FORMATS.len()];
+    let mut n = 0;
+    while n < names.len() {
+        names[n] = FORMATS[n].name;
+        n += 1;
+    }
+    names
+};
+
+const FORMAT_KEYS: [Key; {
+    let (mut n, mut keys) = (0, 0);
+    while n < FORMATS.len() {
+        keys += FORMATS[n].keys.len();
+        n += 1;
+    }
+    keys
+}] = {
+    let mut tables: [&[Key]; FORMATS.len()] = [&[]; FORMATS.len()];
+    let mut n = 0;
+    while n < tables.len() {
+        tables[n] = FORMATS[n].keys;
+        n += 1;
+    }
+    joined(&tables)
+};
+
+const SOURCE_FIRST: &[Key] = &[
     key("path", KeyKind::Text, None, "A file, a glob or \"-\" for stdin; relative to the job file."),
     key("apsis", KeyKind::Object(APSIS), None, "An APSIS One export instead of a path."),
-    key("format", KeyKind::OneOf(&["csv", "tsv"]), None, "Default: from the name, else csv."),
+    key("format", KeyKind::OneOf(&FORMAT_NAMES), None, "Default: from the name, else csv."),
     key(
         "compression",
         KeyKind::OneOf(&["auto", "none", "gzip", "zstd"]),
         Some("auto"),
         "How the bytes are compressed; auto looks at the first bytes.",
     ),
-    key("csv", KeyKind::Object(CSV), None, "The dialect."),
+];
+
+const SOURCE_LAST: &[Key] = &[
     key("encoding", KeyKind::Text, Some("utf-8"), "Of the text; a byte order mark is removed."),
     key("max_record_bytes", KeyKind::Size, Some("8MiB"), "A longer record ends the run with exit 10."),
     key("max_expansion", KeyKind::Integer, Some("200"), "Most bytes out of one compressed byte, judged after 64 MiB."),
@@ -53,14 +90,6 @@ pub(crate) const SOURCE: &[Key] = &[
         "Largest window of a zstd frame, a power of two, at most 128MiB; memory grows by it.",
     ),
     key("expect", KeyKind::Object(EXPECT), None, "Guards against half an export."),
-];
-
-/// `source.csv`.
-pub(crate) const CSV: &[Key] = &[
-    key("delimiter", KeyKind::Text, Some(","), "Between cells; tab for tsv."),
-    key("quote", KeyKind::Text, Some("\""), "Around cells; null: quotes are text."),
-    key("header", KeyKind::Bool, Some("true"), "Whether the first record names the columns."),
-    key("columns", KeyKind::Texts, None, "The names of the columns, where header is false."),
 ];
 
 /// `source.expect`.

@@ -10,10 +10,11 @@ use super::pass::{PassOne, options, warn};
 use super::rejects::{Rejects, same_place};
 use super::report::{Report, digest, peak_rss_bytes};
 use super::secrets::JobSecrets;
-use crate::body;
+use crate::body::{self, SourceRecord};
 use crate::error::{Error, Result};
+use crate::format::Table;
+use crate::format::cells::Cell;
 use crate::mapping::{Plan, Separator, Shape};
-use crate::reader::Table;
 use crate::secret::printable;
 use crate::source::temporary::{Temporary, is_special};
 use crate::warning::{Warning, WarningKind};
@@ -252,19 +253,18 @@ impl Job {
         if auto && let Ok(known) = with_separator(&table, &plan, &options(env)) {
             plan = known;
         }
-        let csv = table.options();
         body::preview(&table, &plan, &options(env), &mut |row| {
             shown.push(PreviewRow {
-                file: row.file.to_owned(),
-                record: row.record,
-                line: row.line,
-                source: String::from_utf8_lossy(row.raw).into_owned(),
-                cells: named(table.columns(), row.raw, csv.delimiter, csv.quote),
+                file: row.source.file.to_owned(),
+                record: row.source.record,
+                line: row.source.line,
+                source: String::from_utf8_lossy(&row.source.text()).into_owned(),
+                cells: named(table.columns(), &row.source),
                 result: row
                     .result
                     .as_ref()
                     .map(|output| String::from_utf8_lossy(output).trim_end_matches('\n').to_owned())
-                    .map_err(|(code, reason)| ((*code).to_owned(), reason.clone())),
+                    .map_err(|error| (error.code.to_owned(), error.reason.clone())),
             });
             Ok(shown.len() < rows)
         })
@@ -299,7 +299,7 @@ fn passes(auto: bool) -> Passes<'static> {
 }
 
 /// The plan with the separator that a pass over the whole list chooses.
-fn with_separator(table: &Arc<Table>, plan: &Arc<Plan>, options: &body::Options) -> Result<Arc<Plan>> {
+fn with_separator(table: &Table, plan: &Arc<Plan>, options: &body::Options) -> Result<Arc<Plan>> {
     let measured = body::measure(table, plan, &body::Split::default(), options, &mut body::DiscardRejects)?;
     Ok(measured.plan().map_or_else(|| Arc::clone(plan), Arc::clone))
 }
@@ -319,8 +319,8 @@ pub struct PreviewRow {
     pub file: String,
     /// From 1, without the header.
     pub record: u64,
-    /// From 1, with the header.
-    pub line: u64,
+    /// From 1, with the header; `None` if the format has no lines.
+    pub line: Option<u64>,
     /// The source record as it stands.
     pub source: String,
     /// Its cells by column, where it splits.
@@ -354,11 +354,9 @@ impl PreviewRow {
     }
 }
 
-fn named(columns: &[String], raw: &[u8], delimiter: u8, quote: Option<u8>) -> Map<String, Value> {
-    let cells: Vec<_> = body::cells(raw, delimiter, quote).collect();
-    if cells.len() != columns.len() {
-        return Map::new();
-    }
-    let text = |cell: &[u8]| String::from_utf8_lossy(&crate::reader::unquote(cell, quote)).into_owned();
+/// The values of a record by column; none if it could not be split.
+fn named(columns: &[String], record: &SourceRecord<'_>) -> Map<String, Value> {
+    let text = |cell: Cell<'_>| String::from_utf8_lossy(&cell.into_value()).into_owned();
+    let cells = record.cells().into_iter().flatten();
     columns.iter().zip(cells).map(|(column, cell)| (column.clone(), text(cell).into())).collect()
 }

@@ -7,9 +7,10 @@ use super::report::Report;
 use super::text::plural;
 use crate::body::{self, Counts, Measured, Options, Split};
 use crate::error::{Error, Result};
-use crate::mapping::{Plan, Shape};
+use crate::format::Table;
+use crate::mapping::{Plan, Shape, wanted};
 use crate::platform::Platform;
-use crate::reader::Table;
+use crate::row::Columns;
 use crate::settings::{NoSecrets, Secrets, Settings};
 use crate::source::{Source, into_error};
 use crate::warning::{Warning, WarningKind};
@@ -63,17 +64,17 @@ impl Config {
     ///
     /// # Errors
     /// `Data`: no header at all. `Usage`: a column that is not there.
-    pub(crate) fn compile(&self, env: &Env, source: Arc<Source>, shape: &Shape) -> Result<(Arc<Table>, Arc<Plan>)> {
-        let table = Table::open(source, self.source.csv.clone())?;
-        let known = env.show_values || !self.source.csv.header;
-        let compile = if known { Plan::compile_naming } else { Plan::compile };
-        let plan = compile(shape, &self.conditions, table.columns()).map_err(|mut error| {
+    pub(crate) fn compile(&self, env: &Env, source: Arc<Source>, shape: &Shape) -> Result<(Table, Arc<Plan>)> {
+        let wanted: Vec<&str> = wanted(shape, &self.conditions).collect();
+        let table = self.source.format.open(source, &wanted)?;
+        let columns = KnownColumns { columns: table.tabular(), show_values: env.show_values };
+        let plan = Plan::compile_for(shape, &self.conditions, &columns).map_err(|mut error| {
             if error.place().column.is_some() {
                 error.place_mut().file = table.source().inputs().first().map(|input| input.name().to_owned());
             }
             self.placed(error)
         })?;
-        Ok((Arc::new(table), Arc::new(plan)))
+        Ok((table, Arc::new(plan)))
     }
 
     /// How the output is cut into parts.
@@ -245,6 +246,30 @@ impl Expect {
                 .with_hint("the file is not the one that was announced"));
         }
         Ok(())
+    }
+}
+
+/// The columns of a source, which may be shown if values may.
+struct KnownColumns<'a> {
+    columns: &'a dyn Columns,
+    show_values: bool,
+}
+
+impl Columns for KnownColumns<'_> {
+    fn names(&self) -> &[String] {
+        self.columns.names()
+    }
+
+    fn may_be_shown(&self) -> bool {
+        self.show_values || self.columns.may_be_shown()
+    }
+
+    fn missing(&self, name: &str) -> Option<String> {
+        self.columns.missing(name)
+    }
+
+    fn all_missing(&self) -> Option<String> {
+        self.columns.all_missing()
     }
 }
 

@@ -4,9 +4,10 @@ use super::config::Config;
 use super::env::Env;
 use super::pass::make_private_dir;
 use super::report::Report;
-use crate::body::{self, Counts, Lies, Reject, RejectFile, RejectSink, Written};
+use crate::body::{self, Counts, Existing, Reject, RejectFile, RejectSink, Written};
 use crate::error::{Error, Kind, Place, Result};
-use crate::reader::{CsvOptions, Table};
+use crate::format::Table;
+use crate::format::cells::Cell;
 use crate::source::Source;
 use crate::source::temporary::Temporary;
 use crate::warning::{Warning, WarningKind};
@@ -29,8 +30,6 @@ pub(crate) struct Rejects {
     missed: Option<String>,
     /// Of a pass that did not come to its end.
     so_far: Option<Counts>,
-    columns: Arc<[String]>,
-    dialect: (u8, Option<u8>),
 }
 
 impl Rejects {
@@ -49,8 +48,6 @@ impl Rejects {
             first: Vec::new(),
             missed: None,
             so_far: None,
-            columns: Arc::default(),
-            dialect: (b',', None),
         }
     }
 
@@ -92,17 +89,15 @@ impl Rejects {
     /// # Errors
     /// `Usage`: something else lies there. `Local`: it cannot be removed.
     pub(crate) fn open(&mut self, table: &Table) -> Result<()> {
-        self.open_for(table.shared_columns(), table.options())
+        self.open_for(table.tabular().shared_columns().clone())
     }
 
-    fn open_for(&mut self, columns: Arc<[String]>, csv: &CsvOptions) -> Result<()> {
-        self.columns = columns;
-        self.dialect = (csv.delimiter, csv.quote);
+    fn open_for(&mut self, columns: Arc<[String]>) -> Result<()> {
         if let Some(copy) = &self.copy {
-            body::lies(copy)?;
+            body::inspect_target(copy)?;
         }
         let Some(path) = &self.path else { return Ok(()) };
-        match RejectFile::new(path, self.columns.clone(), csv.delimiter, csv.quote) {
+        match RejectFile::new(path, columns) {
             Ok(file) => self.file = Some(file),
             Err(error) => self.miss(error)?,
         }
@@ -114,7 +109,7 @@ impl Rejects {
     /// # Errors
     /// As [`Rejects::open`].
     pub(crate) fn open_unplaced(&mut self) -> Result<()> {
-        self.open_for(Arc::default(), &CsvOptions::default())
+        self.open_for(Arc::default())
     }
 
     /// After the pass, however it ended.
@@ -197,33 +192,32 @@ impl Rejects {
         self.file = None;
         Ok(())
     }
+}
 
-    /// The cell at fault; the whole record where there is none.
-    fn value(&self, reject: &Reject<'_>) -> String {
-        let (delimiter, quote) = self.dialect;
-        let index = reject.column.and_then(|name| self.columns.iter().position(|column| column == name));
-        let cell =
-            index.filter(|_| reject.splits).and_then(|index| body::cells(reject.raw, delimiter, quote).nth(index));
-        let bytes = cell.map_or(std::borrow::Cow::Borrowed(reject.raw), |cell| crate::reader::unquote(cell, quote));
-        String::from_utf8_lossy(&bytes).into_owned()
-    }
+/// The cell at fault; the whole record if there is none.
+fn value(reject: &Reject<'_>) -> String {
+    let cells = reject.error.column.and_then(|column| Some((reject.source.cells()?, column)));
+    let cell = cells.and_then(|(mut cells, column)| cells.nth(column));
+    let bytes = cell.map_or_else(|| reject.source.text(), Cell::into_value);
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 impl RejectSink for Rejects {
     fn reject(&mut self, reject: &Reject<'_>) -> Result<()> {
         if self.first.len() < 3 {
+            let source = &reject.source;
             let place = Place {
-                file: Some(reject.file.to_owned()),
-                record: Some(reject.record),
-                line: Some(reject.line),
-                byte: Some(reject.byte),
+                file: Some(source.file.to_owned()),
+                record: Some(source.record),
+                line: source.line,
+                byte: source.byte,
                 column: reject.column.map(str::to_owned),
             };
             let value = match self.show_values {
-                true => format!(" (value: {})", shown(&self.value(reject))),
+                true => format!(" (value: {})", shown(&value(reject))),
                 false => String::new(),
             };
-            self.first.push(format!("{place}: {} ({}){value}", reject.reason, reject.code));
+            self.first.push(format!("{place}: {} ({}){value}", reject.error.reason, reject.error.code));
         }
         let Some(file) = &mut self.file else { return Ok(()) };
         match file.reject(reject) {
@@ -250,12 +244,12 @@ pub(crate) fn file_of(state_dir: &Path, name: &str) -> PathBuf {
 /// Puts a copy where the user wants it; where there are no rows, that of an earlier run is removed.
 fn publish(own: Option<&Path>, to: &Path) -> Result<()> {
     let failed = |error| body::reject_file_failed(to, error);
-    let lies = body::lies(to)?;
+    let existing = body::inspect_target(to)?;
     let Some(own) = own else {
-        return if lies == Lies::Old { std::fs::remove_file(to).map_err(failed) } else { Ok(()) };
+        return if existing == Existing::RejectFile { std::fs::remove_file(to).map_err(failed) } else { Ok(()) };
     };
     let mut from = File::open(own).map_err(failed)?;
-    if lies == Lies::Device {
+    if existing == Existing::Device {
         let copied = File::options().write(true).open(to).and_then(|mut to| std::io::copy(&mut from, &mut to));
         return copied.map(drop).map_err(failed);
     }

@@ -1,21 +1,36 @@
-//! Columns by name, and what to say where there is none of that name.
+//! Columns by name, and what to say if there is none of that name.
 
 use super::shape::{Field, Shape, Unit};
 use super::spec::{Condition, From, TemplatePart, ValueSpec};
 use crate::error::{Error, Place, Result, nearest};
-use crate::reader::{listed, shown};
+use crate::row::Columns;
 
-/// The names of the source's columns.
-pub(super) struct Columns<'a> {
-    pub(super) names: &'a [String],
-    /// Whether errors may tell them: a first line that is no header has somebody's data in it.
-    pub(super) told: bool,
+/// Columns of which only the names are known.
+pub(super) struct ByName<'a>(pub(super) &'a [String]);
+
+impl Columns for ByName<'_> {
+    fn names(&self) -> &[String] {
+        self.0
+    }
 }
 
-impl Columns<'_> {
-    /// The index of a column by name. The place of an error has the column; the file is for who knows it.
+/// The columns of a source while a plan is compiled.
+#[derive(Clone, Copy)]
+pub(super) struct Names<'a> {
+    pub(super) columns: &'a dyn Columns,
+    /// Whether errors may show the names: a first line that is no header has values of the user in it.
+    shown: bool,
+}
+
+impl<'a> Names<'a> {
+    pub(super) fn new(columns: &'a dyn Columns, shape: &Shape, conditions: &[Condition]) -> Names<'a> {
+        let is_there = |name: &str| columns.names().iter().any(|column| column == name);
+        Names { columns, shown: columns.may_be_shown() || wanted(shape, conditions).any(is_there) }
+    }
+
+    /// The index of a column by name. The place of an error has the column; the caller adds the file.
     pub(super) fn index(&self, name: &str, at: &str, constants: &[&str], bare: bool) -> Result<usize> {
-        let mut found = self.names.iter().enumerate().filter(|(_, column)| *column == name).map(|(i, _)| i);
+        let mut found = self.columns.names().iter().enumerate().filter(|(_, column)| *column == name).map(|(i, _)| i);
         let wrong = |why: &str| {
             let place = Place { column: Some(name.to_owned()), ..Place::default() };
             Error::usage(format!("{at} names it, but the header has {why}")).with_place(place)
@@ -26,42 +41,39 @@ impl Columns<'_> {
                 Err(wrong("it twice").with_hint("rename one of them in the source: it is not clear which one is meant"))
             }
             (None, _) => {
-                let near = nearest(name, self.names.iter().map(String::as_str));
                 let constant = constants.iter().find(|constant| bare && constant.eq_ignore_ascii_case(name));
-                let hint = if let Some(constant) = constant {
-                    format!("for the constant, write {{ value: {constant} }}")
-                } else if let Some(delimiter) = self.delimiter(name) {
-                    format!("the first line is one cell; it has the column with source.csv.delimiter: {delimiter:?}")
-                } else if !self.told {
-                    // what stands there may be somebody's data
-                    let alike = near.filter(|near| is_misspelt(near, name));
-                    let alike = alike.map(|near| format!("did you mean \"{}\"? ", shown(near))).unwrap_or_default();
-                    format!(
-                        "{alike}the first line has {} columns and none that the job names: if it is no header, see \
-                         source.csv.header; --show-values shows it",
-                        self.names.len()
-                    )
-                } else {
-                    let listed = listed(self.names);
-                    match near {
-                        Some(near) => format!("did you mean \"{}\"? The header has: {listed}", shown(near)),
-                        None => format!("the header has: {listed}"),
-                    }
-                };
-                Err(wrong("no such column").with_hint(hint))
+                Err(wrong("no such column").with_hint(match constant {
+                    Some(constant) => format!("for the constant, write {{ value: {constant} }}"),
+                    None => self.missing(name),
+                }))
             }
         }
     }
 
-    /// Where the header is one cell: what it would have to be split at to have the column.
-    fn delimiter(&self, name: &str) -> Option<char> {
-        let [cell] = self.names else { return None };
-        ['\t', ';', '|', ','].into_iter().find(|at| cell.contains(*at) && cell.split(*at).any(|part| part == name))
+    /// What to do about a column that is not there.
+    fn missing(&self, name: &str) -> String {
+        let names = self.columns.names();
+        let near = nearest(name, names.iter().map(String::as_str));
+        if let Some(hint) = self.columns.missing(name) {
+            return hint;
+        }
+        if !self.shown {
+            // the names may be values of the user
+            let alike = near.filter(|near| is_misspelt(near, name));
+            let alike = alike.map(|near| format!("did you mean \"{}\"? ", shown(near))).unwrap_or_default();
+            let hint = self.columns.all_missing();
+            return alike
+                + &hint.unwrap_or_else(|| format!("there are {} columns and none that the job names", names.len()));
+        }
+        match near {
+            Some(near) => format!("did you mean \"{}\"? The header has: {}", shown(near), listed(names)),
+            None => format!("the header has: {}", listed(names)),
+        }
     }
 }
 
 /// The columns that the job names.
-pub(super) fn wanted<'s>(shape: &'s Shape, conditions: &'s [Condition]) -> impl Iterator<Item = &'s str> {
+pub(crate) fn wanted<'s>(shape: &'s Shape, conditions: &'s [Condition]) -> impl Iterator<Item = &'s str> {
     let (units, cells): (Vec<&Unit>, &[Field]) = match shape {
         Shape::Json(json) => (json.lead.iter().chain(&json.units).collect(), &[]),
         Shape::Delimited(cells) => (Vec::new(), &cells.fields),
@@ -94,4 +106,22 @@ fn is_misspelt(cell: &str, name: &str) -> bool {
     };
     let name = letters(name);
     strsim::osa_distance(&letters(cell), &name) <= 1 + name.chars().count() / 8
+}
+
+/// A name of a column for a message: cut, and in quotes with escapes where it would not be read as one otherwise.
+fn shown(name: &str) -> String {
+    let cut: String = name.chars().take(32).collect();
+    let more = if cut.len() < name.len() { "…" } else { "" };
+    let plain = !cut.is_empty()
+        && cut.trim() == cut
+        && cut
+            .chars()
+            .all(|c| !c.is_control() && !matches!(c, ',' | '"' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'));
+    if plain { format!("{cut}{more}") } else { format!("{cut:?}{more}") }
+}
+
+/// Names of columns for a message: the first twenty.
+fn listed(names: &[String]) -> String {
+    let more = if names.len() > 20 { ", …" } else { "" };
+    names.iter().take(20).map(|name| shown(name)).collect::<Vec<_>>().join(", ") + more
 }

@@ -1,126 +1,77 @@
 //! From a [`Shape`] and the names of the columns to a [`Plan`].
 
 use super::cast::Cast;
-use super::column::{Columns, wanted};
-use super::compile_json::{Frame, judge_json_template, kind};
+use super::column::{ByName, Names};
 use super::filter::Filter;
+use super::frame::{Frame, cast, kind, refuse_json_template};
 use super::literals::LiteralStates;
 use super::op::Op;
-use super::plan::{Plan, Rule, Scratch};
+use super::output::{CellRule, Form, Output};
+use super::plan::{Plan, Rule, Trial, Watched};
+use super::scratch::Scratch;
 use super::shape::{Cells, Check, Field, Json, Quoting, Separator, Shape, Unit};
 use super::spec::{Condition, Empty, From, TemplatePart, Type};
-use super::value::{CellRule, Form, Origin, Output, Piece, Template, Value};
-use super::watch::{MAX_IDENTIFIERS, MAX_SLOTS, NONE};
+use super::value::{Origin, Piece, Template, Value};
+use super::watch::NONE;
 use crate::buffer::OutBuf;
 use crate::encode;
 use crate::error::{Error, Result};
-use std::collections::HashMap;
+use crate::row::Columns;
 
 /// The separators that are tried, in order.
 const CANDIDATES: [u8; 4] = [b'\t', b'|', b';', b','];
 
-/// What [`Plan::next_separator`] compiles from.
-pub(super) struct Trial {
-    shape: Shape,
-    conditions: Vec<Condition>,
-    columns: Vec<String>,
-    next: usize,
-}
-
-impl Trial {
-    pub(super) fn next(&self) -> Option<Plan> {
-        // it compiled before; only the separator differs
-        plan(&self.shape, &self.conditions, &self.columns, Some(self.next)).ok()
-    }
-}
-
 impl Plan {
-    /// As [`Plan::compile`], but an error may name the columns though the job names none of them: for those that are
-    /// known to be names. Of a first line that is data already they would be values.
+    /// Compiles against the names of the source's columns.
+    ///
+    /// # Errors
+    /// `Usage`: a column that is not there (with the nearest name) or there twice, a rule of the platform that the
+    /// map breaks.
+    pub fn compile(shape: &Shape, conditions: &[Condition], columns: &[String]) -> Result<Plan> {
+        Plan::compile_for(shape, conditions, &ByName(columns))
+    }
+
+    /// As [`Plan::compile`], against columns that know what to do about one that is missing.
     ///
     /// # Errors
     /// As [`Plan::compile`].
-    pub fn compile_naming(shape: &Shape, conditions: &[Condition], columns: &[String]) -> Result<Plan> {
-        compile(shape, conditions, columns, true, None)
+    pub fn compile_for(shape: &Shape, conditions: &[Condition], columns: &dyn Columns) -> Result<Plan> {
+        compile(shape, conditions, Names::new(columns, shape, conditions), None)
+    }
+
+    /// The same plan with the next separator on trial; `None` if it is fixed or the last one.
+    #[must_use]
+    pub fn next_separator(&self) -> Option<Plan> {
+        let Trial { shape, conditions, next } = self.trial.as_ref()?;
+        let columns = ByName(&self.columns);
+        // it compiled before; only the separator differs
+        compile(shape, conditions, Names::new(&columns, shape, conditions), Some(*next)).ok()
     }
 }
 
-/// Compiles; `candidate` is the first separator to try where it is chosen by pass one.
-pub(super) fn plan(
-    shape: &Shape,
-    conditions: &[Condition],
-    columns: &[String],
-    candidate: Option<usize>,
-) -> Result<Plan> {
-    compile(shape, conditions, columns, false, candidate)
-}
-
-/// With `names_columns` an error may name the columns whatever they are.
-fn compile(
-    shape: &Shape,
-    conditions: &[Condition],
-    columns: &[String],
-    names_columns: bool,
-    candidate: Option<usize>,
-) -> Result<Plan> {
-    let told = names_columns || wanted(shape, conditions).any(|name| columns.iter().any(|column| column == name));
-    let mut compiler = Compiler {
-        columns: Columns { names: columns, told },
-        judges_defaults: candidate.is_none(),
-        literals: LiteralStates::new(),
-        ops: Vec::new(),
-        values: Vec::new(),
-        constant_bits: (0, 0),
-        clash: false,
-        unit_names: Vec::new(),
-        compiled_units: Vec::new(),
-        watched: Watched::default(),
-    };
+/// Compiles; `candidate` is the first separator to try if pass one chooses it.
+fn compile(shape: &Shape, conditions: &[Condition], names: Names<'_>, candidate: Option<usize>) -> Result<Plan> {
+    let mut compiler = Compiler::new(names, candidate.is_none());
     let filters = conditions
         .iter()
-        .map(|condition| Filter::new(condition, compiler.columns.index(&condition.column, "where", &[], false)?))
+        .map(|condition| Filter::new(condition, names.index(&condition.column, "where", &[], false)?))
         .collect::<Result<Vec<_>>>()?;
-    let (mut head, mut separator, mut trial, mut one_line) = (Vec::new(), None, None, true);
-    let (close, filter_without_units, checks, max_record_bytes) = match shape {
-        Shape::Json(json) => {
-            judge_absence(json)?;
-            for unit in &json.lead {
-                compiler.unit(unit, None, false)?;
-            }
-            compiler.literals.literal(json.open.as_bytes());
-            compiler.literals.open_list();
-            for (i, unit) in json.units.iter().enumerate() {
-                compiler.unit(unit, Some(i), true)?;
-            }
-            let close = format!("{}\n", json.close);
-            (close, json.filter_without_units, &json.checks, json.max_record_bytes)
-        }
-        Shape::Delimited(cells) => {
-            let (rule, next) = cell_rule(cells, candidate.unwrap_or(0));
-            if let Some(next) = next {
-                let (shape, conditions, columns) = (shape.clone(), conditions.to_vec(), columns.to_vec());
-                trial = Some(Trial { shape, conditions, columns, next });
-            }
-            one_line = cells.quoting == Quoting::Never;
-            separator = Some(rule.separator);
-            head = header_line(cells, rule)?;
-            for (i, field) in cells.fields.iter().enumerate() {
-                compiler.cell(field, i, rule)?;
-            }
-            if compiler.clash
-                && let Some(next) = next
-            {
-                // a constant stands in every record: no need to try
-                return compile(shape, conditions, columns, names_columns, Some(next));
-            }
-            ("\n".to_owned(), false, &cells.checks, cells.max_record_bytes)
-        }
+    let layout = match shape {
+        Shape::Json(json) => compiler.json(json)?,
+        Shape::Delimited(cells) => compiler.delimited(cells, candidate.unwrap_or(0))?,
     };
-    let checks = compiler.checks(checks)?;
-    let (end, steps) = compiler.literals.finish(close.as_bytes(), filter_without_units);
+    if compiler.clash
+        && let Some(next) = layout.next
+    {
+        // a constant is in every record: no need to try
+        return compile(shape, conditions, names, Some(next));
+    }
+    let checks = compiler.checks(layout.checks)?;
+    let (end, steps) = compiler.literals.finish(layout.close.as_bytes(), layout.filter_without_units);
     compiler.ops.iter_mut().for_each(|op| op.short = op.steps.is_short(&steps));
+    let trial = layout.next.map(|next| Trial { shape: shape.clone(), conditions: conditions.to_vec(), next });
     Ok(Plan {
-        head,
+        head: layout.head,
         filters,
         ops: compiler.ops,
         values: compiler.values,
@@ -129,13 +80,28 @@ fn compile(
         steps,
         checks,
         constant_bits: compiler.constant_bits,
-        max_record_bytes: max_record_bytes.map_or(usize::MAX, |max| usize::try_from(max).unwrap_or(usize::MAX)),
-        one_line,
-        columns: columns.to_vec(),
-        separator,
+        max_record_bytes: layout.max_record_bytes.map_or(usize::MAX, |max| usize::try_from(max).unwrap_or(usize::MAX)),
+        one_line: layout.one_line,
+        columns: names.columns.names().to_vec(),
+        separator: layout.separator,
         trial,
         watched: compiler.watched,
     })
+}
+
+/// What surrounds the values of a record.
+struct Layout<'s> {
+    /// The header line of the output.
+    head: Vec<u8>,
+    separator: Option<u8>,
+    /// The separator to try after this one.
+    next: Option<usize>,
+    one_line: bool,
+    /// After the last value.
+    close: String,
+    filter_without_units: bool,
+    checks: &'s [Check],
+    max_record_bytes: Option<u64>,
 }
 
 /// The separator to use or to try from `candidate` on, and the one after it.
@@ -192,8 +158,8 @@ fn judge_absence(json: &Json) -> Result<()> {
 /// A text of the job file (`what`: constant, default) as it stands in the output.
 fn written(field: &Field, what: &str, scratch: &mut Scratch, output: &Output) -> Result<Vec<u8>> {
     let mut out = OutBuf::default();
-    output.write(scratch, &mut out).map_err(|wrong| {
-        let error = Error::usage(format!("{}: the {what} is {}", field.at, wrong.what));
+    output.write(scratch, &mut out).map_err(|error| {
+        let error = Error::usage(format!("{}: the {what} is {}", field.at, error.what));
         match field.rules.one_of {
             Some(allowed) => error.with_hint(format!("one of: {}", allowed.join(", "))),
             None => error,
@@ -203,7 +169,7 @@ fn written(field: &Field, what: &str, scratch: &mut Scratch, output: &Output) ->
 }
 
 pub(super) struct Compiler<'a> {
-    columns: Columns<'a>,
+    columns: Names<'a>,
     /// On the first compilation; with a later separator they are only written differently.
     judges_defaults: bool,
     literals: LiteralStates,
@@ -220,43 +186,67 @@ pub(super) struct Compiler<'a> {
     watched: Watched,
 }
 
-/// The columns that warnings are about.
-#[derive(Default)]
-pub(super) struct Watched {
-    /// By slot.
-    pub(super) columns: Vec<u32>,
-    slots: HashMap<usize, u16>,
-    /// The values that are identifiers, by their number.
-    pub(super) identifiers: Vec<u32>,
-}
-
-impl Watched {
-    fn slot(&mut self, column: usize) -> u16 {
-        if let Some(&slot) = self.slots.get(&column) {
-            return slot;
-        }
-        if self.columns.len() == MAX_SLOTS {
-            return NONE;
-        }
-        let slot = self.columns.len() as u16;
-        self.columns.push(column as u32);
-        self.slots.insert(column, slot);
-        slot
-    }
-
-    fn identifier(&mut self, value: usize) -> u16 {
-        if self.identifiers.len() == MAX_IDENTIFIERS {
-            return NONE;
-        }
-        self.identifiers.push(value as u32);
-        self.identifiers.len() as u16 - 1
-    }
-}
-
 /// A constant after apply, default, split and type; `None`: empty.
 pub(super) struct Folded(pub(super) Option<Vec<u8>>);
 
-impl Compiler<'_> {
+impl<'a> Compiler<'a> {
+    fn new(columns: Names<'a>, judges_defaults: bool) -> Compiler<'a> {
+        Compiler {
+            columns,
+            judges_defaults,
+            literals: LiteralStates::new(),
+            ops: Vec::new(),
+            values: Vec::new(),
+            constant_bits: (0, 0),
+            clash: false,
+            unit_names: Vec::new(),
+            compiled_units: Vec::new(),
+            watched: Watched::default(),
+        }
+    }
+
+    /// All values of a JSON row.
+    fn json<'s>(&mut self, json: &'s Json) -> Result<Layout<'s>> {
+        judge_absence(json)?;
+        for unit in &json.lead {
+            self.unit(unit, None, false)?;
+        }
+        self.literals.literal(json.open.as_bytes());
+        self.literals.open_list();
+        for (i, unit) in json.units.iter().enumerate() {
+            self.unit(unit, Some(i), true)?;
+        }
+        Ok(Layout {
+            head: Vec::new(),
+            separator: None,
+            next: None,
+            one_line: true,
+            close: format!("{}\n", json.close),
+            filter_without_units: json.filter_without_units,
+            checks: &json.checks,
+            max_record_bytes: json.max_record_bytes,
+        })
+    }
+
+    /// All cells of a delimited row; `candidate` is the first separator to try.
+    fn delimited<'s>(&mut self, cells: &'s Cells, candidate: usize) -> Result<Layout<'s>> {
+        let (rule, next) = cell_rule(cells, candidate);
+        let head = header_line(cells, rule)?;
+        for (i, field) in cells.fields.iter().enumerate() {
+            self.cell(field, i, rule)?;
+        }
+        Ok(Layout {
+            head,
+            separator: Some(rule.separator),
+            next,
+            one_line: cells.quoting == Quoting::Never,
+            close: "\n".to_owned(),
+            filter_without_units: false,
+            checks: &cells.checks,
+            max_record_bytes: cells.max_record_bytes,
+        })
+    }
+
     /// Where a value comes from; `None`: a constant.
     pub(super) fn origin(&mut self, field: &Field) -> Result<Option<Origin>> {
         let columns = &self.columns;
@@ -300,18 +290,11 @@ impl Compiler<'_> {
         value
     }
 
-    pub(super) fn cast(field: &Field) -> Cast {
-        match &field.value.from {
-            From::Object(_) => Cast::Built,
-            _ => Cast::new(kind(field)),
-        }
-    }
-
     pub(super) fn output(field: &Field, form: Form) -> Output {
         let rules = &field.rules;
         Output {
             split: field.value.split.clone().map(String::into_bytes),
-            cast: Compiler::cast(field),
+            cast: cast(field),
             no_control: rules.no_control,
             lower_email: rules.lower_email,
             not_negative: rules.not_negative,
@@ -430,7 +413,7 @@ impl Compiler<'_> {
         after: &str,
         instead: Option<&str>,
     ) -> Result<()> {
-        judge_json_template(field)?;
+        refuse_json_template(field)?;
         if matches!(field.value.from, From::Object(_)) && kind(field) != Some(&Type::Json) {
             let message = format!("{}: an object is for fields that hold JSON", field.at);
             return Err(Error::usage(message).with_hint("use a column, or a template for text"));

@@ -1,10 +1,9 @@
 //! The conditions of `where`, compiled.
 
-use super::plan::Scratch;
+use super::scratch::Scratch;
 use super::spec::{Condition, Test};
-use super::value::{Wrong, append_cell};
 use crate::error::{Error, Result};
-use crate::reader::Record;
+use crate::row::{CellError, Needs, Row};
 use regex::bytes::Regex;
 
 pub(super) struct Filter {
@@ -40,14 +39,14 @@ impl Filter {
         Ok(Filter { column, test })
     }
 
-    /// True where the record stays.
-    pub(super) fn holds(&self, record: &Record<'_>, scratch: &mut Scratch) -> Result<bool, Wrong> {
-        let (at, len) = record.span(self.column);
-        if record.is_clean_ascii(at, len) {
-            return Ok(self.test(&record.input().bytes()[at..at + len]));
+    /// Returns true if the record stays.
+    pub(super) fn holds(&self, row: &impl Row, scratch: &mut Scratch) -> Result<bool, CellError> {
+        let (at, len) = row.span(self.column);
+        if row.is_plain(at, len, Needs::Ascii) {
+            return Ok(self.test(&row.input().bytes()[at..at + len]));
         }
         scratch.text.clear();
-        append_cell(record, self.column, &mut scratch.text)?;
+        row.append(self.column, &mut scratch.text)?;
         Ok(self.test(&scratch.text))
     }
 

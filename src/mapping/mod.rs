@@ -7,22 +7,27 @@ mod column;
 mod compile;
 mod compile_json;
 mod filter;
+mod frame;
 mod literals;
 mod moment;
-mod object;
 mod op;
+mod output;
 mod parse;
 mod parse_apply;
-pub mod plan;
-pub mod shape;
-pub mod spec;
+mod plan;
+mod scratch;
+mod shape;
+mod spec;
 mod template;
 mod value;
 mod watch;
 
+#[cfg(feature = "jobs")]
+pub(crate) use column::wanted;
 pub(crate) use watch::{Frequent, Seen, Sight, Sights};
 
-pub use plan::{Fault, Outcome, Plan, Scratch};
+pub use plan::{Outcome, Plan};
+pub use scratch::Scratch;
 pub use shape::{Cells, Check, Field, Json, Quoting, Rules, Separator, Shape, Unit};
 pub use spec::{
     Apply, Condition, Empty, From, Hash, MapSpec, Otherwise, TemplateNeeds, TemplatePart, Test, TimeUnit, Type,

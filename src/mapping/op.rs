@@ -2,12 +2,12 @@
 
 use super::cast::{Cast, is_canonical_integer, is_decimal};
 use super::literals::StepTable;
+use super::output::{CellRule, Form};
 use super::spec::Apply;
-use super::value::{CellRule, Form, Origin, Value};
+use super::value::{Origin, Value};
 use super::watch::NONE;
 use crate::buffer::{Cursor, Padded};
-use crate::reader::Record;
-use crate::reader::record::Needs;
+use crate::row::{Needs, Row};
 
 /// One value of the row, or a place where states merge.
 pub(super) struct Op {
@@ -148,12 +148,12 @@ impl Op {
     /// True where the value is what stands at `at`, `len` bytes long, but for its letters' case; moves both where quotes
     /// stand around it. False: the general way.
     #[inline(always)]
-    pub(super) fn copies(&self, record: &Record<'_>, at: &mut usize, len: &mut usize) -> bool {
+    pub(super) fn copies(&self, row: &impl Row, at: &mut usize, len: &mut usize) -> bool {
         if self.code == Code::Slow {
             return false;
         }
-        if !record.is_plain(*at, *len, self.needs) {
-            match record.second_look(*at, *len, self.needs) {
+        if !row.is_plain(*at, *len, self.needs) {
+            match row.second_look(*at, *len, self.needs) {
                 Some(span) => (*at, *len) = span,
                 None => return false,
             }
@@ -161,7 +161,7 @@ impl Op {
         if *len > self.fast_len as usize {
             return false;
         }
-        let text = || &record.input().bytes()[*at..*at + *len];
+        let text = || &row.input().bytes()[*at..*at + *len];
         match self.code {
             Code::Integer if *len != 0 && !is_canonical_integer(text()) => return false,
             Code::Decimal if *len != 0 && !is_decimal(text()) => return false,
@@ -176,9 +176,7 @@ impl Op {
         }
         match self.separator {
             // a control character would not be clean
-            Some(separator) => {
-                separator == record.region.dialect.marked || separator < 0x20 || !contains(text(), separator)
-            }
+            Some(separator) => row.is_marked(separator) || separator < 0x20 || !contains(text(), separator),
             None => true,
         }
     }
@@ -229,15 +227,17 @@ pub(super) fn split(input: Padded<'_>, at: usize, len: usize, separator: u8, cur
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::buffer::{OutBuf, SLACK};
+    use crate::buffer::OutBuf;
+    use crate::format::csv::{Csv, CsvOptions};
+    use crate::format::{ChunkId, Chunks, Fatal, Format, Host, Reader, Visit};
     use crate::mapping::{
         Cells, Field, Json, Outcome, Plan, Quoting, Rules, Scratch, Separator, Shape, Unit, ValueSpec,
     };
-    use crate::reader::Record;
-    use crate::reader::kernel::{Kernel, Malformed, Visit};
-    use crate::scan::{Dialect, Scanner};
+    use crate::row::{Record, RowError};
+    use crate::source::{Source, SourceOptions};
     use proptest::prelude::*;
     use serde_json::json;
+    use std::sync::Arc;
 
     struct Run<'a> {
         plan: &'a Plan,
@@ -247,26 +247,44 @@ mod tests {
     }
 
     impl Visit for Run<'_> {
-        type Stop = ();
+        type Stop = Fatal;
         #[inline(always)]
-        fn record(&mut self, record: &Record<'_>) -> Result<(), ()> {
-            let outcome = self.plan.run(record, &mut self.out, &mut self.scratch);
-            let code = if outcome == Outcome::Rejected { self.scratch.fault.code } else { "" };
+        fn row<R: Row>(&mut self, row: &R) -> Result<(), Fatal> {
+            let outcome = self.plan.run(row, &mut self.out, &mut self.scratch);
+            let code = if outcome == Outcome::Rejected { self.scratch.error.code } else { "" };
             self.outcomes.push((outcome, code));
             Ok(())
         }
-        fn malformed(&mut self, _: &[u8], _: usize, _: usize, _: Malformed) -> Result<(), ()> {
+        fn malformed<R: Record>(&mut self, _: &R, _: RowError) -> Result<(), Fatal> {
             Ok(())
         }
         fn blank(&mut self) {}
+        fn joined(&mut self) {}
     }
 
-    fn run(plan: &Plan, scanner: Scanner, text: &[u8]) -> (Vec<u8>, Vec<(Outcome, &'static str)>) {
-        let mut padded = text.to_vec();
-        padded.resize(text.len() + SLACK, b'"');
+    /// One chunk, one thread.
+    impl<R> Host<R> for Run<'_> {
+        type Stop = Fatal;
+        fn state(&mut self) -> Result<u64, Fatal> {
+            Ok(0)
+        }
+        fn publish(&mut self, _: u64) {}
+        fn is_alone(&self) -> bool {
+            true
+        }
+        fn enlarge(&mut self, _: &mut R, _: usize) -> Result<(), Fatal> {
+            Ok(())
+        }
+    }
+
+    fn run(plan: &Plan, marked: Option<u8>, text: &[u8]) -> (Vec<u8>, Vec<(Outcome, &'static str)>) {
+        let source = Source::from_bytes("list", [b"a,b,c\n", text].concat(), &SourceOptions::default()).unwrap();
+        let csv = Csv::open(Arc::new(source), CsvOptions::default()).unwrap();
         let mut run = Run { plan, out: OutBuf::default(), scratch: Scratch::default(), outcomes: Vec::new() };
-        let view = Padded::new(&padded, 0, text.len());
-        Kernel::new(scanner, 3).run(view, text.len(), false, true, &mut run).unwrap();
+        let mut reader = csv.reader(marked, 1 << 20);
+        let chunk = csv.chunks(ChunkId::default(), 1 << 20, 1).next(&mut reader, &mut |_, _| ()).unwrap().unwrap();
+        let extent = reader.open(&csv, &chunk, &mut run).ok().unwrap();
+        reader.read(&csv, &chunk, &extent, &mut run).ok().unwrap();
         (run.out.bytes().to_vec(), run.outcomes)
     }
 
@@ -363,11 +381,8 @@ mod tests {
             for op in general.ops.iter_mut().filter(|op| op.code != Code::Merge) {
                 (op.code, op.simple) = (Code::Slow, false);
             }
-            let mut scanner = Scanner::new(Dialect { delimiter: b',', quote: Some(b'"'), marked: b'"' });
-            if marking && let Some(separator) = fast.separator() {
-                scanner = scanner.marking(separator);
-            }
-            prop_assert_eq!(run(&fast, scanner, &text), run(&general, scanner, &text));
+            let marked = fast.separator().filter(|_| marking);
+            prop_assert_eq!(run(&fast, marked, &text), run(&general, marked, &text));
         }
     }
 }

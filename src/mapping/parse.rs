@@ -12,7 +12,28 @@ const TYPES: [&str; 9] = ["string", "integer", "decimal", "boolean", "date", "ti
 const EMPTIES: [&str; 4] = ["omit", "keep", "null", "reject"];
 const TESTS: [&str; 6] = ["equals", "not_equals", "in", "not_in", "matches", "empty"];
 
-pub(super) fn value(value: &Value, at: &str, extra: &[&str]) -> Result<ValueSpec> {
+impl ValueSpec {
+    /// Reads one value of `map`. `at` is its path for messages (`map.identity`); keys in `extra` are the platform's and
+    /// passed over.
+    ///
+    /// # Errors
+    /// `Usage`: no or several of column, value, template, object; an unknown key, conversion or type.
+    pub fn parse(value: &Value, at: &str, extra: &[&str]) -> Result<ValueSpec> {
+        self::value(value, at, extra)
+    }
+}
+
+impl Condition {
+    /// Reads the list under `where`.
+    ///
+    /// # Errors
+    /// `Usage`: not a list, an unknown key, a regular expression that does not compile.
+    pub fn parse_all(value: &Value) -> Result<Vec<Condition>> {
+        conditions(value)
+    }
+}
+
+fn value(value: &Value, at: &str, extra: &[&str]) -> Result<ValueSpec> {
     match value {
         Value::String(column) => Ok(ValueSpec {
             from: From::Column(column.clone()),
@@ -203,7 +224,7 @@ fn check_format(format: &str, is_timestamp: bool, at: &str) -> Result<String> {
     Ok(format.to_owned())
 }
 
-pub(super) fn conditions(value: &Value) -> Result<Vec<Condition>> {
+fn conditions(value: &Value) -> Result<Vec<Condition>> {
     match value {
         Value::Null => Ok(Vec::new()),
         Value::Array(list) => {

@@ -3,16 +3,17 @@
 //! Each op copies the literal that stands before its value (see `literals`) and the value itself. Cells that are clean and
 //! need no conversion are one copy (see `op`); everything else goes the general way of `value`.
 
-use super::compile;
 use super::filter::Filter;
 use super::literals::{FILTER, REJECT, StepTable};
 use super::op::{Code, Op};
-use super::value::{Origin, Value, Wrong};
-use super::watch::{Sights, Watch};
-use super::{Condition, Shape};
+use super::scratch::Scratch;
+use super::shape::Shape;
+use super::spec::Condition;
+use super::value::{EMPTY, Origin, Value};
+use super::watch::{MAX_IDENTIFIERS, MAX_SLOTS, NONE};
 use crate::buffer::{Literals, OutBuf};
-use crate::error::Result;
-use crate::reader::Record;
+use crate::row::{CellError, Row, RowError};
+use std::collections::HashMap;
 
 /// `map` and `where`, compiled. Immutable; shared by all workers.
 pub struct Plan {
@@ -34,62 +35,57 @@ pub struct Plan {
     pub(super) columns: Vec<String>,
     pub(super) separator: Option<u8>,
     /// What is needed to try the next separator.
-    pub(super) trial: Option<compile::Trial>,
-    pub(super) watched: compile::Watched,
+    pub(super) trial: Option<Trial>,
+    pub(super) watched: Watched,
+}
+
+/// What the next separator is tried with.
+pub(super) struct Trial {
+    pub(super) shape: Shape,
+    pub(super) conditions: Vec<Condition>,
+    /// Its number among the candidates.
+    pub(super) next: usize,
+}
+
+/// The columns that warnings are about.
+#[derive(Default)]
+pub(super) struct Watched {
+    /// By slot.
+    pub(super) columns: Vec<u32>,
+    slots: HashMap<usize, u16>,
+    /// The values that are identifiers, by their number.
+    pub(super) identifiers: Vec<u32>,
+}
+
+impl Watched {
+    /// The slot of a column; `NONE` if there are too many.
+    pub(super) fn slot(&mut self, column: usize) -> u16 {
+        if let Some(&slot) = self.slots.get(&column) {
+            return slot;
+        }
+        if self.columns.len() == MAX_SLOTS {
+            return NONE;
+        }
+        let slot = self.columns.len() as u16;
+        self.columns.push(column as u32);
+        self.slots.insert(column, slot);
+        slot
+    }
+
+    /// The number of a value that is an identifier; `NONE` if there are too many.
+    pub(super) fn identifier(&mut self, value: usize) -> u16 {
+        if self.identifiers.len() == MAX_IDENTIFIERS {
+            return NONE;
+        }
+        self.identifiers.push(value as u32);
+        self.identifiers.len() as u16 - 1
+    }
 }
 
 /// A rule over several units.
 pub(super) enum Rule {
     ExactlyOne { bits: u64, names: String },
     NotBoth { bits: u64, names: String },
-}
-
-/// What a worker lends to [`Plan::run`]; recycled from record to record.
-#[derive(Default)]
-pub struct Scratch {
-    /// Filled by [`Outcome::Rejected`].
-    pub fault: Fault,
-    pub(super) text: Vec<u8>,
-    pub(super) spare: Vec<u8>,
-    /// An object on its way into `text`.
-    pub(super) json: OutBuf,
-    /// A value held the separator on trial.
-    pub(super) clash: bool,
-    pub(super) watch: Watch,
-}
-
-impl Scratch {
-    /// Counts what warnings are about from here on, until [`Scratch::sights`].
-    pub(crate) fn watch(&mut self, plan: &Plan) {
-        self.watch.start(plan.watched.columns.len().max(1), plan.watched.identifiers.len());
-    }
-
-    /// Goes on with what another scratch has counted since [`Scratch::watch`].
-    pub(crate) fn take_sights_of(&mut self, other: &mut Scratch) {
-        std::mem::swap(&mut self.watch, &mut other.watch);
-    }
-
-    /// What warnings are about, since [`Scratch::watch`].
-    pub(crate) fn sights(&mut self) -> Sights {
-        self.watch.take()
-    }
-
-    /// True if something was seen in the record that was run: see [`Scratch::commit`].
-    #[inline(always)]
-    pub(crate) fn is_pending(&self) -> bool {
-        self.watch.is_pending()
-    }
-
-    /// The record was written: what was seen in it counts.
-    #[cold]
-    pub(crate) fn commit(&mut self, record: u64) {
-        self.watch.commit(record);
-    }
-
-    /// The record was not written.
-    pub(crate) fn forget(&mut self) {
-        self.watch.forget();
-    }
 }
 
 /// What became of a record.
@@ -99,21 +95,10 @@ pub enum Outcome {
     Written,
     /// `where` or the shape leaves it out; nothing was appended.
     Filtered,
-    /// Not fit; nothing was appended, the reason is in [`Scratch::fault`].
+    /// Not fit; nothing was appended, the reason is in [`Scratch::error`].
     Rejected,
     /// The separator on trial occurs in a value: pass one starts anew with [`Plan::next_separator`].
     Clash,
-}
-
-/// Why a record was rejected.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Fault {
-    /// Stable, for machines: `invalid_utf8`, `nul`, `empty`, `not_an_integer`, …
-    pub code: &'static str,
-    /// Index of the source column, where one is to blame.
-    pub column: Option<usize>,
-    /// For people: what is wrong and with which field; holds no value of the row.
-    pub reason: String,
 }
 
 /// What the general way left behind.
@@ -125,15 +110,6 @@ struct Slow {
 }
 
 impl Plan {
-    /// Compiles against the names of the source's columns.
-    ///
-    /// # Errors
-    /// `Usage`: a column that is not there (with the nearest name) or there twice, a rule of the platform that the
-    /// map breaks.
-    pub fn compile(shape: &Shape, conditions: &[Condition], columns: &[String]) -> Result<Plan> {
-        compile::plan(shape, conditions, columns, None)
-    }
-
     /// The header line of the output, LF included; empty where there is none. Stands first in each part.
     #[must_use]
     pub fn head(&self) -> &[u8] {
@@ -152,19 +128,18 @@ impl Plan {
         self.trial.is_some()
     }
 
-    /// The same plan with the next separator on trial; `None` where it is fixed or the last one.
-    #[must_use]
-    pub fn next_separator(&self) -> Option<Plan> {
-        self.trial.as_ref()?.next()
-    }
-
     /// True where LF occurs in the output only at the end of a record (always for JSON).
     #[must_use]
     pub fn one_line_a_record(&self) -> bool {
         self.one_line
     }
 
-    /// The names of the columns that [`Sights::seen`] counts for, by slot.
+    /// Makes a scratch count what warnings are about, until [`Scratch::sights`].
+    pub(crate) fn watch(&self, scratch: &mut Scratch) {
+        scratch.watch(self.watched.columns.len(), self.watched.identifiers.len());
+    }
+
+    /// The names of the columns that [`super::Sights::seen`] counts for, by slot.
     pub(crate) fn watched_columns(&self) -> impl Iterator<Item = &str> {
         self.watched.columns.iter().map(|&column| self.columns[column as usize].as_str())
     }
@@ -177,13 +152,13 @@ impl Plan {
 
     /// Counts the identifiers of a record.
     #[inline(never)]
-    pub(crate) fn sample(&self, record: &Record<'_>, scratch: &mut Scratch) {
+    pub(crate) fn sample<R: Row>(&self, row: &R, scratch: &mut Scratch) {
         scratch.watch.sampled();
         for (identifier, &value) in self.watched.identifiers.iter().enumerate() {
             let value = &self.values[value as usize];
             match value.origin {
-                Origin::Column(column) => scratch.watch.sample(identifier as u16, &record.value(column)),
-                _ if value.read(record, scratch).is_ok() => {
+                Origin::Column(column) => scratch.watch.sample(identifier as u16, &row.value(column)),
+                _ if value.read(row, scratch).is_ok() => {
                     let text = std::mem::take(&mut scratch.text);
                     scratch.watch.sample(identifier as u16, &text);
                     scratch.text = text;
@@ -197,42 +172,42 @@ impl Plan {
 
     /// Runs the plan on a record and appends the output record, LF included, to `out`.
     #[inline(always)]
-    pub fn run(&self, record: &Record<'_>, out: &mut OutBuf, scratch: &mut Scratch) -> Outcome {
-        self.run_watching::<false>(record, out, scratch)
+    pub fn run<R: Row>(&self, row: &R, out: &mut OutBuf, scratch: &mut Scratch) -> Outcome {
+        self.run_watching::<false, R>(row, out, scratch)
     }
 
     /// As [`Plan::run`]; with `WATCH` the values are looked at for warnings, if `scratch` watches.
     #[inline(always)]
-    pub(crate) fn run_watching<const WATCH: bool>(
+    pub(crate) fn run_watching<const WATCH: bool, R: Row>(
         &self,
-        record: &Record<'_>,
+        row: &R,
         out: &mut OutBuf,
         scratch: &mut Scratch,
     ) -> Outcome {
         if !self.filters.is_empty()
-            && let Some(outcome) = self.filter(record, out, scratch)
+            && let Some(outcome) = self.filter(row, out, scratch)
         {
             return outcome;
         }
         // of a record before, which was rejected in the end
         scratch.clash = false;
         let begin = out.len();
-        let input = record.input();
+        let input = row.input();
         let mut cursor = out.cursor();
         let mut state = 0u32;
         let (mut there, mut non_zero) = self.constant_bits;
         // what the scan marked need not be looked for
-        let marked = self.separator.is_none_or(|separator| separator == record.region.dialect.marked);
+        let marked = self.separator.is_none_or(|separator| row.is_marked(separator));
         for op in &self.ops {
-            let (mut at, mut len) = record.span(op.column as usize);
-            if op.simple & marked && record.is_short_and_plain(at, len, op.needs) && len <= op.fast_len as usize {
+            let (mut at, mut len) = row.span(op.column as usize);
+            if op.simple & marked && row.is_short_and_plain(at, len, op.needs) && len <= op.fast_len as usize {
                 let step = op.steps.step(state, len == 0);
                 state = cursor.piece_and_copy(&self.steps, step, op.short, input, at, len, op.lower);
                 if state == REJECT {
-                    return self.reject(out, begin, Wrong::EMPTY, None, Some(op), scratch);
+                    return self.reject(out, begin, EMPTY, None, Some(op), scratch);
                 }
                 if WATCH {
-                    scratch.watch.look(op, input, at, len);
+                    scratch.watch.look(op.slot, op.identifier, input, at, len);
                 }
                 continue;
             }
@@ -240,8 +215,8 @@ impl Plan {
                 state = cursor.piece(&self.steps, op.steps.step(state, false), op.short);
                 continue;
             }
-            if !op.copies(record, &mut at, &mut len) {
-                match cursor.lend(|out| self.slow(op, state, record, out, scratch)) {
+            if !op.copies(row, &mut at, &mut len) {
+                match cursor.lend(|out| self.slow(op, state, row, out, scratch)) {
                     Ok(done) => {
                         state = done.state;
                         if op.bit != 0
@@ -252,15 +227,15 @@ impl Plan {
                         }
                         continue;
                     }
-                    Err(wrong) => return self.reject(out, begin, wrong, None, Some(op), scratch),
+                    Err(error) => return self.reject(out, begin, error, None, Some(op), scratch),
                 }
             }
             state = cursor.piece(&self.steps, op.steps.step(state, len == 0), op.short);
             if state == REJECT {
-                return self.reject(out, begin, Wrong::EMPTY, None, Some(op), scratch);
+                return self.reject(out, begin, EMPTY, None, Some(op), scratch);
             }
             if WATCH {
-                scratch.watch.look(op, input, at, len);
+                scratch.watch.look(op.slot, op.identifier, input, at, len);
             }
             if op.bit != 0 && len != 0 {
                 there |= op.bit;
@@ -284,8 +259,9 @@ impl Plan {
             return outcome;
         }
         if length > self.max_record_bytes {
-            let wrong = Wrong { code: "record_too_long", what: "a record longer than the platform takes", cell: None };
-            return self.reject(out, begin, wrong, None, None, scratch);
+            let error =
+                CellError { code: "record_too_long", what: "a record longer than the platform takes", column: None };
+            return self.reject(out, begin, error, None, None, scratch);
         }
         if scratch.clash {
             out.truncate(begin);
@@ -296,12 +272,12 @@ impl Plan {
 
     /// What `where` makes of a record; `None`: it stays.
     #[inline(never)]
-    fn filter(&self, record: &Record<'_>, out: &mut OutBuf, scratch: &mut Scratch) -> Option<Outcome> {
+    fn filter<R: Row>(&self, row: &R, out: &mut OutBuf, scratch: &mut Scratch) -> Option<Outcome> {
         for filter in &self.filters {
-            match filter.holds(record, scratch) {
+            match filter.holds(row, scratch) {
                 Ok(true) => {}
                 Ok(false) => return Some(Outcome::Filtered),
-                Err(wrong) => return Some(self.reject(out, out.len(), wrong, Some(filter.column), None, scratch)),
+                Err(error) => return Some(self.reject(out, out.len(), error, Some(filter.column), None, scratch)),
             }
         }
         None
@@ -309,22 +285,22 @@ impl Plan {
 
     #[cold]
     #[inline(never)]
-    fn slow(
+    fn slow<R: Row>(
         &self,
         op: &Op,
         state: u32,
-        record: &Record<'_>,
+        row: &R,
         out: &mut OutBuf,
         scratch: &mut Scratch,
-    ) -> std::result::Result<Slow, Wrong> {
+    ) -> std::result::Result<Slow, CellError> {
         let value = &self.values[op.value as usize];
-        value.read(record, scratch)?;
+        value.read(row, scratch)?;
         let empty = scratch.text.is_empty();
         let mut cursor = out.cursor();
         let state = cursor.piece(&self.steps, op.steps.step(state, empty), op.short);
         cursor.finish();
         if state == REJECT {
-            return Err(Wrong::EMPTY);
+            return Err(EMPTY);
         }
         let value_at = out.len();
         if !empty {
@@ -356,7 +332,7 @@ impl Plan {
             };
             if broken {
                 out.truncate(begin);
-                scratch.fault = Fault { code, column: None, reason };
+                scratch.error = RowError { code, column: None, reason };
                 return Some(Outcome::Rejected);
             }
         }
@@ -369,22 +345,22 @@ impl Plan {
         &self,
         out: &mut OutBuf,
         begin: usize,
-        wrong: Wrong,
+        error: CellError,
         column: Option<usize>,
         op: Option<&Op>,
         scratch: &mut Scratch,
     ) -> Outcome {
         out.truncate(begin);
         let value = op.map(|op| &self.values[op.value as usize]);
-        let column = wrong.cell.or(column).or_else(|| value.and_then(Value::column));
-        let mut reason = wrong.what.to_owned();
+        let column = error.column.or(column).or_else(|| value.and_then(Value::column));
+        let mut reason = error.what.to_owned();
         if let Some(value) = value {
             reason.push_str(&format!(" for \"{}\"", value.name));
         }
         if let Some(name) = column.and_then(|column| self.columns.get(column)) {
             reason.push_str(&format!(" (column \"{name}\")"));
         }
-        scratch.fault = Fault { code: wrong.code, column, reason };
+        scratch.error = RowError { code: error.code, column, reason };
         Outcome::Rejected
     }
 }

@@ -1,6 +1,5 @@
 //! `map` and `where` as the user wrote them, read from the job file's value tree.
 
-use crate::error::Result;
 use serde_json::{Map, Value};
 
 /// The `map` of a job, keys in the order written. What the keys mean is the platform's affair.
@@ -236,25 +235,4 @@ pub enum Test {
     Matches(String),
     /// Empty (true) or not (false).
     Empty(bool),
-}
-
-impl ValueSpec {
-    /// Reads one value of `map`. `at` is its path for messages (`map.identity`); keys in `extra` are the platform's and
-    /// passed over.
-    ///
-    /// # Errors
-    /// `Usage`: no or several of column, value, template, object; an unknown key, conversion or type.
-    pub fn parse(value: &Value, at: &str, extra: &[&str]) -> Result<ValueSpec> {
-        super::parse::value(value, at, extra)
-    }
-}
-
-impl Condition {
-    /// Reads the list under `where`.
-    ///
-    /// # Errors
-    /// `Usage`: not a list, an unknown key, a regular expression that does not compile.
-    pub fn parse_all(value: &Value) -> Result<Vec<Condition>> {
-        super::parse::conditions(value)
-    }
 }

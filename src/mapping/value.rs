@@ -1,15 +1,14 @@
-//! A value compiled: the general way from a record's cells to the bytes of the output, for all that the ops of the plan
-//! have no shortcut for, and for constants at compile time.
+//! A value compiled: the general way from a row's cells to the bytes of the output, for all that the ops of the plan
+//! have no shortcut for. A JSON object is a value made of values: its members are written one after the other, those that are
+//! empty by their own rule.
 
 use super::apply::{apply, as_str};
-use super::cast::Cast;
-use super::object::Object;
-use super::plan::Scratch;
+use super::output::Output;
+use super::scratch::Scratch;
 use super::spec::{Apply, TemplateNeeds};
 use super::watch::{NONE, Sight};
 use crate::buffer::OutBuf;
-use crate::encode;
-use crate::reader::Record;
+use crate::row::{CellError, Row};
 
 /// Where a value comes from; constants are folded into literals.
 pub(super) enum Origin {
@@ -46,70 +45,61 @@ pub(super) struct Value {
     pub(super) identifier: u16,
 }
 
-/// How the text of a value, when it is not empty, is judged and written. Quotes and brackets around it are literals.
-pub(super) struct Output {
-    pub(super) split: Option<Vec<u8>>,
-    pub(super) cast: Cast,
-    pub(super) no_control: bool,
-    pub(super) lower_email: bool,
-    pub(super) not_negative: bool,
-    pub(super) max_code_points: Option<usize>,
-    pub(super) one_of: Option<&'static [&'static str]>,
-    pub(super) form: Form,
+/// An `object` of the map, compiled.
+pub(super) struct Object {
+    pub(super) members: Vec<Member>,
+}
+
+pub(super) struct Member {
+    /// `"key":`
+    pub(super) key: Vec<u8>,
+    pub(super) content: Content,
+    /// What becomes of it if it is empty.
+    pub(super) empty: WhenEmpty,
+}
+
+pub(super) enum Content {
+    /// The same JSON in each record.
+    Constant(Vec<u8>),
+    /// A value with the text around it: quotes, brackets.
+    Value {
+        value: Box<Value>,
+        open: &'static str,
+        close: &'static str,
+    },
+    Object(Object),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
-    /// The inside of a JSON string.
-    Quoted,
-    /// JSON as it is.
-    Raw,
-    /// A cell.
-    Cell(CellRule),
+pub(super) enum WhenEmpty {
+    /// The key is left out.
+    Omit,
+    /// This JSON is written.
+    Write(&'static str),
+    /// The record is rejected.
+    Reject,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct CellRule {
-    pub(super) separator: u8,
-    /// The separator is on trial: it must not occur.
-    pub(super) trial: bool,
-    /// Quotes are not allowed.
-    pub(super) never: bool,
-}
-
-/// Why a value is not fit, before it is put into words.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Wrong {
-    pub(super) code: &'static str,
-    pub(super) what: &'static str,
-    /// Where the cell is to blame, not the value made of it.
-    pub(super) cell: Option<usize>,
-}
-
-impl Wrong {
-    pub(super) const EMPTY: Wrong = Wrong { code: "empty", what: "an empty value where one is required", cell: None };
-
-    #[cold]
-    pub(super) fn new(code: &'static str, what: &'static str) -> Wrong {
-        Wrong { code, what, cell: None }
-    }
-}
+/// Stands for every value that is empty and must not be.
+pub(super) const EMPTY: CellError =
+    CellError { code: "empty", what: "an empty value where one is required", column: None };
 
 impl Value {
     /// Leaves the text, with `apply` and `default` done, in `scratch.text`.
-    pub(super) fn read(&self, record: &Record<'_>, scratch: &mut Scratch) -> Result<(), Wrong> {
+    pub(super) fn read(&self, row: &impl Row, scratch: &mut Scratch) -> Result<(), CellError> {
         scratch.text.clear();
         match &self.origin {
-            Origin::Column(column) => append_cell(record, *column, &mut scratch.text)?,
-            Origin::Template(template) => template.fill(record, scratch)?,
-            Origin::Object(object) => object.fill(record, scratch)?,
+            Origin::Column(column) => row.append(*column, &mut scratch.text)?,
+            Origin::Template(template) => template.fill(row, scratch)?,
+            Origin::Object(object) => object.fill(row, scratch)?,
         }
         let mut watched = !scratch.watch.is_on() || matches!(self.origin, Origin::Object(_));
         for conversion in &self.apply {
             if !watched {
                 watched = self.watch(conversion, scratch);
             }
-            apply(conversion, &mut scratch.text, &mut scratch.spare).map_err(|(code, what)| Wrong::new(code, what))?;
+            apply(conversion, &mut scratch.text, &mut scratch.spare)
+                .map_err(|(code, what)| CellError::new(code, what))?;
         }
         if !watched {
             scratch.watch.text(self.slot, self.identifier, &scratch.text);
@@ -156,7 +146,7 @@ impl Value {
 
 impl Template {
     /// Appends the text, or nothing if columns that it needs are empty.
-    fn fill(&self, record: &Record<'_>, scratch: &mut Scratch) -> Result<(), Wrong> {
+    fn fill(&self, row: &impl Row, scratch: &mut Scratch) -> Result<(), CellError> {
         let Scratch { text, watch, .. } = scratch;
         let (mut blank, mut filled, mut first_blank) = (0, 0, NONE);
         for piece in &self.pieces {
@@ -164,7 +154,7 @@ impl Template {
                 Piece::Literal(literal) => text.extend_from_slice(literal),
                 Piece::Column { column, slot } => {
                     let from = text.len();
-                    append_cell(record, *column, text)?;
+                    row.append(*column, text)?;
                     if !is_blank(&text[from..]) {
                         filled += 1;
                         if watch.is_on() {
@@ -197,136 +187,83 @@ fn is_blank(text: &[u8]) -> bool {
     !matches!(text.first(), Some(b'!'..=b'~')) && as_str(text).chars().all(char::is_whitespace)
 }
 
-/// Appends a cell's value, quotes removed, having judged it.
-pub(super) fn append_cell(record: &Record<'_>, column: usize, text: &mut Vec<u8>) -> Result<(), Wrong> {
-    let (at, len) = record.span(column);
-    let raw = &record.input().bytes()[at..at + len];
-    if !record.is_clean_ascii(at, len) && simdutf8::basic::from_utf8(raw).is_err() {
-        return Err(Wrong { code: "invalid_utf8", what: "invalid UTF-8", cell: Some(column) });
-    }
-    if record.is_clean(at, len) {
-        text.extend_from_slice(raw);
-        return Ok(());
-    }
-    if memchr::memchr(0, raw).is_some() {
-        return Err(Wrong { code: "nul", what: "a NUL byte", cell: Some(column) });
-    }
-    let quote = match record.region.dialect.quote {
-        Some(quote) if raw.first() == Some(&quote) => quote,
-        _ => {
-            text.extend_from_slice(raw);
-            return Ok(());
+impl Object {
+    /// Leaves the object's JSON in `scratch.text`; nothing if no member is left.
+    pub(super) fn fill(&self, row: &impl Row, scratch: &mut Scratch) -> Result<(), CellError> {
+        let mut json = std::mem::take(&mut scratch.json);
+        json.truncate(0);
+        let written = self.write(row, scratch, &mut json);
+        scratch.text.clear();
+        if let Ok(true) = written {
+            scratch.text.extend_from_slice(json.bytes());
         }
-    };
-    let mut rest = &raw[1..];
-    while let Some(at) = memchr::memchr(quote, rest) {
-        text.extend_from_slice(&rest[..at]);
-        rest = &rest[at + 1..];
-        if rest.first() == Some(&quote) {
-            text.push(quote);
-            rest = &rest[1..];
-        }
-    }
-    text.extend_from_slice(rest);
-    Ok(())
-}
-
-impl Output {
-    /// Writes `scratch.text`, which is not empty.
-    pub(super) fn write(&self, scratch: &mut Scratch, out: &mut OutBuf) -> Result<(), Wrong> {
-        let Scratch { text, spare, clash, .. } = scratch;
-        let Some(separator) = &self.split else { return self.element(text, spare, clash, out) };
-        let between: &[u8] = if self.form == Form::Quoted { b"\",\"" } else { b"," };
-        let mut done = 0;
-        for at in memchr::memmem::find_iter(text, separator) {
-            self.element(&text[done..at], spare, clash, out)?;
-            out.extend(between);
-            done = at + separator.len();
-        }
-        self.element(&text[done..], spare, clash, out)
+        scratch.json = json;
+        written.map(drop)
     }
 
-    fn element(&self, text: &[u8], spare: &mut Vec<u8>, clash: &mut bool, out: &mut OutBuf) -> Result<(), Wrong> {
-        let text = if self.cast.is_verbatim() {
-            text
-        } else {
-            spare.clear();
-            self.cast.cast(text, spare).map_err(|(code, what)| Wrong::new(code, what))?;
-            &spare[..]
-        };
-        if self.no_control && has_control(text) {
-            return Err(Wrong::new("control_character", "a control character"));
-        }
-        if self.lower_email {
-            lower_email(text)?;
-        }
-        if self.not_negative && text.first() == Some(&b'-') {
-            return Err(Wrong::new("negative", "a number below zero"));
-        }
-        if let Some(limit) = self.max_code_points
-            && text.len() > limit
-            && as_str(text).chars().count() > limit
-        {
-            return Err(Wrong::new("value_too_long", "longer than the platform takes"));
-        }
-        if let Some(allowed) = self.one_of
-            && !allowed.iter().any(|word| word.as_bytes() == text)
-        {
-            return Err(Wrong::new("not_allowed", "not one of the texts allowed"));
-        }
-        match self.form {
-            Form::Quoted => encode::escape(text, out),
-            // CR and LF in checked JSON are white space between tokens; NDJSON has one line a record
-            Form::Raw if self.cast.is_json() => {
-                text.split(|b| matches!(b, b'\r' | b'\n')).for_each(|line| out.extend(line));
+    /// Appends the object; false, and nothing appended, if no member is left.
+    fn write(&self, row: &impl Row, scratch: &mut Scratch, out: &mut OutBuf) -> Result<bool, CellError> {
+        let begin = out.len();
+        let mut before = b'{';
+        for member in &self.members {
+            let start = out.len();
+            out.push(before);
+            out.extend(&member.key);
+            if !member.content.write(row, scratch, out)? {
+                match member.empty {
+                    WhenEmpty::Omit => {
+                        out.truncate(start);
+                        continue;
+                    }
+                    WhenEmpty::Write(text) => out.extend(text.as_bytes()),
+                    WhenEmpty::Reject => {
+                        return Err(CellError { column: member.content.column(), ..EMPTY });
+                    }
+                }
             }
-            Form::Raw => out.extend(text),
-            Form::Cell(rule) => rule.write(text, clash, out)?,
+            before = b',';
         }
-        Ok(())
+        if before == b'{' {
+            out.truncate(begin);
+            return Ok(false);
+        }
+        out.push(b'}');
+        Ok(true)
+    }
+
+    /// The first column that it reads.
+    pub(super) fn column(&self) -> Option<usize> {
+        self.members.iter().find_map(|member| member.content.column())
     }
 }
 
-/// Validates that a text with an `@` is what `apply: [trim, lower]` would make of it.
-fn lower_email(text: &[u8]) -> Result<(), Wrong> {
-    if memchr::memchr(b'@', text).is_none() {
-        return Ok(());
+impl Content {
+    /// Appends the JSON; false, and nothing appended, if it is empty.
+    fn write(&self, row: &impl Row, scratch: &mut Scratch, out: &mut OutBuf) -> Result<bool, CellError> {
+        match self {
+            Content::Constant(json) => out.extend(json),
+            Content::Object(object) => return object.write(row, scratch, out),
+            Content::Value { value, open, close } => {
+                value.read(row, scratch)?;
+                if scratch.text.is_empty() {
+                    return Ok(false);
+                }
+                out.extend(open.as_bytes());
+                value
+                    .output
+                    .write(scratch, out)
+                    .map_err(|error| CellError { column: error.column.or(value.column()), ..error })?;
+                out.extend(close.as_bytes());
+            }
+        }
+        Ok(true)
     }
-    let text = as_str(text);
-    if text.trim() != text {
-        let what = "white space around an e-mail address (apply: [trim, lower] removes it)";
-        return Err(Wrong::new("email_space", what));
-    }
-    if text.chars().any(|c| c.to_lowercase().ne([c])) {
-        let what = "a capital letter in an e-mail address (apply: [trim, lower] mends it)";
-        return Err(Wrong::new("email_case", what));
-    }
-    Ok(())
-}
 
-impl CellRule {
-    fn write(self, text: &[u8], clash: &mut bool, out: &mut OutBuf) -> Result<(), Wrong> {
-        if !encode::needs_quotes(text, self.separator) {
-            out.extend(text);
-            return Ok(());
+    fn column(&self) -> Option<usize> {
+        match self {
+            Content::Constant(_) => None,
+            Content::Value { value, .. } => value.column(),
+            Content::Object(object) => object.column(),
         }
-        if self.trial && memchr::memchr(self.separator, text).is_some() {
-            *clash = true;
-        }
-        let text_needs_quotes = || memchr::memchr3(b'"', b'\r', b'\n', text).is_some();
-        if self.never && (!self.trial || text_needs_quotes()) {
-            return Err(Wrong::new("needs_quotes", "a value that would need quotes, which are not allowed"));
-        }
-        encode::cell(text, self.separator, out);
-        Ok(())
-    }
-}
-
-/// C0, DEL or C1.
-fn has_control(text: &[u8]) -> bool {
-    if text.is_ascii() {
-        text.iter().any(|&b| b < 0x20 || b == 0x7f)
-    } else {
-        as_str(text).chars().any(char::is_control)
     }
 }

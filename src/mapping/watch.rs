@@ -9,7 +9,6 @@
 //! the records is looked at for frequent values.
 
 use super::apply::{as_str, is_digest, is_invisible};
-use super::op::Op;
 use super::spec::Hash;
 use crate::buffer::Padded;
 
@@ -143,11 +142,11 @@ impl Watch {
 
     /// Looks at a value that is copied as it stands, ASCII if it is an identifier.
     #[inline(always)]
-    pub(super) fn look(&mut self, op: &Op, input: Padded<'_>, at: usize, len: usize) {
+    pub(super) fn look(&mut self, slot: u16, identifier: u16, input: Padded<'_>, at: usize, len: usize) {
         let head = input.word(at);
         let key = marker_key(head, len);
         let mut odd = MARKER_TABLE[marker_place(key)] == key;
-        if op.identifier != NONE {
+        if identifier != NONE {
             // the last four bytes
             let tail = match len {
                 0..4 => (head as u32).wrapping_shl(32u32.wrapping_sub(8 * len as u32)),
@@ -157,14 +156,14 @@ impl Watch {
             odd |= (a == b'+') | (b == b'.') & (c == b'0');
         }
         if odd {
-            self.check(op, &input.bytes()[at..at + len]);
+            self.check(slot, identifier, &input.bytes()[at..at + len]);
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn check(&mut self, op: &Op, text: &[u8]) {
-        self.text(op.slot, op.identifier, text);
+    fn check(&mut self, slot: u16, identifier: u16, text: &[u8]) {
+        self.text(slot, identifier, text);
     }
 
     /// Looks at a text that was converted.
@@ -451,9 +450,7 @@ mod tests {
                 let (mut fast, mut whole) = (Watch::default(), Watch::default());
                 fast.start(1, 1);
                 whole.start(1, 1);
-                let mut op = Op::merge(super::super::literals::LiteralStates::new().merge());
-                (op.slot, op.identifier) = (0, identifier);
-                fast.look(&op, view, 0, text.len());
+                fast.look(0, identifier, view, 0, text.len());
                 whole.text(0, identifier, text.as_bytes());
                 prop_assert_eq!(&fast.pending, &whole.pending, "{}", text);
             }

@@ -4,9 +4,10 @@ use super::cli::{Bed, CLEVERTAP};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use listferry::body::{DiscardRejects, Frame, Options, Split, convert, measure};
+use listferry::format::Table;
+use listferry::format::csv::{Csv, CsvOptions};
 use listferry::mapping::{Plan, Shape};
 use listferry::platform::PLATFORMS;
-use listferry::reader::{CsvOptions, Table};
 use listferry::settings::{NoSecrets, Settings};
 use listferry::source::{Identity, ReadAt, Source, SourceOptions};
 use serde_json::json;
@@ -103,7 +104,7 @@ fn s20_output_that_is_not_as_promised_is_never_complete() {
         let turned = Arc::new(AtomicBool::new(false));
         let fickle = Fickle { first: promised.clone(), then: row(other), turned: Arc::clone(&turned) };
         let source = Source::from_read_at("list", Arc::new(fickle), &SourceOptions::default()).unwrap();
-        let table = Arc::new(Table::open(Arc::new(source), CsvOptions::default()).unwrap());
+        let table = Table::from(Csv::open(Arc::new(source), CsvOptions::default()).unwrap());
         let plan = Arc::new(Plan::compile(&shape(), &[], table.columns()).unwrap());
         let measured = measure(&table, &plan, &Split::default(), &Options::default(), &mut DiscardRejects).unwrap();
         let part = &measured.parts()[0];
@@ -139,7 +140,7 @@ fn p11_the_output_does_not_depend_on_the_cuts() {
     }
     let run = |threads: usize, chunk_bytes: usize| {
         let source = Source::from_bytes("list", list.clone().into_bytes(), &SourceOptions::default()).unwrap();
-        let table = Arc::new(Table::open(Arc::new(source), CsvOptions::default()).unwrap());
+        let table = Table::from(Csv::open(Arc::new(source), CsvOptions::default()).unwrap());
         let plan = Arc::new(Plan::compile(&shape(), &[], table.columns()).unwrap());
         let mut options = Options::default();
         (options.threads, options.chunk_bytes) = (threads, chunk_bytes);

@@ -1,8 +1,9 @@
 //! The plan against a straightforward evaluator: literals between values, conversions, separators.
 
 use listferry::body::{self, DiscardRejects, Options};
+use listferry::format::Table;
+use listferry::format::csv::{Csv, CsvOptions};
 use listferry::mapping::{Cells, Field, Json, Plan, Quoting, Rules, Separator, Shape, Type, Unit, ValueSpec};
-use listferry::reader::{CsvOptions, Table};
 use listferry::source::{Source, SourceOptions};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -36,7 +37,7 @@ fn convert(shape: &Shape, rows: &[Vec<String>]) -> (String, u64) {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     std::io::Write::write_all(&mut file, &csv.into_inner().unwrap()).unwrap();
     let source = Source::open(file.path().to_str().unwrap(), &SourceOptions::default()).unwrap();
-    let table = Arc::new(Table::open(Arc::new(source), CsvOptions::default()).unwrap());
+    let table = Table::from(Csv::open(Arc::new(source), CsvOptions::default()).unwrap());
     let plan = Arc::new(Plan::compile(shape, &[], table.columns()).unwrap());
     let mut out = Vec::new();
     let mut write = |bytes: &[u8]| {

@@ -3,9 +3,10 @@
 use crate::vendor::{Seen, Vendor, answer};
 use listferry::body::{self, DiscardRejects, Measured, Split};
 use listferry::calls::{FaultAt, JobSeed, Journal, MemoryJournal, Policy, Remote, RowFault};
+use listferry::format::Table;
+use listferry::format::csv::{Csv, CsvOptions};
 use listferry::mapping::{MapSpec, Plan};
 use listferry::platform::{Outcome, PLATFORMS, Platform, Verdict};
-use listferry::reader::{CsvOptions, Table};
 use listferry::settings::{NoSecrets, Secrets, Settings};
 use listferry::source::{Source, SourceOptions};
 use listferry::transport::{Client, NetworkOptions, Proxy, Timers};
@@ -67,7 +68,7 @@ impl Scene {
         std::fs::write(&source, people).unwrap();
         let measured = platform.needs_source().then(|| {
             let opened = Source::open(source.to_str().unwrap(), &SourceOptions::default()).unwrap();
-            let table = Arc::new(Table::open(Arc::new(opened), CsvOptions::default()).unwrap());
+            let table = Table::from(Csv::open(Arc::new(opened), CsvOptions::default()).unwrap());
             let plan = Arc::new(Plan::compile(&shape, &[], table.columns()).unwrap());
             body::measure(&table, &plan, &Split::default(), &body::Options::default(), &mut DiscardRejects).unwrap()
         });

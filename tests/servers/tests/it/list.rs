@@ -2,9 +2,10 @@
 
 use listferry::body::{self, DiscardRejects, Measured, Split};
 use listferry::calls::{JobSeed, MemoryJournal, Policy, Remote};
+use listferry::format::Table;
+use listferry::format::csv::{Csv, CsvOptions};
 use listferry::mapping::{MapSpec, Plan};
 use listferry::platform::{PLATFORMS, Platform, Verdict};
-use listferry::reader::{CsvOptions, Table};
 use listferry::settings::{Secrets, Settings};
 use listferry::source::{Source, SourceOptions};
 use listferry::transport::{Client, NetworkOptions, Proxy, Timers};
@@ -52,7 +53,7 @@ impl List {
         let settings = Settings { map: &destination, at: "destination", secrets: &Literal, folder: Path::new("") };
         let platform = (entry.build)(&settings).unwrap();
         let opened = Source::open(source.to_str().unwrap(), &SourceOptions::default()).unwrap();
-        let table = Arc::new(Table::open(Arc::new(opened), CsvOptions::default()).unwrap());
+        let table = Table::from(Csv::open(Arc::new(opened), CsvOptions::default()).unwrap());
         let plan = Plan::compile(&platform.shape(&map).unwrap(), &[], table.columns()).unwrap();
         let options = body::Options::default();
         let measured =

@@ -1,13 +1,12 @@
 //! The first record of an input: BOM, encoding, names of the columns.
 
-use super::foreign;
-use super::record::unquote;
-use super::table::{CsvOptions, DataStart, judge};
+use super::options::{CsvOptions, validate};
+use super::row::unquote;
 use crate::buffer::{Padded, SLACK};
 use crate::error::{Error, Place, Result};
+use crate::format::text::{DataStart, Front, refuse_foreign};
 use crate::scan::{Carry, Scanner, Tape, WINDOW, count_lines};
-use crate::source::{self, Input};
-use std::io::Read;
+use crate::source::Input;
 use std::ops::Range;
 
 /// What precedes the data.
@@ -21,51 +20,18 @@ pub(super) struct Head {
     pub(super) line: Vec<u8>,
 }
 
-/// Bytes from the start of an input, more of them when asked.
-struct Front<'a> {
-    input: &'a Input,
-    stream: Option<Box<dyn Read + Send>>,
-    bytes: Vec<u8>,
-    ended: bool,
-}
-
-impl Front<'_> {
-    fn more(&mut self, want: usize) -> Result<()> {
-        let mut have = self.bytes.len();
-        self.bytes.resize(want.max(have), 0);
-        while have < want && !self.ended {
-            let buf = &mut self.bytes[have..want];
-            let read = match &mut self.stream {
-                Some(stream) => stream.read(buf),
-                None => self.input.read_at(buf, have as u64),
-            };
-            match read {
-                Ok(0) => self.ended = true,
-                Ok(n) => have += n,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(source::into_error(error, "reading the header")),
-            }
-        }
-        self.bytes.truncate(have);
-        Ok(())
-    }
-}
-
 /// Reads what precedes the data of an input.
 pub(super) fn read(input: &Input, options: &CsvOptions) -> Result<Head> {
-    let stream = if input.is_plain() { None } else { Some(input.open_stream()?) };
-    let mut front = Front { input, stream, bytes: Vec::new(), ended: false };
-    front.more(4096)?;
-    foreign::refuse(&front.bytes, input.compression())?;
-    refuse_other_encodings(&front.bytes)?;
-    let bom = if front.bytes.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
+    let mut front = Front::new(input)?;
+    refuse_foreign(&front, "delimited text")?;
+    let bom = front.bom();
     let (delimiter, at) = match separator_line(&front.bytes[bom..]) {
         Some((delimiter, len)) => (Some(delimiter), bom + len),
         None => (None, bom),
     };
     let before = count_lines(&front.bytes[bom..at]);
     let options = &CsvOptions { delimiter: delimiter.unwrap_or(options.delimiter), ..options.clone() };
-    judge(options)?;
+    validate(options)?;
     if !options.header {
         let start = DataStart { byte: at as u64, lines: before };
         return Ok(Head { names: None, start, delimiter, line: Vec::new() });
@@ -186,24 +152,4 @@ fn first_record(
         end += 1;
     }
     Ok(Some((names, blank..blank + end)))
-}
-
-/// UTF-16 and UTF-32, by their BOM or by where their NULs lie.
-fn refuse_other_encodings(bytes: &[u8]) -> Result<()> {
-    let guess = match bytes {
-        [0xFF, 0xFE, 0, 0, ..] => Some("UTF-32LE"),
-        [0, 0, 0xFE, 0xFF, ..] => Some("UTF-32BE"),
-        [0xFF, 0xFE, ..] => Some("UTF-16LE"),
-        [0xFE, 0xFF, ..] => Some("UTF-16BE"),
-        [a, 0, 0, 0, b, 0, 0, 0, ..] if *a != 0 && *b != 0 => Some("UTF-32LE"),
-        [0, 0, 0, a, 0, 0, 0, b, ..] if *a != 0 && *b != 0 => Some("UTF-32BE"),
-        [a, 0, b, 0, ..] if *a != 0 && *b != 0 => Some("UTF-16LE"),
-        [0, a, 0, b, ..] if *a != 0 && *b != 0 => Some("UTF-16BE"),
-        _ => None,
-    };
-    match guess {
-        None => Ok(()),
-        Some(name) => Err(Error::data(format!("the source looks like {name}, but source.encoding is utf-8"))
-            .with_hint(format!("convert it first: iconv -f {name} -t UTF-8"))),
-    }
 }

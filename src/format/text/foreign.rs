@@ -1,4 +1,4 @@
-//! Content that is not delimited text, by how it begins: what it is, and what to do about it.
+//! Content that is not text, by how it begins: what it is, and what to do about it.
 
 use crate::error::{Error, Result};
 use crate::source::Compression;
@@ -12,13 +12,14 @@ const PIPE_LZ4: &str = "decompress it through a pipe: lz4 -dc FILE | listferry .
 const UNPACK: &str = "unpack it and name the file inside";
 const AS_CSV: &str = "save the sheet as CSV (UTF-8) and name that file";
 
-/// Refuses content that begins like a well-known binary format. `compression` is how the file itself is compressed.
+/// Refuses content that begins like a well-known binary format. `compression` is how the file itself is compressed, `wanted` what
+/// it should be.
 ///
 /// # Errors
 /// `Data`.
-pub(super) fn refuse(first: &[u8], compression: Compression) -> Result<()> {
+pub(super) fn refuse(first: &[u8], compression: Compression, wanted: &str) -> Result<()> {
     let Some((name, hint)) = kind_of(first).or_else(|| packed_again(first, compression)) else { return Ok(()) };
-    Err(Error::data(format!("this is {name}, not delimited text")).with_hint(hint))
+    Err(Error::data(format!("this is {name}, not {wanted}")).with_hint(hint))
 }
 
 fn kind_of(first: &[u8]) -> Option<Kind> {
@@ -81,13 +82,13 @@ mod tests {
             (&tar, "a tar archive"),
             (b"\x1f\x8b\x08", "gzip data, not"),
         ] {
-            let error = refuse(first, Compression::None).unwrap_err();
+            let error = refuse(first, Compression::None, "delimited text").unwrap_err();
             assert!(error.message().contains(name) && error.hint().is_some(), "{error:?}");
         }
-        let error = refuse(b"\x1f\x8b\x08", Compression::Zstd).unwrap_err();
+        let error = refuse(b"\x1f\x8b\x08", Compression::Zstd, "delimited text").unwrap_err();
         assert!(error.message().contains("compressed twice"), "{error}");
         for text in [&b"PK,x\n"[..], b"BZh9,x\n", b"7z,x\n", b"PAR1,PAR2\n", b"Rar!\n", b"Obj\n", b"", b"id,email\n"] {
-            refuse(text, Compression::Gzip).unwrap();
+            refuse(text, Compression::Gzip, "delimited text").unwrap();
         }
     }
 }

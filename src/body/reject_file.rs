@@ -1,8 +1,10 @@
 //! The reject file: the user's own rows with position and reason, as CSV that can be corrected and sent again.
 
-use super::{Reject, RejectSink, Written};
+use super::replay::Written;
+use super::sink::{Reject, RejectSink};
+use super::source_record::SourceRecord;
 use crate::error::{Error, Kind, Result};
-use crate::reader::unquote;
+use crate::format::cells::Cell;
 use crate::secret::escaped;
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Read, Write};
@@ -30,46 +32,38 @@ pub struct RejectFile {
     columns: Arc<[String]>,
     /// Those that are left out, since a reject file adds them.
     marks: Range<usize>,
-    delimiter: u8,
-    quote: Option<u8>,
     out: Option<BufWriter<File>>,
     /// A device or a pipe lies there: it is written to, and neither synced nor removed.
     device: bool,
     rows: u64,
 }
 
-/// One row of the file, before it is written.
-struct Row<'a> {
+/// What follows the cells of the source in a row.
+struct Marks<'a> {
     stage: &'a str,
-    file: &'a str,
-    record: u64,
-    line: u64,
-    byte: u64,
     column: &'a str,
     code: &'a str,
     reason: &'a str,
-    raw: &'a [u8],
-    splits: bool,
 }
 
 impl RejectFile {
-    /// A file at `path` for rows of a source with these columns and this dialect. If the source is a reject file itself,
-    /// the columns that one adds are left out. A reject file of an earlier run that lies there is removed.
+    /// Returns a file at `path` for rows of a source with these columns. If the source is a reject file itself, the columns
+    /// that one adds are left out. A reject file of an earlier run at `path` is removed.
     ///
     /// # Errors
-    /// `Usage`: something else lies there. `Local`: it cannot be removed.
-    pub fn new(path: &Path, columns: impl Into<Arc<[String]>>, delimiter: u8, quote: Option<u8>) -> Result<RejectFile> {
-        let lies = lies(path)?;
-        if lies == Lies::Old {
+    /// `Usage`: there is another file. `Local`: the old one cannot be removed.
+    pub fn new(path: &Path, columns: impl Into<Arc<[String]>>) -> Result<RejectFile> {
+        let existing = inspect_target(path)?;
+        if existing == Existing::RejectFile {
             std::fs::remove_file(path).map_err(|error| failed(path, error))?;
         }
-        let device = lies == Lies::Device;
+        let device = existing == Existing::Device;
         let (path, columns) = (path.to_owned(), columns.into());
         let marks = marks_in(&columns);
-        Ok(RejectFile { path, columns, marks, delimiter, quote, out: None, device, rows: 0 })
+        Ok(RejectFile { path, columns, marks, out: None, device, rows: 0 })
     }
 
-    /// Where it lies, once it has a row.
+    /// Returns its path, once it has a row.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         self.out.is_some().then_some(self.path.as_path())
@@ -80,18 +74,7 @@ impl RejectFile {
     /// # Errors
     /// `Local`: it cannot be written.
     pub fn platform(&mut self, row: &Written<'_>, message: &str) -> Result<()> {
-        self.write(&Row {
-            stage: "platform",
-            file: row.file,
-            record: row.record,
-            line: row.line,
-            byte: row.byte,
-            column: "",
-            code: "platform",
-            reason: message,
-            raw: row.raw,
-            splits: true,
-        })
+        self.write(Some(&row.source), &Marks { stage: "platform", column: "", code: "platform", reason: message })
     }
 
     /// Adds a row that the platform refused and that cannot be looked up: the platform's words alone.
@@ -99,18 +82,7 @@ impl RejectFile {
     /// # Errors
     /// `Local`: it cannot be written.
     pub fn unplaced(&mut self, reason: &str) -> Result<()> {
-        self.write(&Row {
-            stage: "platform",
-            file: "",
-            record: 0,
-            line: 0,
-            byte: 0,
-            column: "",
-            code: "platform",
-            reason,
-            raw: b"",
-            splits: false,
-        })
+        self.write(None, &Marks { stage: "platform", column: "", code: "platform", reason })
     }
 
     /// Gives the file another name.
@@ -152,15 +124,14 @@ impl RejectFile {
         Ok(())
     }
 
-    fn write(&mut self, row: &Row<'_>) -> Result<()> {
+    fn write(&mut self, source: Option<&SourceRecord<'_>>, row: &Marks<'_>) -> Result<()> {
         if self.rows >= MAX_REJECT_ROWS {
             return Ok(());
         }
         self.rows += 1;
         self.create()?;
         let Some(out) = &mut self.out else { return Ok(()) };
-        let most = self.columns.len() - self.marks.len();
-        let written = put(out, row, most, &self.marks, (self.delimiter, self.quote));
+        let written = put(out, source, row, self.columns.len(), &self.marks);
         written.map_err(|error| self.give_up(error))
     }
 
@@ -180,18 +151,9 @@ impl RejectFile {
 
 impl RejectSink for RejectFile {
     fn reject(&mut self, reject: &Reject<'_>) -> Result<()> {
-        self.write(&Row {
-            stage: "local",
-            file: reject.file,
-            record: reject.record,
-            line: reject.line,
-            byte: reject.byte,
-            column: reject.column.unwrap_or_default(),
-            code: reject.code,
-            reason: reject.reason,
-            raw: reject.raw,
-            splits: reject.splits,
-        })
+        let (column, error) = (reject.column.unwrap_or_default(), reject.error);
+        let marks = Marks { stage: "local", column, code: error.code, reason: &error.reason };
+        self.write(Some(&reject.source), &marks)
     }
 
     fn restart(&mut self) -> Result<()> {
@@ -200,24 +162,24 @@ impl RejectSink for RejectFile {
     }
 }
 
-/// What lies where a reject file is to go.
+/// What already exists at the path of a reject file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lies {
-    Nothing,
+pub(crate) enum Existing {
+    None,
     /// The reject file of an earlier run.
-    Old,
+    RejectFile,
     /// A device or a pipe.
     Device,
 }
 
-/// Looks at the place.
+/// Looks at the path of a reject file.
 ///
 /// # Errors
-/// `Usage`: something else lies there.
-pub(crate) fn lies(path: &Path) -> Result<Lies> {
-    let Ok(meta) = std::fs::symlink_metadata(path) else { return Ok(Lies::Nothing) };
+/// `Usage`: there is another file.
+pub(crate) fn inspect_target(path: &Path) -> Result<Existing> {
+    let Ok(meta) = std::fs::symlink_metadata(path) else { return Ok(Existing::None) };
     if is_device(&meta) {
-        return Ok(Lies::Device);
+        return Ok(Existing::Device);
     }
     let mut start = vec![0; 64 << 10];
     let ours = meta.is_file() && {
@@ -226,10 +188,10 @@ pub(crate) fn lies(path: &Path) -> Result<Lies> {
         start.is_empty() || start.windows(MARKS.len()).any(|window| window == MARKS.as_bytes())
     };
     if !ours {
-        let message = format!("rejects.file: {} is there already and is no reject file", path.display());
+        let message = format!("rejects.file: {} already exists and is not a reject file", path.display());
         return Err(Error::new(Kind::Usage, message).with_hint("name another file, or remove it"));
     }
-    Ok(Lies::Old)
+    Ok(Existing::RejectFile)
 }
 
 /// The rows cannot be written: what to do about it.
@@ -272,63 +234,54 @@ fn is_device(meta: &std::fs::Metadata) -> bool {
     !meta.is_file() && !meta.is_dir() && !meta.is_symlink()
 }
 
-/// Writes a row straight through, since it may be large; `most` columns, without the cells in `marks`.
+/// Writes a row straight through, since it may be large: `columns` cells of the source, but for those in `marks`, then what
+/// follows.
 fn put(
     out: &mut impl Write,
-    row: &Row<'_>,
-    most: usize,
+    source: Option<&SourceRecord<'_>>,
+    row: &Marks<'_>,
+    columns: usize,
     marks: &Range<usize>,
-    (delimiter, quote): (u8, Option<u8>),
 ) -> std::io::Result<()> {
     let mut count = 0;
-    if row.splits {
-        for (n, raw) in cells(row.raw, delimiter, quote).enumerate() {
-            if !marks.contains(&n) {
-                value(out, raw, quote)?;
-                out.write_all(b",")?;
-                count += 1;
-            }
+    for (n, value) in source.and_then(SourceRecord::cells).into_iter().flatten().enumerate() {
+        if !marks.contains(&n) {
+            value_of(out, &value)?;
+            out.write_all(b",")?;
+            count += 1;
         }
     }
-    for _ in count..most {
+    for _ in count..columns - marks.len() {
         out.write_all(b",")?;
     }
-    for mark in [row.stage, row.file] {
-        cell(out, mark.as_bytes())?;
-        out.write_all(b",")?;
-    }
-    match row.record {
-        0 => out.write_all(b",,,")?,
-        record => write!(out, "{record},{},{},", row.line, row.byte)?,
+    cell(out, row.stage.as_bytes())?;
+    out.write_all(b",")?;
+    match source {
+        None => out.write_all(b",,,,")?,
+        Some(source) => {
+            let shown = |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
+            cell(out, source.file.as_bytes())?;
+            write!(out, ",{},{},{},", source.record, shown(source.line), shown(source.byte))?;
+        }
     }
     for mark in [row.column, row.code, &escaped(row.reason)] {
         cell(out, mark.as_bytes())?;
         out.write_all(b",")?;
     }
-    if !row.splits {
-        cell(out, row.raw)?;
+    if let Some(raw) = source.and_then(SourceRecord::raw) {
+        cell(out, &raw)?;
     }
     out.write_all(b"\n")
 }
 
-/// Writes the value of a raw cell, which may be quoted.
-fn value(out: &mut impl Write, raw: &[u8], quote: Option<u8>) -> std::io::Result<()> {
-    let Some((quote, inner)) = quote.and_then(|quote| Some((quote, raw.strip_prefix(&[quote])?))) else {
-        return cell(out, raw);
-    };
-    let inner = inner.strip_suffix(&[quote]).unwrap_or(inner);
-    // without its doubled quotes it is the same text in pieces; a large value is not copied
-    let Some(first) = memchr::memchr(quote, inner) else { return cell(out, inner) };
-    if quote != b'"' && first + 1 < inner.len() && !is_special(inner) {
-        return out.write_all(&unquote(raw, Some(quote)));
+/// Writes a value piece by piece: a large one is not copied.
+fn value_of(out: &mut impl Write, value: &Cell<'_>) -> std::io::Result<()> {
+    let mut pieces = value.pieces();
+    if !value.pieces().any(is_special) {
+        return pieces.try_for_each(|piece| out.write_all(piece));
     }
     out.write_all(b"\"")?;
-    let mut rest = inner;
-    while let Some(at) = memchr::memchr(quote, rest) {
-        escaped_quotes(out, &rest[..=at])?;
-        rest = &rest[(at + 2).min(rest.len())..];
-    }
-    escaped_quotes(out, rest)?;
+    pieces.try_for_each(|piece| escaped_quotes(out, piece))?;
     out.write_all(b"\"")
 }
 
@@ -357,55 +310,23 @@ fn escaped_quotes(out: &mut impl Write, text: &[u8]) -> std::io::Result<()> {
     Ok(())
 }
 
-/// The raw cells of a record that is known to split: quotes open only at the start of a cell.
-pub fn cells(raw: &[u8], delimiter: u8, quote: Option<u8>) -> impl Iterator<Item = &[u8]> {
-    Split { rest: Some(raw), delimiter, quote }
-}
-
-struct Split<'a> {
-    rest: Option<&'a [u8]>,
-    delimiter: u8,
-    quote: Option<u8>,
-}
-
-impl<'a> Iterator for Split<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let rest = self.rest.take()?;
-        let mut inside = self.quote.is_some_and(|quote| rest.first() == Some(&quote));
-        let start = usize::from(inside);
-        for (at, &byte) in rest.iter().enumerate().skip(start) {
-            if inside {
-                // A doubled quote closes and opens again at once.
-                inside = Some(byte) != self.quote;
-            } else if byte == self.delimiter {
-                self.rest = Some(&rest[at + 1..]);
-                return Some(&rest[..at]);
-            } else if start == 1 && Some(byte) == self.quote {
-                inside = true;
-            }
-        }
-        Some(rest)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::csv::{Csv, CsvOptions};
+    use crate::row::RowError;
+    use crate::source::{Source, SourceOptions};
 
-    fn reject(raw: &[u8], splits: bool) -> Reject<'_> {
-        Reject {
-            file: "a,b.csv",
-            record: 3,
-            line: 5,
-            byte: 77,
-            column: Some("id"),
-            code: "empty",
-            reason: "map.id is empty",
-            raw,
-            splits,
-        }
+    /// A source of one column: what matters of it is its dialect.
+    fn csv(delimiter: u8) -> Csv {
+        let source = Source::from_bytes("a,b.csv", b"id\n".to_vec(), &SourceOptions::default()).unwrap();
+        Csv::open(Arc::new(source), CsvOptions { delimiter, ..CsvOptions::default() }).unwrap()
+    }
+
+    fn reject(file: &mut RejectFile, table: &Csv, raw: &[u8], is_split: bool) {
+        let source = SourceRecord::for_test((3, 5, 77), raw, is_split, table);
+        let error = RowError { code: "empty", column: Some(0), reason: "map.id is empty".to_owned() };
+        file.reject(&Reject { source, column: Some("id"), error: &error }).unwrap();
     }
 
     #[test]
@@ -413,10 +334,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("rejects.csv");
         let columns = ["id".to_owned(), "no\"te".to_owned()];
-        let mut file = RejectFile::new(&path, &columns[..], b';', Some(b'"')).unwrap();
+        let mut file = RejectFile::new(&path, &columns[..]).unwrap();
         assert_eq!(file.path(), None);
-        file.reject(&reject(b"x \"y\";\"a;\"\"b\"\"\n\"", true)).unwrap();
-        file.reject(&reject(b"\"x\"y", false)).unwrap();
+        reject(&mut file, &csv(b';'), b"x \"y\";\"a;\"\"b\"\"\n\"", true);
+        reject(&mut file, &csv(b';'), b"\"x\"y", false);
         file.flush().unwrap();
         assert_eq!(file.path(), Some(path.as_path()));
         let text = std::fs::read_to_string(&path).unwrap();
@@ -437,8 +358,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("rejects.csv");
         let columns: Vec<String> = format!("id,{MARKS},mine").split(',').map(str::to_owned).collect();
-        let mut file = RejectFile::new(&path, &columns[..], b',', Some(b'"')).unwrap();
-        file.reject(&reject(b"1,local,x.csv,1,2,3,id,empty,\"a, b\",,\"m\"", true)).unwrap();
+        let mut file = RejectFile::new(&path, &columns[..]).unwrap();
+        reject(&mut file, &csv(b','), b"1,local,x.csv,1,2,3,id,empty,\"a, b\",,\"m\"", true);
         file.flush().unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         let marks = "local,\"a,b.csv\",3,5,77,id,empty,map.id is empty,";
@@ -449,33 +370,13 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_written_as_if_it_were_unquoted_first() {
-        for quote in [None, Some(b'"'), Some(b'\'')] {
-            for raw in [
-                "",
-                "a",
-                "a,b",
-                "a\"b",
-                "\"a\"",
-                "\"\"",
-                "\"a\"\"b\"",
-                "\"\"\"\"",
-                "\"a\"\"\"",
-                "\"\"\"a\n\"\"\"\"\"",
-                "'a'",
-                "''",
-                "'a''b'",
-                "'a''b,c'",
-                "'a\"b'",
-                "'\"''x'",
-                "''''",
-                "'it''s \"x\"'",
-            ] {
-                let (mut ours, mut plain) = (Vec::new(), Vec::new());
-                value(&mut ours, raw.as_bytes(), quote).unwrap();
-                cell(&mut plain, &unquote(raw.as_bytes(), quote)).unwrap();
-                assert_eq!(String::from_utf8(ours), String::from_utf8(plain), "{raw:?} {quote:?}");
-            }
+    fn a_value_in_pieces_is_written_like_one_text() {
+        for text in ["", "a", "a,b", "a''b", "''a", "\"''", "ab\n", "", "it''s \"x\"''"] {
+            let piecewise = Cell::with_doubled(text.as_bytes(), b'\'');
+            let (mut ours, mut plain) = (Vec::new(), Vec::new());
+            value_of(&mut ours, &piecewise).unwrap();
+            cell(&mut plain, text.replace("''", "'").as_bytes()).unwrap();
+            assert_eq!(String::from_utf8(ours), String::from_utf8(plain), "{text:?}");
         }
     }
 
@@ -484,10 +385,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.csv");
         std::fs::write(&path, "id\n1\n").unwrap();
-        let error = RejectFile::new(&path, ["id".to_owned()], b',', None).map(drop).unwrap_err();
+        let error = RejectFile::new(&path, ["id".to_owned()]).map(drop).unwrap_err();
         assert_eq!(error.kind(), Kind::Usage);
         std::fs::write(&path, format!("id,{MARKS}\n")).unwrap();
-        RejectFile::new(&path, ["id".to_owned()], b',', None).unwrap();
+        RejectFile::new(&path, ["id".to_owned()]).unwrap();
         assert!(!path.exists());
     }
 
@@ -499,8 +400,8 @@ mod tests {
         let path = dir.path().join("fifo");
         assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
         let mut reader = OpenOptions::new().read(true).write(true).open(&path).unwrap();
-        let mut file = RejectFile::new(&path, ["id".to_owned()], b',', Some(b'"')).unwrap();
-        file.reject(&reject(b"1", true)).unwrap();
+        let mut file = RejectFile::new(&path, ["id".to_owned()]).unwrap();
+        reject(&mut file, &csv(b','), b"1", true);
         file.flush().unwrap();
         assert_eq!(file.path(), Some(path.as_path()));
         file.restart().unwrap();
@@ -514,11 +415,11 @@ mod tests {
     fn a_restart_forgets_all_rows() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.csv");
-        let mut file = RejectFile::new(&path, ["id".to_owned()], b',', Some(b'"')).unwrap();
-        file.reject(&reject(b"1", true)).unwrap();
+        let mut file = RejectFile::new(&path, ["id".to_owned()]).unwrap();
+        reject(&mut file, &csv(b','), b"1", true);
         file.restart().unwrap();
         assert!(!path.exists());
-        file.reject(&reject(b"2", true)).unwrap();
+        reject(&mut file, &csv(b','), b"2", true);
         file.flush().unwrap();
         assert!(std::fs::read_to_string(&path).unwrap().contains("\n2,local,"));
     }

@@ -1,0 +1,164 @@
+//! The content of a part, or a range of it, held back until it has been verified.
+//!
+//! The last piece of what is wanted is in `held` until all of the part has been `seen`, its CRC is the measured one (if the whole
+//! part is wanted), and the source is unchanged: so the other side never has a complete body that differs. `seen` counts content
+//! that came by, header line included, and `crc` is that of it; both change with each piece, whether it is wanted or not.
+//!
+//! Looking whether the source is unchanged may take long (a slow network mount), so a thread of its own does it.
+
+use super::part_stream::PartStream;
+use super::queue::{Receiver, Weight, queue};
+use super::session::changed;
+use super::{Part, crc};
+use crate::error::{Error, Kind, Result};
+use crate::source::Source;
+use bytes::Bytes;
+use std::ops::Range;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+impl Weight for Result<()> {
+    fn weight(&self) -> usize {
+        0
+    }
+}
+
+/// The content of a part.
+pub(super) struct Verified {
+    stream: PartStream,
+    source: Arc<Source>,
+    /// See [`super::Options::in_line`].
+    in_line: bool,
+    part: Part,
+    is_last_part: bool,
+    /// Header line; part of the content.
+    head: Bytes,
+    /// What of the content is wanted.
+    wanted: Range<u64>,
+    seen: u64,
+    crc: u64,
+    /// The last non-empty piece of what is wanted.
+    held: Option<Bytes>,
+    step: Step,
+}
+
+enum Step {
+    Start,
+    Head,
+    Content,
+    /// The part is complete: its digest must be right, and the session of the last part must end here.
+    Complete,
+    /// The source is looked at.
+    Checking(Receiver<Result<()>>),
+    Done,
+}
+
+impl Verified {
+    pub(super) fn new(
+        mut stream: PartStream,
+        source: Arc<Source>,
+        (part, is_last_part): (Part, bool),
+        head: Bytes,
+        wanted: Range<u64>,
+    ) -> Verified {
+        let in_line = stream.spec_mut().is_some_and(|spec| spec.options.in_line);
+        let (seen, crc, held, step) = (0, 0, None, Step::Start);
+        Verified { stream, source, in_line, part, is_last_part, head, wanted, seen, crc, held, step }
+    }
+
+    pub(super) fn stream_mut(&mut self) -> &mut PartStream {
+        &mut self.stream
+    }
+
+    fn is_whole(&self) -> bool {
+        self.wanted == (0..self.part.bytes)
+    }
+
+    /// Starts the pass.
+    pub(super) fn begin(&mut self) -> Result<()> {
+        if let Step::Start = self.step {
+            let skipped = self.stream.begin(self.is_whole())?;
+            self.take(self.head.clone(), None);
+            // a range in the middle starts at a checkpoint within the part
+            self.seen += skipped;
+            self.step = Step::Head;
+        }
+        Ok(())
+    }
+
+    /// A piece of content, at the position `seen`; what is wanted of it is held, what was held comes out.
+    fn take(&mut self, bytes: Bytes, crc: Option<u64>) -> Option<Bytes> {
+        let len = bytes.len() as u64;
+        if self.is_whole() {
+            let piece = crc.unwrap_or_else(|| crc::of(&bytes));
+            self.crc = crc::combine(self.crc, piece, len);
+        }
+        let from = self.wanted.start.clamp(self.seen, self.seen + len) - self.seen;
+        let to = self.wanted.end.clamp(self.seen, self.seen + len) - self.seen;
+        self.seen += len;
+        if from >= to {
+            return None;
+        }
+        self.held.replace(bytes.slice(from as usize..to as usize))
+    }
+
+    /// Starts to look whether the source is unchanged.
+    fn check(&self) -> Result<Receiver<Result<()>>> {
+        let (sender, checked) = queue(1);
+        let source = self.source.clone();
+        let look = move || sender.send(source.verify_unchanged());
+        if self.in_line {
+            look();
+        } else {
+            std::thread::Builder::new()
+                .name("listferry-check".to_owned())
+                .spawn(look)
+                .map_err(|error| Error::io("starting a thread", error))?;
+        }
+        Ok(checked)
+    }
+
+    /// The next piece of what is wanted; `None`: all of it came, and is what was measured.
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
+        loop {
+            match &mut self.step {
+                Step::Start => self.begin()?,
+                Step::Head => self.step = Step::Content,
+                Step::Content if self.seen >= self.part.bytes || self.seen >= self.wanted.end => {
+                    self.step = Step::Complete;
+                }
+                Step::Content => {
+                    let Some((bytes, crc)) = ready!(self.stream.poll_next(cx))? else {
+                        return Poll::Ready(Err(changed("the second reading gives less output")));
+                    };
+                    if let Some(bytes) = self.take(bytes, crc) {
+                        return Poll::Ready(Ok(Some(bytes)));
+                    }
+                }
+                Step::Complete => {
+                    if self.is_whole() {
+                        if self.is_last_part {
+                            ready!(self.stream.poll_end(cx))?;
+                        }
+                        if self.crc != self.part.crc {
+                            return Poll::Ready(Err(changed("the second reading gives other output")));
+                        }
+                    }
+                    self.step = Step::Checking(self.check()?);
+                }
+                Step::Checking(checked) => {
+                    let gone = || Err(Error::new(Kind::Local, "the checking thread is gone"));
+                    ready!(checked.poll_recv(cx)).unwrap_or_else(gone)?;
+                    if self.is_whole() {
+                        self.stream.park();
+                    }
+                    self.step = Step::Done;
+                    if let Some(held) = self.held.take() {
+                        return Poll::Ready(Ok(Some(held)));
+                    }
+                }
+                Step::Done => return Poll::Ready(Ok(None)),
+            }
+        }
+    }
+}

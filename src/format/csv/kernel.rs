@@ -1,0 +1,225 @@
+//! Records of a stretch of text: the scan a window at a time, each record validated for its structure and handed on while its
+//! window is in the first-level cache.
+//!
+//! State of the loop over windows ([`Kernel::run`]) and over the records of one ([`Walk::run`]); what changes together:
+//!
+//! - `at` is how far the scan has come, `carry` its state there; `start` is where the record under way starts, at most `at`. When
+//!   a record ends, `start` moves after its line end. Cells of the record under way stay on the tape ([`Tape::keep_from`]) until
+//!   it ends.
+//! - `skip`: the text starts inside of a quoted cell, so its first record is the chunk before's and is not visited. True until
+//!   that record has ended, and never again. While it is true `start` is 0, and `dropped` means nothing.
+//! - `dropped` counts cells of the record under way that were taken from the tape because there are more than columns: such a
+//!   record is ragged in any case, and the tape must not grow with it. Set to 0 when a record ends.
+//! - `junk` is the position of the next byte between a closing quote and a delimiter, `next_junk` its index on the tape. A
+//!   record has one if `junk < end`; `next_junk` moves past those of the record when it ends.
+//! - `limit` is the seam: records that start there or later are the next chunk's. It is after a line end, so outside of quotes a
+//!   record starts exactly there. If one does not (`start > limit`, or `skip` at the limit), the line end before the limit
+//!   was inside of quotes: that is the state that the next chunk starts with.
+//! - `lines` counts physical lines up to `at`, but not past the limit.
+
+use super::row::CsvRow;
+use crate::format::chunk::Fatal;
+use crate::format::reader::Visit;
+use crate::format::text::{End, Region, Stretch, Unsplit, longer_than, record_start};
+use crate::row::RowError;
+use crate::scan::{Boosted, Carry, Scanner, Tape, WINDOW, count_lines};
+use std::sync::Arc;
+
+/// The byte order mark of UTF-8.
+const BOM: [u8; 3] = *b"\xEF\xBB\xBF";
+
+/// What to do about a record that is too long.
+pub(super) const TOO_LONG: &str = "a quote that never closes? else raise source.max_record_bytes";
+
+/// Visits the records of stretches of text, its tape recycled.
+pub(crate) struct Kernel {
+    scanner: Scanner,
+    rules: Rules,
+    tape: Tape,
+}
+
+/// What a record has to be.
+pub(super) struct Rules {
+    pub(super) columns: usize,
+    /// Bytes of the longest record.
+    pub(super) longest: usize,
+    /// The header line, which shows inside of a file that files were joined; empty if there is none.
+    pub(super) header: Arc<[u8]>,
+}
+
+impl Kernel {
+    pub(super) fn new(scanner: Scanner, rules: Rules) -> Kernel {
+        Kernel { scanner, rules, tape: Tape::default() }
+    }
+
+    /// Visits the records that start before the limit. State 1: the text starts inside of a quoted cell.
+    pub(super) fn run<V: Visit>(&mut self, stretch: &Stretch<'_>, visit: &mut V) -> Result<End, V::Stop> {
+        let Kernel { scanner, rules, tape } = self;
+        let &Stretch { text: input, limit, state, ended, places } = stretch;
+        let (inside, bytes) = (state != 0, input.bytes());
+        let mut carry = Carry::new(inside);
+        let mut skip = inside;
+        let mut start = 0usize;
+        let mut next_junk = 0usize;
+        let mut at = 0usize;
+        let mut dropped = 0usize;
+        let mut lines = 0;
+        tape.start(bytes.len());
+        while at < bytes.len() {
+            let to = (at + WINDOW).min(bytes.len());
+            scanner.window(input, at, to, &mut carry, tape);
+            if to == bytes.len() && ended && !carry.inside() {
+                end_last_record(tape, bytes, start);
+            }
+            let last = tape.records.last().map_or(start, |&cells| tape.cells[cells as usize - 1] as usize);
+            let region = Region::new(input, tape, scanner.dialect(), (start, last), places);
+            let walk = Walk { region: &region, tape, rules, limit, start, skip, next_junk, dropped, visit };
+            let walked = scanner.boost(walk)?;
+            let (first, done) = (walked.cells, walked.done);
+            dropped = walked.dropped;
+            (start, skip, next_junk) = (walked.start, walked.skip, walked.next_junk);
+            if done || (skip && to >= limit) {
+                let state = u64::from(!done || start > limit);
+                return Ok(End { open: None, inside: false, state, lines: lines + lines_between(bytes, at, limit) });
+            }
+            let counted = std::mem::take(&mut tape.lines);
+            lines += if to <= limit { counted } else { lines_between(bytes, at, limit) };
+            tape.keep_from(first);
+            dropped += tape.drop_cells(rules.columns + 1);
+            at = to;
+        }
+        if start >= limit || (ended && !carry.inside() && !skip) || (skip && bytes.len() >= limit) {
+            return Ok(End { open: None, inside: false, state: u64::from(skip || start > limit), lines });
+        }
+        let before = count_lines(&bytes[..start]);
+        Ok(End { open: Some(start), inside: carry.inside(), state: 0, lines: before })
+    }
+}
+
+/// Ends the record under way where the input ends, if there is one.
+fn end_last_record(tape: &mut Tape, bytes: &[u8], start: usize) {
+    let last = tape.records.last().map_or(0, |&cells| cells as usize);
+    let from = if last == 0 { start } else { record_start(bytes, tape.cells[last - 1] as usize) };
+    if from < bytes.len() || tape.cells.len() > last {
+        tape.cells.push(bytes.len() as u32);
+        tape.records.push(tape.cells.len() as u32);
+    }
+}
+
+/// The records of a window.
+struct Walk<'w, V> {
+    region: &'w Region<'w>,
+    tape: &'w Tape,
+    rules: &'w Rules,
+    limit: usize,
+    start: usize,
+    skip: bool,
+    next_junk: usize,
+    dropped: usize,
+    visit: &'w mut V,
+}
+
+/// Where a walk ended.
+struct Walked {
+    /// Cells of the tape that it is done with.
+    cells: usize,
+    /// Of the next record.
+    start: usize,
+    skip: bool,
+    next_junk: usize,
+    dropped: usize,
+    /// At the limit.
+    done: bool,
+}
+
+impl<V: Visit> Boosted for Walk<'_, V> {
+    type Output = Result<Walked, V::Stop>;
+
+    #[inline(always)]
+    fn run(self) -> Self::Output {
+        let Walk { region, tape, rules, limit, mut start, mut skip, mut next_junk, mut dropped, visit } = self;
+        let bytes = region.input.bytes();
+        let junk_at = |next: usize| tape.junk.get(next).map_or(usize::MAX, |&at| at as usize);
+        let mut junk = junk_at(next_junk);
+        let mut first = 0usize;
+        let mut done = false;
+        let (columns, longest, header_len) = (rules.columns, rules.longest, rules.header.len());
+        for &cells in &tape.records {
+            let ends = &tape.cells[first..cells as usize];
+            first = cells as usize;
+            let end = ends[ends.len() - 1] as usize;
+            let from = std::mem::replace(&mut start, record_start(bytes, end));
+            if ends.len() == columns && junk >= end && !skip {
+                let length = end - from;
+                if length > longest {
+                    return Err(too_long(region, from, longest).into());
+                }
+                // one comparison for a header line with and without a byte order mark before it, one for the mark alone
+                if (length.wrapping_sub(header_len) & !3 == 0 || bytes.get(from) == Some(&BOM[0]))
+                    && is_joined(&bytes[from..end], &rules.header)
+                {
+                    visit.joined();
+                }
+                visit.row(&CsvRow { region, start: from as u32, ends })?;
+            } else if std::mem::take(&mut skip) {
+                dropped = 0;
+            } else if ends.len() == 1 && end == from && columns != 1 {
+                visit.blank();
+            } else {
+                let found = ends.len() + std::mem::take(&mut dropped);
+                let found = if junk < end { None } else { Some(found) };
+                malformed(Unsplit { region, start: from, end }, found, rules, visit)?;
+            }
+            while junk < end {
+                next_junk += 1;
+                junk = junk_at(next_junk);
+            }
+            if start >= limit {
+                done = true;
+                break;
+            }
+        }
+        Ok(Walked { cells: first, start, skip, next_junk, dropped, done })
+    }
+}
+
+/// Whether a record shows that files were joined: a byte order mark or the header line inside.
+#[cold]
+#[inline(never)]
+fn is_joined(record: &[u8], header: &[u8]) -> bool {
+    record.starts_with(&BOM) || (record == header && !record.is_empty())
+}
+
+/// A record that lies whole in the chunk and is too long all the same: the limit knows no chunks.
+#[cold]
+#[inline(never)]
+fn too_long(region: &Region<'_>, start: usize, longest: usize) -> Fatal {
+    Fatal { error: longer_than(longest as u64, TOO_LONG), place: Some(region.place(start)) }
+}
+
+/// A record with so many cells as `found`, which the header has not; `None`: with bytes after a closing quote.
+#[cold]
+#[inline(never)]
+fn malformed<V: Visit>(record: Unsplit<'_>, found: Option<usize>, rules: &Rules, visit: &mut V) -> Result<(), V::Stop> {
+    let Unsplit { region, start, end } = record;
+    if end - start > rules.longest {
+        return Err(too_long(region, start, rules.longest).into());
+    }
+    if is_joined(&region.input.bytes()[start..end], &rules.header) {
+        visit.joined();
+    }
+    let (code, reason) = match found {
+        Some(found) => ("ragged", format!("{found} cells where the header has {}", rules.columns)),
+        None => ("text_after_quote", "text between a closing quote and the next delimiter".to_owned()),
+    };
+    visit.malformed(&record, RowError { code, column: None, reason })
+}
+
+/// Physical line ends in `bytes[from..to]`, where `from` may lie within a CRLF.
+fn lines_between(bytes: &[u8], from: usize, to: usize) -> u64 {
+    if to <= from {
+        return 0;
+    }
+    let split = from > 0 && bytes[from - 1] == b'\r' && bytes[from] == b'\n';
+    count_lines(&bytes[from + usize::from(split)..to])
+}

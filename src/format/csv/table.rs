@@ -1,0 +1,255 @@
+//! A source opened as delimited text: dialect, header, where the data starts in each file.
+
+use super::cells::cells;
+use super::header::{self, Head};
+use super::kernel::{Kernel, Rules, TOO_LONG};
+use super::options::{CsvOptions, validate};
+use crate::buffer::Padded;
+use crate::error::{Error, Place, Result};
+use crate::format::cells::Cells;
+use crate::format::chunk::ChunkId;
+use crate::format::reader::{Format, Tabular, Visit};
+use crate::format::text::{DataStart, End, Grid, Stretch, Text, TextReader, longer_than};
+use crate::row::Columns;
+use crate::scan::Scanner;
+use crate::source::Source;
+use crate::warning::{Warning, WarningKind};
+use std::sync::Arc;
+
+/// A [`Source`] of delimited text whose headers have been read. Kept open across both passes.
+pub struct Csv {
+    source: Arc<Source>,
+    /// The delimiter is that of a first line `sep=X` if there is one.
+    options: CsvOptions,
+    columns: Arc<[String]>,
+    starts: Vec<DataStart>,
+    scanner: Scanner,
+    /// The first file's header as it was written, without its line end; empty if there is none.
+    header_line: Arc<[u8]>,
+}
+
+impl Csv {
+    /// Reads the header of every file.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::Data`]: no header at all, headers that differ between files, UTF-16 or UTF-32, a header
+    /// over `max_record_bytes`. [`crate::error::Kind::Local`]: the source cannot be read.
+    /// [`crate::error::Kind::Usage`]: a delimiter or quote that cannot be, no column names if there is no header.
+    pub fn open(source: Arc<Source>, mut options: CsvOptions) -> Result<Csv> {
+        validate(&options)?;
+        let mut columns: Option<Vec<String>> = if options.header { None } else { options.columns.clone() };
+        let mut starts = Vec::with_capacity(source.inputs().len());
+        let mut header_line = Vec::new();
+        for input in source.inputs() {
+            let head = header::read(input, &options).map_err(|mut error| {
+                error.place_mut().file.get_or_insert_with(|| input.name().to_owned());
+                error
+            })?;
+            let Head { names, start, delimiter, line } = head;
+            if starts.is_empty() {
+                options.delimiter = delimiter.unwrap_or(options.delimiter);
+                header_line = line;
+            } else if delimiter.is_some_and(|delimiter| delimiter != options.delimiter) {
+                return Err(other_delimiter(input.name(), source.inputs()[0].name()));
+            }
+            starts.push(start);
+            let Some(names) = names else { continue };
+            match &columns {
+                None => columns = Some(names),
+                Some(first) if *first == names => {}
+                Some(first) => return Err(other_header(input.name(), &names, source.inputs()[0].name(), first)),
+            }
+        }
+        let columns = columns.unwrap_or_default().into();
+        let scanner = Scanner::new(options.dialect());
+        Ok(Csv { source, options, columns, starts, scanner, header_line: header_line.into() })
+    }
+}
+
+impl Columns for Csv {
+    fn names(&self) -> &[String] {
+        &self.columns
+    }
+
+    fn may_be_shown(&self) -> bool {
+        !self.options.header
+    }
+
+    /// If the header is one cell: what it would have to be split at to have the column.
+    fn missing(&self, name: &str) -> Option<String> {
+        let [cell] = &*self.columns else { return None };
+        let mut delimiters = ['\t', ';', '|', ','].into_iter();
+        let delimiter = delimiters.find(|at| cell.contains(*at) && cell.split(*at).any(|part| part == name))?;
+        Some(format!("the first line is one cell; it has the column with source.csv.delimiter: {delimiter:?}"))
+    }
+
+    fn all_missing(&self) -> Option<String> {
+        Some(format!(
+            "the first line has {} columns and none that the job names: if it is no header, see source.csv.header; \
+             --show-values shows it",
+            self.columns.len()
+        ))
+    }
+}
+
+impl Tabular for Csv {
+    fn source(&self) -> &Arc<Source> {
+        &self.source
+    }
+
+    #[cfg(feature = "jobs")]
+    fn shared_columns(&self) -> &Arc<[String]> {
+        &self.columns
+    }
+
+    fn lines_before(&self, input: usize) -> u64 {
+        self.starts[input].lines
+    }
+
+    fn cells<'k>(&self, kept: &'k [u8]) -> Cells<'k> {
+        Box::new(cells(kept, self.options.delimiter, self.options.quote))
+    }
+
+    fn warnings(&self) -> Vec<Warning> {
+        if self.options.header {
+            delimiter(&self.columns, self.options.delimiter).into_iter().collect()
+        } else {
+            Vec::new()
+        }
+    }
+}
+
+impl Text for Csv {
+    type Kernel = Kernel;
+    const HAS_STATE: bool = true;
+
+    fn kernel(&self, marked: Option<u8>) -> Kernel {
+        let rules = Rules {
+            columns: self.columns.len(),
+            longest: usize::try_from(self.options.max_record_bytes).unwrap_or(usize::MAX),
+            header: self.header_line.clone(),
+        };
+        Kernel::new(self.scanner.marking(marked.unwrap_or(b'"')), rules)
+    }
+
+    fn start_of(&self, input: usize) -> DataStart {
+        self.starts[input]
+    }
+
+    fn max_record_bytes(&self) -> u64 {
+        self.options.max_record_bytes
+    }
+
+    fn state_after(&self, text: Padded<'_>, state: u64) -> u64 {
+        u64::from(self.scanner.inside_after(text, state != 0))
+    }
+
+    fn last_end(&self, text: Padded<'_>) -> Option<usize> {
+        self.scanner.survey(text, false).last_end
+    }
+
+    fn run<V: Visit>(kernel: &mut Kernel, text: &Stretch<'_>, visit: &mut V) -> Result<End, V::Stop> {
+        kernel.run(text, visit)
+    }
+
+    fn never_ends(&self, record: &[u8], inside: bool, ended: bool) -> (Error, usize) {
+        let CsvOptions { quote, delimiter, max_record_bytes: limit, .. } = self.options;
+        let opened = inside.then(|| opening_quote(record, quote, delimiter)).flatten();
+        let error = if inside && ended {
+            Error::data("the quote that opens here is never closed: the source ends inside it")
+                .with_hint("close the quote, or double it where it is part of the value")
+        } else if inside {
+            Error::data(format!(
+                "the quote that opens here is not closed within {limit} bytes (source.max_record_bytes)"
+            ))
+            .with_hint("close the quote, or raise source.max_record_bytes if records are really that long")
+        } else {
+            longer_than(limit, TOO_LONG)
+        };
+        (error, opened.unwrap_or(0))
+    }
+}
+
+impl Format for Csv {
+    type Chunks<'f> = Grid<'f, Csv>;
+    type Reader = TextReader<Csv>;
+
+    fn chunks(&self, from: ChunkId, chunk_bytes: usize, threads: usize) -> Grid<'_, Csv> {
+        Grid::new(self, from, chunk_bytes, threads)
+    }
+
+    fn reader(&self, marked: Option<u8>, chunk_bytes: usize) -> TextReader<Csv> {
+        TextReader::new(self, marked, chunk_bytes)
+    }
+}
+
+/// The position of the quote that is open at the end of `record`, which starts outside of quotes.
+fn opening_quote(record: &[u8], quote: Option<u8>, delimiter: u8) -> Option<usize> {
+    let quote = quote?;
+    // a quote opens at the start of a cell, or right after one that closed
+    let (mut open, mut may_open) = (None, true);
+    for (at, &byte) in record.iter().enumerate() {
+        if open.is_some() {
+            may_open = byte == quote;
+            if may_open {
+                open = None;
+            }
+        } else if byte == quote && may_open {
+            open = Some(at);
+        } else {
+            may_open = byte == delimiter;
+        }
+    }
+    open
+}
+
+fn other_delimiter(file: &str, first: &str) -> Error {
+    Error::data(format!("its first line names another delimiter than that of {first}"))
+        .with_place(Place { file: Some(file.to_owned()), ..Place::default() })
+        .with_hint("all files of a glob must have the same delimiter")
+}
+
+fn other_header(file: &str, names: &[String], first_file: &str, first: &[String]) -> Error {
+    Error::data(format!("its header differs from that of {first_file}: {}", difference(names, first)))
+        .with_place(Place { file: Some(file.to_owned()), ..Place::default() })
+        .with_hint(
+            "all files of a glob must have the same columns in the same order; if the first line of a file is data \
+             already, see source.csv.header",
+        )
+}
+
+/// How a header differs from the first one. The names are not told: what stands in a first line may be data.
+fn difference(names: &[String], first: &[String]) -> String {
+    let sorted = |names: &[String]| {
+        let mut names = names.to_vec();
+        names.sort();
+        names
+    };
+    if names.len() != first.len() {
+        format!("{} columns here, {} there", names.len(), first.len())
+    } else if sorted(names) == sorted(first) {
+        "the same columns in another order".to_owned()
+    } else {
+        let at = names.iter().zip(first).position(|(name, first)| name != first).unwrap_or_default();
+        format!("column {} of {} has another name", at + 1, first.len())
+    }
+}
+
+/// A header whose names contain more of another delimiter than it has cells.
+fn delimiter(names: &[String], delimiter: u8) -> Option<Warning> {
+    let occurs = |byte: u8| names.iter().map(|name| memchr::memchr_iter(byte, name.as_bytes()).count()).sum::<usize>();
+    let other = [b'\t', b';', b'|', b','].into_iter().filter(|byte| *byte != delimiter);
+    let (byte, n) = other.map(|byte| (byte, occurs(byte))).max_by_key(|(_, n)| *n)?;
+    (n >= names.len()).then(|| {
+        let shown = if byte == b'\t' { "a tab".to_owned() } else { format!("\"{}\"", byte as char) };
+        let (cells, s) = (names.len(), if names.len() == 1 { "" } else { "s" });
+        Warning::new(
+            WarningKind::Delimiter,
+            format!(
+                "the header has {cells} cell{s}, and {n} times {shown} in {}",
+                if cells == 1 { "it" } else { "them" }
+            ),
+        )
+        .with_hint("if that separates the cells, set source.csv.delimiter")
+    })
+}

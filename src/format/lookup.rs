@@ -1,0 +1,53 @@
+//! Which format a job's source is in: by `source.format`, else by the name of the file.
+
+use super::entry::Entry;
+use crate::error::{Error, Result};
+
+/// Formats that are known by name and not supported yet.
+const LATER: [&str; 4] = ["ndjson", "jsonl", "xlsx", "parquet"];
+
+/// Returns the format of that name, or of a file with that path; the first one if neither tells.
+///
+/// # Errors
+/// `Usage`: a name that is not known, or not supported yet.
+pub(crate) fn find<O>(
+    formats: &'static [Entry<O>],
+    written: Option<&str>,
+    path: Option<&str>,
+) -> Result<&'static Entry<O>> {
+    let names = || formats.iter().map(|entry| entry.name).collect::<Vec<_>>();
+    let (name, at) = match written {
+        Some(name) => (name.to_owned(), "source.format"),
+        None => (ending(path.unwrap_or_default()), "source.path"),
+    };
+    let found = formats.iter().find(|entry| match written {
+        Some(name) => entry.name == name,
+        None => entry.endings.contains(&&*name),
+    });
+    match found {
+        Some(entry) => Ok(entry),
+        None if LATER.contains(&&*name) => Err(Error::usage(format!("{at}: {name} is not yet supported"))
+            .with_hint(format!("{} are; if the file is one of them, set source.format", listed(&names(), "and")))),
+        None if written.is_none() => Ok(&formats[0]),
+        None => Err(Error::usage(format!("source.format must be {}", listed(&names(), "or")))
+            .with_hint("without it the name of the file decides")),
+    }
+}
+
+/// The ending of a file's name, that of a compression left out.
+fn ending(path: &str) -> String {
+    let whole = path.to_ascii_lowercase();
+    // what a glob leaves open at the end is a compression, mostly
+    let mut name = whole.trim_end_matches(['*', '?']).trim_end_matches('.');
+    for packed in [".gz", ".gzip", ".zst", ".zstd", ".bz2", ".xz"] {
+        name = name.strip_suffix(packed).unwrap_or(name);
+    }
+    name.rsplit_once('.').map_or("", |(_, ending)| ending).to_owned()
+}
+
+fn listed(names: &[&str], last: &str) -> String {
+    match names {
+        [names @ .., end] if !names.is_empty() => format!("{} {last} {end}", names.join(", ")),
+        names => names.join(", "),
+    }
+}

@@ -1,0 +1,126 @@
+//! Formats: all that lies between the bytes of a source and its rows. Options, header, chunk boundaries, the reader and its
+//! positions, the values of rejected records. `mapping` and `body` know rows and chunks only.
+//!
+//! `reader` says what a format is; `text` is what formats of text lines share. A format is a folder and a line in the registry
+//! below. A pass asks once which format it reads ([`Table::visit`]); everything after that is compiled for the format.
+
+pub mod cells;
+pub(crate) mod chunk;
+pub mod csv;
+mod entry;
+#[cfg(feature = "jobs")]
+mod lookup;
+pub(crate) mod reader;
+pub(crate) mod seam;
+mod text;
+
+pub(crate) use chunk::{Chunk, ChunkId, Extent, Fatal};
+pub(crate) use reader::{Chunks, Format, Host, Reader, Tabular, Visit};
+#[cfg(feature = "jobs")]
+pub(crate) use {entry::Entry, lookup::find};
+
+use crate::row::Columns;
+use crate::source::Source;
+use std::sync::Arc;
+
+/// Something that is done to an opened source whatever its format, compiled for each of them.
+pub(crate) trait FormatVisitor {
+    /// What comes of it.
+    type Output;
+
+    /// Does it.
+    fn visit<F: Format>(self, format: &F) -> Self::Output;
+}
+
+/// A source opened in its format: columns and rows. Cheap to clone.
+///
+/// ```
+/// use listferry::format::{Table, csv::{Csv, CsvOptions}};
+/// use listferry::source::{Source, SourceOptions};
+/// use std::sync::Arc;
+///
+/// let source = Source::from_bytes("list.csv", b"id,email\n1,a@example.com\n".to_vec(), &SourceOptions::default())?;
+/// let table = Table::from(Csv::open(Arc::new(source), CsvOptions::default())?);
+/// assert_eq!(table.columns(), ["id", "email"]);
+/// # Ok::<(), listferry::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Table(AnyFormat);
+
+macro_rules! registry {
+    ($($variant:ident: $format:ty, $options:ty, [$($entry:path),+];)+) => {
+        #[derive(Clone)]
+        enum AnyFormat {
+            $($variant(Arc<$format>),)+
+        }
+
+        $(impl From<$format> for Table {
+            fn from(format: $format) -> Table {
+                Table(AnyFormat::$variant(Arc::new(format)))
+            }
+        })+
+
+        impl Table {
+            /// What every format can tell.
+            pub(crate) fn tabular(&self) -> &dyn Tabular {
+                match &self.0 {
+                    $(AnyFormat::$variant(format) => &**format,)+
+                }
+            }
+
+            /// Lets a visitor do its work on the format.
+            pub(crate) fn visit<V: FormatVisitor>(&self, visitor: V) -> V::Output {
+                match &self.0 {
+                    $(AnyFormat::$variant(format) => visitor.visit(&**format),)+
+                }
+            }
+        }
+
+        /// The options of a format, as read from a job file.
+        #[cfg(feature = "jobs")]
+        #[derive(Clone)]
+        pub(crate) enum TableOptions {
+            $($variant($options),)+
+        }
+
+        #[cfg(feature = "jobs")]
+        impl TableOptions {
+            /// Opens a source; see [`entry::Options::open`].
+            ///
+            /// # Errors
+            /// What is wrong with the source or its header.
+            pub(crate) fn open(&self, source: Arc<Source>, wanted: &[&str]) -> crate::error::Result<Table> {
+                match self {
+                    $(TableOptions::$variant(options) => Ok(entry::Options::open(options, source, wanted)?.into()),)+
+                }
+            }
+        }
+
+        /// The formats of the job file; the first one is the default.
+        #[cfg(feature = "jobs")]
+        pub(crate) const FORMATS: &[Entry<TableOptions>] = &[$($(Entry {
+            name: $entry.name,
+            endings: $entry.endings,
+            keys: $entry.keys,
+            read: |source| ($entry.read)(source).map(TableOptions::$variant),
+        },)+)+];
+    };
+}
+
+registry! {
+    Csv: csv::Csv, csv::CsvOptions, [csv::CSV, csv::TSV];
+}
+
+impl Table {
+    /// Returns the names of the columns, in the order of the source.
+    #[must_use]
+    pub fn columns(&self) -> &[String] {
+        Columns::names(self.tabular())
+    }
+
+    /// Returns the source itself.
+    #[must_use]
+    pub fn source(&self) -> &Arc<Source> {
+        self.tabular().source()
+    }
+}

@@ -1,0 +1,161 @@
+//! The chunk grid of text: which piece of which input comes next, and its bytes.
+//!
+//! Plain inputs are cut every `chunk_bytes` after the header; the seam of a chunk is the first line end at or after its start, so
+//! cuts depend on the input alone. Streams are taken by the thread that claims the next chunk (with several threads they are
+//! decompressed beside) and cut after the last record end, so their chunks always start outside of quotes.
+
+use super::bytes::{ChunkBytes, next_want, shrunk};
+use super::reader::TextReader;
+use super::rules::Text;
+use crate::error::Result;
+use crate::format::chunk::{Chunk, ChunkId};
+use crate::format::reader::Chunks;
+use crate::source::{self, Input};
+use std::io::{ErrorKind, Read};
+
+/// Hands out the chunks of a pass in order.
+pub(crate) struct Grid<'f, F> {
+    format: &'f F,
+    chunk_bytes: usize,
+    /// Of those that convert; as many may decompress.
+    threads: usize,
+    input: usize,
+    index: u64,
+    stream: Option<Stream>,
+}
+
+struct Stream {
+    reader: Box<dyn Read + Send>,
+    /// Offset of the next byte to hand out.
+    offset: u64,
+    /// Read, but after the last record end of the chunk before.
+    left: Vec<u8>,
+    ended: bool,
+}
+
+impl<'f, F: Text> Grid<'f, F> {
+    pub(crate) fn new(format: &'f F, from: ChunkId, chunk_bytes: usize, threads: usize) -> Grid<'f, F> {
+        Grid { format, chunk_bytes, threads, input: from.input, index: from.index, stream: None }
+    }
+
+    fn hand_out(&mut self, offset: u64, is_held: bool) -> Chunk {
+        let chunk = Chunk { input: self.input, index: self.index, offset, is_held };
+        self.index += 1;
+        chunk
+    }
+
+    /// The next chunk of a stream with its bytes in `reader`; `None`: the stream has ended.
+    fn next_of_stream(
+        &mut self,
+        input: &Input,
+        start: u64,
+        reader: &mut TextReader<F>,
+        enlarge: &mut dyn FnMut(&mut TextReader<F>, usize),
+    ) -> Result<Option<u64>> {
+        let mut skip = 0;
+        if self.stream.is_none() {
+            skip = std::mem::take(&mut self.index);
+            self.stream = Some(Stream::open(input, start, self.threads)?);
+        }
+        while let Some(stream) = &mut self.stream {
+            let Some(offset) = stream.fill(self.format, input, self.chunk_bytes, reader, enlarge)? else { break };
+            if self.index < skip {
+                self.index += 1;
+                continue;
+            }
+            return Ok(Some(offset));
+        }
+        self.stream = None;
+        Ok(None)
+    }
+}
+
+impl<F: Text> Chunks<TextReader<F>> for Grid<'_, F> {
+    fn next(
+        &mut self,
+        reader: &mut TextReader<F>,
+        enlarge: &mut dyn FnMut(&mut TextReader<F>, usize),
+    ) -> Result<Option<Chunk>> {
+        reader.bytes.clear();
+        let format = self.format;
+        while let Some(input) = format.source().inputs().get(self.input) {
+            let start = format.start_of(self.input).byte;
+            if input.is_plain() {
+                let offset = start + self.index * self.chunk_bytes as u64;
+                if offset < input.stored_bytes() {
+                    return Ok(Some(self.hand_out(offset, false)));
+                }
+            } else if let Some(offset) = self.next_of_stream(input, start, reader, enlarge)? {
+                return Ok(Some(self.hand_out(offset, true)));
+            }
+            input.verify_end()?;
+            self.input += 1;
+            self.index = 0;
+        }
+        Ok(None)
+    }
+}
+
+impl Stream {
+    fn open(input: &Input, start: u64, threads: usize) -> Result<Stream> {
+        let mut reader = input.open_stream_beside(threads)?;
+        let mut skip = start;
+        let mut scratch = vec![0; 8 << 10];
+        while skip > 0 {
+            let want = usize::try_from(skip).unwrap_or(usize::MAX).min(scratch.len());
+            match reader.read(&mut scratch[..want]) {
+                Ok(0) => return Err(shrunk(input)),
+                Ok(n) => skip -= n as u64,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(source::into_error(error, &format!("reading {}", input.name()))),
+            }
+        }
+        Ok(Stream { reader, offset: start, left: Vec::new(), ended: false })
+    }
+
+    /// Whole records, about `chunk_bytes` of them, or one that is larger; returns their offset. `None`: the stream has ended.
+    fn fill<F: Text>(
+        &mut self,
+        format: &F,
+        input: &Input,
+        chunk_bytes: usize,
+        reader: &mut TextReader<F>,
+        enlarge: &mut dyn FnMut(&mut TextReader<F>, usize),
+    ) -> Result<Option<u64>> {
+        let bytes = &mut reader.bytes;
+        bytes.room(self.left.len().max(chunk_bytes) + 1);
+        bytes.start_with(&self.left);
+        bytes.ended = self.ended;
+        self.left.clear();
+        self.left.shrink_to(chunk_bytes);
+        let mut want = chunk_bytes;
+        let max = usize::try_from(format.max_record_bytes()).unwrap_or(usize::MAX).saturating_add(chunk_bytes);
+        loop {
+            let bytes = &mut reader.bytes;
+            bytes.read_stream(input, &mut *self.reader, want)?;
+            self.ended = bytes.ended;
+            let filled = bytes.filled();
+            if filled == 0 {
+                return Ok(None);
+            }
+            let offset = self.offset;
+            let cut = if self.ended { Some(filled) } else { last_end(format, bytes) };
+            // without a record end within the bound, reading the chunk says which record it is
+            if let Some(cut) = cut.or((filled > max).then_some(filled)) {
+                self.left.extend_from_slice(&bytes.bytes()[cut..]);
+                bytes.truncate(cut);
+                self.offset += cut as u64;
+                return Ok(Some(offset));
+            }
+            want = next_want(filled).clamp(64, max.saturating_add(1));
+            enlarge(reader, want);
+        }
+    }
+}
+
+/// The position after the last record end.
+fn last_end<F: Text>(format: &F, bytes: &ChunkBytes) -> Option<usize> {
+    // a CR at the very end may be half of a CRLF
+    let certain = bytes.filled() - usize::from(bytes.bytes().last() == Some(&b'\r'));
+    format.last_end(bytes.view(0, certain)).map(|end| end + 1)
+}

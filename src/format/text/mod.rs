@@ -1,0 +1,16 @@
+//! What all formats of text between line ends share: the grid of chunks, streams, seams, long records, positions, and what the
+//! first bytes of an input tell.
+
+mod bytes;
+mod foreign;
+mod front;
+mod grid;
+mod reader;
+mod region;
+mod rules;
+
+pub(super) use front::{Front, refuse_foreign};
+pub(super) use grid::Grid;
+pub(super) use reader::TextReader;
+pub(super) use region::{Region, Unsplit};
+pub(super) use rules::{DataStart, End, Stretch, Text, longer_than, record_start};

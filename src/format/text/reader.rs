@@ -1,0 +1,171 @@
+//! One chunk of text: read it, find its seams, visit its records.
+//!
+//! A chunk of a plain input is a cell of the grid, and its records are those that start between its *seams*: the first line end at
+//! or after the start of the cell, and that of the next cell. What crosses a seam is a state (CSV: whether the line end is inside
+//! of a quoted cell). [`TextReader::open`] finds the seams and publishes the state at the second one before anything is
+//! converted, so that the threads do not wait for each other; a thread that is alone publishes it when it knows it anyway.
+//!
+//! The record that crosses the second seam belongs to this chunk and goes on after what was read. So [`TextReader::read`] goes
+//! through the text as far as there are whole records; if one is open, `from` moves to its start (`from` and `places` change
+//! together, `limit` counts from `from`), more is read, and the kernel starts anew at it, in state 0. A record longer than
+//! `source.max_record_bytes` ends the pass, so this ends.
+
+use super::bytes::{ChunkBytes, first_read, next_want};
+use super::region::Places;
+use super::rules::{End, Stretch, Text};
+use crate::error::Result;
+use crate::format::chunk::{Chunk, Extent, Fatal};
+use crate::format::reader::{Host, Reader, Stop, Visit};
+use crate::row::RecordPlace;
+use crate::scan::count_lines;
+
+/// Reads chunks of text.
+pub(crate) struct TextReader<F: Text> {
+    pub(super) bytes: ChunkBytes,
+    kernel: F::Kernel,
+    chunk_bytes: usize,
+}
+
+impl<F: Text> TextReader<F> {
+    pub(crate) fn new(format: &F, marked: Option<u8>, chunk_bytes: usize) -> TextReader<F> {
+        TextReader { bytes: ChunkBytes::default(), kernel: format.kernel(marked), chunk_bytes }
+    }
+
+    /// Has at least `want` bytes of the chunk, unless the input ends before.
+    fn extend(&mut self, format: &F, chunk: &Chunk, want: usize) -> Result<()> {
+        self.bytes.read_plain(&format.source().inputs()[chunk.input], chunk.offset, want)
+    }
+
+    /// Finds the seams of a chunk of a plain input, and the state at them.
+    fn seams<H: Host<Self>>(&mut self, format: &F, chunk: &Chunk, host: &mut H) -> Result<Extent, H::Stop> {
+        let cell = self.chunk_bytes;
+        self.extend(format, chunk, first_read(cell))?;
+        let from = if chunk.index == 0 { Some(0) } else { self.line_end(format, chunk, 0..cell, host)? };
+        let Some(from) = from else {
+            // no line ends in this cell: its seam is the next one's
+            let state = host.state()?;
+            host.publish(state);
+            return Ok(Extent { from: 0, to: 0, state });
+        };
+        let max = usize::try_from(format.max_record_bytes()).unwrap_or(usize::MAX);
+        // without one the input ends before, or the record is too long, as the kernel will find
+        let to = self.line_end(format, chunk, cell..cell.saturating_add(max).saturating_add(1), host)?;
+        let to = to.unwrap_or(self.bytes.filled()).max(from);
+        if !F::HAS_STATE {
+            host.publish(0);
+            return Ok(Extent { from, to, state: 0 });
+        }
+        if host.is_alone() {
+            // no thread waits for the state at the next seam: reading the chunk tells it
+            let state = host.state()?;
+            if from == to {
+                host.publish(state);
+            }
+            return Ok(Extent { from, to, state });
+        }
+        let from_outside = format.state_after(self.bytes.view(from, to), 0);
+        let state = host.state()?;
+        let after = if state == 0 { from_outside } else { format.state_after(self.bytes.view(from, to), state) };
+        host.publish(after);
+        Ok(Extent { from, to, state })
+    }
+
+    /// The position after the first line end in `range`; reads on as far as its end if it must. `None`: there is none.
+    fn line_end<H: Host<Self>>(
+        &mut self,
+        format: &F,
+        chunk: &Chunk,
+        range: std::ops::Range<usize>,
+        host: &mut H,
+    ) -> Result<Option<usize>, H::Stop> {
+        let (mut from, to) = (range.start, range.end);
+        loop {
+            let upto = self.bytes.filled().min(to);
+            let text = self.bytes.bytes().get(from..upto);
+            if let Some(at) = text.and_then(|text| memchr::memchr2(b'\n', b'\r', text)) {
+                let at = from + at;
+                if self.bytes.bytes()[at] == b'\r' {
+                    if at + 1 == self.bytes.filled() && !self.bytes.ended {
+                        self.extend(format, chunk, at + 2)?;
+                    }
+                    if self.bytes.bytes().get(at + 1) == Some(&b'\n') {
+                        return Ok(Some(at + 2));
+                    }
+                }
+                return Ok(Some(at + 1));
+            }
+            if self.bytes.ended || self.bytes.filled() >= to {
+                return Ok(None);
+            }
+            from = from.max(upto);
+            let filled = self.bytes.filled();
+            let want = next_want(filled).min(to.max(filled + 1));
+            host.enlarge(self, want)?;
+            self.extend(format, chunk, want)?;
+        }
+    }
+
+    /// A record that has no end within the bound or the input.
+    #[cold]
+    fn never_ends(&self, format: &F, chunk: &Chunk, start: usize, end: &End, lines: u64) -> Fatal {
+        let record = &self.bytes.bytes()[start..];
+        let (error, blamed) = format.never_ends(record, end.inside, self.bytes.ended);
+        let line = lines + count_lines(&record[..blamed]);
+        let place = RecordPlace { line: Some(line), byte: Some(chunk.offset + start as u64) };
+        Fatal { error, place: Some(place) }
+    }
+}
+
+impl<F: Text> Reader<F> for TextReader<F> {
+    fn open<H: Host<Self>>(&mut self, format: &F, chunk: &Chunk, host: &mut H) -> Result<Extent, H::Stop> {
+        if !chunk.is_held {
+            return self.seams(format, chunk, host);
+        }
+        host.publish(0);
+        Ok(Extent { from: 0, to: self.bytes.filled(), state: 0 })
+    }
+
+    fn read<V>(&mut self, format: &F, chunk: &Chunk, extent: &Extent, visit: &mut V) -> Result<u64, Stop<V>>
+    where
+        V: Visit + Host<Self, Stop = Stop<V>>,
+    {
+        let places = Places::new(chunk.offset + extent.from as u64);
+        let (mut from, mut state) = (extent.from, extent.state);
+        let (mut limit, mut lines) = (extent.to - extent.from, 0);
+        let max = format.max_record_bytes();
+        loop {
+            let text = self.bytes.view(from, self.bytes.filled());
+            let stretch = Stretch { text, limit, state, ended: self.bytes.ended, places: &places };
+            let end = F::run(&mut self.kernel, &stretch, visit)?;
+            lines += end.lines;
+            let Some(open) = end.open else {
+                if F::HAS_STATE && !chunk.is_held && visit.is_alone() {
+                    visit.publish(end.state);
+                }
+                return Ok(lines);
+            };
+            // the record that crosses the seam goes on after what was read
+            let held = (self.bytes.filled() - from - open) as u64;
+            if self.bytes.ended || held > max {
+                return Err(self.never_ends(format, chunk, from + open, &end, lines).into());
+            }
+            places.rebase(open, lines);
+            from += open;
+            limit -= open;
+            state = 0;
+            // no more of it than the longest record has
+            let most = from.saturating_add(max as usize).saturating_add(1).max(self.bytes.filled() + 1);
+            let want = (from + next_want(held as usize)).max(self.bytes.filled() + (16 << 10)).min(most);
+            visit.enlarge(self, want)?;
+            self.extend(format, chunk, want)?;
+        }
+    }
+
+    fn copy_from(&mut self, other: &Self) {
+        self.bytes.copy_from(&other.bytes);
+    }
+
+    fn shrink(&mut self) {
+        self.bytes.shrink(self.chunk_bytes);
+    }
+}

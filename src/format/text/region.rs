@@ -1,0 +1,157 @@
+//! A stretch of text as the scan left it: masks of the bytes that need a second look, and where its records are.
+
+use crate::buffer::Padded;
+use crate::row::{Needs, Record, RecordPlace};
+use crate::scan::{Dialect, Tape, any_bit, bits_from, count_lines};
+use std::cell::Cell;
+
+/// Where the records of a chunk are, asked in the order of the source. Lines are counted only up to records that are asked for.
+pub(crate) struct Places {
+    /// Offset of the text in the decompressed content.
+    origin: Cell<u64>,
+    /// Physical lines of the chunk in `text[..counted]` and before the text.
+    lines: Cell<u64>,
+    counted: Cell<usize>,
+}
+
+impl Places {
+    /// For a text at that offset, where the chunk starts.
+    pub(super) fn new(origin: u64) -> Places {
+        Places { origin: Cell::new(origin), lines: Cell::new(0), counted: Cell::new(0) }
+    }
+
+    /// From now on the text starts `by` bytes later, after `lines` physical lines of the chunk.
+    pub(super) fn rebase(&self, by: usize, lines: u64) {
+        self.origin.set(self.origin.get() + by as u64);
+        self.lines.set(lines);
+        self.counted.set(0);
+    }
+
+    /// The place of the record at `start`.
+    pub(crate) fn of(&self, text: &[u8], start: usize) -> RecordPlace {
+        self.lines.set(self.lines.get() + count_lines(&text[self.counted.get()..start]));
+        self.counted.set(start);
+        RecordPlace { line: Some(self.lines.get()), byte: Some(self.origin.get() + start as u64) }
+    }
+}
+
+/// A stretch of text with the records that the scan found in it.
+pub(crate) struct Region<'a> {
+    pub(crate) input: Padded<'a>,
+    /// A bit for each byte of `input`: control character, DEL, `"`, `\`, the quote of the dialect, or `marked`.
+    dirty: &'a [u8],
+    /// The same, and for what is above 0x7F.
+    odd: &'a [u8],
+    pub(crate) dialect: Dialect,
+    /// From the start of its first record to the end of its last one.
+    text: (usize, usize),
+    encoding: Cell<Encoding>,
+    /// For each [`Needs`]: `dirty` or `odd`, whichever tells that a cell may be copied.
+    plain: [Cell<&'a [u8]>; 4],
+    places: &'a Places,
+}
+
+/// What is known of the bytes above 0x7F in a region.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Encoding {
+    /// No cell has asked.
+    Unknown,
+    Valid,
+    /// Somewhere in it.
+    Invalid,
+}
+
+impl<'a> Region<'a> {
+    pub(crate) fn new(
+        input: Padded<'a>,
+        tape: &'a Tape,
+        dialect: Dialect,
+        text: (usize, usize),
+        places: &'a Places,
+    ) -> Region<'a> {
+        let (dirty, odd) = (tape.dirty.bytes(), tape.odd.bytes());
+        let plain = [odd; 4].map(Cell::new);
+        Region { input, dirty, odd, dialect, text, encoding: Cell::new(Encoding::Unknown), plain, places }
+    }
+
+    /// Whether the region is valid UTF-8: validated once, as a whole, when the first cell asks. False says nothing about one
+    /// cell.
+    fn is_utf8(&self) -> bool {
+        if self.encoding.get() == Encoding::Unknown {
+            let text = &self.input.bytes()[self.text.0..self.text.1];
+            if simdutf8::basic::from_utf8(text).is_ok() {
+                self.encoding.set(Encoding::Valid);
+                self.plain[Needs::Utf8 as usize].set(self.dirty);
+                // U+0080 to U+009F all start with this byte
+                if memchr::memchr(0xc2, text).is_none() {
+                    self.plain[Needs::NoControls as usize].set(self.dirty);
+                }
+            } else {
+                self.encoding.set(Encoding::Invalid);
+            }
+        }
+        self.encoding.get() == Encoding::Valid
+    }
+
+    /// Returns true if no byte of the span is a control character (DEL included), a quote or a backslash: such a cell is
+    /// unquoted and goes into JSON as it is.
+    #[inline(always)]
+    pub(crate) fn is_clean(&self, at: usize, len: usize) -> bool {
+        !any_bit(self.dirty, at, len)
+    }
+
+    /// Returns true if a span is clean and ASCII.
+    #[inline(always)]
+    pub(crate) fn is_clean_ascii(&self, at: usize, len: usize) -> bool {
+        !any_bit(self.odd, at, len)
+    }
+
+    /// See [`crate::row::Row::is_plain`].
+    #[inline(always)]
+    pub(crate) fn is_plain(&self, at: usize, len: usize, needs: Needs) -> bool {
+        !any_bit(self.plain[needs as usize & 3].get(), at, len)
+    }
+
+    /// The same for a short cell; false for one of more than 57 bytes.
+    #[inline(always)]
+    pub(crate) fn is_short_and_plain(&self, at: usize, len: usize, needs: Needs) -> bool {
+        len <= 57 && bits_from(self.plain[needs as usize & 3].get(), at) & ((1 << len) - 1) == 0
+    }
+
+    /// Whether a clean span is valid as far as `needs` asks.
+    pub(crate) fn is_valid(&self, at: usize, len: usize, needs: Needs) -> bool {
+        let text = || &self.input.bytes()[at..at + len];
+        self.is_clean_ascii(at, len)
+            || match needs {
+                Needs::Utf8 => self.is_utf8() || simdutf8::basic::from_utf8(text()).is_ok(),
+                Needs::NoControls => self.is_utf8() && memchr::memchr(0xc2, text()).is_none(),
+                Needs::Ascii => false,
+            }
+    }
+
+    /// Where the record at `start` is.
+    pub(crate) fn place(&self, start: usize) -> RecordPlace {
+        self.places.of(self.input.bytes(), start)
+    }
+}
+
+/// A record that could not be split into columns.
+pub(crate) struct Unsplit<'a> {
+    pub(crate) region: &'a Region<'a>,
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+}
+
+impl Record for Unsplit<'_> {
+    fn place(&self) -> RecordPlace {
+        self.region.place(self.start)
+    }
+
+    fn kept_bytes(&self) -> usize {
+        self.end - self.start
+    }
+
+    fn keep(&self, into: &mut Vec<u8>) {
+        into.extend_from_slice(&self.region.input.bytes()[self.start..self.end]);
+    }
+}

@@ -1,0 +1,139 @@
+//! How the text of a value becomes bytes of the output: type, rules of the platform, encoding.
+
+use super::apply::as_str;
+use super::cast::Cast;
+use super::scratch::Scratch;
+use crate::buffer::OutBuf;
+use crate::encode;
+use crate::row::CellError;
+
+/// How the text of a value, when it is not empty, is validated and written. Quotes and brackets around it are literals.
+pub(super) struct Output {
+    pub(super) split: Option<Vec<u8>>,
+    pub(super) cast: Cast,
+    pub(super) no_control: bool,
+    pub(super) lower_email: bool,
+    pub(super) not_negative: bool,
+    pub(super) max_code_points: Option<usize>,
+    pub(super) one_of: Option<&'static [&'static str]>,
+    pub(super) form: Form,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// The inside of a JSON string.
+    Quoted,
+    /// JSON as it is.
+    Raw,
+    /// A cell.
+    Cell(CellRule),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct CellRule {
+    pub(super) separator: u8,
+    /// The separator is on trial: it must not occur.
+    pub(super) trial: bool,
+    /// Quotes are not allowed.
+    pub(super) never: bool,
+}
+
+impl Output {
+    /// Writes `scratch.text`, which is not empty.
+    pub(super) fn write(&self, scratch: &mut Scratch, out: &mut OutBuf) -> Result<(), CellError> {
+        let Scratch { text, spare, clash, .. } = scratch;
+        let Some(separator) = &self.split else { return self.element(text, spare, clash, out) };
+        let between: &[u8] = if self.form == Form::Quoted { b"\",\"" } else { b"," };
+        let mut done = 0;
+        for at in memchr::memmem::find_iter(text, separator) {
+            self.element(&text[done..at], spare, clash, out)?;
+            out.extend(between);
+            done = at + separator.len();
+        }
+        self.element(&text[done..], spare, clash, out)
+    }
+
+    fn element(&self, text: &[u8], spare: &mut Vec<u8>, clash: &mut bool, out: &mut OutBuf) -> Result<(), CellError> {
+        let text = if self.cast.is_verbatim() {
+            text
+        } else {
+            spare.clear();
+            self.cast.cast(text, spare).map_err(|(code, what)| CellError::new(code, what))?;
+            &spare[..]
+        };
+        if self.no_control && has_control(text) {
+            return Err(CellError::new("control_character", "a control character"));
+        }
+        if self.lower_email {
+            lower_email(text)?;
+        }
+        if self.not_negative && text.first() == Some(&b'-') {
+            return Err(CellError::new("negative", "a number below zero"));
+        }
+        if let Some(limit) = self.max_code_points
+            && text.len() > limit
+            && as_str(text).chars().count() > limit
+        {
+            return Err(CellError::new("value_too_long", "longer than the platform takes"));
+        }
+        if let Some(allowed) = self.one_of
+            && !allowed.iter().any(|word| word.as_bytes() == text)
+        {
+            return Err(CellError::new("not_allowed", "not one of the texts allowed"));
+        }
+        match self.form {
+            Form::Quoted => encode::escape(text, out),
+            // CR and LF in checked JSON are white space between tokens; NDJSON has one line a record
+            Form::Raw if self.cast.is_json() => {
+                text.split(|b| matches!(b, b'\r' | b'\n')).for_each(|line| out.extend(line));
+            }
+            Form::Raw => out.extend(text),
+            Form::Cell(rule) => rule.write(text, clash, out)?,
+        }
+        Ok(())
+    }
+}
+
+/// Validates that a text with an `@` is what `apply: [trim, lower]` would make of it.
+fn lower_email(text: &[u8]) -> Result<(), CellError> {
+    if memchr::memchr(b'@', text).is_none() {
+        return Ok(());
+    }
+    let text = as_str(text);
+    if text.trim() != text {
+        let what = "white space around an e-mail address (apply: [trim, lower] removes it)";
+        return Err(CellError::new("email_space", what));
+    }
+    if text.chars().any(|c| c.to_lowercase().ne([c])) {
+        let what = "a capital letter in an e-mail address (apply: [trim, lower] mends it)";
+        return Err(CellError::new("email_case", what));
+    }
+    Ok(())
+}
+
+impl CellRule {
+    fn write(self, text: &[u8], clash: &mut bool, out: &mut OutBuf) -> Result<(), CellError> {
+        if !encode::needs_quotes(text, self.separator) {
+            out.extend(text);
+            return Ok(());
+        }
+        if self.trial && memchr::memchr(self.separator, text).is_some() {
+            *clash = true;
+        }
+        let text_needs_quotes = || memchr::memchr3(b'"', b'\r', b'\n', text).is_some();
+        if self.never && (!self.trial || text_needs_quotes()) {
+            return Err(CellError::new("needs_quotes", "a value that would need quotes, which are not allowed"));
+        }
+        encode::cell(text, self.separator, out);
+        Ok(())
+    }
+}
+
+/// C0, DEL or C1.
+fn has_control(text: &[u8]) -> bool {
+    if text.is_ascii() {
+        text.iter().any(|&b| b < 0x20 || b == 0x7f)
+    } else {
+        as_str(text).chars().any(char::is_control)
+    }
+}

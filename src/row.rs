@@ -1,0 +1,149 @@
+//! A record as a format hands it out and as the plan reads it: cells by number, and what is wrong with one.
+//!
+//! The one thing that `format` and `mapping` both know. A row is a set of spans into padded memory, whatever the format: the
+//! text itself (CSV, NDJSON) or an arena that the cells were decoded into (Parquet). Formats implement [`Row`], the plan is
+//! compiled once for each of them, so that nothing is dispatched while records are read.
+
+use crate::buffer::Padded;
+use std::borrow::Cow;
+
+/// What a cell has to be so that it can be copied as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// Valid UTF-8.
+    Utf8 = 0,
+    /// UTF-8 without the control characters above DEL.
+    NoControls = 1,
+    /// ASCII.
+    Ascii = 2,
+}
+
+/// A record of a source, split into columns or not.
+pub trait Record {
+    /// Returns where the record is, as far as the format has such a place. Records have to be asked in the order of the source.
+    fn place(&self) -> RecordPlace;
+
+    /// Returns the number of bytes that [`Record::keep`] appends.
+    fn kept_bytes(&self) -> usize;
+
+    /// Appends what is kept of the record when it is rejected or shown: its text, or its values in a form that the same
+    /// format can read back.
+    fn keep(&self, into: &mut Vec<u8>);
+}
+
+/// A record split into the columns of the source.
+///
+/// A cell is *plain* if its span may be copied into JSON or a delimited row as it stands: it contains no control character (DEL
+/// included), no `"` and no `\`, nothing that the format would have to decode, and is valid as far as [`Needs`] asks. False
+/// never means that it is not, only that the format has to look again.
+pub trait Row: Record {
+    /// Returns the memory that the spans of this row are positions in.
+    fn input(&self) -> Padded<'_>;
+
+    /// Returns position and length of a cell as it is stored, perhaps with quotes around it.
+    fn span(&self, column: usize) -> (usize, usize);
+
+    /// Returns true if a plain cell never contains that byte: the format has looked for it already.
+    fn is_marked(&self, byte: u8) -> bool;
+
+    /// Returns true if the span is plain.
+    fn is_plain(&self, at: usize, len: usize, needs: Needs) -> bool;
+
+    /// The same for a short span, with fewer instructions; false for a long one.
+    fn is_short_and_plain(&self, at: usize, len: usize, needs: Needs) -> bool;
+
+    /// Returns the plain span to copy for a cell whose span is not plain at first sight: quotes left out, bytes above 0x7F
+    /// validated. `None`: there is none.
+    fn second_look(&self, at: usize, len: usize, needs: Needs) -> Option<(usize, usize)>;
+
+    /// Appends the value of a cell, decoded and validated: the way for everything that cannot be copied.
+    ///
+    /// # Errors
+    /// Why the cell has no value.
+    fn append(&self, column: usize, text: &mut Vec<u8>) -> Result<(), CellError>;
+
+    /// Returns the value of a cell, not validated.
+    fn value(&self, column: usize) -> Cow<'_, [u8]>;
+}
+
+/// Where a record is in its chunk and its input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecordPlace {
+    /// Physical lines of the chunk before the record; `None`: the format has no lines.
+    pub line: Option<u64>,
+    /// Offset of its first byte in the decompressed content of the input; `None`: the format has no such place.
+    pub byte: Option<u64>,
+}
+
+/// Why a cell, or the value made of cells, is not valid, before it is put into words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CellError {
+    /// Stable, for machines: `invalid_utf8`, `nul`, `empty`, `not_an_integer`, …
+    pub code: &'static str,
+    /// What it is, for people.
+    pub what: &'static str,
+    /// The column, if the cell is to blame and not the value made of it.
+    pub column: Option<usize>,
+}
+
+impl CellError {
+    /// An error of the value.
+    #[cold]
+    #[must_use]
+    pub fn new(code: &'static str, what: &'static str) -> CellError {
+        CellError { code, what, column: None }
+    }
+
+    /// The bytes of a cell are not UTF-8.
+    #[cold]
+    #[must_use]
+    pub fn invalid_utf8(column: usize) -> CellError {
+        CellError { code: "invalid_utf8", what: "invalid UTF-8", column: Some(column) }
+    }
+
+    /// A cell contains a NUL byte.
+    #[cold]
+    #[must_use]
+    pub fn nul(column: usize) -> CellError {
+        CellError { code: "nul", what: "a NUL byte", column: Some(column) }
+    }
+}
+
+/// Why a record was rejected: the one form of it from the plan or the format to the reject file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RowError {
+    /// Stable, for machines: `invalid_utf8`, `nul`, `empty`, `not_an_integer`, …
+    pub code: &'static str,
+    /// Index of the source column, if one is to blame.
+    pub column: Option<usize>,
+    /// For people: what is wrong and with which field; contains no value of the row.
+    pub reason: String,
+}
+
+/// The columns that a plan is compiled against.
+pub trait Columns {
+    /// Returns their names in the order of the source.
+    fn names(&self) -> &[String];
+
+    /// Returns true if messages may show the names although the job names none of them. A first line that is no header has
+    /// values of the user in it.
+    fn may_be_shown(&self) -> bool {
+        false
+    }
+
+    /// Returns what to do about a column that is not there, if the format knows better than "did you mean".
+    fn missing(&self, _name: &str) -> Option<String> {
+        None
+    }
+
+    /// Returns what to do if the job names no column of the source.
+    fn all_missing(&self) -> Option<String> {
+        None
+    }
+}
+
+impl Columns for [String] {
+    fn names(&self) -> &[String] {
+        self
+    }
+}
