@@ -1,5 +1,5 @@
-//! Each station alone, on 64 MiB of the generator's list in memory: scan, convert (one thread, no file), hash, unpack, crc.
-//! What each makes is checked before it is measured.
+//! Measures each station alone, on 64 MiB of the generator's list in memory: scan, convert (one thread, no file), hash,
+//! decompress, CRC. The result of each is checked before it is measured.
 
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime};
 use listferry::body::{self, DiscardRejects, Options, Split};
@@ -32,7 +32,7 @@ fn group<'a>(criterion: &'a mut Criterion, name: &str, bytes: usize) -> Benchmar
     group
 }
 
-/// Chunk by chunk and window by window, as the reader does; the digest is over every position found.
+/// Scans chunk by chunk and window by window, as the reader does; returns a digest of every position found.
 fn scan(scanner: Scanner, padded: &[u8], len: usize, tape: &mut Tape) -> (u64, u64) {
     let mut carry = Carry::new(false);
     let (mut digest, mut records) = (0u64, 0u64);
@@ -92,7 +92,7 @@ fn cells() -> Shape {
     })
 }
 
-/// JSON lines in which what is empty is left out.
+/// JSON lines in which empty values are left out.
 fn lines() -> Shape {
     Shape::Json(Json {
         open: "{".to_owned(),
@@ -107,7 +107,7 @@ fn lines() -> Shape {
     })
 }
 
-/// The same in the straightforward way.
+/// Computes the same in a straightforward way.
 fn expected(text: &[u8], json: bool) -> Vec<u8> {
     let mut out = if json { Vec::new() } else { b"Type,Identity\n".to_vec() };
     for record in csv::Reader::from_reader(text).records() {
@@ -171,7 +171,7 @@ fn converts(criterion: &mut Criterion) {
     }
 }
 
-/// Addresses hashed as the platforms want them: white space gone, in lower case.
+/// Hashes addresses as the platforms require: white space removed, in lower case.
 fn hashes(criterion: &mut Criterion) {
     use sha2::{Digest, Sha256};
     let text = text();
@@ -197,7 +197,7 @@ fn hashes(criterion: &mut Criterion) {
     same_bytes(criterion, "one thread, from memory", "convert to hashes", source, &shape, wanted.as_bytes(), len, 1);
 }
 
-/// The rows of a CleverTap list from a compressed list, unpacked beside the conversion where there is a second thread.
+/// Converts a compressed list to the rows of a CleverTap list; decompresses on a second thread if there is one.
 fn packed(criterion: &mut Criterion) {
     let text = text();
     let wanted = expected(&text, false);
@@ -253,7 +253,7 @@ fn same_bytes(
     group.finish();
 }
 
-/// CRC-64/NVME a bit at a time.
+/// Computes the CRC-64/NVME one bit at a time.
 fn naive_crc(bytes: &[u8]) -> u64 {
     !bytes.iter().fold(!0u64, |crc, &byte| {
         (0..8).fold(crc ^ u64::from(byte), |crc, _| (crc >> 1) ^ if crc & 1 == 1 { 0x9a6c_9329_ac4b_c9b5 } else { 0 })

@@ -1,5 +1,5 @@
-//! The whole way from a file to Localytics lines, beside `csv` and `serde_json` in a straightforward loop: on one thread
-//! and on four. All three must write the same bytes before anything is measured.
+//! Measures the whole way from a file to Localytics lines, on one thread and on four, beside a straightforward loop
+//! with `csv` and `serde_json`. All three must write the same bytes before anything is measured.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use listferry::job::{Env, Job};
@@ -35,7 +35,7 @@ enum Value<'a> {
     Set(Vec<&'a str>),
 }
 
-/// As one writes it on the first day, with its buffers reused.
+/// A straightforward implementation that reuses its buffers.
 fn straightforward(path: &Path, out: &mut dyn Write) -> Result<(), Box<dyn std::error::Error>> {
     let mut reader = csv::Reader::from_reader(BufReader::with_capacity(256 << 10, File::open(path)?));
     let mut out = BufWriter::with_capacity(256 << 10, out);
@@ -74,7 +74,7 @@ fn ours(job: &Job, threads: usize, out: &mut (dyn Write + Send)) {
     assert_eq!((report.exit_code, report.records.rejected), (0, 0));
 }
 
-/// Takes everything and keeps its length.
+/// Counts the bytes written.
 struct Count(u64);
 
 impl Write for Count {

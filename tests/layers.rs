@@ -1,20 +1,20 @@
 //! The rules of the code's layout: which room (folder of `src/`) may use which, and where `unsafe` and printing are allowed.
-//! What users rely on is in docs/CONTRACT.md, which `tests/it/contract.rs` checks.
+//! The contract with users is docs/CONTRACT.md; `tests/it/contract.rs` checks that it is complete.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// A room and what it may use. `error`, `secret` and `warning` are everybody's; where the code asked for an arrow that the first
-/// drawing lacked, the reason stands beside it.
+/// Each room and the rooms that it may use. All rooms may use `error`, `secret` and `warning`. A comment gives the
+/// reason for a dependency that is not obvious.
 const ARROWS: &[(&str, &[&str])] = &[
-    // secret: texts are escaped as errors take them
+    // secret: errors escape their texts
     ("error", &["secret"]),
     ("secret", &[]),
     ("warning", &[]),
     ("buffer", &[]),
     ("scan", &["buffer"]),
     ("encode", &["buffer", "error"]),
-    // calls: an export is requested, waited for and read by the one way to the network
+    // calls: an export is requested, waited for and read like any call
     ("source", &["error", "secret", "transport", "calls"]),
     ("row", &["buffer", "error"]),
     ("format", &["source", "scan", "row", "buffer", "error", "settings"]),
@@ -79,7 +79,8 @@ fn code(text: &str) -> String {
     text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
-/// First segments of paths that begin with `crate::`, nested groups included, and of `super::` chains that leave the room.
+/// Returns the first segments of paths that begin with `crate::`, nested groups included, and of `super::` chains that
+/// leave the room.
 fn uses(name: &str, text: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();

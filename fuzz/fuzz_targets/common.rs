@@ -1,4 +1,4 @@
-// Shared by targets through `include!`.
+// Shared by the targets through `include!`.
 
 use listferry::body::{Counts, Measured, Options, Reject, RejectSink, Split, convert, measure};
 use listferry::mapping::{Cells, Field, Plan, Quoting, Rules, Separator, Shape, ValueSpec};
@@ -33,7 +33,7 @@ fn cells(fields: Vec<Field>, header: bool) -> Shape {
     })
 }
 
-/// Rejects as they came.
+/// Rejects as received.
 #[derive(Debug, Default, PartialEq)]
 struct Kept(Vec<(u64, u64, u64, String, Vec<u8>)>);
 
@@ -50,7 +50,7 @@ impl RejectSink for Kept {
     }
 }
 
-/// CRC-64/NVME, a bit at a time.
+/// Computes the CRC-64/NVME one bit at a time.
 fn crc64<'a>(bytes: impl IntoIterator<Item = &'a u8>) -> u64 {
     !bytes.into_iter().fold(!0, |crc, &byte| {
         (0..8).fold(crc ^ u64::from(byte), |crc: u64, _| (crc >> 1) ^ (0x9A6C_9329_AC4B_C9B5 & (crc & 1).wrapping_neg()))
@@ -63,7 +63,7 @@ struct Done {
     rejects: Kept,
 }
 
-/// Both passes; `None` where both refuse.
+/// Runs both passes; `None` if both refuse.
 fn run(
     source: Vec<u8>,
     compression: Compression,
@@ -118,7 +118,7 @@ fn run(
     }
 }
 
-/// The parts are the output cut in pieces, each with the header line, and their digests are right.
+/// Checks that the parts are the output cut into pieces, each with the header line, and that their digests are right.
 fn check_parts(measured: &Measured, out: &[u8], head: &[u8]) {
     let records = &out[head.len()..];
     let (mut at, mut record) = (0, 0);

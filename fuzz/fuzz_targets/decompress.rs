@@ -1,6 +1,7 @@
-//! What comes out of gzip and zstd is what went in, whatever the members and frames; what was cut or spoilt is an error
-//! exactly where a decoder of another make (miniz_oxide under our own reading of RFC 1952, the reference zstd) says so, and
-//! what was yielded before it is the start of the content. Several threads yield the same, and the same error.
+//! Decompressed gzip and zstd data equals the original, whatever the members and frames. Truncated or damaged data is
+//! an error exactly if another decoder (miniz_oxide under our own implementation of RFC 1952, or the reference zstd)
+//! reports one, and the output before the error is the start of the content. Several threads return the same output and
+//! the same error.
 #![no_main]
 
 use flate2::{Compress, Compression, FlushCompress, Status};
@@ -10,7 +11,7 @@ use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::{DecompressorOxide, decompress, inflate_flags};
 use std::io::Read as _;
 
-/// Takes the input apart; zeros behind its end.
+/// Consumes the input; returns zeros after its end.
 struct Bytes<'a>(&'a [u8]);
 
 impl<'a> Bytes<'a> {
@@ -42,14 +43,14 @@ fn deflated(content: &[u8], level: u32, flush: bool) -> Vec<u8> {
     out
 }
 
-/// A gzip member with the optional fields that `kind` asks for.
+/// Writes a gzip member with the optional fields that `kind` selects.
 fn member(content: &[u8], kind: u8, into: &mut Vec<u8>) {
     let start = into.len();
     let flags = (kind >> 2) & 0b11110;
     into.extend([0x1f, 0x8b, 8, flags, 1, 2, 3, 4, 0, 255]);
     let body = deflated(content, [0, 1, 6, 9][usize::from(kind & 3)], kind & 4 != 0);
     if flags & 4 != 0 {
-        // the block size of bgzip, right or wrong: it is a hint, no more
+        // the block size of bgzip, right or wrong: only a hint
         let name = 2 * usize::from(flags >> 3 & 1) + 2 * usize::from(flags >> 4 & 1) + usize::from(flags & 2);
         let size = (10 + 8 + name + body.len() + 8 - 1) as u16;
         let size = if kind & 128 == 0 { size } else { size ^ 5 };
@@ -93,7 +94,7 @@ fn crc32(bytes: &[u8]) -> u32 {
     })
 }
 
-/// All members, or `None` where the file is damaged.
+/// Returns the content of all members, or `None` if the file is damaged.
 fn gunzip(file: &[u8]) -> Option<Vec<u8>> {
     let mut all = Vec::new();
     let mut rest = file;
@@ -128,7 +129,7 @@ fn one_member<'a>(file: &'a [u8], all: &mut Vec<u8>) -> Option<&'a [u8]> {
         }
         at += 2;
     }
-    // in one buffer that does not wrap: with a wrapping one it takes distances from before the start for zeros
+    // in one buffer that does not wrap: a wrapping one reads distances from before the start as zeros
     let mut state = DecompressorOxide::new();
     let mut content = vec![0; 64 << 10];
     let mut len = 0;
@@ -152,26 +153,26 @@ fn one_member<'a>(file: &'a [u8], all: &mut Vec<u8>) -> Option<&'a [u8]> {
     Some(&file[at + 8..])
 }
 
-/// All frames, read `step` bytes at a time, or `None` where the file is damaged. A frame whose last block is empty may have
-/// less content than it declares; zstd notices that only where it is given room for all of it at once.
+/// Returns the content of all frames, read `step` bytes at a time, or `None` if the file is damaged. A frame whose last
+/// block is empty may have less content than it declares; zstd notices that only with room for all of it at once.
 fn unzstd(file: &[u8], step: usize) -> Option<Vec<u8>> {
     let mut decoder = zstd::stream::read::Decoder::with_buffer(file).ok()?;
     decoder.window_log_max(24).ok()?;
     let (mut all, mut window) = (Vec::new(), vec![0; step]);
     loop {
         match decoder.read(&mut window).ok()? {
-            // what expands beyond 64 MiB is refused by ours, and not looked at here
+            // content beyond 64 MiB is refused by ours, and not examined here
             n if n == 0 || all.len() > 64 << 20 => return Some(all),
             n => all.extend_from_slice(&window[..n]),
         }
     }
 }
 
-/// What ours yields with so many threads, and the error that it ends with.
+/// Returns our output with the given number of threads, and the error that it ends with.
 fn ours(file: &[u8], packing: Packing, step: usize, threads: usize) -> (Vec<u8>, Option<String>) {
     let mut options = SourceOptions::default();
     options.compression = packing;
-    // what does not begin as it should is refused at once
+    // data with a wrong beginning is refused at once
     let Ok(source) = Source::from_bytes("list", file.to_vec(), &options) else {
         return (Vec::new(), Some(String::new()));
     };
@@ -231,24 +232,25 @@ fuzz_target!(|data: &[u8]| {
     }
     let expected = if gzip { gunzip(&file) } else { unzstd(&file, 1 << 20) };
     if !gzip && expected.is_none() && unzstd(&file, 1).is_some() {
-        // what the reference decoder notices or not by the room it is given, ours may or may not, by the threads too
+        // damage that the reference decoder detects only with enough room may be detected by ours or not, depending on
+        // the threads
         return;
     }
     let (found, error) = ours(&file, packing, step, 1);
     if found.len() >= 64 << 20 {
-        // spoilt data may expand without end: what stands behind is not looked at
+        // damaged data may expand without end: what follows is not examined
         return;
     }
     let beside = ours(&file, packing, step, 2 + usize::from(mode >> 6 & 1));
-    // what zstd notices first, and where, depends on how much room it is given
+    // which damage zstd reports first, and where, depends on its room
     let what = |error: &Option<String>| error.as_ref().map(|text| text.split(" data: ").next().map(str::to_owned));
     assert_eq!(what(&error), what(&beside.1));
-    // how much comes out before the damage depends on the room that the decoder is given, in both
+    // in both, the amount of output before the damage depends on the room of the decoder
     let agree = found.starts_with(&beside.0) || beside.0.starts_with(&found);
     assert!(found == beside.0 || error.is_some() && agree, "{} and {} bytes", found.len(), beside.0.len());
     let whole = error.is_none();
     if file.is_empty() {
-        // no member, no frame: nothing was asked for that could be missing
+        // without members or frames nothing can be missing
         assert!(found.is_empty());
         return;
     }

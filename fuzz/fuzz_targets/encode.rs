@@ -1,4 +1,4 @@
-//! What we write parses back to what went in: JSON text and objects by serde_json, cells by the csv crate.
+//! Our output parses back to the input: JSON text and objects by serde_json, cells by the csv crate.
 #![no_main]
 #![allow(dead_code, reason = "common.rs has more than this target needs")]
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 include!("common.rs");
 
-/// An object of the map, in itself (`as_text` false) and as JSON in a string.
+/// An object of the map, as itself or, if `as_text`, as JSON in a string.
 fn object(as_text: bool) -> Shape {
     let value = json!({"type": "json", "object": {
         "k\"": {"column": "a", "empty": "null"},
@@ -25,7 +25,7 @@ fn object(as_text: bool) -> Shape {
     Shape::Json(shape)
 }
 
-/// What [`object`] makes of a text, in the straightforward way.
+/// Computes the value of [`object`] for a text in a straightforward way.
 fn expected(text: &str) -> Value {
     let mut object = serde_json::Map::new();
     object.insert("k\"".to_owned(), if text.is_empty() { Value::Null } else { text.into() });

@@ -1,5 +1,5 @@
-//! Any number of threads, any chunk size, stored plainly or as gzip: the same bytes, counts and rejects; both passes equal,
-//! and the digests of whole and parts those of the bytes.
+//! Any number of threads and any chunk size, plain or gzip, give the same bytes, counts and rejects. Both passes are
+//! equal, and the digests of the whole and of the parts are those of the bytes.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -61,7 +61,7 @@ fuzz_target!(|data: &[u8]| {
         _ => lines(),
     };
     let separator = if mode & 1 != 0 { ";" } else { "," };
-    // long texts cross the seams of many chunks; repeating makes them of short inputs
+    // long texts cross the seams of many chunks; repetition makes them from short inputs
     let text = &text[..text.len().min(2048)];
     let times = (1 + usize::from(threads >> 4)).min(4096 / text.len().max(1));
     let text = [format!("a{separator}b\n").as_bytes(), &text.repeat(times)].concat();

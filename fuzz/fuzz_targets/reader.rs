@@ -1,5 +1,5 @@
-//! The records of our reader are those of the csv crate, but that bytes after a closing quote and a quote that stays open
-//! are no records of ours.
+//! Our reader returns the records of the csv crate, except that bytes after a closing quote and an unclosed quote are
+//! not records of ours.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 include!("common.rs");
 
 fuzz_target!(|text: &[u8]| {
-    // invalid UTF-8 and NUL reject a row of ours, which is not what is compared here
+    // invalid UTF-8 and NUL reject a row of ours, which is not compared here
     if std::str::from_utf8(text).is_err() || text.contains(&0) {
         return;
     }
@@ -20,7 +20,7 @@ fuzz_target!(|text: &[u8]| {
     };
     let theirs = read(&all);
     assert_eq!(counts.read, theirs.len() as u64 - 1);
-    // what we wrote are theirs in their order, but for those that we reject by number
+    // our output has their records in their order, except for those that we reject by number
     let mut ours = read(&out).into_iter();
     let mut rejects = rejects.0.iter().map(|reject| reject.0).peekable();
     for (number, record) in (1..).zip(&theirs[1..]) {

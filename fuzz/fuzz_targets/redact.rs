@@ -1,4 +1,4 @@
-//! Whatever a platform quotes of a request, and in whatever encoding, no secret of that request survives in an error.
+//! No secret of a request remains in an error, whatever a platform quotes of the request, in any encoding.
 #![no_main]
 
 use base64::Engine as _;
@@ -7,14 +7,14 @@ use listferry::transport::Request;
 use listferry::{Error, Kind, Secret};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// Shorter ones are words.
+/// Minimum length of a secret; shorter ones are words.
 const SHORTEST: usize = 5;
 
 fn encoded(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
-/// Ways in which a server may say a text, beside those of a URL and of JSON.
+/// Returns ways in which a server may repeat a text, besides those of a URL and of JSON.
 fn sayings(text: &str) -> Vec<String> {
     let bytes = |form: fn(u8) -> String| text.bytes().map(form).collect::<String>();
     let engine = base64::engine::general_purpose::STANDARD;
@@ -30,7 +30,7 @@ fn sayings(text: &str) -> Vec<String> {
 }
 
 fuzz_target!(|data: &str| {
-    // secrets are one line, do not hold what stands for them, and are no part of another one's mark
+    // secrets are one line, do not contain their replacement, and are not part of another one's mark
     let mut pieces = data.split('\n');
     let mut secret = || {
         let text = pieces.next().unwrap_or_default();
@@ -71,18 +71,18 @@ fuzz_target!(|data: &str| {
     if kind & 24 != 0 {
         secrets.push(token.clone());
     }
-    // what is shorter is a word, in whatever form it comes
+    // a shorter text is a word in any form
     let is_word = |text: &str| text.trim().chars().count() < SHORTEST;
     let short: Vec<String> =
         [&user, &word, &token, &signature].into_iter().filter(|text| is_word(text)).map(|text| encoded(text)).collect();
     secrets.retain(|secret| !is_word(secret) && !short.contains(secret));
-    // as a platform writes it: as it is, as JSON, in a URL
+    // the forms that a platform writes: unchanged, as JSON, in a URL
     let json = |text: &str| {
         let quoted = serde_json::to_string(text).expect("text");
         quoted[1..quoted.len() - 1].to_owned()
     };
     let mut forms: Vec<String> = secrets.iter().flat_map(|secret| [secret.clone(), json(secret)]).collect();
-    // what is shorter is no secret in another form
+    // a shorter text is not a secret in other forms
     forms.extend(secrets.iter().filter(|secret| secret.trim().len() >= 8).flat_map(|secret| sayings(secret.trim())));
     let mut text = String::new();
     for (i, words) in pieces.enumerate() {

@@ -1,4 +1,4 @@
-//! Every instruction set leaves the tape that the naive twin leaves.
+//! Every instruction set produces the tape of the naive twin.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -40,17 +40,17 @@ impl JobSecrets {
         self.literal().iter().for_each(|warning| tracing::warn!("{}", warning.in_words()));
     }
 
-    /// A warning for each secret that stands in the job file itself and was used.
+    /// Returns a warning for each used secret that is written in the job file itself.
     pub(crate) fn literal(&self) -> Vec<Warning> {
         let warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
         let warning = |at: &String| {
-            Warning::new(WarningKind::LiteralSecret, format!("{at} {STANDS_THERE}")).with_hint(KEEP_IT_SECRET)
+            Warning::new(WarningKind::LiteralSecret, format!("{at} {IS_LITERAL}")).with_hint(KEEP_IT_SECRET)
         };
         warned.iter().map(warning).collect()
     }
 }
 
-const STANDS_THERE: &str = "stands in the job file as it is";
+const IS_LITERAL: &str = "is written in the job file in plain text";
 const KEEP_IT_SECRET: &str = "{ env: NAME } or { file: PATH } keep it secret";
 
 fn wrong_form(at: &str) -> Error {
@@ -58,10 +58,10 @@ fn wrong_form(at: &str) -> Error {
         .with_hint("secrets belong into the environment or a file")
 }
 
-/// Judges how a secret is written, whether or not it can be resolved here and now.
+/// Validates the form in which a secret is written, whether or not it can be resolved.
 ///
 /// # Errors
-/// `Usage`: a form that no secret has. What stands there is not quoted: it may be the secret.
+/// `Usage`: the form is invalid. The message does not quote the value, which may be the secret.
 pub(super) fn judge_form(value: &Value, at: &str) -> Result<()> {
     match value {
         Value::Null | Value::String(_) => Ok(()),

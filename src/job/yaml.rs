@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_number_was_written_like_is_kept_where_tags_and_quotes_do_not_say_otherwise() {
+    fn the_spelling_of_a_number_is_kept_unless_tagged_or_quoted() {
         let written = |value: &str| match node(&format!("é: {value}")).get("é").cloned() {
             Some(Node::Plain(text, value)) => (text, value),
             Some(Node::Fixed(value)) => (String::new(), value),

@@ -156,7 +156,7 @@ fn a_small_file_cut_at_every_byte_ends_as_the_serial_way_does() {
 }
 
 #[test]
-fn damage_in_the_middle_of_several_pieces_is_reported_as_by_the_serial_way() {
+fn damage_between_pieces_is_reported_as_by_the_serial_decoder() {
     for (about, stored, _) in large() {
         let mut failed = 0;
         for part in 1..8 {
@@ -184,7 +184,7 @@ fn a_member_that_lies_about_its_size_is_read_all_the_same() {
 }
 
 #[test]
-fn a_frame_with_a_large_window_or_of_great_length_is_read_the_serial_way_from_there_on() {
+fn from_a_large_frame_or_window_on_a_file_is_decoded_serially() {
     let mut wide = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
     wide.window_log(24).unwrap();
     wide.write_all(&text(100_000, 5)).unwrap();
@@ -196,7 +196,7 @@ fn a_frame_with_a_large_window_or_of_great_length_is_read_the_serial_way_from_th
 }
 
 #[test]
-fn s05_a_bomb_in_pieces_is_refused_where_the_serial_way_refuses_it() {
+fn s05_a_bomb_in_pieces_is_refused_where_the_serial_decoder_refuses_it() {
     let block = vec![b'a'; 60_000];
     let member = bgzip(&block, 0);
     let small = bgzip(&text(50_000, 1), 0);
@@ -297,7 +297,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(120))]
 
     #[test]
-    fn any_members_and_frames_cut_or_spoilt_end_as_the_serial_way_does(
+    fn any_cut_or_damaged_members_and_frames_end_as_in_the_serial_decoder(
         zstd in any::<bool>(),
         parts in prop::collection::vec((0..7u8, prop_oneof![0..40usize, 0..60_000usize], any::<u64>()), 1..24),
         spoil in prop::option::of((any::<prop::sample::Index>(), 0..8u8)),

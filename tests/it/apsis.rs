@@ -1,4 +1,4 @@
-//! APSIS One against a scripted platform.
+//! APSIS One exports against a scripted platform.
 
 use crate::kill::{ends, listferry};
 use crate::vendor::{Seen, Vendor, answer, endless};
@@ -45,7 +45,7 @@ impl Clock for FastClock {
     }
 }
 
-/// What a job gives an export to reach the network with.
+/// The means with which a job gives an export access to the network.
 struct Way {
     seed: JobSeed,
     journal: MemoryJournal,
@@ -76,7 +76,7 @@ fn gzip(members: &[&[u8]]) -> Vec<u8> {
     members.iter().flat_map(member).collect()
 }
 
-/// Token and report as the vendor has them; the rest by the script.
+/// A platform whose token and report are the vendor's samples; the rest follows the script.
 async fn platform(download: impl Fn(&Seen, usize) -> Vec<u8> + Send + Sync + 'static) -> Vendor {
     Vendor::start(move |seen, n| match (seen.method.as_str(), seen.target.as_str()) {
         ("POST", "/oauth/token") => {
@@ -135,8 +135,8 @@ async fn an_export_is_polled_until_it_streams_and_lands_decoded() {
     assert_eq!(report.header("authorization"), Some("Bearer token-0"));
     let polls = vendor.of("GET", "/");
     let targets: Vec<&str> = polls.iter().map(|poll| poll.target.as_str()).collect();
-    // the second version first, both in turn where it does not know the export, it alone from then on; the platform's own
-    // address means the configured one
+    // the second version first, both in turn if it does not know the export, and only the second from then on; the
+    // platform's own address is mapped to the configured one
     let second = "/v2/poll/7?x=y";
     assert_eq!(targets, [second, "/v1/poll/7", second, second]);
     for poll in &polls {
@@ -167,7 +167,7 @@ async fn reports_and_formats_have_their_own_requests() {
 }
 
 #[tokio::test]
-async fn j12_an_export_that_is_gone_is_refused_and_one_that_never_comes_is_pending() {
+async fn j12_a_lost_export_is_refused_and_one_that_never_comes_is_pending() {
     let dir = tempfile::tempdir().unwrap();
     let target = dir.path().join("out.csv");
     std::fs::write(&target, "old").unwrap();
@@ -283,7 +283,7 @@ async fn j18_only_what_proves_its_end_is_whole() {
     let vendor = platform(|_, _| answer(200, &[("Content-Type", "text/html")], "<html>log in</html>")).await;
     assert_eq!(export(&vendor, &target, |_| {}).await.unwrap_err().kind(), Kind::Transient);
     assert!(!target.exists());
-    // a gzip trailer proves the end of a transfer that has none of its own
+    // a gzip trailer verifies the end of a transfer that does not mark its end
     let vendor = platform(|_, _| endless(&[("Content-Encoding", "gzip")], gzip(&[CSV]))).await;
     export(&vendor, &target, |_| {}).await.unwrap();
     assert_eq!(std::fs::read(&target).unwrap(), CSV);
@@ -388,7 +388,7 @@ async fn an_export_is_spooled_privately_and_within_its_bound() {
     assert_eq!(std::fs::read_dir(&spool).unwrap().count(), 0);
 }
 
-/// A vendor whose second URL answers by the script and whose first says 410 as long as `first` is not given.
+/// A vendor whose second URL answers by the script, and whose first answers 410 unless `first` is given.
 async fn two_urls(second: fn(usize) -> Vec<u8>, first: Option<fn(usize) -> Vec<u8>>) -> Vendor {
     platform(move |seen, n| match (seen.target.starts_with("/v2/"), first) {
         (true, _) => second(n),
@@ -399,11 +399,11 @@ async fn two_urls(second: fn(usize) -> Vec<u8>, first: Option<fn(usize) -> Vec<u
 }
 
 #[tokio::test]
-async fn the_first_url_is_asked_only_where_the_second_does_not_answer_by_its_documents() {
+async fn the_first_url_is_asked_only_if_the_second_gives_undocumented_answers() {
     let dir = tempfile::tempdir().unwrap();
     let target = dir.path().join("out.csv");
     let first_asked = |vendor: &Vendor| vendor.of("GET", "/v1/").len();
-    // a 410 of the first one says nothing: it does so of ids that it does not know
+    // a 410 of the first one proves nothing, since it also answers so for unknown ids
     for status in [202, 500] {
         let second: fn(usize) -> Vec<u8> = match status {
             202 => |n| if n < 3 { answer(202, &[], "") } else { answer(200, &[], CSV) },
@@ -413,7 +413,7 @@ async fn the_first_url_is_asked_only_where_the_second_does_not_answer_by_its_doc
         export(&vendor, &target, |_| {}).await.unwrap();
         assert_eq!(first_asked(&vendor), 0, "{status}");
     }
-    // an outage of the second one is asked around, and what the first says of itself is not believed
+    // during an outage of the second URL the first is polled, but its 410 does not count
     let vendor = two_urls(|n| if n < 2 { answer(500, &[], "") } else { answer(200, &[], CSV) }, None).await;
     export(&vendor, &target, |_| {}).await.unwrap();
     assert_eq!((first_asked(&vendor), vendor.of("GET", "/v2/").len()), (1, 3));
@@ -422,7 +422,7 @@ async fn the_first_url_is_asked_only_where_the_second_does_not_answer_by_its_doc
         let vendor = two_urls(odd, Some(first)).await;
         export(&vendor, &target, |_| {}).await.unwrap();
         assert_eq!((first_asked(&vendor), vendor.of("GET", "/v2/").len()), (2, 1));
-        // where both are at their end there is an error
+        // once both are exhausted there is an error
         let vendor = two_urls(odd, None).await;
         let error = export(&vendor, &target, |_| {}).await.unwrap_err();
         assert!(error.kind() == Kind::Refused && error.hint().is_some(), "{error}");
@@ -430,7 +430,7 @@ async fn the_first_url_is_asked_only_where_the_second_does_not_answer_by_its_doc
 }
 
 #[tokio::test]
-async fn what_is_no_export_replaces_nothing() {
+async fn an_answer_that_is_not_an_export_replaces_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let target = dir.path().join("out");
     std::fs::write(&target, "old").unwrap();
@@ -491,7 +491,7 @@ async fn an_export_that_was_asked_for_is_waited_for_again_as_long_as_it_lives() 
 }
 
 #[tokio::test]
-async fn a_run_whose_export_was_not_ready_waits_for_the_same_one_when_it_is_taken_up() {
+async fn a_resumed_run_waits_for_the_same_export() {
     let vendor = Vendor::start(|seen, n| match (seen.method.as_str(), seen.target.as_str()) {
         ("POST", "/oauth/token") => answer(200, &[], "{\"access_token\":\"token-0\"}"),
         ("POST", "/audience/profiles/reports/segments") => {

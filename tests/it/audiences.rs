@@ -1,4 +1,4 @@
-//! An audience by name when the app has a list of that name, or may have.
+//! An audience by name, if the app has a list of that name or may have one.
 
 use crate::vendor::{Seen, Vendor, answer};
 use listferry::job::{Env, Job, Report};
@@ -29,7 +29,7 @@ fn env(dir: &Path) -> Env {
     env
 }
 
-/// The app has these lists; uploads are taken.
+/// A vendor whose app has these lists, and which accepts uploads.
 async fn vendor(lists: &'static str) -> Vendor {
     Vendor::start(move |seen, _| usual(seen, lists)).await
 }
@@ -119,7 +119,7 @@ async fn a_creation_whose_answer_was_lost_is_looked_up() {
 }
 
 #[tokio::test]
-async fn a_run_that_is_taken_up_does_not_take_its_own_list_for_anothers() {
+async fn a_resumed_run_recognises_its_own_list() {
     let (dir, asked) = (tempfile::tempdir().unwrap(), Arc::new(AtomicBool::new(false)));
     let seen_before = Arc::clone(&asked);
     let vendor = Vendor::start(move |seen, _| match seen.target.starts_with(LISTS) {

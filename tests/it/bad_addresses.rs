@@ -1,4 +1,4 @@
-//! Addresses in answers that cannot be used, on the real binary: the platform's fault (12), never the job file's (2).
+//! Unusable addresses in responses, on the real binary: the platform's fault (12), never the job file's (2).
 
 use crate::kill::{ends, listferry};
 use crate::vendor::{Vendor, answer};
@@ -15,7 +15,7 @@ fn write_job(dir: &Path, base: &str) {
     std::fs::write(dir.join("job.yaml"), yaml).unwrap();
 }
 
-/// The exit code and all output of a run whose upload URL is `url`; `HOST` is the vendor itself.
+/// Returns the exit code and all output of a run whose upload URL is `url`; `HOST` is the vendor itself.
 async fn run(url: &'static str) -> (i32, String, Vec<String>) {
     let vendor = Vendor::start(move |seen, _| {
         let host = seen.header("host").unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Failures of the reliability catalogue that need the library, or a list that is made here.
+//! Failures of the catalogue (docs/CONTRACT.md) that need the library, or a list generated here.
 
 use super::cli::{Bed, CLEVERTAP};
 use flate2::Compression;
@@ -22,9 +22,9 @@ fn gzip(text: &str) -> Vec<u8> {
     out.finish().unwrap()
 }
 
-/// Padding is passed over and told, wherever the list comes from.
+/// Padding is skipped with a warning, wherever the list comes from.
 #[test]
-fn s04_zeros_behind_the_gzip_data_are_told_by_every_command_that_reads_to_the_end() {
+fn s04_every_command_that_reads_to_the_end_warns_of_zeros_after_gzip_data() {
     let mut list = gzip("id,x\n1,a\n");
     list.extend([0; 512]);
     let bed = Bed::new(CLEVERTAP, &list);
@@ -44,7 +44,7 @@ fn s04_zeros_behind_the_gzip_data_are_told_by_every_command_that_reads_to_the_en
     }
 }
 
-/// gzip cannot tell that a member is missing; the expectations can.
+/// gzip cannot show that a member is missing; the expectations can.
 #[test]
 fn s03_a_cut_between_members_is_seen_by_the_expectations() {
     let (first, second) = (gzip("id,x\n1,a\n2,b\n"), gzip("3,c\n4,d\n"));
@@ -64,7 +64,7 @@ fn s03_a_cut_between_members_is_seen_by_the_expectations() {
     }
 }
 
-/// The row of a CleverTap list of the column `id`.
+/// The row of a CleverTap list from the column `id`.
 fn shape() -> Shape {
     let entry = PLATFORMS.iter().find(|entry| entry.name == "clevertap").unwrap();
     let destination = json!({"region": "in1", "account_id": "a", "passcode": "p", "segment": "s", "creator": "c", "email": "a@b.example"});
@@ -74,7 +74,7 @@ fn shape() -> Shape {
     platform.shape(&listferry::mapping::MapSpec(json!({"identity": "id"}).as_object().unwrap().clone())).unwrap()
 }
 
-/// Bytes that are others in the second pass, behind the same identity.
+/// Bytes that differ in the second pass, with the same identity.
 struct Fickle {
     first: Vec<u8>,
     then: Vec<u8>,
@@ -95,9 +95,9 @@ impl ReadAt for Fickle {
     }
 }
 
-/// What is not what was promised never arrives whole, be it longer, shorter or other.
+/// Output that differs from what was measured, in length or content, never arrives completely.
 #[test]
-fn s20_output_that_is_not_as_promised_is_never_complete() {
+fn s20_output_that_differs_from_what_was_measured_is_never_complete() {
     let row = |cell: &str| format!("id\n{}{cell}\n", "12345678\n".repeat(50_000)).into_bytes();
     let promised = row("\"ab\"");
     for other in ["abcd", "\"\"\"\"", "\"ac\""] {

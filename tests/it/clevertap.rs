@@ -1,4 +1,4 @@
-//! CleverTap jobs against a server that plays the vendor and its storage by a script.
+//! CleverTap jobs against a server that simulates the vendor and its storage by a script.
 
 use crate::scripted::clevertap::{COMPLETED, GET, PUT, answer};
 use crate::scripted::{Does, Seen, Vendor};
@@ -7,14 +7,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The well-behaved vendor, except where `script` has another answer (request, how manieth of its path).
+/// A well-behaved vendor, unless `script` has another answer (given the request and its number among those of its
+/// path).
 async fn vendor(script: impl Fn(&Seen, usize) -> Option<Does> + Send + Sync + 'static) -> Vendor {
     let script =
         move |seen: &Seen, nth: usize, base: &str| script(seen, nth).unwrap_or_else(|| answer(seen, nth, base));
     Vendor::start(script, Arc::new(|_, _| true)).await
 }
 
-/// Requests to URL, storage, completed.
+/// Numbers of requests for the URL, to the storage, and of the completed call.
 fn counts(vendor: &Vendor) -> (usize, usize, usize) {
     (vendor.of(GET).len(), vendor.of(PUT).len(), vendor.of(COMPLETED).len())
 }
@@ -138,8 +139,8 @@ async fn an_expired_url_is_replaced_once_and_forgotten() {
     let puts = server.of(PUT);
     assert!(puts[0].line.contains("list-0.csv") && puts[1].line.contains("list-1.csv"));
     assert_eq!(String::from_utf8_lossy(&puts[1].body), BODY);
-    let told = String::from_utf8(server.of(COMPLETED)[0].body.clone()).unwrap();
-    assert!(told.contains("list-1.csv") && !told.contains("list-0.csv"), "{told}");
+    let body = String::from_utf8(server.of(COMPLETED)[0].body.clone()).unwrap();
+    assert!(body.contains("list-1.csv") && !body.contains("list-0.csv"), "{body}");
     let always = vendor(|seen, _| {
         seen.line.starts_with("PUT").then(|| Does::Answer(403, xml("AccessDenied", "Request has expired")))
     })
@@ -171,7 +172,7 @@ async fn the_put_is_repeated_as_s3_asks() {
 }
 
 #[tokio::test]
-async fn what_completed_answers_decides() {
+async fn the_answer_to_completed_decides() {
     let fail = |text: &str| format!("{{\"status\": \"fail\", \"Error\": \u{201c}{text}\u{201d}}}");
     for (status, body, code) in [
         (200, fail("Invalid URL"), 12),
@@ -196,7 +197,7 @@ async fn what_completed_answers_decides() {
 }
 
 #[tokio::test]
-async fn completed_is_told_again_only_where_nothing_was_done() {
+async fn completed_is_repeated_only_if_nothing_was_done() {
     let server =
         vendor(|seen, nth| (seen.line.contains(COMPLETED) && nth == 0).then(|| Does::Answer(503, "busy".to_owned())))
             .await;
@@ -218,8 +219,8 @@ async fn a_list_over_the_limit_is_refused_or_numbered() {
     let puts = server.of(PUT);
     assert!(puts.len() > 1 && puts.iter().all(|put| put.body.starts_with(b"Type,Identity\n") && put.body.len() <= 25));
     let count = puts.len();
-    for (at, told) in server.of(COMPLETED).iter().enumerate() {
-        let said: serde_json::Value = serde_json::from_slice(&told.body).unwrap();
+    for (at, seen) in server.of(COMPLETED).iter().enumerate() {
+        let said: serde_json::Value = serde_json::from_slice(&seen.body).unwrap();
         assert!(said["name"].as_str().unwrap().ends_with(&format!(" ({} of {count})", at + 1)), "{said}");
         assert!(said["filename"].as_str().unwrap().ends_with(&format!("-{}-of-{count}.csv", at + 1)), "{said}");
     }
@@ -240,7 +241,7 @@ async fn at_most_three_calls_of_an_account_are_made_at_a_time() {
         None
     })
     .await;
-    // as of several processes: all they share is the state directory
+    // like several processes: they share only the state directory
     let dir = tempfile::tempdir().unwrap();
     let segment = |n| format!("destination.segment=list {n}");
     let jobs: Vec<Job> = (0..7).map(|n| job(dir.path(), &server.base, &[&segment(n)])).collect();

@@ -48,7 +48,7 @@ impl Bed {
         self.command(arguments).output().unwrap()
     }
 
-    /// Runs with `--output json`: exit code and the object.
+    /// Runs with `--output json`; returns the exit code and the object.
     pub(crate) fn json(&self, arguments: &[&str]) -> (i32, Value) {
         let mut arguments = arguments.to_vec();
         arguments.extend(["--output", "json"]);
@@ -61,7 +61,7 @@ impl Bed {
         (output.status.code().unwrap(), object)
     }
 
-    /// The converted list; exit code and bytes.
+    /// Returns the exit code and the converted list.
     pub(crate) fn convert(&self, more: &[&str]) -> (i32, Vec<u8>) {
         let mut arguments = vec!["convert", "job.yaml", "-q"];
         arguments.extend(more);
@@ -274,9 +274,9 @@ fn every_platform_converts() {
     }
 }
 
-// The failures of a source (S) and of mapping and accounting (P), by the names of the reliability catalogue.
+// Failures of a source (S) and of mapping and accounting (P), with the ids of docs/CONTRACT.md.
 
-/// Exit code, records and the reject file of a check.
+/// Returns the exit code, the report and the reject file of a check.
 fn check(bed: &Bed, more: &[&str]) -> (i32, Value, String) {
     let mut arguments = vec!["check", "job.yaml", "--set", "rejects.file=rejects.csv"];
     arguments.extend(more);
@@ -323,7 +323,7 @@ fn s09_invalid_utf_8_rejects_the_row_with_its_position() {
     }
     let bed = Bed::new(CLEVERTAP, "id,other\n1,a\n");
     std::fs::write(bed.path("list.csv"), b"id,other\n1,\xff\n").unwrap();
-    assert_eq!(check(&bed, &[]).0, 0, "only the columns that are used are judged");
+    assert_eq!(check(&bed, &[]).0, 0, "only the columns that are used are validated");
 }
 
 #[test]
@@ -361,7 +361,7 @@ fn s12_a_quote_that_never_closes_is_named_by_its_line() {
 }
 
 #[test]
-fn s13_bytes_after_a_closing_quote_reject_the_row_and_stray_quotes_are_text() {
+fn s13_bytes_after_a_closing_quote_reject_the_row_stray_quotes_are_text() {
     let (code, report, rejects) = check(&Bed::new(CLEVERTAP, "id,x\n\"1\"z,a\n2\"3,b\n"), &["--set", "rejects.max=1"]);
     assert_eq!((code, report["records"]["written"].as_u64()), (0, Some(1)), "{report}");
     assert!(rejects.ends_with("\"\"\"1\"\"z,a\"\n"), "{rejects}");
@@ -409,7 +409,7 @@ fn s17_nothing_to_send_is_exit_10_unless_allowed() {
 }
 
 #[test]
-fn s22_what_cannot_be_read_is_a_local_fault() {
+fn s22_an_unreadable_source_is_a_local_fault() {
     let bed = Bed::new(CLEVERTAP, LIST);
     assert_eq!(bed.json(&["check", "job.yaml", "--set", "source.path=gone.csv"]).0, 1);
     assert_eq!(bed.json(&["check", "job.yaml", "--set", "source.path=gone-*.csv"]).0, 1);
@@ -563,7 +563,7 @@ source: { path: list.csv }
 map: { customer_id: id, changes: [{ op: assign, attr: visits, column: name, type: integer, default: DEFAULT }] }
 destination: { platform: localytics-profiles, org_id: 60, api_key: { env: CT_K }, api_secret: { env: CT_S } }
 ";
-    // no row needs the default here: it is judged all the same
+    // no row needs the default here, but it is validated all the same
     for (default, want) in [("none", 2), ("99999999999999999999", 2), ("0", 0), ("\"\"", 0)] {
         let bed = Bed::new(&job.replace("DEFAULT", default), "id,name\n1,7\n");
         let (code, report) = bed.json(&["check", "job.yaml"]);
@@ -571,11 +571,11 @@ destination: { platform: localytics-profiles, org_id: 60, api_key: { env: CT_K }
         let said = message(&report);
         assert!(want == 0 || (said.contains("map.changes[0]") && said.contains("default")), "{said}");
     }
-    // of a list of words, which are named
+    // a list of allowed words is named in the message
     let job = CLEVERTAP.replace("identity: id", "identity: id, type: { column: name, default: x }");
     let (code, report) = Bed::new(&job, "id,name\n1,g\n").json(&["check", "job.yaml"]);
     assert!(code == 2 && message(&report).contains("map.type: the default") && message(&report).contains("i, g"));
-    // a separator on trial is no reason: the next one is tried
+    // a separator that is being tried is not a reason to reject: the next one is tried
     let job = "\
 source: { path: list.csv }
 map: { id: id, name: { column: name, default: \"a\\tb|c;d,e\" } }

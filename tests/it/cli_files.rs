@@ -1,12 +1,12 @@
-//! What commands read and write on this machine: no file of the user is lost, none of ours is left.
+//! Files that commands read and write: none of the user's is lost, and none of ours is left.
 
 use super::cli::{Bed, CLEVERTAP};
 use serde_json::Value;
 use std::process::Stdio;
 
-/// Two rows, one of which is rejected and may be.
+/// Two rows, one of which is rejected, which is allowed.
 const LIST: &str = "id,n\n1,2\n,3\n";
-/// Nobody is contacted: this address refuses.
+/// A job whose platform is not reachable, so that nothing is contacted.
 fn job() -> String {
     format!("{CLEVERTAP}  base_url: http://127.0.0.1:1\n")
 }
@@ -17,7 +17,7 @@ fn with<'a>(arguments: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
     [arguments, more].concat()
 }
 
-/// Exit code and what was said, of a run with made-up secrets.
+/// Returns the exit code and the output of a run with made-up secrets.
 fn said(bed: &Bed, arguments: &[&str], stdin: Stdio) -> (i32, String) {
     let mut command = bed.command(arguments);
     let output = command.env("CT_ACCOUNT", "a").env("CT_PASSCODE", "p").stdin(stdin).output().unwrap();
@@ -87,7 +87,7 @@ fn convert_does_not_replace_what_it_reads() {
         let arguments = ["convert", "job.yaml", "--set", "source.path=-", "-o", "list.csv"];
         assert_eq!(said(&bed, &arguments, stdin.into()).0, 2);
     }
-    // nor does an export, which needs no list at all
+    // an export does not replace it either, although it needs no list
     let export = "source={ apsis: { report: segments, client_id: i, client_secret: s, request: {}, base_url: \"http://127.0.0.1:1\" } }";
     let (code, said) = said(&bed, &["export", "job.yaml", "--set", export, "-o", "job.yaml"], Stdio::null());
     assert_eq!(code, 2, "{said}");
@@ -111,7 +111,7 @@ fn rejects_may_go_to_a_device() {
 }
 
 #[test]
-fn a_run_keeps_its_rejects_whatever_becomes_of_the_file_that_the_user_named() {
+fn a_run_keeps_its_rejects_when_the_file_named_by_the_user_is_gone() {
     let bed = Bed::new(&job(), "");
     let file = ["--set", "rejects.file=sub/rejects.csv"];
     let mut runs = Vec::new();
@@ -138,7 +138,7 @@ fn a_run_keeps_its_rejects_whatever_becomes_of_the_file_that_the_user_named() {
         }
     };
     all_there();
-    // a check has its own, and none here
+    // a check has its own rejects, here none
     std::fs::write(bed.path("list.csv"), "id,n\n1,2\n").unwrap();
     assert_eq!(bed.json(&with(&["check", "job.yaml"], &file)).0, 0);
     assert!(!bed.path("sub/rejects.csv").exists());
@@ -150,7 +150,7 @@ fn a_run_keeps_its_rejects_whatever_becomes_of_the_file_that_the_user_named() {
 
 #[test]
 fn a_pass_that_ends_in_damage_counts_what_it_rejected() {
-    // two chunks and a bit: the whole ones are counted, and what is known of the last
+    // two chunks and a bit: the complete ones are counted, and the known part of the last
     let rows: String = (0..60_000).map(|row| format!("{row},abcde\n")).collect();
     for (list, whole) in [("id,x\n1\n2,\"open\n".to_owned(), false), (format!("id,x\n1\n{rows}2,\"open\n"), true)] {
         let bed = Bed::new(&job(), &list);
@@ -170,10 +170,10 @@ fn a_pass_that_ends_in_damage_counts_what_it_rejected() {
     }
 }
 
-/// The limit of a file's size stands for a full disk.
+/// The limit on file sizes simulates a full disk.
 #[cfg(unix)]
 #[test]
-fn a_reject_file_for_which_there_is_no_room_is_removed_and_says_what_to_do() {
+fn a_reject_file_that_does_not_fit_is_removed_with_a_hint() {
     let list: String = std::iter::once("id,x\n".to_owned()).chain((0..5_000).map(|i| format!("{i}\n"))).collect();
     let bed = Bed::new(&job(), list);
     let small = |arguments: &[&str]| {
@@ -189,7 +189,7 @@ fn a_reject_file_for_which_there_is_no_room_is_removed_and_says_what_to_do() {
     let hint = report["error"]["hint"].as_str().unwrap();
     assert!(hint.contains("make room") && hint.contains("rejects.file"), "{report}");
     assert!(!bed.path("rejects.csv").exists());
-    // where nobody asked for the file, the rows are counted all the same
+    // if no file was asked for, the rows are counted all the same
     let (code, report) = small(&["check", "job.yaml", "--set", "rejects.max=5000"]);
     assert_eq!((code, report["records"]["rejected"].as_u64()), (10, Some(5_000)), "{report}");
     assert_eq!(report["rejects_file"], Value::Null, "{report}");
@@ -198,7 +198,7 @@ fn a_reject_file_for_which_there_is_no_room_is_removed_and_says_what_to_do() {
 
 #[cfg(unix)]
 #[test]
-fn what_a_killed_convert_left_is_gone_after_the_next_and_stdout_by_its_name_is_stdout() {
+fn files_of_a_killed_convert_are_swept_and_dev_stdout_is_stdout() {
     let bed = Bed::new(CLEVERTAP, "id,n\n1,2\n3,4\n");
     let left = bed.path(".out.csv.1-18a0c3.part");
     std::fs::write(&left, "half").unwrap();

@@ -1,4 +1,4 @@
-//! Whole runs of the binary against the sandbox: exit codes, what is remembered, what is sent again.
+//! Whole runs of the binary against the sandbox: exit codes, what is stored, what is sent again.
 
 use super::cli::{Bed, CLEVERTAP};
 use listferry::sandbox::{Fault, Options, Sandbox};
@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 const LIST: &str = "id,x\n1,a\n2,b\n3,c\n";
 
-/// The sandbox of a test, with a runtime of its own.
+/// The sandbox of a test, with its own runtime.
 pub(crate) struct Served {
-    // dropped before the runtime that it lives in
+    // dropped before the runtime
     sandbox: Option<Sandbox>,
     runtime: tokio::runtime::Runtime,
 }
@@ -28,7 +28,7 @@ impl Served {
         self.sandbox.as_ref().unwrap().url()
     }
 
-    /// Method and path of what it received.
+    /// Returns method and path of the requests received.
     pub(crate) fn received(&self) -> Vec<Value> {
         self.sandbox.as_ref().unwrap().ledger().iter().map(|entry| serde_json::to_value(entry).unwrap()).collect()
     }
@@ -72,7 +72,7 @@ pub(crate) fn run(bed: &Bed, arguments: &[&str]) -> (i32, Value) {
 }
 
 #[test]
-fn a_run_ends_done_with_what_the_platform_answered() {
+fn a_run_ends_done_with_the_platform_s_response() {
     let served = Served::new(&[]);
     let bed = bed(&served, LIST);
     let (code, report) = run(&bed, &["run", "job.yaml"]);
@@ -195,7 +195,7 @@ fn nothing_is_contacted_where_the_data_are_not_fit() {
     assert!(rows.ends_with(",2,3,9,,ragged,1 cells where the header has 2,2\n"), "{rows}");
     let (code, report) = run(&bed, &["run", "job.yaml", "--set", "map.identity=nope"]);
     assert_eq!((code, &report["run_id"]), (2, &Value::Null), "{report}");
-    assert_eq!(run(&bed, &["runs"]).1.as_array().unwrap().len(), 1, "2 leaves no run behind");
+    assert_eq!(run(&bed, &["runs"]).1.as_array().unwrap().len(), 1, "exit code 2 stores no run");
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn change_against_the_last_done_run_is_guarded() {
     let mut guarded = arguments.to_vec();
     guarded.extend(["--set", "source.expect.max_change_percent=50"]);
     assert_eq!(run(&bed, &guarded).0, 10);
-    // those who only look apply it too, and change nothing
+    // commands that only look migrate it too, and change nothing else
     let names = || {
         let entries = std::fs::read_dir(bed.path("state")).unwrap();
         entries.map(|entry| entry.unwrap().file_name()).collect::<std::collections::BTreeSet<_>>()
@@ -220,7 +220,7 @@ fn change_against_the_last_done_run_is_guarded() {
         assert!(report["error"]["message"].as_str().unwrap().contains("the last done run had 3"), "{report}");
     }
     assert_eq!(names(), before);
-    // without the account nobody knows which job it is
+    // without the account the job cannot be identified
     let output = bed.run(&[&["check", "job.yaml"], &guarded[2..]].concat());
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(0), "{said}");
@@ -295,7 +295,7 @@ fn run_with_the_sandbox_needs_nothing() {
     assert_eq!(bed.json(&["run", "job.yaml", "--sandbox", "--fault", "completed-fail-200"]).0, 12);
 }
 
-/// The state of such a run is gone with it: nobody is sent there.
+/// The state of such a run is gone with it, so no hint refers to it.
 #[test]
 fn a_run_in_the_sandbox_names_only_what_is_left_of_it() {
     let bed = Bed::new(CLEVERTAP, "id,x\n1,a\n\"2\"x,b\n");
@@ -326,7 +326,7 @@ fn a_run_in_the_sandbox_names_only_what_is_left_of_it() {
     std::fs::remove_file(kept).unwrap();
 }
 
-/// The first thing that anybody tries.
+/// The first command that most users try.
 #[test]
 fn every_example_runs_in_the_sandbox() {
     let examples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
@@ -347,7 +347,7 @@ fn every_example_runs_in_the_sandbox() {
     assert_eq!(seen, all);
 }
 
-/// Rows that the platform refused come back as the user's own, from the state, though the source is gone.
+/// Rows that the platform refused come back as the user's own, from the state, although the source is gone.
 #[test]
 fn rows_that_the_platform_refused_come_back() {
     let served = Served::new(&["reject-every=3"]);
@@ -370,7 +370,7 @@ fn rows_that_the_platform_refused_come_back() {
     assert_eq!(std::fs::read_to_string(bed.path("mine.csv")).unwrap(), rows);
 }
 
-/// What came through a pipe is kept for as long as the run can be taken up, and no longer.
+/// Data from a pipe is kept as long as the run can be resumed, and no longer.
 #[test]
 fn a_spool_lives_as_long_as_its_run() {
     for (second, puts) in [("id\n7\n", 2), ("id\n1\n2\n", 1)] {
@@ -390,7 +390,7 @@ fn a_spool_lives_as_long_as_its_run() {
         let first = ["run", "job.yaml", "--set", "source.path=-", "--set", "upload.attempts=1"];
         assert_eq!(piped(&first, "id\n1\n2\n").status.code(), Some(20));
         assert_eq!(spooled(), 1);
-        // other rows are a new run, the same ones go on where the first run stopped
+        // other rows are a new run, the same ones continue where the first run stopped
         let output = piped(&["run", "job.yaml", "--set", "source.path=-"], second);
         assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
         assert_eq!(spooled(), 0);
@@ -413,14 +413,14 @@ fn the_sandbox_fetches_by_ftp_what_was_sent_by_ftp() {
     assert_eq!((code, report["status"].as_str()), (0, Some("done")), "{report}");
     assert_eq!(ftp.files.lock().unwrap()["dir/list.csv"], b"id\tnote\n1\ta\n2\tb\n3\tc\n");
     let pulls: Vec<Value> = served.received().into_iter().filter(|entry| entry["platform"] == "yesmail-pull").collect();
-    // the first was cut on demand, the second came whole
+    // the first was cut on demand, the second is complete
     let whole: Vec<_> = pulls.iter().map(|pull| pull["complete"].as_bool()).collect();
     assert_eq!(whole, [Some(false), Some(true)], "{pulls:?}");
     assert_eq!(pulls[1]["digest"], report["digest"], "{pulls:?}");
 }
 
 #[test]
-fn what_a_killed_run_left_half_spooled_is_swept_and_what_may_be_in_use_is_not() {
+fn a_half_spooled_file_of_a_killed_run_is_swept_one_in_use_is_not() {
     let served = Served::new(&["completed-503"]);
     let bed = bed(&served, LIST);
     // an open run keeps its spool; the other job has another name
@@ -450,7 +450,7 @@ fn what_a_killed_run_left_half_spooled_is_swept_and_what_may_be_in_use_is_not() 
     assert_eq!(names(), want);
 }
 
-/// What `resume` needs is kept, secrets are not: on whatever level they were set.
+/// The state contains everything that `resume` needs, but no secrets, on whatever level they were set.
 #[test]
 fn no_secret_of_an_override_gets_into_the_state() {
     let served = Served::new(&[]);

@@ -1,4 +1,4 @@
-//! What the binary writes where, and what it takes from variables.
+//! Which streams the binary writes to, and what it takes from variables.
 
 use super::cli::{Bed, CLEVERTAP};
 use super::cli_runs::{Served, run};
@@ -12,7 +12,7 @@ fn stderr(output: &std::process::Output) -> String {
 }
 
 #[test]
-fn what_goes_wrong_early_does_not_get_into_the_data() {
+fn early_errors_are_not_written_into_the_data() {
     let bed = Bed::new(CLEVERTAP, LIST);
     for arguments in [
         &["convert", "gone.yaml"][..],
@@ -29,7 +29,7 @@ fn what_goes_wrong_early_does_not_get_into_the_data() {
             serde_json::from_slice(&output.stderr).unwrap_or_else(|error| panic!("{error}: {arguments:?}"));
         assert_eq!(object["error"]["kind"], "usage", "{object}");
     }
-    // where the data has a file of its own, stdout is free for the report
+    // if the data has its own file, stdout is free for the report
     for arguments in [&["convert", "gone.yaml", "-o", "x"][..], &["export", "job.yaml", "-o", "x"]] {
         let (code, object) = bed.json(arguments);
         assert_eq!((code, object["error"]["kind"].as_str()), (2, Some("usage")), "{object}");
@@ -38,7 +38,7 @@ fn what_goes_wrong_early_does_not_get_into_the_data() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_full_disk_behind_stdout_is_told_and_is_no_success() {
+fn a_full_disk_at_stdout_is_reported_and_not_a_success() {
     let bed = Bed::new(CLEVERTAP, LIST);
     let bad = ["check", "job.yaml", "-q", "--set", "map.identity=x", "--set", "where=[{column: id, equals: '7'}]"];
     for (arguments, code) in [
@@ -133,7 +133,7 @@ fn a_variable_with_a_wrong_value_is_named() {
         let output = bed.command(&["preview", "job.yaml"]).env(name, value).output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{name}: {}", stderr(&output));
     }
-    // the flag is to blame where it was given
+    // the flag is to blame if it was given
     let mut command = bed.command(&["preview", "job.yaml", "--threads", "many"]);
     let output = command.env("LISTFERRY_THREADS", "many").output().unwrap();
     assert!(!stderr(&output).contains("LISTFERRY_THREADS"), "{}", stderr(&output));
@@ -154,7 +154,7 @@ fn a_fault_is_for_the_sandbox_alone() {
     }
     let mut command = bed.command(&["run", "job.yaml"]);
     assert_eq!(served.received().len(), 0);
-    // decisions are typed: a variable decides nothing
+    // decisions are typed: a variable does not decide
     let output =
         command.env("CT_ACCOUNT", "a").env("CT_PASSCODE", "p").env("LISTFERRY_FAULT", "put-503").output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -185,7 +185,7 @@ fn an_export_reports_with_the_keys_of_the_contract() {
 }
 
 #[test]
-fn a_column_that_is_not_there_is_told_with_its_file() {
+fn a_missing_column_is_reported_with_its_file() {
     let bed = Bed::new(&CLEVERTAP.replace("id }", "id, type: x }"), LIST);
     for (set, want) in [
         ("map.identity=nope", "list.csv: column \"nope\": map.identity names it, but the header has no such column"),
@@ -201,7 +201,7 @@ fn a_column_that_is_not_there_is_told_with_its_file() {
 }
 
 #[test]
-fn an_export_that_reaches_nobody_says_what_to_do() {
+fn an_export_that_cannot_connect_says_what_to_do() {
     let job = "source: { apsis: { report: segments, client_id: { env: CT_ACCOUNT }, client_secret: { env: CT_PASSCODE }, \
                request: {}, base_url: \"http://127.0.0.1:1\" } }\nupload: { attempts: 1 }\n";
     let (code, report) = run(&Bed::new(job, ""), &["export", "job.yaml", "-o", "out.csv"]);
@@ -210,7 +210,7 @@ fn an_export_that_reaches_nobody_says_what_to_do() {
 }
 
 #[test]
-fn what_a_platform_answered_to_which_call_is_one_sentence() {
+fn one_sentence_names_the_call_and_the_platform_s_answer() {
     let bed = Bed::new(CLEVERTAP, LIST);
     for (fault, want) in [
         ("url-500", "asking CleverTap for an upload URL: failed with status 500"),

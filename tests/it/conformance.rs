@@ -1,6 +1,8 @@
-//! One suite for every platform: scripted answers to each of its calls, judged by what repeating the call would do.
+//! One suite for every platform: scripted answers to each of its calls, checked against the effect of repeating the
+//! call.
 //!
-//! A platform is a row of [`CASES`]: its job, a well-behaved vendor, its calls and their rule. A new platform is a new row.
+//! A platform is a row of [`CASES`]: its job, a well-behaved vendor, its calls and their rules. A new platform is a new
+//! row.
 
 use crate::vendor::{Seen, Vendor, answer};
 use listferry::job::{Env, Job, Report};
@@ -9,25 +11,25 @@ use listferry::{Error, Kind};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-/// What repeating a call does; from the vendors' documents, not from the code.
+/// The effect of repeating a call; taken from the vendors' documents, not from the code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rule {
-    /// The final state is the same.
+    /// Repeating it has the same final state.
     Repeat,
-    /// It could create or add twice.
+    /// Repeating it could create or add twice.
     Never,
-    /// What it made can be looked up, and is: it is not made again.
+    /// Its result can be looked up, and is, instead of creating it again.
     LookedUp,
     /// It only asks.
     Ask,
-    /// The storage's: repeatable, its refusals are not about the platform's credentials, its body says nothing.
+    /// A storage: repeatable; its refusals are not about the platform's credentials, and its body does not count.
     Storage,
 }
 
 #[derive(Debug)]
 struct Call {
     method: &'static str,
-    /// Exactly this path, or what begins with it where it ends in a slash.
+    /// Exactly this path, or a prefix if it ends in a slash.
     path: &'static str,
     rule: Rule,
 }
@@ -168,7 +170,7 @@ fn localytics(seen: &Seen) -> (u16, String) {
 
 const SECRET: &str = "se-cret-key-77";
 
-/// Runs a case's job against a vendor that answers the first request of `call` by `fault`.
+/// Runs a case's job against a vendor that answers the first request of `call` with `fault`.
 async fn run(case: &Case, call: &'static Call, fault: Fault, overrides: &[&str]) -> (Report, Vec<Seen>, Duration) {
     let good = case.good;
     let vendor = Vendor::start(move |seen, nth| {
@@ -202,7 +204,7 @@ async fn run(case: &Case, call: &'static Call, fault: Fault, overrides: &[&str])
     (report, vendor.seen(), began.elapsed())
 }
 
-/// What the first answer is.
+/// The first answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     Status(u16),
@@ -210,11 +212,11 @@ enum Fault {
     RetryAfterDate,
     RetryAfterGarbage,
     RetryAfterTooLong,
-    /// The connection closes without an answer, the request read whole.
+    /// The connection closes without an answer, after the whole request was read.
     Lost,
-    /// The answer breaks off inside its body.
+    /// The answer is cut off inside its body.
     Cut,
-    /// A 200 that says nothing.
+    /// A 200 without a usable body.
     Html,
 }
 
@@ -222,7 +224,7 @@ impl Fault {
     fn bytes(self, rule: Rule) -> Vec<u8> {
         let busy = |value: &str| answer(429, &[("Retry-After", value)], "slow down");
         match self {
-            // the storage never got the key, so it cannot quote it
+            // the storage never receives the key, so it cannot quote it
             Fault::Status(status) if rule == Rule::Storage => answer(status, &[], "no"),
             Fault::Status(status) => answer(status, &[], format!("no, {SECRET}")),
             Fault::RetryAfterSeconds => busy("1"),
@@ -235,7 +237,7 @@ impl Fault {
         }
     }
 
-    /// The exit codes that are right, and how often the call is made.
+    /// Returns the allowed exit codes, and how often the call may be made.
     fn expected(self, rule: Rule) -> Option<(&'static [i32], std::ops::RangeInclusive<usize>)> {
         let doubtful = match rule {
             Rule::Never => (&[21][..], 1..=1),
@@ -244,10 +246,10 @@ impl Fault {
         };
         Some(match self {
             Fault::Status(400..=499 | 501) if rule == Rule::Storage => return None,
-            // a vendor with spurious 401s may be asked up to three times
+            // a vendor with spurious 401s may be called up to three times
             Fault::Status(401) => (&[30], 1..=3),
             Fault::Status(403) => (&[30], 1..=1),
-            // what is asked about has been accepted: no answer about it is a refusal
+            // the list has been accepted, so no answer to a status call is a refusal
             Fault::Status(302 | 400 | 404 | 410 | 413 | 501) if rule == Rule::Ask => (&[0], 2..=2),
             Fault::Status(302 | 400 | 404 | 410 | 413 | 501) => (&[12], 1..=1),
             Fault::Status(503) => (&[0], 2..=2),
@@ -282,8 +284,8 @@ const FAULTS: &[Fault] = &[
     Fault::Html,
 ];
 
-/// One case, one call, one fault; what is wrong with the outcome.
-async fn judged(case: &'static Case, call: &'static Call, fault: Fault) -> Result<(), String> {
+/// Runs one case with one fault in one call; returns what is wrong with the outcome.
+async fn checked(case: &'static Case, call: &'static Call, fault: Fault) -> Result<(), String> {
     let Some((codes, times)) = fault.expected(call.rule) else { return Ok(()) };
     let overrides: &[&str] = if fault == Fault::RetryAfterTooLong { &["wait=2s"] } else { &[] };
     let (report, seen, took) = run(case, call, fault, overrides).await;
@@ -302,7 +304,7 @@ async fn judged(case: &'static Case, call: &'static Call, fault: Fault) -> Resul
         wrong.push("a repeat is not the same, whole request".to_owned());
     }
     if shown.contains(SECRET) || format!("{:?}", report.error).contains(SECRET) {
-        wrong.push("the report tells a secret".to_owned());
+        wrong.push("the report contains a secret".to_owned());
     }
     if code != 0 && report.error.as_ref().is_none_or(|error| error.hint().is_none()) {
         wrong.push("nothing says what to do".to_owned());
@@ -315,7 +317,7 @@ async fn judged(case: &'static Case, call: &'static Call, fault: Fault) -> Resul
         wrong.push(format!("asked again after {took:?}, too early"));
     }
     if code != 0 && report.error.is_none() {
-        wrong.push("no error is told".to_owned());
+        wrong.push("no error is reported".to_owned());
     }
     match wrong.is_empty() {
         true => Ok(()),
@@ -330,13 +332,13 @@ async fn every_call_of_every_platform_under_every_fault() {
     for case in CASES {
         for call in case.calls {
             for fault in FAULTS {
-                // bounded, so that waits are waits and not a crowd
+                // bounded, so that waits are not distorted by load
                 if running.len() >= 24
                     && let Some(done) = running.join_next().await
                 {
                     wrong.extend(done.unwrap().err());
                 }
-                running.spawn(judged(case, call, *fault));
+                running.spawn(checked(case, call, *fault));
             }
         }
     }
@@ -348,7 +350,7 @@ async fn every_call_of_every_platform_under_every_fault() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_platform_ends_done_with_what_the_vendor_answered() {
-    // a call that never comes: nothing is faulty
+    // a call that never comes, so nothing is faulty
     static NONE: Call = call("GET", "/never", Rule::Ask);
     for case in CASES {
         let (report, seen, _) = run(case, &NONE, Fault::Lost, &[]).await;
@@ -367,7 +369,7 @@ async fn every_platform_ends_done_with_what_the_vendor_answered() {
     }
 }
 
-/// What a check of a case's job with these overrides says is wrong.
+/// Returns the error of checking a case's job with these overrides.
 fn refused(case: &Case, overrides: &[String]) -> Option<Error> {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("list.csv"), "id,name\n1,Ann\n").unwrap();

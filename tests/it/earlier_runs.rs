@@ -1,4 +1,4 @@
-//! Runs that have ended, or are to be abandoned, and what the next run of the job owes them. On the real binary.
+//! Runs that have ended, or are to be abandoned, and what the next run of the job does about them. On the real binary.
 
 use crate::kill::{ends, listferry};
 use crate::scripted::{Does, Seen, clevertap};
@@ -18,7 +18,7 @@ async fn a_typo_in_the_new_list_does_not_lose_the_open_run() {
     let id = first.report["run_id"].as_str().unwrap().to_owned();
     assert_eq!(first.code, 20, "{}", first.report);
     let before = bed.uploads();
-    // a row that is rejected, a column that is not there, a file that is not there
+    // a row that is rejected, a missing column, a missing file
     std::fs::write(bed.dir.path().join("list.csv"), "id,name\nuser-1,x\n\"user\"-2,x\n").unwrap();
     let bad = bed.run(&["--new", &id]).await;
     assert_eq!(bad.code, 10, "{}", bad.report);
@@ -203,7 +203,7 @@ async fn story_13_23_says_resume_only_if_resume_is_possible() {
                 assert!(hint.contains("only if the source is again what it was") && resumed == 10, "{resumed} {hint}")
             }
         }
-        // the list put back: now it is possible
+        // the list is put back, so it is possible now
         bed.list("user", 600);
         assert_eq!(bed.go(&["resume", id]).await.code, 22);
         // a change of the job file is named as such

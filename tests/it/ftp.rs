@@ -1,29 +1,29 @@
-//! An FTP server in memory that tells each moment of a session. Shares no code with the client.
+//! An FTP server in memory that reports each moment of a session. Shares no code with the client.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Told of each moment; false: the server closes the session there.
+/// Called at each moment; if it returns false, the server closes the session there.
 pub(crate) type Moments = Arc<dyn Fn(String) -> bool + Send + Sync>;
 
-/// What the server makes of a rename.
+/// How the server handles a rename.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Renames {
-    /// A file that is there is replaced.
+    /// An existing file is replaced.
     Replace,
-    /// A file that is there stays: 550.
+    /// An existing file stays: 550.
     OntoNothing,
-    /// As `OntoNothing`, and a file that is there cannot be renamed either.
+    /// As `OntoNothing`, and an existing file cannot be renamed either.
     OfNewOnly,
-    /// As `OntoNothing`, and nothing is renamed to the list's name, unless it had it before.
+    /// As `OntoNothing`, and nothing can be renamed to the list's name unless it had it before.
     NeverToList,
 }
 
 pub(crate) struct Ftp {
     pub(crate) address: String,
-    /// What is stored, by path. A file is there as soon as its first byte has come, as with real servers.
+    /// The stored files by path. A file exists as soon as its first byte has come, as with real servers.
     pub(crate) files: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
     task: tokio::task::JoinHandle<()>,
 }
@@ -47,7 +47,7 @@ impl Ftp {
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (files, moments) = (Arc::clone(&stored), Arc::clone(&moments));
-                // a client that is gone ends its session
+                // a client that closes the connection ends its session
                 tokio::spawn(async move { session(stream, files, moments, renames).await.ok() });
             }
         });
@@ -89,17 +89,17 @@ async fn session(
                 let Some(listener) = passive.take() else { return Ok(()) };
                 let (mut data, _) = listener.accept().await?;
                 files.lock().unwrap().insert(path.clone(), Vec::new());
-                let (mut piece, mut told) = (vec![0; 64 << 10], false);
+                let (mut piece, mut reported) = (vec![0; 64 << 10], false);
                 loop {
                     let n = data.read(&mut piece).await?;
                     if n == 0 {
                         break;
                     }
                     files.lock().unwrap().get_mut(&path).unwrap().extend_from_slice(&piece[..n]);
-                    if !told && !moments("ftp data".to_owned()) {
+                    if !reported && !moments("ftp data".to_owned()) {
                         return Ok(());
                     }
-                    told = true;
+                    reported = true;
                 }
                 if !moments("ftp data whole".to_owned()) {
                     return Ok(());

@@ -1,4 +1,4 @@
-//! The golden cases of the platforms: a map and a list give these bytes, whatever the threads.
+//! The golden cases of the platforms: a map and a list give exactly these bytes, with any number of threads.
 
 use listferry::job::{Env, Job};
 

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: the last line on stderr says what was sent and gives the command that goes on.
+//! Ctrl-C and SIGTERM: the last line on stderr says what was sent and which command continues.
 
 use crate::cli::{Bed, CLEVERTAP};
 use crate::cli_runs::Served;
@@ -34,7 +34,7 @@ fn last_line(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or_default().to_owned()
 }
 
-/// Types the command after the last `: ` of a line.
+/// Runs the command that follows the last `: ` of a line.
 fn typed(bed: &Bed, line: &str) -> Value {
     let (_, command) = line.rsplit_once(": ").unwrap();
     assert!(command.starts_with(env!("CARGO_BIN_EXE_listferry")), "{command}");
@@ -70,7 +70,7 @@ fn an_interrupted_first_pass_says_that_nothing_was_sent() {
     let bed = Bed::new(&format!("{CLEVERTAP}  base_url: {}\n", served.url()), "id,x\n1,a\n");
     let mut command = with_secrets(bed.command(&["run", "job.yaml", "--set", "source.path=-", "--set", "name=it's"]));
     command.stdin(Stdio::piped());
-    // nothing is written into the pipe: the first pass waits
+    // nothing is written to the pipe, so the first pass waits
     let output = interrupted(command, || bed.path("state/state.db").exists());
     let line = last_line(&output);
     assert_eq!(output.status.code(), Some(130), "{line}");
@@ -121,5 +121,5 @@ fn a_warning_does_not_push_the_decision_from_the_first_line() {
     let (code, said) = run();
     assert_eq!(code, Some(0), "{said}");
     assert!(said.lines().next().unwrap().starts_with("continuing run "), "{said}");
-    assert!(said.contains("stands in the job file"), "{said}");
+    assert!(said.contains("is written in the job file in plain text"), "{said}");
 }

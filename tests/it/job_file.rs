@@ -1,4 +1,4 @@
-//! What a job file says is what comes out: five lines of a list through each platform's rows, in the process.
+//! A job file determines the output: five lines of a list through each platform's rows, in the process.
 
 use listferry::job::{Env, Job};
 use listferry::{Error, Kind};
@@ -14,7 +14,8 @@ pub(crate) const MEDIARITHMICS: &str = "platform: mediarithmics, datamart_id: 1,
 pub(crate) const YESMAIL: &str = "platform: yesmail, list: l, separator: ',', api_user: { env: U }, api_key: { env: K }, \
                        host: { put: { url: { env: P }, fetch_url: 'https://x.example/z' } }";
 
-/// What `convert` writes of a list, or the error. `further` is the job file without `source` and `destination`.
+/// Returns what `convert` writes for a list, or the error. `further` is the job file without `source` and
+/// `destination`.
 pub(crate) fn convert(destination: &str, further: &str, list: &str) -> Result<String, Error> {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("list.csv"), list).unwrap();
@@ -27,7 +28,7 @@ pub(crate) fn convert(destination: &str, further: &str, list: &str) -> Result<St
     }
 }
 
-/// The error of a job file that is wrong.
+/// Returns the error of an invalid job file.
 pub(crate) fn refused(destination: &str, further: &str) -> Error {
     let error = convert(destination, further, "id,n,d\n1,5,\n").expect_err(further);
     assert_eq!(error.kind(), Kind::Usage, "{further}: {error}");
@@ -68,7 +69,7 @@ fn a_required_value_cannot_be_kept_empty() {
 }
 
 #[test]
-fn what_must_be_absent_or_a_number_cannot_be_an_empty_text() {
+fn a_number_that_may_be_absent_cannot_be_an_empty_text() {
     let base = "operation: { value: UPDATE }, segment_id: { value: 4 }, expiration_duration: { value: 0 }";
     for further in [
         "user_account_id: { column: d, empty: keep }, email_hash: id",
@@ -209,13 +210,13 @@ fn unknown_keys_of_a_secret_are_seen_where_no_secret_is_needed() {
 }
 
 #[test]
-fn names_of_columns_are_told_where_they_are_names() {
-    let told = |map: &str, list: &str| {
+fn column_names_are_shown_only_if_they_are_names() {
+    let message_of = |map: &str, list: &str| {
         let error = convert(AUDIENCE, &format!("map: {map}"), list).unwrap_err();
         format!("{error}: {}", error.hint().unwrap())
     };
     let data = "ann@example.com,Ann,+4917012345\n";
-    let said = told("{ customer_id: email }", data);
+    let said = message_of("{ customer_id: email }", data);
     assert!(
         said.contains("the first line has 3 columns and none that the job names") && said.contains("source.csv.header"),
         "{said}"
@@ -223,20 +224,23 @@ fn names_of_columns_are_told_where_they_are_names() {
     for value in ["example.com", "Ann", "4917012345"] {
         assert!(!said.contains(value), "{said}");
     }
-    // the name itself, written in another way, is no value
+    // the name itself in another spelling is not a row value
     assert!(
-        told("{ customer_id: customerId }", "Customer_ID,Ann\n").contains("did you mean \"Customer_ID\"? the first")
+        message_of("{ customer_id: customerId }", "Customer_ID,Ann\n")
+            .contains("did you mean \"Customer_ID\"? the first")
     );
     assert!(
-        told("{ customer_id: customer_id }", "customerid_,Ann\n").contains("did you mean \"customerid_\"? the first")
+        message_of("{ customer_id: customer_id }", "customerid_,Ann\n")
+            .contains("did you mean \"customerid_\"? the first")
     );
-    assert!(!told("{ customer_id: email }", "Emilie,Ann\n").contains("Emilie"));
-    let said = told("{ customer_id: { template: '{id}{x}' } }", "id,i\u{1b}[31md,\"a,b\",\n");
+    assert!(!message_of("{ customer_id: email }", "Emilie,Ann\n").contains("Emilie"));
+    let said = message_of("{ customer_id: { template: '{id}{x}' } }", "id,i\u{1b}[31md,\"a,b\",\n");
     assert!(said.ends_with("the header has: id, \"i\\u{1b}[31md\", \"a,b\", \"\""), "{said}");
     assert!(
-        told("{ customer_id: idd }\nwhere: [{ column: x, empty: true }]", "id,x\n").contains("did you mean \"id\"?")
+        message_of("{ customer_id: idd }\nwhere: [{ column: x, empty: true }]", "id,x\n")
+            .contains("did you mean \"id\"?")
     );
-    assert!(!told("{ customer_id: { column: \"i\\ed\" } }", "id\n").contains('\u{1b}'));
+    assert!(!message_of("{ customer_id: { column: \"i\\ed\" } }", "id\n").contains('\u{1b}'));
 
     let dir = tempfile::tempdir().unwrap();
     let long = format!("{},id\n1,2\n", "x".repeat(5000));
@@ -268,18 +272,18 @@ fn names_of_columns_are_told_where_they_are_names() {
     showing.show_values = true;
     assert!(of("a1.csv", "", &showing).ends_with("the header has: ann@example.com, Ann, +4917012345"));
     assert!(of("d.csv", "", &showing).len() < 300);
-    // names that stand in the job file are no values
+    // names given in the job file are not row values
     let columns = ", csv: { header: false, columns: [id, name, phone] }";
     assert!(of("a1.csv", columns, &env).ends_with("the header has: id, name, phone"));
 }
 
 #[test]
-fn what_is_found_wrong_late_is_told_with_the_file_too() {
-    let told = |map: &str| {
+fn late_errors_name_the_job_file_too() {
+    let message_of = |map: &str| {
         let text = format!("source: {{ path: gone.csv }}\ndestination: {{ {AUDIENCE} }}\nmap: {map}");
         Job::from_yaml(&text).unwrap().check(&Env::default()).error.unwrap().to_string()
     };
-    assert_eq!(told("{ customer_id: { colum: id } }"), "job file: map.customer_id: unknown key \"colum\"");
+    assert_eq!(message_of("{ customer_id: { colum: id } }"), "job file: map.customer_id: unknown key \"colum\"");
     assert!(
         refused(AUDIENCE, "map: { customer_id: { value: '' } }").to_string().starts_with("job file: map.customer_id: ")
     );
@@ -304,7 +308,7 @@ fn a_name_in_any_case_or_with_an_open_end_says_what_is_in_it() {
     assert_eq!(read("c.txt").error.unwrap().hint(), Some(hint));
 }
 
-/// The paths of all keys below `schema`, but those that a platform has.
+/// Collects the paths of all keys below `schema`, except those of platforms.
 fn paths(schema: &Value, at: &str, found: &mut Vec<String>) {
     let choices = ["anyOf", "oneOf", "allOf"].iter().filter_map(|key| schema[*key].as_array()).flatten();
     for schema in choices.chain([schema]) {

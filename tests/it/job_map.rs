@@ -25,7 +25,7 @@ fn a_data_bag_is_an_object_that_no_cell_can_break() {
             r#"{"src":"007"}"#
         ]
     );
-    // as CSV, and empty where nothing is left
+    // as CSV, and empty if nothing is left
     let csv = format!("{MEDIARITHMICS}, mime_type: csv");
     let map = format!("map: {{ {SEGMENT}, data_bag: {{ object: {{ plan: plan }} }} }}");
     let out = convert(&csv, &map, list).unwrap();
@@ -41,7 +41,7 @@ fn a_json_template_is_answered_with_its_object() {
         assert!(error.message().contains("map.data_bag: a template cannot put columns into JSON"), "{error}");
         let hint = error.hint().unwrap_or_default();
         assert_eq!(hint, "write { object: { plan: plan, visits: { column: n, type: decimal } } }");
-        // and what the hint says works
+        // the value that the hint suggests works
         let value = hint.strip_prefix("write ").unwrap();
         assert_eq!(data_bag(value, "id,plan,n\n1,a\\b,5\n"), [r#"{"plan":"a\\b","visits":5}"#]);
     }
@@ -134,7 +134,7 @@ fn epoch_seconds_are_seconds_whatever_the_unit() {
         let error = convert(MEDIARITHMICS, &map(unit), "id,t\n1,1732369507000\n").unwrap_err();
         assert!(error.message().contains("more than 11 digits, milliseconds?"), "{error}");
     }
-    // leap seconds: one instant in both units, and only where there can be one
+    // leap seconds: one instant in both units, and only where they can occur
     let rfc3339 =
         |unit: &str| format!("map: {{ {SEGMENT}, expiration_ts: {{ column: t, type: timestamp, unit: {unit} }} }}");
     for (unit, want) in [("s", "1483228800"), ("ms", "1483228800000")] {

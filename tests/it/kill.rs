@@ -1,5 +1,5 @@
-//! SIGKILL at each point of each request, then the same job again: the ledger is that of an unbroken run, or the run
-//! says that it does not know (21) and does nothing.
+//! Kills the process at each point of each request and runs the same job again: the ledger is that of an unbroken run,
+//! or the run reports that it does not know (21) and does nothing.
 
 use crate::scripted::{self, Does, Point, Seen, Vendor, clevertap, fits};
 use std::path::Path;
@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 type Script = Box<dyn Fn(&Seen, usize, &str) -> Does + Send + Sync>;
 
-/// A job, its vendor, and which of its calls must never be made twice.
+/// A job, its vendor, and the call that must never be made twice.
 struct Case {
     name: &'static str,
     destination: &'static str,
@@ -81,7 +81,7 @@ fn yesmail(seen: &Seen, _: usize, _: &str) -> Does {
 
 pub(crate) const ROWS: usize = 40_000;
 
-/// Large enough that half of the body is a moment of its own.
+/// The list is large enough that half of the body is a moment of its own.
 fn write_job(dir: &Path, case: &Case, base: &str) {
     let mut list = String::from("id,name\n");
     for row in 0..ROWS {
@@ -103,7 +103,7 @@ pub(crate) fn listferry(dir: &Path, base: &str, arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs to the end; the exit code and both outputs.
+/// Runs a command to its end; returns the exit code and both outputs.
 pub(crate) async fn ends(mut command: Command) -> (i32, String) {
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let text = [output.stdout, output.stderr].concat();
@@ -112,7 +112,7 @@ pub(crate) async fn ends(mut command: Command) -> (i32, String) {
     (output.status.code().unwrap_or(-1), text)
 }
 
-/// The request lines of an unbroken run.
+/// Returns the request lines of an unbroken run.
 async fn unbroken(case: &Case) -> Vec<String> {
     let dir = tempfile::tempdir().unwrap();
     let vendor = Vendor::start((case.vendor)(), Arc::new(|_, _| true)).await;
@@ -123,7 +123,7 @@ async fn unbroken(case: &Case) -> Vec<String> {
     vendor.seen.lock().unwrap().iter().map(|seen| seen.line.clone()).collect()
 }
 
-/// Kills the run where request `at` has come to `point`, runs the job again, looks at the ledger.
+/// Kills the run when request `at` has reached `point`, runs the job again, and checks the ledger.
 async fn killed(case: &Case, lines: &[String], at: usize, point: Point) {
     let line = lines[at].as_str();
     let here = format!("{}, request {at}, {point:?}", case.name);
@@ -132,7 +132,7 @@ async fn killed(case: &Case, lines: &[String], at: usize, point: Point) {
     let victim = Arc::clone(&child);
     let watch = move |index, now| {
         if (index, now) == (at, point) {
-            // the child is there: it has sent this request
+            // the child exists, since it has sent this request
             if let Some(mut child) = victim.lock().unwrap().take() {
                 child.kill().unwrap();
                 child.wait().unwrap();
@@ -156,18 +156,18 @@ async fn killed(case: &Case, lines: &[String], at: usize, point: Point) {
     }
     let survived = child.lock().unwrap().take();
     if let Some(mut child) = survived {
-        // no such moment in this run: a body that came in one piece has no half
+        // this run has no such moment: a body in one piece has no half
         let _ = child.kill();
         assert!(child.wait().unwrap().success() && point == Point::Half, "{here}: never came to that point");
         return;
     }
     if point == Point::Answered {
-        // what it had sent already, until the kill, is still to come in
+        // requests sent before the kill are still to arrive
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
     let before = vendor.seen.lock().unwrap().len();
     let created = vendor.of(case.creates).len();
-    // with its last answer it may have ended for good, and then `run` would rightly start anew
+    // after its last answer the run may have ended for good, and `run` then rightly starts a new one
     let last = point == Point::Answered && at + 1 == lines.len();
     let command: &[&str] = if last { &["resume", "last"] } else { &["run", "job.yaml"] };
     let (code, output) = ends(listferry(dir.path(), &vendor.base, command)).await;
@@ -179,7 +179,7 @@ async fn killed(case: &Case, lines: &[String], at: usize, point: Point) {
                 seen[before..].iter().filter(|seen| !seen.line.starts_with("GET")).count()
             };
             assert_eq!(sent(&vendor), 0, "{here}: in doubt it only asks: {output}");
-            // with its answer it may have begun the next call
+            // after this answer the run may have started the next call
             let next = lines.get(at + 1).filter(|_| point == Point::Answered);
             let doubtful = fits(line, case.creates) || next.is_some_and(|next| fits(next, case.creates));
             assert!(doubtful, "{here}: doubt about a call that can be repeated: {output}");
@@ -194,7 +194,7 @@ async fn killed(case: &Case, lines: &[String], at: usize, point: Point) {
     }
     let bodies = vendor.of(case.body);
     let whole = bodies.iter().all(|seen| seen.body == bodies[0].body);
-    // in doubt about the call with the body itself: it may never have come whole
+    // in doubt about the call with the body itself, which may never have arrived completely
     let least = usize::from(!(code == 21 && fits(line, case.body)));
     assert!(whole && (least..=2).contains(&bodies.len()), "{here}: {} bodies", bodies.len());
     let unknown = fits(line, case.body);
@@ -217,8 +217,8 @@ async fn a_run_killed_anywhere_repeats_no_creation() {
     }
 }
 
-/// Once a platform has taken everything, its verdict needs no source: one that was overwritten meanwhile is no reason to
-/// end without it.
+/// Once a platform has accepted everything, its verdict needs no source, so an overwritten source must not end the run
+/// without it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_killed_while_it_waits_for_the_verdict_gets_it_without_the_source() {
     for case in CASES.iter().filter(|case| case.name != "clevertap") {
@@ -273,7 +273,7 @@ async fn a_second_process_of_the_same_job_ends_with_3() {
     let (inside, result) = (Arc::clone(&dir), Arc::clone(&second));
     let watch = move |index, point| {
         if (index, point) == (1, Point::Whole) {
-            // the first process waits for this answer meanwhile
+            // the first process is waiting for this answer
             let output = listferry(inside.path(), "http://127.0.0.1:1", &["run", "job.yaml"]).output().unwrap();
             let text = String::from_utf8_lossy(&output.stdout).into_owned();
             *result.lock().unwrap() = Some((output.status.code().unwrap_or(-1), text));

@@ -1,5 +1,5 @@
-//! SIGKILL at each moment of a list sent by FTP, and of one that Yesmail pulls from us: the same job again brings the
-//! list whole and imports it once, or says that it does not know (21) and does nothing.
+//! Kills the process at each moment of a list sent by FTP, and of one that Yesmail pulls from it. The same job again
+//! delivers the whole list and imports it once, or reports that it does not know (21) and does nothing.
 
 use crate::ftp::{Ftp, Renames};
 use crate::kill::{ROWS, ends, listferry};
@@ -20,7 +20,7 @@ pub(crate) struct Killer {
 }
 
 impl Killer {
-    /// False where the process was killed: the server goes no further with it.
+    /// Returns false if the process was killed, so that the server stops, too.
     fn moment(&self, name: String) -> bool {
         let index = {
             let mut moments = self.moments.lock().unwrap();
@@ -37,7 +37,7 @@ impl Killer {
         true
     }
 
-    /// Waits until the process was killed or has ended; true: killed.
+    /// Waits until the process was killed or has ended; returns true if it was killed.
     async fn killed(&self) -> bool {
         for _ in 0..600 {
             {
@@ -53,7 +53,7 @@ impl Killer {
     }
 }
 
-/// What Yesmail pulled, from the first address that it was given, as often as it takes.
+/// The lists that Yesmail pulled from the first address that it was given, as often as it accepts it.
 #[derive(Default)]
 struct Pulled {
     begun: bool,
@@ -68,7 +68,7 @@ fn expected() -> Vec<u8> {
     list.into_bytes()
 }
 
-/// One GET; the body where it came whole.
+/// Makes one GET; returns the body if it arrived completely.
 pub(crate) fn pull(uri: &str, killer: &Killer) -> Option<Vec<u8>> {
     let (user_info, rest) = uri.strip_prefix("http://")?.split_once('@')?;
     let (host, path) = rest.split_once('/')?;
@@ -94,7 +94,7 @@ pub(crate) fn pull(uri: &str, killer: &Killer) -> Option<Vec<u8>> {
     (head.starts_with("http/1.1 200") && body.len() == length).then_some(body)
 }
 
-/// Yesmail: takes the import, pulls what is served over HTTP, and is done when it has it.
+/// Yesmail: accepts the import, pulls what is served over HTTP, and is done when it has it.
 async fn yesmail(killer: &Arc<Killer>, pulled: &Arc<Mutex<Pulled>>) -> Vendor {
     let (watcher, puller, pulled) = (Arc::clone(killer), Arc::clone(killer), Arc::clone(pulled));
     let script = move |seen: &Seen, _: usize, _: &str| {
@@ -146,15 +146,15 @@ fn by_ftp_to(ftp: &Ftp) -> String {
 /// How the list becomes reachable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum By {
-    /// Onto a server where a list lies already.
+    /// By FTP, to a server that has a list already.
     Ftp(Renames),
     Serve,
 }
 
 const OLD: &[u8] = b"id\tname\nold\tOld\n";
 
-/// Runs, kills at moment `at`, runs again; the moments of the first run (an unbroken one where `at` is
-/// none), and whether it was killed.
+/// Runs, kills at moment `at`, runs again. Returns the moments of the first run (an unbroken one if `at` is none), and
+/// whether it was killed.
 async fn scene(by: By, at: Option<usize>) -> (Vec<String>, bool) {
     let dir = tempfile::tempdir().unwrap();
     let killer = Arc::new(Killer { at, ..Killer::default() });
@@ -173,7 +173,7 @@ async fn scene(by: By, at: Option<usize>) -> (Vec<String>, bool) {
     };
     write_job(dir.path(), &vendor.base, &host);
     {
-        // the moments wait for the child to be there
+        // the moments wait for the child to be stored
         let mut slot = killer.child.lock().unwrap();
         *slot = Some(listferry(dir.path(), &vendor.base, &["run", "job.yaml"]).spawn().unwrap());
     }
@@ -191,20 +191,22 @@ async fn scene(by: By, at: Option<usize>) -> (Vec<String>, bool) {
         let (code, output) = ends(listferry(dir.path(), &vendor.base, &["run", "job.yaml"])).await;
         if code == 21 {
             let at = at.and_then(|at| moments.get(at)).unwrap();
-            // what is served may be pulled before the answer to the import has been noted, and nobody waits for a goodbye
+            // a served list may be pulled before the answer to the import has been stored, and the process does not
+            // wait for a goodbye
             let importing = at.starts_with("request") || at == "ftp QUIT" || (!by_ftp && at.starts_with("pull"));
             assert!(importing && posts() == before, "{here}: {output}");
             let assume = if before == 0 { "repeat" } else { "done" };
             let resume = ["resume", "last", "--assume", assume, "--set", "wait=5s"];
             let (code, output) = ends(listferry(dir.path(), &vendor.base, &resume)).await;
-            // whoever had the list already when the process was killed does not come again, nor who never heard of it
-            let nobody = !by_ftp && before == 1 && (at == "pull whole" || !pulled.lock().unwrap().begun);
-            assert!(posts() == 1 && (code == 0 || nobody && code == 22), "{here}: {code} {output}");
+            // a client that already had the list when the process was killed does not come again, nor does one that
+            // never heard of it
+            let is_unpulled = !by_ftp && before == 1 && (at == "pull whole" || !pulled.lock().unwrap().begun);
+            assert!(posts() == 1 && (code == 0 || is_unpulled && code == 22), "{here}: {code} {output}");
         } else {
             assert_eq!((code, posts()), (0, 1), "{here}: {output}");
         }
         if code == 21 && before == 1 {
-            // the ticket of an assumed import is not known: nobody waits for the pull
+            // the ticket of an assumed import is unknown, so the run does not wait for the pull
             return (moments, true);
         }
     } else {
@@ -214,7 +216,7 @@ async fn scene(by: By, at: Option<usize>) -> (Vec<String>, bool) {
     let files = ftp.files.lock().unwrap().clone();
     match by_ftp {
         true => {
-            assert_eq!(files.keys().collect::<Vec<_>>(), ["dir/list.csv"], "{here}: no other name is left behind");
+            assert_eq!(files.keys().collect::<Vec<_>>(), ["dir/list.csv"], "{here}: there is no other file");
             assert!(files["dir/list.csv"] == expected(), "{here}: another list arrived");
         }
         false => assert!(pulled.lock().unwrap().list.as_deref() == Some(&expected()[..]), "{here}: another list"),
@@ -222,7 +224,7 @@ async fn scene(by: By, at: Option<usize>) -> (Vec<String>, bool) {
     (moments, killed)
 }
 
-/// At each moment from the first of that name on.
+/// Kills at each moment from the first of that name on.
 async fn everywhere(by: By, from: &str, least: usize) {
     let (moments, _) = scene(by, None).await;
     let first = moments.iter().position(|moment| moment.starts_with(from)).unwrap();
@@ -231,17 +233,17 @@ async fn everywhere(by: By, from: &str, least: usize) {
     for at in first..moments.len() {
         killed += usize::from(scene(by, Some(at)).await.1);
     }
-    // the last ones may come when the process has ended already, more of them where the machine is busy
+    // the last moments may come when the process has already ended, more of them on a busy machine
     assert!(3 * killed >= 2 * (moments.len() - first), "{killed} of {} from {first}", moments.len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_list_sent_by_ftp_and_killed_anywhere_arrives_whole_and_is_imported_once() {
+async fn a_list_sent_by_ftp_and_killed_anywhere_arrives_and_is_imported_once() {
     everywhere(By::Ftp(Renames::Replace), "", 16).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_list_that_steps_aside_is_never_lost_and_its_second_name_is_never_left_behind() {
+async fn an_old_list_renamed_aside_is_never_lost_and_always_removed() {
     everywhere(By::Ftp(Renames::OntoNothing), "ftp RNFR", 14).await;
 }
 
@@ -266,7 +268,7 @@ async fn a_list_that_cannot_be_replaced_stays() {
 async fn a_list_that_stepped_aside_gets_its_name_back_after_the_last_attempt() {
     let dir = tempfile::tempdir().unwrap();
     let vendor = yesmail(&Arc::default(), &Arc::default()).await;
-    // the session is gone while the list has its second name only
+    // the session is lost while the list has only its second name
     let renames = Mutex::new(0);
     let moments = move |moment: String| {
         let mut renames = renames.lock().unwrap();
@@ -290,6 +292,6 @@ async fn a_list_that_stepped_aside_gets_its_name_back_after_the_last_attempt() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_list_that_is_served_and_killed_anywhere_is_pulled_whole_from_the_same_address() {
+async fn a_served_list_killed_anywhere_is_pulled_from_the_same_address() {
     everywhere(By::Serve, "", 9).await;
 }

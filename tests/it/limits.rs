@@ -1,4 +1,4 @@
-//! Limits of a process and full or read-only disks: a clear error and its exit code, never a signal or a panic.
+//! Limits of a process and full or read-only disks cause a clear error with its exit code, never a signal or a panic.
 
 use super::cli::{Bed, CLEVERTAP};
 use std::process::{Command, Output};
@@ -32,7 +32,7 @@ fn a_limit_on_the_size_of_files_is_an_error_and_no_signal() {
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     assert!(said(&output).contains("File too large"), "{}", said(&output));
     assert_eq!(std::fs::read(bed.path("out.csv")).unwrap(), b"old");
-    // the state does not fit: nothing is sent, and it is not in doubt
+    // the state does not fit, so nothing is sent and nothing is in doubt
     for limit in ["ulimit -f 0", "ulimit -f 8"] {
         let output = limited(&bed, limit, "run job.yaml");
         assert_eq!(output.status.code(), Some(1), "{limit}: {}", said(&output));
@@ -40,7 +40,7 @@ fn a_limit_on_the_size_of_files_is_an_error_and_no_signal() {
     }
     let output = limited(&bed, "ulimit -f 8", "run job.yaml --set source.path=- < list.csv");
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    // without the limit the same run goes on as if nothing had been
+    // without the limit the same run continues normally
     assert_eq!(limited(&bed, "true", "run job.yaml").status.code(), Some(20));
 }
 
@@ -57,9 +57,9 @@ fn a_limit_on_open_files_is_an_error_and_no_panic() {
     assert!(works > 3, "with 30 it works");
 }
 
-/// A copy of the binary and its folder for a user that has no limits of root.
+/// Runs a script with a copy of the binary as a user without root's privileges.
 #[cfg(target_os = "linux")]
-fn as_nobody(bed: &Bed, script: &str) -> Option<Output> {
+fn unprivileged(bed: &Bed, script: &str) -> Option<Output> {
     use std::os::unix::fs::PermissionsExt as _;
     let id = Command::new("id").arg("-u").output().ok()?;
     if id.stdout != b"0\n" || Command::new("setpriv").arg("--version").output().is_err() {
@@ -83,7 +83,7 @@ fn a_limit_on_threads_is_an_error_or_fewer_of_them() {
     let mut codes = Vec::new();
     for threads in 1..9 {
         let script = format!("ulimit -u {threads}; exec ./binary check job.yaml --threads 4 --state-dir /nowhere");
-        let Some(output) = as_nobody(&bed, &script) else { return };
+        let Some(output) = unprivileged(&bed, &script) else { return };
         let code = output.status.code();
         assert!(
             code == Some(0) || (code == Some(1) && said(&output).contains("ulimit")),
@@ -115,7 +115,7 @@ fn runs_and_rejects_are_read_where_nothing_can_be_written() {
     for (command, want) in
         [("runs", "rejected"), ("runs last", "\"rejected\": 1"), ("rejects last", ",local,list.csv,2,3,")]
     {
-        let Some(output) = as_nobody(&bed, &format!("exec ./binary {command} --state-dir state")) else { return };
+        let Some(output) = unprivileged(&bed, &format!("exec ./binary {command} --state-dir state")) else { return };
         assert_eq!(output.status.code(), Some(0), "{command}: {}", said(&output));
         assert!(said(&output).contains(want), "{command}: {}", said(&output));
     }

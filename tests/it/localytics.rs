@@ -1,4 +1,4 @@
-//! Localytics jobs against a server that plays the vendor by its documents' own samples.
+//! Localytics jobs against a server that answers with the samples of the vendor's documents.
 
 use crate::vendor::{Seen, Vendor, answer};
 use listferry::Kind;
@@ -13,10 +13,10 @@ const LIST: &str = "id,name\nabc,Ann\n\"d,e\",Bob\n";
 const LINES: &str = "{\"customer_id\":\"abc\",\"changes\":[{\"op\":\"assign\",\"attr\":\"name\",\"value\":\"Ann\"}]}\n\
                      {\"customer_id\":\"d,e\",\"changes\":[{\"op\":\"assign\",\"attr\":\"name\",\"value\":\"Bob\"}]}\n";
 const TAKEN: &str = r#"{"activity_id": "3b4a65e5-2beb-4011-85df-c9f594217d90"}"#;
-/// As the documents have it, trailing comma and all.
+/// The sample of the documents, with its trailing comma.
 const COMPLETED: &str = r#"{ "status": "Completed", "error_log": "LOG", "scopet": {"org_id": 1234}, "upload_statistics": { "successful_imports": GOOD, "parsed_imports": ALL, "failed_imports": BAD, "total_number_of_imports": ALL, } }"#;
 
-/// The status of an upload of `rows` rows of which `bad` failed.
+/// Returns the status of an upload of `rows` rows of which `bad` failed.
 fn completed(log: &str, bad: usize, rows: usize) -> Vec<u8> {
     let text = COMPLETED.replace("LOG", log).replace("BAD", &bad.to_string());
     answer(200, &[], text.replace("GOOD", &(rows - bad).to_string()).replace("ALL", &rows.to_string()))
@@ -55,7 +55,7 @@ fn shown(report: &Report) -> String {
     serde_json::to_string(report).unwrap()
 }
 
-/// Takes every upload; its status by how often it was asked, and by the rows of the last upload.
+/// Accepts every upload. `status` answers by how often it was polled and the number of rows of the last upload.
 async fn vendor(status: impl Fn(&Seen, usize, usize) -> Vec<u8> + Send + Sync + 'static) -> Vendor {
     let rows = AtomicUsize::new(0);
     Vendor::start(move |seen, nth| match seen.method.as_str() {
@@ -104,7 +104,7 @@ async fn failed_rows_come_back_by_customer_id_and_the_log_gets_no_credentials() 
             _ => answer(
                 200,
                 &[],
-                "{\"customer_id\":\"d,e\",\"error\":\"no such \\u001b[31mattribute\"}\n{\"customer_id\":\"nobody-1\",\"error\":\"\"}\n",
+                "{\"customer_id\":\"d,e\",\"error\":\"no such \\u001b[31mattribute\"}\n{\"customer_id\":\"absent-1\",\"error\":\"\"}\n",
             ),
         }
     })
@@ -119,10 +119,10 @@ async fn failed_rows_come_back_by_customer_id_and_the_log_gets_no_credentials() 
     let rejects = std::fs::read_to_string(report.rejects_file.as_ref().expect("a reject file")).unwrap();
     assert!(rejects.contains("\n\"d,e\",Bob,platform,"), "{rejects}");
     assert!(rejects.contains("no such \\u{1b}[31mattribute") && !rejects.contains('\u{1b}'), "{rejects:?}");
-    // a row that the list does not have: a warning, which does not show the key
+    // a row that is not in the list: a warning, which does not show the key
     let notes = crate::warned(&report).join("|");
     assert!(notes.contains("1 row by customer id that the list of 2 rows does not have"), "{notes}");
-    assert!(!shown(&report).contains("nobody-1"), "{}", shown(&report));
+    assert!(!shown(&report).contains("absent-1"), "{}", shown(&report));
 }
 
 #[tokio::test]
@@ -138,7 +138,7 @@ async fn a_log_that_cannot_be_read_is_never_fatal() {
 }
 
 #[tokio::test]
-async fn a_failed_import_and_a_word_that_nobody_knows() {
+async fn a_failed_import_and_an_unknown_word() {
     let server = vendor(|_, _, _| answer(200, &[], r#"{"status":"Failed","upload_statistics":null}"#)).await;
     let report = run(&server, &[]).await;
     assert_eq!(
@@ -220,7 +220,7 @@ async fn a_later_part_that_is_refused_leaves_a_partial_run() {
 }
 
 #[tokio::test]
-async fn the_eleventh_run_of_an_hour_sends_nothing_and_tells_the_next_slot() {
+async fn the_eleventh_run_of_an_hour_sends_nothing_and_names_the_next_slot() {
     let server = vendor(|_, _, rows| completed("", 0, rows)).await;
     let dir = tempfile::tempdir().unwrap();
     for nth in 1..=10 {
@@ -242,7 +242,7 @@ async fn eleven_runs_at_once_are_ten_uploads() {
     for nth in 0..11 {
         let (url, dir) = (server.url(), Arc::clone(&dir));
         runs.spawn(async move {
-            // a folder each for the lists, one state directory
+            // separate folders for the lists, one state directory
             let own = dir.path().join(format!("{nth}"));
             std::fs::create_dir(&own).unwrap();
             let name = format!("name=job-{nth}");
@@ -294,7 +294,7 @@ async fn lists_are_shown_renamed_and_deleted() {
 #[tokio::test]
 async fn a_list_that_is_not_there_is_no_deleted_list() {
     let server = Vendor::start(|seen, nth| match (seen.target.rsplit('/').next(), nth) {
-        // deleted, the answer lost
+        // deleted, but the answer was lost
         (Some("31245"), 0) => Vec::new(),
         (Some("31246"), 0) => answer(502, &[], ""),
         // known not to have been deleted

@@ -1,8 +1,8 @@
-//! The integration tests, one binary.
+//! The integration tests in one binary.
 
 #![allow(clippy::disallowed_methods, reason = "tests of real processes and sockets")]
 
-/// The messages of a report's warnings.
+/// Returns the messages of a report's warnings.
 #[cfg(feature = "jobs")]
 fn warned(report: &listferry::job::Report) -> Vec<String> {
     report.warnings.iter().map(|warning| warning.message.clone()).collect()

@@ -28,7 +28,7 @@ fn unit(name: &str, value: &Value) -> Unit {
     }
 }
 
-/// Converts rows with the columns c0, c1, …; the output as text and the number of rejects.
+/// Converts rows with the columns c0, c1, …; returns the output as text and the number of rejects.
 fn convert(shape: &Shape, rows: &[Vec<String>]) -> (String, u64) {
     let columns = rows[0].len();
     let mut csv = csv::Writer::from_writer(Vec::new());
@@ -102,7 +102,7 @@ fn a_template_is_filled_in_whatever_is_done_to_it() {
         let want = want.map(|text| format!("{{\"a\":\"{text}\"}}\n")).concat();
         assert_eq!(convert(&Shape::Json(json), &rows), (want, 0), "{value}");
     }
-    // and where it is cast or taken apart
+    // also if it is cast or split
     for (rest, want) in [(json!({"type": "integer"}), "75"), (json!({"split": "5"}), "[\"7\",\"\"]")] {
         let mut value = json!({"template": "{c0}5"});
         value.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
@@ -114,14 +114,14 @@ fn a_template_is_filled_in_whatever_is_done_to_it() {
 fn a_template_sends_no_half_identifier() {
     let rows = [["49", "171"], ["", "171"], ["49", " \u{a0}"], ["", "\t"]].map(|row| row.map(str::to_owned).to_vec());
     let written = |value: &Value| convert(&Shape::Json(object(value)), &rows);
-    // what sent "+171", "+49" and "+"
+    // values that used to send "+171", "+49" and "+"
     for value in [json!({"template": "+{c0}{c1}"}), json!({"template": "+{c0}{c1}", "needs": "all"})] {
         assert_eq!(written(&value), ("{\"a\":\"+49171\"}\n{}\n{}\n{}\n".to_owned(), 0), "{value}");
     }
     let any = json!({"template": "+{c0}{c1}", "needs": "any", "apply": "trim"});
     let want = "{\"a\":\"+49171\"}\n{\"a\":\"+171\"}\n{\"a\":\"+49\"}\n{}\n";
     assert_eq!(written(&any), (want.to_owned(), 0));
-    // an emptied template is empty like any other value
+    // an emptied template behaves like any other empty value
     let default = json!({"template": "+{c0}{c1}", "apply": {"prefix": "x"}, "default": "none"});
     assert_eq!(written(&default).0.matches("none").count(), 3);
     assert_eq!(written(&json!({"template": "+{c0}{c1}", "empty": "reject"})).1, 3);
@@ -129,7 +129,7 @@ fn a_template_sends_no_half_identifier() {
     assert_eq!(written(&json!({"template": "x"})).0, "{\"a\":\"x\"}\n".repeat(4));
 }
 
-/// As a field that holds JSON, in itself and as text.
+/// A field that contains JSON, directly or as text.
 fn json_field(value: &Value, as_text: bool) -> Shape {
     let mut json = object(value);
     let rules = &mut json.units[0].field.as_mut().unwrap().rules;
@@ -180,7 +180,7 @@ fn members_of_an_object_have_their_own_rules() {
         convert(full, ["", "", ""]),
         r#"{"a":{"tags":[],"deep":{"deeper":{"raw":null}},"source":"crm \"x\"","v":2,"kept":""}}"#
     );
-    // without members left it is empty, however deep
+    // without members it is empty, at any depth
     let all_omitted = json!({"x": "c0", "y": {"object": {"z": "c1"}}});
     assert_eq!(convert(all_omitted.clone(), ["", "", ""]), "{}");
     assert_eq!(convert(all_omitted, ["", "1", ""]), r#"{"a":{"y":{"z":"1"}}}"#);
@@ -320,7 +320,7 @@ fn commas_are_right_whatever_is_left_out() {
     }
 }
 
-/// What a value makes of its own column, `@0`, and the next one, `@1`: `Err` rejects, `None` leaves out.
+/// Computes a value from its own column, `@0`, and the next one, `@1`: `Err` rejects, `None` leaves the value out.
 type Naive = fn(&str, &str) -> Result<Option<Value>, ()>;
 
 fn some(text: String) -> Result<Option<Value>, ()> {
@@ -436,14 +436,14 @@ proptest! {
                 value["column"] = "@0".into();
             }
             let columns = |text: &str| text.replace("@0", &format!("c{i}")).replace("@1", &format!("c{}", (i + 1) % 5));
-            // in a template a column stands in braces
+            // in a template, columns are in braces
             let text = columns(&value.to_string().replace("<@0|@1>", "<{@0}|{@1}>"));
             let value = serde_json::from_str(&text).unwrap();
             unit(&format!("v{i}"), &value)
         });
         let shape = Shape::Json(Json { open: "{".to_owned(), units: units.collect(), close: "}".to_owned(), ..Json::default() });
         let mut rows: Vec<Vec<String>> = cells.chunks_exact(5).map(<[String]>::to_vec).collect();
-        // a row of nothing but blanks would be an empty line where there is one column
+        // with a single column, a blank row would be an empty line
         rows.iter_mut().for_each(|row| row.push("x".to_owned()));
         let (mut want, mut want_rejected) = (String::new(), 0);
         for row in &rows {

@@ -1,4 +1,4 @@
-//! mediarithmics jobs against a server that plays the vendor: imports, executions, their list and error file.
+//! mediarithmics jobs against a server that simulates the vendor: imports, executions, their list and error file.
 
 use crate::vendor::{Seen, Vendor, answer};
 use listferry::job::{Env, Job, Report};
@@ -10,17 +10,17 @@ const IMPORTS: &str = "/v1/datamarts/1234/document_imports";
 const EXECUTIONS: &str = "/v1/datamarts/1234/document_imports/77/executions";
 const ROWS: usize = 12;
 
-/// What the vendor does with the body of an execution that came `nth` (from 0).
+/// How the vendor handles the body of the `nth` execution (from 0).
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Takes {
     Yes,
-    /// Taken, but no answer.
+    /// Accepted, but without an answer.
     AndIsSilent,
-    /// Not taken.
+    /// Not accepted.
     Not(u16),
 }
 
-/// Executions as the vendor keeps them, in order: body and status.
+/// The executions that the vendor keeps, in order: body and status.
 #[derive(Clone, Default)]
 struct Kept(Arc<Mutex<Vec<(String, Value)>>>);
 
@@ -30,7 +30,7 @@ impl Kept {
     }
 }
 
-/// A vendor whose executions end with `ends` (given the number of rows), at once.
+/// A vendor whose executions end at once with the result of `ends`, which gets the number of rows.
 async fn vendor(
     takes: impl Fn(usize) -> Takes + Send + Sync + 'static,
     ends: impl Fn(usize) -> Value + Send + Sync + 'static,
@@ -316,7 +316,7 @@ async fn a_later_part_that_is_refused_leaves_a_partial_run() {
 
 #[tokio::test]
 async fn an_execution_on_a_later_page_is_found() {
-    // 130 parts of one record each would be slow; the list is long because the import has been used before
+    // 130 parts of one record each would be slow; the list is long because the import was used before
     let (server, kept) = vendor(|_| Takes::Yes, well).await;
     for old in 0..130 {
         kept.0.lock().unwrap().push((String::new(), json!({ "id": format!("old-{old}"), "status": "FAILED" })));

@@ -1,4 +1,4 @@
-//! The memory promise, with room for what a binary without optimisation takes more: peaks that the process reports itself.
+//! The memory promise, with room for what an unoptimised binary needs more. The process reports its own peak.
 
 use super::cli::Bed;
 
@@ -8,7 +8,7 @@ const PROFILES: &str = "source: { path: list.csv }\nrejects: { max: 100 }\nallow
 const CLEVERTAP: &str = "source: { path: list.csv }\nmap: { identity: id }\ndestination: { platform: clevertap, region: \
                          in1, account_id: a, passcode: p, segment: s, creator: c, email: e@example.com }\n";
 
-/// MiB at most in memory while a list is checked.
+/// Returns the peak memory in MiB while a list is checked.
 fn peak(job: &str, list: impl AsRef<[u8]>, threads: &str) -> u64 {
     let bed = Bed::new(job, list);
     let (code, report) = bed.json(&["check", "job.yaml", "--threads", threads]);
@@ -16,17 +16,17 @@ fn peak(job: &str, list: impl AsRef<[u8]>, threads: &str) -> u64 {
     report["peak_rss_bytes"].as_u64().unwrap() >> 20
 }
 
-/// Each thread kept buffers as large as the largest record: 163 MiB with four.
+/// Each thread used to keep buffers as large as the largest record: 163 MiB with four.
 #[test]
 fn records_of_eight_mebibytes_need_one_set_of_large_buffers() {
-    // too long for the platform, so that they go into the reject file
+    // too long for the platform, so that they are written to the reject file
     let record = |n: usize| format!("{n},{}\n", "x".repeat((8 << 20) - 20));
     let list = |records: usize| "id,note\n".to_owned() + &(0..records).map(record).collect::<String>();
     assert!(peak(PROFILES, list(2), "1") <= 32 + 8 + 8);
     assert!(peak(PROFILES, list(6), "4") <= 64 + 8 + 8);
 }
 
-/// The structure of a record took four bytes a cell, whatever the header.
+/// The structure of a record used to take four bytes per cell, whatever the header.
 #[test]
 fn a_record_of_delimiters_alone_is_no_larger_than_another() {
     let line = ",".repeat((8 << 20) - 20) + "\n";
@@ -35,7 +35,7 @@ fn a_record_of_delimiters_alone_is_no_larger_than_another() {
     assert!(peak(&job, list, "1") <= 32 + 8 + 8);
 }
 
-/// The names of the columns were kept three times: 53 MiB.
+/// The column names used to be kept three times: 53 MiB.
 #[test]
 fn a_header_of_150000_columns_is_kept_once() {
     let columns: Vec<String> = (1..150_000).map(|n| format!("column_{n}")).collect();

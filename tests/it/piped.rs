@@ -1,4 +1,5 @@
-//! Lists that come through a pipe: signals while it is silent, copies of it, runs that were stopped before it was whole.
+//! Lists that come through a pipe: signals while it is silent, copies of it, and runs stopped before it was read
+//! completely.
 
 use super::cli::{Bed, CLEVERTAP};
 use serde_json::Value;
@@ -6,7 +7,7 @@ use std::io::Write as _;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-/// Nobody is contacted: this address refuses.
+/// A job whose platform is not reachable, so that nothing is contacted.
 fn bed() -> Bed {
     let job = CLEVERTAP.replace("list.csv", "\"-\"");
     let bed = Bed::new(&format!("{job}  base_url: http://127.0.0.1:1\nupload: {{ attempts: 1 }}\n"), "");
@@ -24,7 +25,7 @@ fn start(bed: &Bed, arguments: &[&str]) -> Child {
 /// Pipes a list into a command.
 fn pipe(bed: &Bed, arguments: &[&str], list: &str) -> (i32, Value) {
     let mut child = start(bed, arguments);
-    // one that is taken up may read its copy and not the pipe
+    // a resumed run may read its copy instead of the pipe
     let _ = child.stdin.take().unwrap().write_all(list.as_bytes());
     ended(child)
 }
@@ -46,7 +47,7 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Names of the files in a folder and below.
+/// Returns the names of the files in a folder and below.
 fn files(bed: &Bed, folder: &str) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(bed.path(folder)).into_iter().flatten() {
@@ -57,7 +58,7 @@ fn files(bed: &Bed, folder: &str) -> Vec<String> {
     found
 }
 
-/// Once it is there, a signal does not just kill the process.
+/// Sends a signal once the process handles it, so that it is not simply killed.
 #[cfg(target_os = "linux")]
 fn signal(child: &Child, name: &str, bit: u64) {
     let status = format!("/proc/{}/status", child.id());
@@ -104,10 +105,10 @@ fn a_signal_while_the_pipe_is_silent_stops_cleanly() {
     }
 }
 
-/// Nobody reads its output: it cannot end cleanly, but it says so.
+/// The output of the process is not read, so it cannot end cleanly, but it says so.
 #[cfg(target_os = "linux")]
 #[test]
-fn what_does_not_stop_in_time_is_stopped_and_says_so() {
+fn a_command_that_does_not_stop_in_time_is_stopped_and_says_so() {
     let bed = bed();
     let list: String = std::iter::once("id\n".to_owned()).chain((0..400_000).map(|row| format!("{row}\n"))).collect();
     std::fs::write(bed.path("list.csv"), list).unwrap();
@@ -121,7 +122,7 @@ fn what_does_not_stop_in_time_is_stopped_and_says_so() {
 }
 
 #[test]
-fn a_run_that_was_stopped_before_its_pipe_was_kept_whole_asks_for_it_again() {
+fn a_run_stopped_before_its_pipe_was_copied_needs_the_pipe_again() {
     let bed = bed();
     let mut child = start(&bed, &["run", "job.yaml"]);
     let mut stdin = child.stdin.take().unwrap();
@@ -145,7 +146,7 @@ fn a_run_that_was_stopped_before_its_pipe_was_kept_whole_asks_for_it_again() {
 }
 
 #[test]
-fn nothing_is_kept_of_a_run_that_reached_nobody() {
+fn a_run_that_contacted_no_platform_leaves_nothing() {
     let bed = bed();
     for list in ["id\n1\n2\n", "id\n3\n"] {
         assert_eq!(pipe(&bed, &["run", "job.yaml"], list).0, 20);

@@ -1,4 +1,4 @@
-//! The hourly ten of Localytics: known before the first part is sent.
+//! The ten uploads an hour of Localytics: known before the first part is sent.
 
 use crate::vendor::{Vendor, answer};
 use listferry::job::{Env, Job, Report};
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 const UPLOAD: &str = "/v1/imports/profiles/upload";
 
-/// A job of `records` records, each a part of its own.
+/// A job of `records` records, one per part.
 fn job(dir: &Path, vendor: &Vendor, name: &str, records: usize, overrides: &[&str]) -> Job {
     let rows: String = (10..10 + records).map(|id| format!("{id},x\n")).collect();
     std::fs::write(dir.join(format!("{name}.csv")), format!("id,name\n{rows}")).unwrap();
@@ -55,7 +55,7 @@ async fn twelve_parts_are_refused_before_the_first_with_the_size_that_fits() {
     let hint = report.error.unwrap().hint().unwrap().to_owned();
     let size: u64 = hint.split("max_part_bytes: ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
     assert!(hint.contains("upload.max_quota_wait: 1h"), "{hint}");
-    // what it names fits, and one byte less does not
+    // the size that it names fits, and one byte less does not
     for (size, code) in [(size - 1, 10), (size, 0)] {
         let size = format!("destination.max_part_bytes={size}");
         let report = job(dir.path(), &vendor, "list", 12, &[&size]).run(&env(dir.path())).await;

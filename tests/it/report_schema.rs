@@ -1,4 +1,4 @@
-//! Every report that these tests get follows `listferry schema --report`.
+//! Every report in these tests follows `listferry schema --report`.
 
 use crate::schema::check;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ fn wrong(report: &Value) -> Option<String> {
     check(&SCHEMA, &SCHEMA, report, "report").err()
 }
 
-/// Validates what a command wrote as JSON, if that is a report or a list of reports.
+/// Validates the JSON output of a command, if it is a report or a list of reports.
 #[track_caller]
 pub(crate) fn validate(written: &Value) {
     match written {
@@ -82,7 +82,7 @@ fn a_wrong_report_does_not_follow_the_schema() {
     let mut bad = good.clone();
     bad["surprise"] = json!(1);
     assert!(wrong(&bad).is_some());
-    // of a usage error only these two are sure
+    // after a usage error only these two are certain
     let usage = json!({"exit_code": 2, "error": {"kind": "usage", "message": "m", "hint": null}});
     assert_eq!(wrong(&usage), None);
 }

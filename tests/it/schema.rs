@@ -1,4 +1,4 @@
-//! The schema and the examples agree: a small checker of our own, for the keywords that the schema uses.
+//! The schema and the examples agree. Uses a small validator of our own for the keywords that the schema uses.
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")
 }
 
-/// What is wrong with `value`, in words; unknown keywords are an error, so that the checker stays whole.
+/// Returns why `value` is invalid. Unknown keywords are an error, so that the validator stays complete.
 pub(crate) fn check(root: &Value, schema: &Value, value: &Value, at: &str) -> Result<(), String> {
     let Some(schema) = schema.as_object() else {
         return if schema == &Value::Bool(false) { Err(format!("{at}: not allowed")) } else { Ok(()) };
@@ -102,7 +102,7 @@ pub(crate) fn check(root: &Value, schema: &Value, value: &Value, at: &str) -> Re
     Ok(())
 }
 
-fn judge(yaml: &str) -> Result<(), String> {
+fn validate(yaml: &str) -> Result<(), String> {
     let schema = listferry::job::schema();
     let value: Value = serde_saphyr::from_str(yaml).unwrap();
     check(&schema, &schema, &value, "job")
@@ -114,7 +114,7 @@ fn every_example_follows_the_schema() {
     for entry in std::fs::read_dir(root()).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|ending| ending == "yaml") {
-            judge(&std::fs::read_to_string(&path).unwrap())
+            validate(&std::fs::read_to_string(&path).unwrap())
                 .unwrap_or_else(|wrong| panic!("{}: {wrong}", path.display()));
             listferry::job::Job::open(&path, &[]).unwrap();
             seen += 1;
@@ -124,9 +124,9 @@ fn every_example_follows_the_schema() {
 }
 
 #[test]
-fn what_the_reader_refuses_the_schema_refuses() {
+fn the_schema_refuses_what_the_reader_refuses() {
     let good = std::fs::read_to_string(root().join("clevertap.yaml")).unwrap();
-    judge(&good).unwrap();
+    validate(&good).unwrap();
     for (from, to) in [
         ("  path: customers.csv", "  paht: customers.csv"),
         ("  segment:", "  segmant:"),
@@ -138,11 +138,11 @@ fn what_the_reader_refuses_the_schema_refuses() {
     ] {
         assert!(good.contains(from), "{from}");
         let bad = good.replacen(from, to, 1);
-        assert!(judge(&bad).is_err(), "the schema takes {to}");
+        assert!(validate(&bad).is_err(), "the schema accepts {to}");
     }
 }
 
-/// The paths of all keys that a mapping of the schema names.
+/// Collects the paths of all keys of a mapping in the schema.
 fn paths(schema: &Value, at: &str, into: &mut Vec<String>) {
     let schema = schema.get("anyOf").and_then(|any| any.get(0)).unwrap_or(schema);
     for (name, below) in schema["properties"].as_object().into_iter().flatten() {
@@ -156,7 +156,7 @@ fn paths(schema: &Value, at: &str, into: &mut Vec<String>) {
 fn schema_and_reader_agree_on_what_a_key_may_hold() {
     let schema = listferry::job::schema();
     let samples = ["7", "1.5", "true", "\"x\"", "[\"x\"]", "{\"x\":1}", "{\"env\":\"X\"}", "null"];
-    let mut judged = 0;
+    let mut compared = 0;
     for platform in ["clevertap", "localytics-audience", "localytics-profiles", "mediarithmics", "yesmail"] {
         let text = std::fs::read_to_string(root().join(format!("{platform}.yaml"))).unwrap();
         let good: Value = serde_saphyr::from_str(&text).unwrap();
@@ -182,7 +182,7 @@ fn schema_and_reader_agree_on_what_a_key_may_hold() {
                 };
                 let wrong = wrong.filter(|error| error.kind() == listferry::Kind::Usage).map(|error| error.to_string());
                 let path = path[1..].replace('/', ".");
-                // what else is wrong with a value, a schema cannot say
+                // a schema cannot express what else is wrong with a value
                 let types =
                     ["a text", "a mapping", "a list", "a whole number", "a size", "a duration", "true or", "{ env"];
                 let of_type =
@@ -192,10 +192,10 @@ fn schema_and_reader_agree_on_what_a_key_may_hold() {
                         assert!(!of_type(wrong), "{platform}: the schema takes {sample}: {wrong}");
                     }
                     (Err(wanted), None) => panic!("{platform}: the reader takes {sample} for {path}: {wanted}"),
-                    _ => judged += 1,
+                    _ => compared += 1,
                 }
             }
         }
     }
-    assert!(judged > 500, "{judged}");
+    assert!(compared > 500, "{compared}");
 }

@@ -1,11 +1,11 @@
-//! An HTTP server that answers by a script and remembers what came: vendors and storages in one. Shares no code with
-//! the client.
+//! An HTTP server that answers by a script and records what it received: vendors and storages in one. Shares no code
+//! with the client.
 
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-/// A request as the server saw it, whole.
+/// A complete request as the server received it.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     /// `PUT /path?query HTTP/1.1`.
@@ -15,27 +15,27 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    /// The path, with its query.
+    /// Returns the path with its query.
     pub(crate) fn path(&self) -> &str {
         self.line.split(' ').nth(1).unwrap_or_default()
     }
 }
 
-/// What the server does with a request.
+/// How the server responds to a request.
 pub(crate) enum Does {
     Answer(u16, String),
-    /// Closes without a word.
+    /// Closes the connection without a response.
     Close,
 }
 
 /// How far a request has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Point {
-    /// Its head is there, no body has been asked for.
+    /// Its head has arrived; no body has been asked for.
     Head,
-    /// At least half of its body is there, not all.
+    /// At least half of its body has arrived, but not all.
     Half,
-    /// It is there whole, carried out, and not answered.
+    /// It has arrived completely and was carried out, but not answered.
     Whole,
     /// Half of its answer is sent.
     Answering,
@@ -43,10 +43,12 @@ pub(crate) enum Point {
     Answered,
 }
 
-/// Told of each point of each request (counted from 0 over all); false: the server closes the connection there.
+/// Called at each point of each request (counted from 0 over all). If it returns false, the server closes the
+/// connection there.
 pub(crate) type Watch = Arc<dyn Fn(usize, Point) -> bool + Send + Sync>;
 
-/// Answers a request; gets how many of the same path (without numbers) came before, and the server's own base URL.
+/// Answers a request, given the number of earlier requests of the same path (without numbers) and the server's base
+/// URL.
 type Script = Arc<dyn Fn(&Seen, usize, &str) -> Does + Send + Sync>;
 
 pub(crate) struct Vendor {
@@ -86,14 +88,14 @@ impl Vendor {
         Vendor { base, seen, task }
     }
 
-    /// The whole requests whose path, or method and path, begin so.
+    /// Returns the complete requests whose path, or method and path, begin with `path`.
     pub(crate) fn of(&self, path: &str) -> Vec<Seen> {
         let all = self.seen.lock().unwrap();
         all.iter().filter(|seen| fits(&seen.line, path)).cloned().collect()
     }
 }
 
-/// True where the path of a request line begins so, or the line itself (`POST /path`).
+/// Returns true if the path of a request line begins with `prefix`, or the line itself (`POST /path`).
 pub(crate) fn fits(line: &str, prefix: &str) -> bool {
     line.starts_with(prefix) || line.split(' ').nth(1).is_some_and(|path| path.starts_with(prefix))
 }
@@ -107,7 +109,7 @@ struct Connection {
 }
 
 impl Connection {
-    /// Request after request, until one side closes.
+    /// Serves one request after another until one side closes.
     async fn serve(self, mut stream: TcpStream) {
         let _ = stream.set_nodelay(true);
         let mut bytes = Vec::new();
@@ -155,7 +157,7 @@ impl Connection {
                 all.push(seen.clone());
                 nth
             };
-            // what came whole is carried out, whether or not its answer arrives
+            // a request that arrived completely is carried out, whether or not its answer arrives
             let does = (self.script)(&seen, nth, &self.base);
             if !(self.watch)(index, Point::Whole) {
                 return;
@@ -174,35 +176,35 @@ impl Connection {
     }
 }
 
-/// The uploads that a vendor has taken, and how many records each had: for its counters.
+/// The uploads that a vendor has accepted, with their number of records, for its counters.
 #[derive(Default)]
 pub(crate) struct Uploads(Mutex<Vec<usize>>);
 
 impl Uploads {
-    /// Takes an upload of JSON lines; returns its number.
+    /// Accepts an upload of JSON lines and returns its number.
     pub(crate) fn take(&self, seen: &Seen) -> usize {
         let mut all = self.0.lock().unwrap();
         all.push(json_lines(&seen.body));
         all.len() - 1
     }
 
-    /// How many records upload `nth` had.
+    /// Returns the number of records of upload `nth`.
     pub(crate) fn records(&self, nth: usize) -> usize {
         self.0.lock().unwrap()[nth]
     }
 
-    /// How many uploads there are.
+    /// Returns the number of uploads.
     pub(crate) fn len(&self) -> usize {
         self.0.lock().unwrap().len()
     }
 }
 
-/// How many JSON lines a body has; what is around them in a form begins with another letter.
+/// Returns the number of JSON lines in a body; the lines of a form around them begin with another character.
 fn json_lines(body: &[u8]) -> usize {
     body.split(|&byte| byte == b'\n').filter(|line| line.starts_with(b"{\"")).count()
 }
 
-/// Localytics, that takes every upload and imports all of it.
+/// Localytics, which accepts every upload and imports all of it.
 pub(crate) fn localytics() -> impl Fn(&Seen, usize, &str) -> Does + Send + Sync + 'static {
     let uploads = Uploads::default();
     move |seen: &Seen, _: usize, _: &str| {
@@ -216,25 +218,25 @@ pub(crate) fn localytics() -> impl Fn(&Seen, usize, &str) -> Does + Send + Sync 
     }
 }
 
-/// The number in the activity id that a status call asks about.
+/// Returns the number in the activity id of a status call.
 pub(crate) fn activity(seen: &Seen) -> Option<usize> {
     seen.path().rsplit_once("a-")?.1.split('?').next()?.parse().ok()
 }
 
-/// The status of an import of `rows` rows: the keys of profiles and those of audiences.
+/// Returns the status of an import of `rows` rows, with the keys of profiles and those of audiences.
 pub(crate) fn localytics_status(word: &str, rows: usize) -> String {
     let profiles = format!(r#""successful_imports": {rows}, "failed_imports": 0, "total_number_of_imports": {rows}"#);
     let audiences = format!(r#""successful_lines": "{rows}", "failed_lines": "0", "total_lines": "{rows}""#);
     format!(r#"{{"status": "{word}", "upload_statistics": {{{profiles}, {audiences}}}}}"#)
 }
 
-/// An execution of mediarithmics that imported all of its rows.
+/// Returns an execution of mediarithmics that imported all of its rows.
 pub(crate) fn mediarithmics_execution(id: usize, rows: usize) -> String {
     let result = format!(r#"{{"total_success": {rows}, "total_failure": 0}}"#);
     format!(r#"{{"id": "{id}", "status": "SUCCEEDED", "result": {result}}}"#)
 }
 
-/// mediarithmics, that takes every execution and imports all of it.
+/// mediarithmics, which accepts every execution and imports all of it.
 pub(crate) fn mediarithmics() -> impl Fn(&Seen, usize, &str) -> Does + Send + Sync + 'static {
     let uploads = Uploads::default();
     move |seen: &Seen, _: usize, _: &str| {
@@ -261,7 +263,7 @@ pub(crate) mod clevertap {
     pub(crate) const PUT: &str = "/bucket/";
     pub(crate) const COMPLETED: &str = "/upload_custom_list_segment_completed";
 
-    /// The well-behaved vendor.
+    /// Answers like a well-behaved vendor.
     pub(crate) fn answer(seen: &Seen, nth: usize, base: &str) -> Does {
         let text = match seen.path() {
             GET => {

@@ -1,4 +1,4 @@
-//! Lists of several files: what is reported of a record is where it lies, for every platform and command.
+//! Lists of several files: a record is reported with its own file and position, for every platform and command.
 
 use super::cli::Bed;
 use serde_json::Value;
@@ -32,7 +32,7 @@ fn bed(destination: &str) -> Bed {
     bed
 }
 
-/// File, record, line and stage of each row of a reject file.
+/// Returns file, record, line and stage of each row of a reject file.
 fn places(path: &std::path::Path) -> Vec<(String, u64, u64, String)> {
     let mut reader = csv::Reader::from_path(path).unwrap();
     let header = reader.headers().unwrap().clone();
@@ -101,7 +101,7 @@ fn rows_that_a_platform_names_are_found_in_their_own_file() {
     }
 }
 
-/// Rows in a file of proc, whose size is reported as 0: the command line of a process.
+/// Rows in a file of proc that reports a size of 0: the command line of a process.
 #[cfg(target_os = "linux")]
 struct Sizeless(std::process::Child);
 
@@ -158,7 +158,7 @@ fn a_file_that_reports_no_size_is_read_alone_and_in_a_glob() {
         }
     }
     let left = std::fs::read_dir(bed.path("state/spool")).map_or(0, Iterator::count);
-    assert_eq!(left, 0, "copies are not left behind");
+    assert_eq!(left, 0, "copies are removed");
 }
 
 #[cfg(unix)]
@@ -202,7 +202,7 @@ fn names_that_are_not_utf8_are_names() {
         assert_eq!(output.status.code(), Some(0), "{arguments:?}: {stderr}");
     }
     assert_eq!(places(&folder.join("rejects.out")), [("b\u{FFFD}.csv".to_owned(), 2, 3, "local".to_owned())]);
-    // a run that failed is found and taken up by its id
+    // a run that failed is found and resumed by its id
     let run = |arguments: &[&str]| {
         let mut command = bed.command(arguments);
         command.args(["--set", "destination.base_url=http://127.0.0.1:1", "--set", "upload.attempts=1"]);

@@ -1,4 +1,4 @@
-//! What files of a list may look like: wrapped, joined, written by Excel, or not a list at all.
+//! The forms that files of a list may have: wrapped, joined, written by Excel, or not a list at all.
 
 use super::cli::{Bed, CLEVERTAP};
 use serde_json::{Value, json};
@@ -63,7 +63,7 @@ fn convert_compresses_if_the_name_says_so() {
 
 #[cfg(unix)]
 #[test]
-fn convert_onto_a_link_to_nothing_makes_what_it_names() {
+fn convert_onto_a_dangling_link_creates_its_target() {
     let bed = Bed::new(CLEVERTAP, "id\n1\n");
     std::os::unix::fs::symlink("there.csv", bed.path("out.csv")).unwrap();
     assert_eq!(bed.convert(&["-o", "out.csv"]).0, 0);

@@ -1,5 +1,5 @@
-//! What happens over several runs of one job, on the real binary: the stories of the contract by name, and the rows of its
-//! table where platforms differ. Every vendor is a script that remembers what it got.
+//! Several runs of one job on the real binary: numbered stories, and the rows of the table in `job/decide.rs` in which
+//! platforms differ. Every vendor is a script that records what it received.
 
 use crate::kill::{ends, listferry};
 use crate::scripted::{Does, Seen, Uploads, Vendor, activity, clevertap, localytics_status, mediarithmics};
@@ -29,7 +29,7 @@ pub(crate) struct Bed {
     pub(crate) vendor: Vendor,
 }
 
-/// What a command came to.
+/// The result of a command.
 pub(crate) struct Came {
     pub(crate) code: i32,
     pub(crate) report: Value,
@@ -72,7 +72,7 @@ impl Bed {
         self.go(&[&["run", "job.yaml"], more].concat()).await
     }
 
-    /// Status of each recorded run, oldest first.
+    /// Returns the recorded runs, oldest first.
     pub(crate) async fn runs(&self) -> Vec<Value> {
         let listed = ends(listferry(self.dir.path(), &self.vendor.base, &["runs"])).await.1;
         let listed: Value = serde_json::from_str(&listed).unwrap();
@@ -88,7 +88,7 @@ impl Bed {
 const MONDAY: [&str; 2] = ["--set", "timezone=Etc/GMT+12"];
 const TUESDAY: [&str; 2] = ["--set", "timezone=Pacific/Kiritimati"];
 
-/// CleverTap whose last call fails so often in that way.
+/// CleverTap whose last call fails `times` times, or gets no answer if `lost`.
 pub(crate) fn completed(times: usize, lost: bool) -> impl Fn(&Seen, usize, &str) -> Does + Send + Sync + 'static {
     let failed = AtomicUsize::new(0);
     move |seen: &Seen, nth: usize, base: &str| {
@@ -99,7 +99,7 @@ pub(crate) fn completed(times: usize, lost: bool) -> impl Fn(&Seen, usize, &str)
     }
 }
 
-/// Localytics: the nth upload as `upload` says, its status as `status` says.
+/// Localytics, whose nth upload is answered by `upload` and whose status by `status`.
 pub(crate) fn localytics(
     upload: impl Fn(usize) -> Option<u16> + Send + Sync + 'static,
     status: impl Fn() -> (u16, &'static str) + Send + Sync + 'static,
@@ -120,10 +120,10 @@ pub(crate) fn localytics(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn story_01_a_refused_connection_leaves_nothing_open() {
     let bed = Bed::new(CLEVERTAP, clevertap::answer).await;
-    let nobody = ["--set", "destination.base_url=http://127.0.0.1:1"];
-    let first = bed.run(&nobody).await;
+    let unreachable = ["--set", "destination.base_url=http://127.0.0.1:1"];
+    let first = bed.run(&unreachable).await;
     assert_eq!((first.code, &first.report["open"]), (20, &json!(false)), "{}", first.report);
-    let second = bed.run(&nobody).await;
+    let second = bed.run(&unreachable).await;
     assert_eq!((second.code, &second.report["continued"]), (20, &json!(false)), "{}", second.report);
     assert_ne!(first.report["run_id"], second.report["run_id"]);
 }
@@ -203,7 +203,7 @@ async fn story_07_the_rest_is_cut_anew_and_no_part_is_repeated() {
     let second = bed.run(&["--set", "destination.max_part_bytes=8000"]).await;
     assert_eq!((second.code, &second.report["continued"]), (0, &json!(true)), "{}", second.report);
     let sent: Vec<String> = bed.vendor.of("POST /v1/imports/profiles/upload").iter().map(lines).collect();
-    // every record was accepted once: the second upload is the one that was refused
+    // every record was accepted once: the second upload is the refused one
     let accepted = [&sent[..1], &sent[2..]].concat().concat();
     let mut ids: Vec<&str> = accepted.lines().collect();
     assert_eq!(ids.len(), 600);
@@ -211,7 +211,7 @@ async fn story_07_the_rest_is_cut_anew_and_no_part_is_repeated() {
     assert_eq!(ids.len(), 600, "no record twice");
 }
 
-/// A part in doubt keeps its bounds: what is assumed of it is assumed of the records that were sent.
+/// A part in doubt keeps its bounds, because an assumption about it is about the records that were sent.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_part_size_loses_and_repeats_nothing_of_a_part_in_doubt() {
     for size in ["8000", "30000"] {
@@ -236,7 +236,7 @@ async fn another_part_size_loses_and_repeats_nothing_of_a_part_in_doubt() {
     }
 }
 
-/// The lines of the list in a multipart body.
+/// Returns the lines of the list in a multipart body.
 fn lines(seen: &Seen) -> String {
     let text = String::from_utf8_lossy(&seen.body);
     text.lines().filter(|line| line.starts_with("{\"customer_id\"")).fold(String::new(), |all, line| all + line + "\n")
@@ -261,7 +261,7 @@ async fn a_changed_source_blocks_a_run_whose_parts_must_not_be_repeated() {
     assert_eq!(changed.code, 23, "{}", changed.report);
     assert!(changed.report["error"].to_string().contains("`where`"), "{}", changed.report);
     assert_eq!(bed.uploads(), before, "nothing was sent");
-    // the list put back: it goes on with the second part
+    // the list is put back, so it continues with the second part
     bed.list("user", 600);
     let resumed = bed.go(&["resume", id]).await;
     assert_eq!(resumed.code, 0, "{}", resumed.report);
@@ -291,7 +291,7 @@ async fn story_09_parts_that_may_be_repeated_are_superseded_with_a_warning() {
     assert_eq!((&old["exit_code"], &old["open"]), (&json!(20), &json!(false)), "it was not done: {old}");
 }
 
-/// The key of a command is that of its own list: an older run that it asks for a verdict does not get it.
+/// A command's key belongs to its own list: an older run that it asks for a verdict does not get the key.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_is_not_given_to_the_run_that_is_settled_first() {
     let done = Arc::new(AtomicBool::new(false));
@@ -303,7 +303,7 @@ async fn a_key_is_not_given_to_the_run_that_is_settled_first() {
     assert_eq!(bed.run(&[]).await.code, 22);
     done.store(true, Ordering::Relaxed);
     bed.list("other", 100);
-    // the old run is settled, and the new list refused: under this key nothing was sent
+    // the old run is settled and the new list refused, so nothing was sent under this key
     assert_eq!(bed.run(&["--once", "dag-1"]).await.code, 12);
     let again = bed.run(&["--once", "dag-1"]).await;
     assert_eq!((again.code, &again.report["continued"]), (0, &json!(false)), "{}", again.report);
@@ -348,7 +348,7 @@ async fn story_16_a_report_that_could_not_be_written_is_given_again() {
     assert_eq!((again.code, &again.report["continued"]), (0, &json!(true)), "{}", again.report);
     assert!(again.first.contains("its report was not written"), "{}", again.first);
     assert_eq!(bed.vendor.of(clevertap::PUT).len(), 1);
-    // it was written now: the next is a new run
+    // this time it was written, so the next is a new run
     assert_eq!(bed.run(&[]).await.report["continued"], false);
     // another list does not get the old report
     let mut command = listferry(bed.dir.path(), &bed.vendor.base, &["run", "job.yaml"]);

@@ -1,5 +1,5 @@
-//! No secret in any encoding reaches anything that a person or a program may read, whatever servers say: stdout, stderr at
-//! `-vv`, the report, `runs`, the reject file, and each file of the state directory once the run has ended.
+//! No secret in any encoding reaches anything that a person or a program may read, whatever servers send: stdout,
+//! stderr at `-vv`, the report, `runs`, the reject file, and each file of the state directory once the run has ended.
 
 use crate::taint_echo::{Canaries, obeyed};
 use crate::vendor::{Seen, Vendor, answer};
@@ -16,14 +16,14 @@ const PROXY: &str = "Kan4ri-proxy-5518";
 const TOKEN: &str = "Kan4riAccessToken.2280.abcdefgh";
 const FETCH: &str = "Kan4ri-fetch-4473";
 
-/// A platform's job and its vendor, who says what it likes wherever a text may stand.
+/// A platform's job and a vendor that sends secrets wherever a text is possible.
 struct Case {
     name: &'static str,
     source: &'static str,
     map: &'static str,
     destination: &'static str,
     secrets: &'static [&'static str],
-    /// The exit code of a run that nothing disturbs.
+    /// The exit code of an undisturbed run.
     ends: i32,
     good: fn(&Seen, &Canaries) -> (u16, String),
 }
@@ -148,13 +148,13 @@ const CASES: &[Case] = &[
     },
 ];
 
-/// A server hears what is drawn in a run.
+/// Records the secrets that a run generates, as a server receives them.
 fn hear(seen: &Seen, canaries: &Canaries) {
     if let Some(uri) = seen.body.starts_with(b"{").then(|| seen.json()).and_then(|tree| {
         let uri = tree.pointer("/source/uri")?.as_str()?.to_owned();
         uri.starts_with("http://").then_some(uri)
     }) {
-        // the path and the password of the list that the process serves
+        // path and password of the list that the process serves
         let (user_info, rest) = uri.trim_start_matches("http://").split_once('@').unwrap();
         canaries.add(user_info.split_once(':').unwrap().1);
         canaries.add(rest.split('/').nth(1).unwrap());
@@ -181,14 +181,14 @@ fn yesmail(seen: &Seen, canaries: &Canaries) -> (u16, String) {
     (200, text)
 }
 
-/// What a server does with one of the requests.
+/// The response to one of the requests.
 #[derive(Clone, Copy, Debug)]
 enum Attack {
     /// A refusal with every secret in every encoding.
     Refuses(u16),
-    /// A passing fault with them, once.
+    /// A temporary fault with them, once.
     Fails(u16),
-    /// Success that cannot be read.
+    /// A success that cannot be read.
     Babbles,
     /// A redirect to them.
     Redirects,
@@ -231,7 +231,8 @@ async fn listferry(dir: &Path, base: &str, arguments: &[&str]) -> Output {
     tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
 }
 
-/// Runs the job, then everything that shows a run; each finding with where it was. The exit code of the run.
+/// Runs the job, then every command that shows a run. Returns each finding with its place, and the exit code of the
+/// run.
 async fn findings(case: &Case, attack: Option<(usize, Attack)>) -> (i32, usize, Vec<String>) {
     let canaries = Canaries::of(case.secrets);
     let (knows, good) = (canaries.clone(), case.good);
@@ -275,13 +276,13 @@ async fn findings(case: &Case, attack: Option<(usize, Attack)>) -> (i32, usize, 
     look("run", &first);
     shown().await;
     let report: serde_json::Value = serde_json::from_slice(&first.stdout).unwrap_or_default();
-    // a run that may be taken up keeps what it needs for that, for its owner alone
+    // an open run keeps what it needs to be resumed, readable only by its owner
     let is_open = report["open"] == true || matches!(first.status.code(), Some(20..=22));
     if !is_open {
         found.lock().unwrap().extend(canaries.found_under(&dir.path().join("state")));
         canaries.forget_drawn();
     }
-    // again, in words: what is left of a first attempt is taken up
+    // again, as text: continues the first attempt
     look("run again", &listferry(dir.path(), &base, &["run", "job.yaml", "-vvv", "--log-format", "json"]).await);
     shown().await;
     let found = found.into_inner().unwrap();
@@ -340,7 +341,7 @@ async fn no_canary_of_an_apsis_source_is_found() {
     nothing_is_found("apsis").await;
 }
 
-/// Greets, takes a user and refuses the password in its own words.
+/// Greets, accepts a user and refuses the password with the given words.
 async fn ftp_server(words: String) -> std::net::SocketAddr {
     use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -376,7 +377,7 @@ async fn a_password_that_an_ftp_server_says_is_not_found() {
         let words = canaries.one(n * 5).replace(['\r', '\n', '\t'], " ");
         let server = ftp_server(words.clone()).await;
         let dir = tempfile::tempdir().unwrap();
-        // Yesmail itself is asked for a sign of life and for the list's columns before
+        // before, Yesmail itself is asked for a ping and the list's columns
         let vendor = Vendor::start(|_, _| answer(200, &[], "{}")).await;
         write_job(dir.path(), &CASES[3], &vendor.url());
         let job = std::fs::read_to_string(dir.path().join("job.yaml")).unwrap();

@@ -1,4 +1,4 @@
-//! Canaries, how hostile servers say them, and how they are found again. Shares no code with the client.
+//! Secrets as canaries, how hostile servers repeat them, and how they are found again. Shares no code with the client.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
@@ -7,12 +7,12 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// Secrets of a job; those that a run draws or is given are added as a server hears of them, or tells them.
+/// Secrets of a job; those generated or received in a run are added as a server receives or sends them.
 #[derive(Clone, Default)]
 pub(crate) struct Canaries {
     declared: Arc<Mutex<BTreeSet<String>>>,
     drawn: Arc<Mutex<BTreeSet<String>>>,
-    /// Messages quote the beginning of what a server says: it begins with another encoding each time.
+    /// Messages quote the beginning of a server's text, so each text begins with another encoding.
     said: Arc<AtomicUsize>,
 }
 
@@ -27,7 +27,7 @@ impl Canaries {
         self.drawn.lock().unwrap().insert(secret.to_owned());
     }
 
-    /// Another run draws its own.
+    /// Forgets the secrets of a run, since another run generates its own.
     pub(crate) fn forget_drawn(&self) {
         self.drawn.lock().unwrap().clear();
     }
@@ -37,7 +37,7 @@ impl Canaries {
         declared.iter().chain(drawn.iter()).cloned().collect()
     }
 
-    /// All secrets in all encodings, with what a terminal obeys in between.
+    /// Returns all secrets in all encodings, with terminal escapes in between.
     pub(crate) fn echo(&self) -> String {
         let all = self.all();
         let mut said: Vec<String> = all.iter().flat_map(|secret| encodings(secret)).collect();
@@ -51,13 +51,13 @@ impl Canaries {
         said.join(" \u{1b}]0;x\u{7}\u{202e}\u{9b} ")
     }
 
-    /// One encoding after another, each for itself: for servers whose words are short.
+    /// Returns the nth encoding alone, for servers with short texts.
     pub(crate) fn one(&self, n: usize) -> String {
         let said: Vec<String> = self.all().iter().flat_map(|secret| encodings(secret)).collect();
         format!("wrong {} \u{1b}]0;x\u{7}\u{202e}", said[n % said.len()])
     }
 
-    /// Where a text gives one of them away.
+    /// Returns where a text reveals a secret.
     pub(crate) fn found(&self, place: &str, bytes: &[u8]) -> Vec<String> {
         let text = String::from_utf8_lossy(bytes).to_ascii_lowercase();
         let bones: String = text.chars().filter(char::is_ascii_alphanumeric).collect();
@@ -80,7 +80,7 @@ impl Canaries {
         found
     }
 
-    /// As [`Canaries::found`], in each file under a directory.
+    /// Like [`Canaries::found`], in each file under a directory.
     pub(crate) fn found_under(&self, dir: &Path) -> Vec<String> {
         let mut found = Vec::new();
         for entry in std::fs::read_dir(dir).unwrap() {
@@ -94,7 +94,7 @@ impl Canaries {
     }
 }
 
-/// What of a terminal's language is in an output; JSON may hold it only escaped.
+/// Returns the terminal control characters in an output; JSON may contain them only escaped.
 pub(crate) fn obeyed(bytes: &[u8]) -> Vec<char> {
     let text = String::from_utf8_lossy(bytes);
     let is = |c: &char| {
@@ -132,7 +132,7 @@ fn encodings(secret: &str) -> Vec<String> {
     .collect()
 }
 
-/// Split by white space, line ends and quotes.
+/// Splits a secret by white space, line ends and quotes.
 fn splits(secret: &str) -> Vec<String> {
     let between = |text: &str| secret.chars().map(|c| c.to_string()).collect::<Vec<_>>().join(text);
     let half = secret.len() / 2;
@@ -144,7 +144,7 @@ fn splits(secret: &str) -> Vec<String> {
     said
 }
 
-/// Letters and digits of twelve characters of base64 in a row that a secret has wherever it stands.
+/// Returns the letters and digits of twelve consecutive base64 characters that a secret has at any alignment.
 fn base64_parts(secret: &str) -> Vec<String> {
     let mut parts = Vec::new();
     for before in 0..3 {

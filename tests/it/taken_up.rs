@@ -1,5 +1,5 @@
-//! A run that stopped, and a source or credentials that are others when the job is run again: what was done is neither
-//! done twice nor forgotten, and a run that has done nothing is in nobody's way.
+//! A run that stopped, and a source or credentials that have changed when the job is run again: nothing is sent twice
+//! or forgotten, and a run that has done nothing does not block the next.
 
 use crate::kill::{ends, listferry};
 use crate::scripted::{Does, Seen, Uploads, Vendor, activity, clevertap, localytics_status};
@@ -52,7 +52,7 @@ impl Bed {
         (code, serde_json::from_str(&output).unwrap_or(Value::Null))
     }
 
-    /// What `runs` says of the last one: its code and status.
+    /// Returns exit code and status of the last run in `runs`.
     async fn last(&self) -> (Value, Value) {
         let (_, run) = self.go(&["runs", "last"]).await;
         let run = if run.is_array() { run[0].clone() } else { run };
@@ -60,7 +60,7 @@ impl Bed {
     }
 }
 
-/// CleverTap whose storage fails so often, and whose last call gets no answer so often.
+/// CleverTap whose storage fails `puts` times, and whose last call gets no answer `lost` times.
 fn failing(puts: usize, lost: usize) -> impl Fn(&Seen, usize, &str) -> Does + Send + Sync + 'static {
     let (put, completed) = (AtomicUsize::new(0), AtomicUsize::new(0));
     move |seen: &Seen, nth: usize, base: &str| {
@@ -94,7 +94,7 @@ async fn a_doubt_is_settled_without_the_source_and_outlives_another_one() {
             true => std::fs::remove_file(bed.dir.path().join("list.csv")).unwrap(),
             false => write_list(bed.dir.path(), 4),
         }
-        // nobody has said yet what to think of it
+        // no decision has been made yet
         assert_eq!(bed.go(&["run", "job.yaml"]).await.0, 21);
         assert_eq!(bed.go(&["resume", "last"]).await.0, 21);
         let (code, report) = bed.go(&["resume", "last", "--assume", "done"]).await;
@@ -108,7 +108,7 @@ async fn a_doubt_is_settled_without_the_source_and_outlives_another_one() {
     assert_eq!((bed.vendor.of(clevertap::COMPLETED).len(), bed.vendor.of(clevertap::PUT).len()), (2, 1));
 }
 
-/// Localytics that takes uploads, but for those that `wrong` says otherwise of, and refuses other secrets than the right.
+/// Localytics that accepts uploads except where `wrong` returns an answer, and refuses any secret but the right one.
 fn profiles(
     wrong: impl Fn(usize) -> Option<Does> + Send + Sync + 'static,
 ) -> impl Fn(&Seen, usize, &str) -> Does + Send + Sync {
@@ -147,7 +147,7 @@ async fn wrong_credentials_in_between_repeat_no_part_that_was_taken() {
     let (code, report) = bed.go(&["run", "job.yaml"]).await;
     assert_eq!(code, 0, "{report}");
     assert_eq!(is_upload(&bed) - before, parts - 1, "the first part was taken before");
-    // or given up
+    // or abandoned
     let refused = |nth| (nth == 1).then(|| Does::Answer(401, "{}".to_owned()));
     let bed = Bed::new(PROFILES, 600, profiles(refused)).await;
     let (code, old) = bed.go(&["run", "job.yaml"]).await;
@@ -159,7 +159,7 @@ async fn wrong_credentials_in_between_repeat_no_part_that_was_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_source_in_the_middle_of_the_parts_does_not_repeat_those_that_were_taken() {
+async fn a_changed_source_between_parts_does_not_repeat_accepted_parts() {
     let fails = |nth| (nth == 1).then(|| Does::Answer(503, String::new()));
     let bed = Bed::new(PROFILES, 600, profiles(fails)).await;
     let (code, report) = bed.go(&["run", "job.yaml"]).await;
@@ -172,13 +172,13 @@ async fn another_source_in_the_middle_of_the_parts_does_not_repeat_those_that_we
         assert_eq!(bed.last().await, (20.into(), "partial".into()));
     }
     assert_eq!(is_upload(&bed), before);
-    // the source put back: it goes on
+    // the source is put back, so it continues
     write_list(bed.dir.path(), 600);
     let (code, report) = bed.go(&["run", "job.yaml"]).await;
     assert_eq!(code, 0, "{report}");
     let parts = report["parts"].as_array().unwrap().len();
     assert_eq!(is_upload(&bed), parts + 1, "one of them failed");
-    // or the run given up: all parts anew
+    // or the run is abandoned: all parts anew
     let fails = |nth| (nth == 1).then(|| Does::Answer(503, String::new()));
     let bed = Bed::new(PROFILES, 600, profiles(fails)).await;
     assert_eq!(bed.go(&["run", "job.yaml"]).await.0, 20);
@@ -189,9 +189,9 @@ async fn another_source_in_the_middle_of_the_parts_does_not_repeat_those_that_we
     assert!(code == 2 && report["error"]["message"].as_str().unwrap().contains("abandoned"), "{report}");
 }
 
-/// One that was created and is not used holds nothing, so that the call is repeated.
+/// An unused import contains nothing, so the creation is repeated.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_document_import_whose_answer_was_lost_is_created_again() {
+async fn a_document_import_is_created_again_after_a_lost_answer() {
     const MEDIARITHMICS: &str = "map: { operation: { value: UPDATE }, user_account_id: id, segment_id: { value: 42 }, \
                                  expiration_duration: { value: 0 } }\ndestination: { platform: mediarithmics, base_url: \
                                  \"BASE\", datamart_id: 1234, token: { env: KEY }, import_name: spring }\n";
@@ -213,7 +213,7 @@ async fn a_document_import_whose_answer_was_lost_is_created_again() {
     }
 }
 
-/// The import was taken, the answer lost: the list is served on until somebody has had it.
+/// The import was accepted but the answer lost: the list is served until it was fetched.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_list_whose_import_is_assumed_is_served_until_it_was_pulled() {
     const YESMAIL: &str = "map: { id: id }\ndestination: { platform: yesmail, base_url: \"BASE\", list: members, api_user: { env: \
@@ -231,7 +231,7 @@ async fn a_list_whose_import_is_assumed_is_served_until_it_was_pulled() {
     let bed = Bed::new(YESMAIL, 30_000, script).await;
     assert_eq!(bed.go(&["run", "job.yaml"]).await.0, 21);
     let (code, report) = bed.go(&["resume", "last", "--assume", "done", "--set", "wait=1s"]).await;
-    assert_eq!(code, 22, "nobody has fetched it: {report}");
+    assert_eq!(code, 22, "it was not fetched: {report}");
     let uri = uri.lock().unwrap().clone();
     let pull = tokio::task::spawn_blocking(move || {
         let whole = (0..200).find_map(|_| {

@@ -1,5 +1,5 @@
-//! Answers as servers really give them: coded though nobody asked, with a thousand fields, with a checksum of what was
-//! stored, with addresses that cannot be used; and refusals of proxies.
+//! Responses as real servers send them: in a coding that was not asked for, with a thousand fields, with a checksum of
+//! the stored bytes, with unusable addresses; and refusals of proxies.
 
 use crate::transport_body::{Pattern, client, client_for, secret, timers};
 use crate::transport_server::{Conn, Server};
@@ -21,7 +21,7 @@ fn member(text: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// Answers with a coded body of that length.
+/// Answers with a coded body of exact length.
 async fn coded(conn: &mut Conn, status: &str, coding: &str, body: &[u8]) {
     let head = format!("HTTP/1.1 {status}\r\nContent-Encoding: {coding}\r\nContent-Length: {}\r\n\r\n", body.len());
     let _ = conn.io.write_all(&[head.as_bytes(), body].concat()).await;
@@ -88,7 +88,7 @@ async fn damaged_gzip_and_other_codings_are_no_success() {
             Ok::<_, listferry::transport::Failed>(())
         };
         assert_eq!(streamed.await.unwrap_err().reach, Reach::Lost, "{coding} {body:?}");
-        // of a refusal the status counts, whatever its words are
+        // the status of a refusal counts, whatever its body is
         let server = server_of("403 Forbidden", coding, body).await;
         assert_eq!(client(&timers()).call(&get(&server.url("/"))).await.unwrap().status, 403);
     }
@@ -132,7 +132,7 @@ async fn a_thousand_header_fields_are_read_and_no_more() {
     }
 }
 
-/// Takes a body and answers with a checksum, another one for each connection.
+/// Accepts a body and answers with a checksum, a different one for each connection.
 async fn storage(length: u64, checksums: &'static [&'static str]) -> Server {
     Server::plain(move |mut conn| async move {
         conn.read_head().await;
@@ -143,7 +143,7 @@ async fn storage(length: u64, checksums: &'static [&'static str]) -> Server {
     .await
 }
 
-/// The PUT as a platform makes it: how it ended, after how many connections.
+/// Makes a PUT as a platform does; returns how it ended, and the number of connections.
 async fn put(server: &Server, length: u64) -> (Option<Kind>, usize) {
     let seed = JobSeed { run_id: "r".to_owned(), random: "0f".repeat(16), date: "2026-11-21".to_owned() };
     let (journal, client) = (MemoryJournal::default(), client(&timers()));
@@ -177,7 +177,7 @@ async fn a_storage_that_confirms_other_bytes_has_failed() {
     }
 }
 
-/// Bit by bit, from the catalogue's parameters: reflected polynomial, all ones in and out.
+/// Computes the CRC bit by bit, from the parameters of the CRC catalogue: reflected polynomial, all ones in and out.
 fn crc64nvme_base64(bytes: &[u8]) -> String {
     use base64::Engine as _;
     let mut crc = !0u64;
@@ -223,14 +223,17 @@ async fn an_address_in_an_answer_that_cannot_be_used_is_refused() {
             assert!(!hint.contains("allow_http") && !format!("{failed:?}").contains("canary"), "{url}: {failed:?}");
         }
     }
-    // the user's own addresses are the user's affair
+    // an unusable address from the user is a usage error
     let failed = client.call(&get("https://s.example:0/k")).await.unwrap_err();
     assert_eq!(failed.error.kind(), Kind::Usage);
     assert_eq!(server.ledger.connections(), 0);
     let spaced =
         Request::new("PUT", secret(format!("  {}\n", server.url("/k?s=1")))).supplied_by("http://127.0.0.1:9/");
     assert_eq!(client.upload(&spaced, Pattern::new(0)).await.unwrap().status, 200);
-    assert!(server.ledger.head(0).starts_with("PUT /k?s=1 HTTP/1.1\r\n"), "white space around it is no part of it");
+    assert!(
+        server.ledger.head(0).starts_with("PUT /k?s=1 HTTP/1.1\r\n"),
+        "white space around it does not belong to it"
+    );
 }
 
 #[tokio::test]

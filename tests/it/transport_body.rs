@@ -13,7 +13,7 @@ use std::time::Duration;
 pub(crate) const MIB: u64 = 1024 * 1024;
 const FRAME: u64 = 256 * 1024;
 
-/// `length` bytes are announced and `holds` come, 256 KiB at a time, then perhaps an error.
+/// A body that announces `length` bytes and contains `holds`, in pieces of 256 KiB, then perhaps fails.
 pub(crate) struct Pattern {
     length: u64,
     left: u64,
@@ -38,7 +38,7 @@ impl Pattern {
         self
     }
 
-    /// How much has been drawn, readable after the body is gone.
+    /// Returns the number of bytes read so far, also readable once the body is gone.
     pub(crate) fn drawn(&self) -> Arc<AtomicU64> {
         self.drawn.clone()
     }
@@ -75,7 +75,7 @@ pub(crate) fn client(timers: &Timers) -> Client {
     client_for(timers, |_| {}, &[])
 }
 
-/// A client with its own environment: the process's proxy variables play no part.
+/// A client with its own environment, so that the process's proxy variables have no effect.
 pub(crate) fn client_for(timers: &Timers, change: impl FnOnce(&mut NetworkOptions), env: &[(&str, String)]) -> Client {
     let mut network = NetworkOptions::default();
     network.proxy = Proxy::Env;

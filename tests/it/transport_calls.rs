@@ -1,4 +1,5 @@
-//! Small calls and streamed answers: cut, huge and late answers, names, proxies, what must never be shown or sent.
+//! Small calls and streamed responses: truncated, huge and late responses, names, proxies, and what must never be shown
+//! or sent.
 
 use crate::transport_body::{client, client_for, secret, timers};
 use crate::transport_server::Server;
@@ -187,14 +188,14 @@ async fn a_stream_ends_only_where_its_end_is_proven() {
 }
 
 #[tokio::test]
-async fn n01_n02_what_cannot_be_reached_is_not_connected() {
+async fn n01_n02_an_unreachable_host_is_not_connected() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let client = client(&timers());
-    for url in [format!("http://127.0.0.1:{closed}/?{CANARY}"), format!("https://nobody.invalid/?{CANARY}")] {
+    for url in [format!("http://127.0.0.1:{closed}/?{CANARY}"), format!("https://absent.invalid/?{CANARY}")] {
         let failed = client.call(&post(&url)).await.unwrap_err();
         assert_eq!((failed.reach, failed.error.kind()), (Reach::NotConnected, Kind::Transient), "{failed:?}");
         assert!(!format!("{failed:?}").contains(CANARY));
-        let host = if url.contains("invalid") { "nobody.invalid" } else { "127.0.0.1" };
+        let host = if url.contains("invalid") { "absent.invalid" } else { "127.0.0.1" };
         assert!(failed.error.message().contains(host));
     }
 }
@@ -206,7 +207,7 @@ async fn n02_a_connection_that_is_never_taken_has_its_own_timer() {
     socket.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
     socket.listen(0).unwrap();
     let address = socket.local_addr().unwrap().as_socket().unwrap();
-    // A full backlog: further handshakes go unanswered.
+    // a full backlog: further handshakes get no answer
     let mut filled = Vec::new();
     while let Ok(taken) = std::net::TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
         filled.push(taken);
@@ -220,7 +221,7 @@ async fn n02_a_connection_that_is_never_taken_has_its_own_timer() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_sent_is_permanent_and_not_shown() {
+async fn an_unsendable_request_is_permanent_and_not_shown() {
     let client = client(&timers());
     let requests = [
         get(&format!("http://192.0.2.1/?{CANARY}")),
@@ -246,7 +247,7 @@ async fn x05_an_answer_cannot_send_us_inside() {
     })
     .await;
     let client = client(&timers());
-    // `localhost` is judged by its name, the address by what it is.
+    // `localhost` is recognised by its name, an address by its range
     for host in ["127.0.0.1", "localhost"] {
         let url = format!("http://{host}:{}/x", server.port);
         for base in ["http://93.184.216.34/", "https://93.184.216.34/"] {
@@ -299,7 +300,7 @@ async fn n22_https_asks_the_proxy_for_a_tunnel() {
         assert_eq!((failed.reach, failed.error.kind()), (reach, kind), "{failed:?}");
         assert!(!format!("{failed:?}").contains(CANARY));
         if kind == Kind::Refused {
-            // whose words these are, and which setting names it
+            // the hint says who refused, and which setting names it
             let hint = failed.error.hint().unwrap();
             assert!(hint.contains("network.proxy") && hint.contains("not the platform"), "{hint}");
             assert!(failed.error.message().contains(&format!("the proxy 127.0.0.1:{}", proxy.port)), "{failed:?}");

@@ -1,5 +1,5 @@
-//! A server on loopback that does what a test's script says, byte by byte, and keeps a ledger. No HTTP library: it must
-//! be able to misbehave.
+//! A loopback server that follows a test's script byte by byte, and keeps a ledger. Uses no HTTP library, because it
+//! has to misbehave.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -14,11 +14,11 @@ use tokio_rustls::rustls::ServerConfig;
 pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
-/// What the server has seen.
+/// The data that the server has received.
 #[derive(Default)]
 pub(crate) struct Ledger {
     pub(crate) connections: AtomicUsize,
-    /// Bytes after the heads.
+    /// Number of bytes after the heads.
     pub(crate) body_bytes: AtomicU64,
     pub(crate) heads: Mutex<Vec<String>>,
     pub(crate) alpn: Mutex<Vec<Option<Vec<u8>>>>,
@@ -45,14 +45,14 @@ impl Ledger {
 /// One accepted connection.
 pub(crate) struct Conn {
     pub(crate) io: Box<dyn Io>,
-    /// The how manieth connection, from 0.
+    /// Number of the connection, from 0.
     pub(crate) index: usize,
     ledger: Arc<Ledger>,
     over: Vec<u8>,
 }
 
 impl Conn {
-    /// Reads up to the empty line; the head with it.
+    /// Reads up to the empty line and returns the head.
     pub(crate) async fn read_head(&mut self) -> String {
         let mut seen = std::mem::take(&mut self.over);
         let end = loop {
@@ -73,7 +73,7 @@ impl Conn {
         head
     }
 
-    /// Reads at least `wanted` bytes of body, or what comes before the end; how many.
+    /// Reads at least `wanted` bytes of the body, or to its end; returns how many.
     pub(crate) async fn read_body(&mut self, wanted: u64) -> u64 {
         let mut got = std::mem::take(&mut self.over).len() as u64;
         let mut buf = vec![0; 64 * 1024];
@@ -91,12 +91,12 @@ impl Conn {
     }
 
     pub(crate) async fn write(&mut self, text: &str) {
-        // The client may be gone; what it made of that is the test's business.
+        // the client may have closed the connection; the test decides whether that is right
         let _ = self.io.write_all(text.as_bytes()).await;
         let _ = self.io.flush().await;
     }
 
-    /// An answer with a body and its length.
+    /// Answers with a body and its length.
     pub(crate) async fn answer(&mut self, status: &str, body: &str) {
         self.write(&format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", body.len())).await;
     }
@@ -105,7 +105,7 @@ impl Conn {
         self.write("HTTP/1.1 100 Continue\r\n\r\n").await;
     }
 
-    /// Neither reads nor closes for longer than any test waits.
+    /// Neither reads nor closes, for longer than any test waits.
     pub(crate) async fn hang(&mut self) {
         tokio::time::sleep(std::time::Duration::from_secs(60)).await;
     }
@@ -126,7 +126,7 @@ impl Drop for Server {
 }
 
 impl Server {
-    /// Plays `script` on every connection.
+    /// Runs `script` on every connection.
     pub(crate) async fn plain<F, R>(script: F) -> Server
     where
         F: Fn(Conn) -> R + Send + Sync + 'static,
@@ -135,7 +135,7 @@ impl Server {
         Server::start(None, Arc::new(move |conn| Box::pin(script(conn)))).await
     }
 
-    /// The same behind TLS.
+    /// Like [`Server::plain`], over TLS.
     pub(crate) async fn tls<F, R>(identity: &Identity, script: F) -> Server
     where
         F: Fn(Conn) -> R + Send + Sync + 'static,
@@ -173,7 +173,8 @@ impl Server {
 }
 
 async fn accepted(tcp: TcpStream, tls: Option<TlsAcceptor>, ledger: Arc<Ledger>) -> Option<Conn> {
-    // Without it an answer may wait behind Nagle and be purged by the reset that follows: the server's own doing.
+    // otherwise Nagle could delay a response until the reset that follows discards it, which would be the server's own
+    // fault
     tcp.set_nodelay(true).unwrap();
     let index = ledger.connections.fetch_add(1, Ordering::SeqCst);
     let io: Box<dyn Io> = match tls {
@@ -218,7 +219,7 @@ impl Identity {
                 tokio_rustls::rustls::pki_types::PrivateKeyDer::Pkcs8(key.serialize_der().into()),
             )
             .unwrap();
-        // Both offered, the newer first: the client must not take it.
+        // both are offered, the newer one first: the client must not take it
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Identity { config: Arc::new(config), ca_file, _dir: dir }
     }

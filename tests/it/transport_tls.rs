@@ -1,4 +1,4 @@
-//! TLS on loopback: whom the client trusts, and what it says when it does not.
+//! TLS on loopback: which certificates the client trusts, and its messages about others.
 
 use crate::transport_body::{MIB, Pattern, client_for, secret, timers};
 use crate::transport_server::{Identity, Server};
@@ -84,14 +84,14 @@ async fn n03_a_cut_in_the_handshake_is_passing() {
 }
 
 #[tokio::test]
-async fn n22_a_tunnel_carries_tls_to_the_host_behind_it() {
+async fn n22_a_tunnel_carries_tls_to_its_host() {
     let identity = Identity::new(&["h.example"], |_| {});
     let server = ok_server(&identity).await;
-    let behind = server.port;
+    let target = server.port;
     let proxy = Server::plain(move |mut conn| async move {
         conn.read_head().await;
         conn.write("HTTP/1.1 200 Connection established\r\n\r\n").await;
-        let mut onward = tokio::net::TcpStream::connect(("127.0.0.1", behind)).await.unwrap();
+        let mut onward = tokio::net::TcpStream::connect(("127.0.0.1", target)).await.unwrap();
         let _ = tokio::io::copy_bidirectional(&mut conn.io, &mut onward).await;
     })
     .await;
@@ -105,7 +105,7 @@ async fn n22_a_tunnel_carries_tls_to_the_host_behind_it() {
 }
 
 #[tokio::test]
-async fn a_proxy_behind_tls_is_asked_and_its_refusal_names_it() {
+async fn a_proxy_with_tls_is_used_and_its_refusal_names_it() {
     let identity = Identity::localhost();
     let proxy = Server::tls(&identity, |mut conn| async move {
         match conn.read_head().await.starts_with("CONNECT") {

@@ -1,4 +1,4 @@
-//! Uploads against servers that misbehave: `Content-Length`, early answers, `100 Continue`, timers, redirects.
+//! Uploads to servers that misbehave: `Content-Length`, early responses, `100 Continue`, timers, redirects.
 
 use crate::transport_body::{MIB, Pattern, client, client_for, secret, timers};
 use crate::transport_server::{Identity, Server};
@@ -80,7 +80,7 @@ impl<B: http_body::Body<Data = bytes::Bytes, Error = Error> + Unpin> http_body::
     }
 }
 
-/// 64 MiB, refused after 64 KiB by a server that closes with the rest unread; `runs` times, several at once.
+/// Uploads 64 MiB to a server that refuses after 64 KiB and closes with the rest unread; `runs` times, several at once.
 async fn early_refusals(client: Client, url: String, runs: usize) -> usize {
     let (seen, next) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let mut workers = tokio::task::JoinSet::new();
@@ -230,7 +230,7 @@ async fn n11_417_means_once_more_without_expect() {
     let client = client(&timers());
     assert_eq!(client.upload(&put(&server.url("/")), Pattern::new(MIB)).await.unwrap().status, 200);
     assert_eq!(server.ledger.connections(), 2);
-    // Known from then on.
+    // known from then on
     assert_eq!(client.upload(&put(&server.url("/")), Pattern::new(MIB)).await.unwrap().status, 200);
     assert_eq!(server.ledger.connections(), 3);
 }
@@ -283,7 +283,7 @@ async fn n06_a_slow_but_steady_reader_is_never_killed() {
     let server = Server::plain(|mut conn| async move {
         conn.read_head().await;
         conn.grant().await;
-        // 8 MiB in about 3 s, with pauses shorter than the stall timer and a whole far longer than every timer.
+        // 8 MiB in about 3 s: the pauses are shorter than the stall timer, the whole is far longer than every timer
         let mut left = 8 * MIB;
         while left > 0 {
             left -= conn.read_body(left.min(256 * 1024)).await;
@@ -299,7 +299,7 @@ async fn n06_a_slow_but_steady_reader_is_never_killed() {
     assert_eq!(answer.status, 200);
 }
 
-/// So small that the kernels can hold much of it: the answer's timer must not run out over what they still hold.
+/// A body so small that the kernels buffer much of it: the response timer must not expire while they do.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn n06_a_slow_reader_of_a_small_body_is_not_killed_by_the_answer_timer() {
@@ -345,7 +345,7 @@ async fn a_body_that_fails_keeps_its_error_and_never_arrives_whole() {
     let changed = || Error::new(Kind::SourceChanged, "the source is another");
     let cases = [
         (Pattern::new(4 * MIB).holding(2 * MIB).failing(changed()), Kind::SourceChanged),
-        // Fails after its last byte: the last byte must not have gone out.
+        // fails after its last byte, which must not have been sent
         (Pattern::new(4 * MIB).failing(changed()), Kind::SourceChanged),
         (Pattern::new(4 * MIB).holding(4 * MIB - 1), Kind::Local),
         (Pattern::new(4 * MIB).holding(4 * MIB + 1), Kind::Local),
@@ -366,7 +366,7 @@ async fn a_body_that_fails_keeps_its_error_and_never_arrives_whole() {
 }
 
 #[tokio::test]
-async fn a_small_body_that_fails_connects_to_nobody() {
+async fn a_small_body_that_fails_makes_no_connection() {
     let server = Server::plain(|mut conn| async move {
         conn.read_head().await;
     })
@@ -419,16 +419,16 @@ async fn n13_one_307_to_the_same_origin_is_followed_before_the_body() {
     })
     .await;
     let client = client(&timers());
-    // Not asked for: an answer.
+    // not asked for: the redirect is returned
     assert_eq!(client.upload(&put(&server.url("/k")), Pattern::new(MIB)).await.unwrap().status, 307);
-    // Asked for.
+    // asked for: the redirect is followed
     let request = put(&server.url("/k")).follow_one();
     assert_eq!(client.upload(&request, Pattern::new(MIB)).await.unwrap().status, 200);
     assert!(server.ledger.head(2).starts_with("PUT /moved1?sig=a%2Fb HTTP/1.1\r\n"));
     assert_eq!(server.ledger.heads(), 3);
 }
 
-/// What is in memory can be sent again, wherever the redirect finds it.
+/// A body in memory can be sent again, wherever the redirect occurs.
 #[tokio::test]
 async fn n13_a_small_body_follows_a_307_that_comes_after_it() {
     const LENGTH: u64 = 5000;
@@ -471,7 +471,7 @@ async fn n13_a_second_redirect_and_another_plain_origin_are_not_followed() {
 }
 
 #[tokio::test]
-async fn n13_credentials_stay_behind_when_https_leads_to_another_https() {
+async fn n13_a_redirect_to_another_https_origin_gets_no_credentials() {
     let identity = Identity::localhost();
     let other = Server::tls(&identity, |mut conn| async move {
         conn.read_head().await;

@@ -1,4 +1,4 @@
-//! A platform on loopback for scripted answers: reads whole requests, keeps them, answers with raw bytes.
+//! A platform on loopback for scripted responses: reads whole requests, records them, and answers with raw bytes.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -7,15 +7,15 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// A request as it came.
+/// A request as received.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) method: String,
     pub(crate) target: String,
-    /// Names in lower case.
+    /// Headers with names in lower case.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
-    /// The body had all of its Content-Length.
+    /// True if the body had all of its Content-Length.
     pub(crate) complete: bool,
 }
 
@@ -30,17 +30,17 @@ impl Seen {
 }
 
 type Answering = Pin<Box<dyn Future<Output = Vec<u8>> + Send>>;
-/// Gets each request with its number among those of the same method and path, from 0; the answer's raw bytes.
+/// Returns the raw response to a request, given its number among those of the same method and path, from 0.
 type Script = Arc<dyn Fn(Seen, usize) -> Answering + Send + Sync>;
 
-/// The server; gone with the runtime that it was started in.
+/// The server; it ends with the runtime that it was started in.
 pub(crate) struct Vendor {
     pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
 impl Vendor {
-    /// Answers at once by a function.
+    /// Answers at once with the result of a function.
     pub(crate) async fn start(script: impl Fn(&Seen, usize) -> Vec<u8> + Send + Sync + 'static) -> Vendor {
         Vendor::start_async(move |seen, n| {
             let answer = script(&seen, n);
@@ -70,7 +70,7 @@ impl Vendor {
         self.seen.lock().unwrap().clone()
     }
 
-    /// The requests of a method whose path begins so.
+    /// Returns the requests of a method whose path begins with `path`.
     pub(crate) fn of(&self, method: &str, path: &str) -> Vec<Seen> {
         self.seen().into_iter().filter(|seen| seen.method == method && seen.target.starts_with(path)).collect()
     }
@@ -132,7 +132,7 @@ async fn read(stream: &mut TcpStream) -> Option<Seen> {
     Some(seen)
 }
 
-/// An answer with its length.
+/// Returns a response with its length.
 pub(crate) fn answer(status: u16, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
     let mut out = format!("HTTP/1.1 {status} Status\r\nContent-Length: {}\r\nConnection: close\r\n", body.len());
@@ -145,7 +145,7 @@ pub(crate) fn answer(status: u16, headers: &[(&str, &str)], body: impl AsRef<[u8
     out
 }
 
-/// An answer that ends with its connection and says no length.
+/// Returns a response without a length, which ends with its connection.
 pub(crate) fn endless(headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Vec<u8> {
     let mut out = String::from("HTTP/1.1 200 OK\r\nConnection: close\r\n");
     for (name, value) in headers {
@@ -157,7 +157,7 @@ pub(crate) fn endless(headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Vec<u
     out
 }
 
-/// One request to `address`, the connection closed after it: status, headers (names in lower case), body.
+/// Makes one request to `address` and closes the connection; returns status, headers (names in lower case) and body.
 pub(crate) async fn ask(address: &str, head: &str) -> (u16, Vec<(String, String)>, Vec<u8>) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!("{head}\r\nHost: {address}\r\nConnection: close\r\n\r\n");

@@ -1,4 +1,4 @@
-//! What platforms answer after they have accepted a list: counters, refusals that are none, silence.
+//! Responses of platforms after they have accepted a list: counters, apparent refusals, silence.
 
 use crate::vendor::{Vendor, answer};
 use listferry::WarningKind;
@@ -32,7 +32,7 @@ fn env(dir: &Path) -> Env {
     env
 }
 
-/// Localytics and mediarithmics at once: accepts what is sent, and answers questions with `status` and `says`.
+/// Localytics and mediarithmics at once: accepts what is sent, and answers status calls with `status` and `says`.
 async fn vendor(status: u16, says: &'static str) -> Vendor {
     Vendor::start(move |seen, _| match seen.method.as_str() {
         "GET" => answer(status, &[], says),
@@ -54,7 +54,7 @@ fn no_counts(report: &Report) -> bool {
 }
 
 #[tokio::test]
-async fn what_localytics_counts_decides_whatever_it_calls_it() {
+async fn the_counts_of_localytics_decide_whatever_its_status_says() {
     let shown = |report: &Report| serde_json::to_string(report).unwrap();
     for (what, statistics, code, warned) in [
         (PROFILES, r#"{"successful_imports": 2, "failed_imports": 0, "total_number_of_imports": 2}"#, 0, false),
@@ -78,7 +78,7 @@ async fn what_localytics_counts_decides_whatever_it_calls_it() {
 }
 
 #[tokio::test]
-async fn what_mediarithmics_counts_decides_whatever_it_calls_it() {
+async fn the_counts_of_mediarithmics_decide_whatever_its_status_says() {
     for (result, code, warned) in [
         (r#"{"total_success": 2, "total_failure": 0}"#, 0, false),
         (r#"{"total_success": "1.0", "total_failure": "1.0"}"#, 11, false),
@@ -118,7 +118,7 @@ async fn asked_in_vain(what: &str, sent: &str, status: u16) {
 }
 
 #[tokio::test]
-async fn a_refusal_shows_in_platform_result_what_was_answered() {
+async fn platform_result_contains_the_response_of_a_refusal() {
     for (what, body) in [(PROFILES, r#"{"error": "no such org", "id": 12345678901234567890123}"#), (SEGMENT, "no")] {
         let dir = tempfile::tempdir().unwrap();
         let vendor = Vendor::start(move |_, _| answer(404, &[], body)).await;
@@ -148,7 +148,7 @@ async fn an_import_that_stays_empty_is_a_warning_with_its_id() {
     assert!(orphans(&report)[0].contains("12345678901234567890123"), "{:?}", report.warnings);
 }
 
-/// Attempts of a call in these jobs.
+/// Number of attempts of a call in these jobs.
 const LOST: usize = 2;
 
 #[tokio::test]

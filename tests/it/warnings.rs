@@ -1,4 +1,4 @@
-//! What the first pass finds worth a look: counted once, in any number of threads, and without an effect on the output.
+//! Warnings of the first pass: counted once, with any number of threads, and without an effect on the output.
 
 use crate::job_file::{CLEVERTAP, MEDIARITHMICS, PROFILES, YESMAIL};
 use listferry::WarningKind;
@@ -39,7 +39,7 @@ fn of(kind: &'static str, column: &str, count: u64, first: u64) -> Short {
     (kind, Some(column.to_owned()), Some(count), Some(first))
 }
 
-/// A list with so many plain rows after the given ones that nothing is frequent.
+/// A list with enough plain rows after the given ones that nothing is frequent.
 fn list(header: &str, rows: &[&str]) -> String {
     let commas = ",".repeat(header.matches(',').count());
     let plain = (0..3000).map(|i| format!("u{i}{commas}\n")).collect::<String>();
@@ -56,10 +56,10 @@ fn markers_of_missing_values_are_counted_by_column() {
     assert_eq!(short(&report), [of("null_marker", "a", 5, 1), of("null_marker", "b", 2, 3)]);
     let hint = report.warnings[0].hint.as_deref().unwrap();
     assert!(hint.contains("{ values: { \"NULL\": \"\" }, else: keep }"), "{hint}");
-    // what the job does about it silences it
+    // a map that handles the markers silences the warning
     let map = "map: { id: id, a: { column: a, apply: [{ values: { 'NULL': '', '\\N': '' }, else: keep }] } }";
     assert_eq!(short(&check(YESMAIL, map, list("id,a", &["1,NULL", "2,\\N"]))), []);
-    // and what it leaves out, or rejects, is not sent
+    // rows that are left out or rejected are not sent and not counted
     let where_ = "where: [{ column: a, not_in: ['NULL'] }]\nrejects: { max: 9 }\n";
     let map = format!("{where_}map: {{ id: id, a: a, n: {{ column: n, type: integer }} }}");
     let report = check(YESMAIL, &map, list("id,a,n", &["1,NULL,1", "2,N/A,x", "3,N/A,5"]));
@@ -92,7 +92,7 @@ fn identifiers_that_a_spreadsheet_has_spoilt_are_counted() {
     assert_eq!(short(&check(CLEVERTAP, &map("{ column: id, apply: [sha256] }"), &list)), want);
     let stripped = check(CLEVERTAP, &map("{ column: id, apply: strip_invisible }"), &list);
     assert_eq!(short(&stripped), want[..2]);
-    // digits would hide it
+    // `digits` removes the notation
     let digits = check(CLEVERTAP, &format!("rejects: {{ max: 9 }}\n{}", map("{ column: id, apply: digits }")), &list);
     assert_eq!(short(&digits)[..2], [of("scientific", "id", 2, 1), of("decimal_id", "id", 1, 2)]);
     // only identifiers
@@ -166,7 +166,7 @@ fn files_that_cat_joined_are_found() {
     }
     let report = check(YESMAIL, "warnings: { error: [joined_files] }\nmap: { id: id, n: n }", format!("{one}id,n\n"));
     assert_eq!(report.exit_code, 10, "{:?}", report.error);
-    // a second header of another shape is rejected, and its byte order mark tells why
+    // a second header of another shape is rejected, and its byte order mark reveals the cause
     let report = check(YESMAIL, "rejects: { max: 9 }\nmap: { id: id, n: n }", format!("{one}\u{feff}id,n,x\n"));
     assert_eq!(short(&report), [("joined_files", None, Some(1), Some(3))]);
     for plain in ["id,m\n", "3,id\n", "id,\n", "ID,n\n"] {
@@ -300,7 +300,7 @@ proptest! {
         got.sort();
         let want: Vec<Short> = naive.iter().map(|((kind, column), (count, first))| of(kind, column, *count, *first)).collect();
         prop_assert_eq!(&got, &want);
-        // one thread and large chunks see the same
+        // one thread with large chunks finds the same
         let alone = job.check(&env(dir.path(), 1, 1 << 18));
         let mut alone = short(&alone);
         alone.retain(|(kind, ..)| !matches!(*kind, "frequent_id" | "template_emptied"));

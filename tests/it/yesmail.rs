@@ -1,4 +1,4 @@
-//! Yesmail against a scripted platform; the pull server against its clients.
+//! Yesmail against a scripted platform.
 
 use crate::vendor::{Seen, Vendor, answer};
 use listferry::body::{self, DiscardRejects, Measured, Split};
@@ -54,7 +54,7 @@ impl Scene {
         destination.insert("api_user".to_owned(), json!("user-canary"));
         destination.insert("api_key".to_owned(), json!("key-canary"));
         destination.extend(more.as_object().unwrap().clone());
-        // a file that is there is imported as it is
+        // an existing file is imported as it is
         let map = match (destination["host"].get("uri"), destination.get("headers")) {
             (None, _) => json!({"id": {"column": "email", "apply": ["trim", "lower"]}, "firstname": "first"}),
             (_, Some(Value::Bool(false))) => json!({"id": 0, "firstname": 1}),
@@ -140,7 +140,7 @@ pub(crate) fn accepted() -> Vec<u8> {
     )
 }
 
-/// The vendor's samples for ticket and results; the import by the script.
+/// The vendor's samples for ticket and results; the import follows the script.
 pub(crate) fn samples(import: impl Fn(usize) -> Vec<u8> + Send + Sync + 'static) -> impl Fn(&Seen, usize) -> Vec<u8> {
     move |seen, n| match seen.target.as_str() {
         "/v2/tickets/654321" => answer(200, &[], TICKET),
@@ -197,7 +197,7 @@ async fn thresholds_go_out_as_numbers_or_quoted_shares_and_always() {
 }
 
 #[test]
-fn what_cannot_be_is_said_before_anything_is_sent() {
+fn an_impossible_job_is_refused_before_anything_is_sent() {
     let refused = |destination: Value| {
         let mut map = json!({"list": "l", "api_user": "u", "api_key": "key-canary"}).as_object().unwrap().clone();
         map.extend(destination.as_object().unwrap().clone());
@@ -248,7 +248,7 @@ fn what_cannot_be_is_said_before_anything_is_sent() {
 }
 
 #[tokio::test]
-async fn a_put_list_is_imported_and_its_failed_rows_are_told() {
+async fn a_put_list_is_imported_and_its_failed_rows_are_reported() {
     let storage = Vendor::start(|_, _| answer(200, &[("ETag", "\"x\"")], "")).await;
     let vendor = Vendor::start(samples(|_| accepted())).await;
     let put = format!("{}/lists/list.csv?X-Amz-Signature=sig-canary%2F1", storage.url());
@@ -292,7 +292,7 @@ async fn j19_a_ticket_is_asked_through_all_its_words() {
             _ => answer(200, &[], TICKET),
         },
         "/v2/async-results/987654" => match n {
-            // cut inside the failed list: what was told is told again, not twice
+            // cut inside the list of failures: rows reported before are not reported twice
             0 => answer(200, &[], RESULTS)[..RESULTS.len() - 20].to_vec(),
             1 => answer(200, &[], &RESULTS[..RESULTS.len() - 20]),
             _ => answer(200, &[], RESULTS),
@@ -358,7 +358,7 @@ async fn j10_an_unknown_state_is_asked_about_again_with_one_warning() {
 
 #[tokio::test]
 async fn the_import_is_asked_for_once_or_the_run_says_that_it_does_not_know() {
-    // (answers in turn, how many calls may be made, what comes of it)
+    // (responses in turn, number of calls allowed, result)
     let cases: Vec<(Vec<Vec<u8>>, usize, Option<Kind>)> = vec![
         (vec![Vec::new()], 1, Some(Kind::InDoubt)),
         (vec![accepted()[..20].to_vec()], 1, Some(Kind::InDoubt)),
@@ -380,7 +380,7 @@ async fn the_import_is_asked_for_once_or_the_run_says_that_it_does_not_know() {
         assert_eq!(verdict.as_ref().err().map(Error::kind), kind, "{shown}: {verdict:?}");
         assert_eq!(vendor.of("POST", "/").len(), calls, "{shown}");
         if kind == Some(Kind::InDoubt) {
-            // the same run again: nothing is sent
+            // the same run again sends nothing
             let seen = vendor.seen().len();
             assert_eq!(scene.deliver().await.unwrap_err().kind(), Kind::InDoubt);
             assert_eq!(vendor.seen().len(), seen, "{shown}");

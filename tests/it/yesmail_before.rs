@@ -1,4 +1,4 @@
-//! What is asked of Yesmail before anything is sent, and what is told of a file that is there already.
+//! Calls to Yesmail before anything is sent, and imports of a file that exists already.
 
 use crate::vendor::{Seen, Vendor, answer};
 use crate::yesmail::{CONVERTED, Scene, TICKET, accepted, samples};
@@ -13,7 +13,7 @@ use std::time::Duration;
 const PING: &str = "/v2/company/ping";
 const SCHEMA: &str = "/v2/target-lists?view=schema";
 
-/// The vendor's samples, but for these answers to ping and schema.
+/// The vendor's samples, with these answers to ping and schema.
 fn asked(ping: Vec<u8>, schema: Vec<u8>) -> impl Fn(&Seen, usize) -> Vec<u8> {
     let samples = samples(|_| accepted());
     move |seen, n| match seen.target.as_str() {
@@ -44,8 +44,8 @@ async fn a_key_that_no_list_has_is_refused_before_anything_is_sent() {
     assert!(error.message().contains("map.firstname"), "{error}");
     assert!(error.hint().is_some_and(|hint| hint.contains("\"first_name\"")), "{error}");
     assert!(storage.seen().is_empty() && vendor.of("POST", "/").is_empty(), "nothing was sent");
-    let told: Vec<String> = vendor.seen().into_iter().map(|seen| seen.target).collect();
-    assert_eq!(told, [PING, SCHEMA]);
+    let asked: Vec<String> = vendor.seen().into_iter().map(|seen| seen.target).collect();
+    assert_eq!(asked, [PING, SCHEMA]);
     assert!(vendor.seen().iter().all(|seen| seen.header("api-key") == Some("key-canary")));
 }
 
@@ -87,7 +87,7 @@ async fn nothing_is_made_reachable_for_an_api_that_is_not_well() {
 }
 
 #[tokio::test]
-async fn a_run_that_is_taken_up_asks_no_more_before_it() {
+async fn a_resumed_run_does_not_ping_again() {
     let vendor = Vendor::start(move |seen, n| match (seen.target.as_str(), n) {
         (PING | SCHEMA, 1..) => answer(401, &[], ""),
         (PING, _) => answer(200, &[], ""),
@@ -121,7 +121,7 @@ async fn headers_of_the_job_go_out_with_the_put_alone() {
 }
 
 #[tokio::test]
-async fn a_header_that_was_signed_and_is_not_given_is_said_before_anything_is_read() {
+async fn a_missing_signed_header_is_reported_before_anything_is_read() {
     let dir = tempfile::tempdir().unwrap();
     let run = async |url: &str, headers: &str| {
         let text = format!(
@@ -143,7 +143,7 @@ async fn a_header_that_was_signed_and_is_not_given_is_said_before_anything_is_re
         let error = run(&url, headers).await;
         assert!(!error.to_string().contains("canary"), "{error}");
         match missing {
-            // the source is looked for only if the destination is right
+            // the source is opened only if the destination is valid
             None => assert_eq!(error.kind(), Kind::Local, "{url}: {error}"),
             Some(name) => {
                 assert_eq!(error.kind(), Kind::Usage, "{url}: {error}");
@@ -183,8 +183,8 @@ async fn after_acceptance_no_answer_of_a_ticket_is_a_refusal() {
     }
 }
 
-/// The report of a served job whose results are `results`, with `import_type`.
-async fn judged(import_type: &str, results: &'static str) -> Value {
+/// Returns the report of a served job whose results are `results`, with `import_type`.
+async fn report_of(import_type: &str, results: &'static str) -> Value {
     let vendor = Vendor::start(move |seen, _| match seen.target.as_str() {
         "/v2/tickets/654321" => answer(200, &[], TICKET),
         "/v2/async-results/987654" => answer(200, &[], results),
@@ -221,15 +221,15 @@ async fn ignored_rows_are_counted_apart_and_listed_only_when_updating() {
         ("update", TWO, 0, 2),
         ("replace", TWO, 0, 2),
         ("ignore", AND_ONE, 1, 1),
-        // one failed row is allowed, and the ignored ones do not add to it
+        // one failed row is allowed, and ignored rows do not count as failed
         ("update", AND_ONE, 1, 3),
     ] {
-        let report = judged(import_type, results).await;
+        let report = report_of(import_type, results).await;
         assert_eq!(report["exit_code"], json!(0), "{import_type}: {report}");
         assert_eq!((&report["rows"], &report["platform_result"]["counts"]["failed"]), (&json!(rows), &json!(failed)));
         assert_eq!(report["platform_result"]["counts"]["ignored"], json!(2), "{report}");
     }
-    let report = judged("update", r#"{"counts":{"completed":0,"failed":0,"ignored":0}}"#).await;
+    let report = report_of("update", r#"{"counts":{"completed":0,"failed":0,"ignored":0}}"#).await;
     assert_eq!(report["exit_code"], json!(11), "nothing was imported: {report}");
 }
 
@@ -249,7 +249,7 @@ fn job(dir: &Path, base: &str, map: &str, rest: &str) -> listferry::Result<Job> 
 }
 
 #[tokio::test]
-async fn a_file_that_is_there_is_told_by_its_own_columns() {
+async fn an_existing_file_is_described_by_its_own_columns() {
     for (map, rest, want) in [
         ("lastname: Nachname, id: { column: E-Mail }", "", json!([{"lastname": "Nachname"}, {"id": "E-Mail"}])),
         ("lastname: 7, id: 0", "", json!([{"lastname": 7}, {"id": 0}])),
@@ -277,7 +277,7 @@ async fn a_file_that_is_there_is_told_by_its_own_columns() {
         let error = report.map_or_else(|error| error, |report| report.error.expect("refused"));
         assert!(error.kind() == Kind::Usage && error.message().contains(says), "{map}: {error}");
     }
-    // only there is an index of use
+    // an index can be used only there
     let report = job(dir.path(), "http://127.0.0.1:1", "id: 1", "host: { serve: { listen: '127.0.0.1:0' } }")
         .map(|job| job.check(&env(dir.path())));
     let error = report.map_or_else(|error| error, |report| report.error.expect("refused"));
@@ -285,7 +285,7 @@ async fn a_file_that_is_there_is_told_by_its_own_columns() {
 }
 
 #[test]
-fn an_address_with_a_capital_letter_is_rejected_with_what_mends_it() {
+fn an_address_with_a_capital_letter_is_rejected_with_a_fix() {
     let dir = tempfile::tempdir().unwrap();
     let people =
         "email,name\nann@example.test,A\nBob@example.test,B\n cy@example.test,C\nID-7,D\n\u{c4}nn@example.test,E\n";

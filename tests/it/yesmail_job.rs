@@ -1,5 +1,5 @@
-//! Whole jobs: a list served to Yesmail whose failed rows come back as the user's own, an import of what lies there
-//! already, an APSIS One export as the source.
+//! Whole jobs: a list served to Yesmail whose failed rows come back as the user's own, an import of an existing file,
+//! and an APSIS One export as the source.
 
 use crate::vendor::{Seen, Vendor, answer, ask};
 use base64::Engine as _;
@@ -26,7 +26,7 @@ async fn run(text: &str, dir: &Path) -> Value {
     run_noting(text, dir).await.0
 }
 
-/// The report, and the warnings of the run.
+/// Returns the report, and the warnings of the run.
 async fn run_noting(text: &str, dir: &Path) -> (Value, String) {
     let named = if text.starts_with("name: ") { text.to_owned() } else { format!("name: job\n{text}") };
     let job = Job::read(&named, dir, &[]).unwrap();
@@ -77,7 +77,7 @@ async fn failed_indexes_come_back_as_the_users_own_rows() {
     let dir = tempfile::tempdir().unwrap();
     let mut people = String::from("email,note\n");
     for i in 0..20_000 {
-        // filtered rows stand between: an output index is no row number
+        // filtered rows are in between, so an output index is not a row number
         let kind = if i % 3 == 0 { "drop" } else { "keep" };
         people.push_str(&format!("Person{i}@example.test,\"{kind}\"\n"));
     }
@@ -114,7 +114,7 @@ async fn failed_indexes_come_back_as_the_users_own_rows() {
 }
 
 #[tokio::test]
-async fn an_index_that_the_list_does_not_have_is_a_warning_and_no_promise_of_rows() {
+async fn an_index_that_the_list_does_not_have_is_a_warning() {
     for (failed, rows) in [(&[0, 99][..], 1), (&[99][..], 0)] {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("people.csv"), "email\nann@example.test\nbob@example.test\n").unwrap();
@@ -138,7 +138,7 @@ async fn an_index_that_the_list_does_not_have_is_a_warning_and_no_promise_of_row
 }
 
 #[tokio::test]
-async fn failed_rows_of_a_file_that_is_not_ours_are_told_by_index() {
+async fn failed_rows_of_a_foreign_file_are_reported_by_index() {
     let dir = tempfile::tempdir().unwrap();
     let vendor = yesmail(&[4, 7], Arc::default()).await;
     let text = format!(
@@ -154,7 +154,7 @@ async fn failed_rows_of_a_file_that_is_not_ours_are_told_by_index() {
 }
 
 #[tokio::test]
-async fn a_file_that_lies_there_already_needs_no_source() {
+async fn an_existing_file_needs_no_source() {
     let dir = tempfile::tempdir().unwrap();
     let vendor = yesmail(&[], Arc::default()).await;
     let text = format!(
@@ -166,7 +166,7 @@ async fn a_file_that_lies_there_already_needs_no_source() {
     let (report, notes) = run_noting(&text, dir.path()).await;
     assert_eq!((&report["status"], &report["exit_code"]), (&json!("done"), &json!(0)), "{report}");
     assert_eq!(report["platform_result"]["ticket"], json!("1"));
-    // the file is not looked at: what Yesmail is told of it is a guess, and said so
+    // the file is not read, so its description is a guess, which a warning says
     assert_eq!(vendor.of("POST", "/")[0].json()["source"]["separator"], json!(","));
     let check = |overrides: &[&str]| {
         let overrides: Vec<String> = overrides.iter().map(|&text| text.to_owned()).collect();

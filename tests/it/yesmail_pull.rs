@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// `http://user:password@host:port/path`: host, path, the header that goes with it.
+/// Splits `http://user:password@host:port/path` into host, path and authorization header.
 fn taken_apart(uri: &str) -> (String, String, String) {
     let rest = uri.strip_prefix("http://").unwrap();
     let (user_info, rest) = rest.split_once('@').unwrap();
@@ -20,7 +20,7 @@ fn taken_apart(uri: &str) -> (String, String, String) {
     (host.to_owned(), format!("/{path}"), format!("Authorization: Basic {token}"))
 }
 
-/// A vendor that shows each pull URI to `pull` before the ticket is final.
+/// A vendor that passes each pull URI to `pull` before the ticket is final.
 async fn pulling<F, P>(pull: P) -> Vendor
 where
     P: Fn(String) -> F + Send + Sync + 'static,
@@ -119,7 +119,7 @@ async fn x10_the_pull_server_answers_as_the_rfc_says() {
                 assert_eq!(of(&headers, "content-length"), Some(length.to_string()));
             }
         }
-        // whoever has not both path and password
+        // clients without both path and password
         let mut strangers = Vec::new();
         for target in
             ["/", "/list.csv", &path[..path.len() - 1], "/../etc/passwd", &path.to_uppercase(), &format!("{path}/")]
@@ -149,7 +149,7 @@ async fn x10_the_pull_server_answers_as_the_rfc_says() {
 }
 
 #[tokio::test]
-async fn x11_a_pull_that_breaks_off_can_be_repeated_and_slow_clients_hold_nobody_up() {
+async fn x11_a_cut_pull_can_be_repeated_and_slow_clients_block_no_one() {
     let people = format!("email,first\n{}", "someone@example.test,Some One\n".repeat(40_000));
     let vendor = pulling(|uri| async move {
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -180,15 +180,15 @@ async fn x11_a_pull_that_breaks_off_can_be_repeated_and_slow_clients_hold_nobody
 #[tokio::test]
 async fn a_resumed_run_serves_the_same_address_again() {
     let uris: Arc<Mutex<Vec<String>>> = Arc::default();
-    let told = Arc::clone(&uris);
+    let seen = Arc::clone(&uris);
     let vendor = pulling(move |uri| {
-        let told = Arc::clone(&told);
+        let seen = Arc::clone(&seen);
         async move {
             let (host, path, auth) = taken_apart(&uri);
             let (status, _, body) = ask(&host, &format!("GET {path} HTTP/1.1\r\n{auth}")).await;
             assert_eq!((status, body.as_slice()), (200, CONVERTED.as_bytes()));
-            told.lock().unwrap().push(uri);
-            if told.lock().unwrap().len() == 1 {
+            seen.lock().unwrap().push(uri);
+            if seen.lock().unwrap().len() == 1 {
                 // the first run is killed while it waits
                 std::future::pending::<()>().await;
             }
@@ -213,17 +213,17 @@ async fn a_resumed_run_serves_the_same_address_again() {
 }
 
 #[tokio::test]
-async fn a_source_that_changes_while_it_is_served_ends_the_run_and_never_leaves_whole() {
+async fn a_source_that_changes_while_served_ends_the_run_and_is_cut() {
     let source: Arc<Mutex<PathBuf>> = Arc::default();
     let got: Arc<Mutex<Option<Vec<u8>>>> = Arc::default();
-    let (path_of, told) = (Arc::clone(&source), Arc::clone(&got));
+    let (path_of, seen) = (Arc::clone(&source), Arc::clone(&got));
     let vendor = pulling(move |uri| {
-        let (file, told) = (path_of.lock().unwrap().clone(), Arc::clone(&told));
+        let (file, seen) = (path_of.lock().unwrap().clone(), Arc::clone(&seen));
         async move {
             std::fs::write(&file, PEOPLE.replace("Cy", "Di")).unwrap();
             let (host, path, auth) = taken_apart(&uri);
             let (_, _, body) = ask(&host, &format!("GET {path} HTTP/1.1\r\n{auth}")).await;
-            *told.lock().unwrap() = Some(body);
+            *seen.lock().unwrap() = Some(body);
             std::future::pending::<()>().await;
         }
     })
@@ -265,9 +265,9 @@ async fn over_tls_the_list_is_served_to_who_trusts_the_certificate() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     type Pulled = Vec<(u16, Vec<u8>)>;
     let got: Arc<Mutex<Pulled>> = Arc::default();
-    let (told, ca) = (Arc::clone(&got), cert.clone());
+    let (seen, ca) = (Arc::clone(&got), cert.clone());
     let vendor = pulling(move |uri| {
-        let (told, ca) = (Arc::clone(&told), ca.clone());
+        let (seen, ca) = (Arc::clone(&seen), ca.clone());
         async move {
             let mut network = NetworkOptions::default();
             network.proxy = Proxy::None;
@@ -279,7 +279,7 @@ async fn over_tls_the_list_is_served_to_who_trusts_the_certificate() {
                 let request =
                     Request::new("GET", Secret::new(format!("https://{rest}"))).header("Authorization", &authorization);
                 let answer = client.call(&request).await.map_err(|failed| failed.error).unwrap();
-                told.lock().unwrap().push((answer.status, answer.body));
+                seen.lock().unwrap().push((answer.status, answer.body));
             }
         }
     })

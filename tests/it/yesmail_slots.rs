@@ -1,5 +1,5 @@
-//! The pull server under many sockets: who has no password keeps nobody waiting, who reads nothing holds no session, and any
-//! number of downloads stays within the promised memory.
+//! The pull server with many sockets: clients without the password delay no download, clients that read nothing keep no
+//! session, and any number of downloads stays within the promised memory.
 
 use crate::vendor::{Vendor, answer, ask};
 use crate::yesmail::{Scene, TICKET, accepted};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// Host, path and header of a pull URI.
+/// Returns host, path and authorization header of a pull URI.
 fn taken_apart(uri: &str) -> (String, String, String) {
     let (user_info, rest) = uri.strip_prefix("http://").unwrap().split_once('@').unwrap();
     let (host, path) = rest.split_once('/').unwrap();
@@ -19,7 +19,7 @@ fn taken_apart(uri: &str) -> (String, String, String) {
     (host.to_owned(), format!("/{path}"), format!("Authorization: Basic {token}"))
 }
 
-/// A vendor that shows the pull URI to `pull` before the ticket is final.
+/// A vendor that passes the pull URI to `pull` before the ticket is final.
 async fn pulling<F, P>(pull: P) -> Vendor
 where
     P: Fn(String) -> F + Send + Sync + 'static,
@@ -75,14 +75,14 @@ async fn sockets(host: &str, n: usize, say: &str) -> Vec<TcpStream> {
     let mut open = Vec::new();
     for _ in 0..n {
         let mut stream = TcpStream::connect(host).await.unwrap();
-        // one that was closed meanwhile is as good
+        // a socket that was closed meanwhile is fine, too
         let _ = stream.write_all(say.as_bytes()).await;
         open.push(stream);
     }
     open
 }
 
-/// Fetches the list whole, within `seconds`.
+/// Fetches the whole list within `seconds`.
 async fn fetch(uri: &str, seconds: u64) -> Vec<u8> {
     let (host, path, auth) = taken_apart(uri);
     let began = Instant::now();
@@ -107,7 +107,7 @@ async fn sockets_without_a_password_delay_no_fetch() {
             let (host, ..) = taken_apart(&uri);
             let open = sockets(&host, n, say).await;
             fetch(&uri, 3).await;
-            // more of them come while the next fetch is under way
+            // more of them come during the next fetch
             let (again, more) = tokio::join!(fetch(&uri, 3), sockets(&host, 50, say));
             assert!(!again.is_empty());
             drop((open, more));
@@ -123,7 +123,7 @@ async fn a_connection_without_a_password_ends_by_itself() {
         let (host, path, auth) = taken_apart(&uri);
         let mut asking = TcpStream::connect(&host).await.unwrap();
         let began = Instant::now();
-        // it keeps asking for what is not there
+        // it keeps requesting a wrong path
         let mut ended = false;
         while began.elapsed() < Duration::from_secs(14) && !ended {
             ended = asking.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").await.is_err();
@@ -139,7 +139,7 @@ async fn a_connection_without_a_password_ends_by_itself() {
     delivered(10, &vendor).await;
 }
 
-/// Begins a download and reads a little of it.
+/// Starts a download and reads a little of it.
 async fn begun(uri: &str) -> (TcpStream, Vec<u8>) {
     let (host, path, auth) = taken_apart(uri);
     let mut stream = TcpStream::connect(&host).await.unwrap();
@@ -149,7 +149,7 @@ async fn begun(uri: &str) -> (TcpStream, Vec<u8>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn downloads_that_read_nothing_block_nobody_and_go_on_later() {
+async fn downloads_that_read_nothing_block_no_one_and_continue_later() {
     let vendor = pulling(|uri| async move {
         let mut unread = Vec::new();
         for _ in 0..40 {
@@ -182,7 +182,7 @@ async fn sixteen_downloads_at_a_time_are_all_whole() {
     delivered(60_000, &vendor).await;
 }
 
-/// The largest resident memory of a process, in MiB.
+/// Returns the peak resident memory of a process in MiB.
 #[cfg(all(feature = "cli", target_os = "linux"))]
 fn peak_mib(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
@@ -196,9 +196,9 @@ async fn many_downloads_stay_within_the_promised_memory() {
     for (threads, most) in [(1, 32), (4, 64)] {
         let peak: Arc<Mutex<u64>> = Arc::default();
         let process: Arc<Mutex<u32>> = Arc::default();
-        let (told, of) = (Arc::clone(&peak), Arc::clone(&process));
+        let (seen, of) = (Arc::clone(&peak), Arc::clone(&process));
         let vendor = pulling(move |uri| {
-            let (told, of) = (Arc::clone(&told), Arc::clone(&of));
+            let (seen, of) = (Arc::clone(&seen), Arc::clone(&of));
             async move {
                 let mut unread = Vec::new();
                 for _ in 0..20 {
@@ -206,7 +206,7 @@ async fn many_downloads_stay_within_the_promised_memory() {
                 }
                 let all = futures_util::future::join_all((0..20).map(|_| fetch(&uri, 100))).await;
                 assert!(all.iter().all(|body| body == &all[0]));
-                *told.lock().unwrap() = peak_mib(*of.lock().unwrap());
+                *seen.lock().unwrap() = peak_mib(*of.lock().unwrap());
             }
         })
         .await;

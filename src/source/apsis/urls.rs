@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn the_second_version_is_asked_alone_as_long_as_it_answers_by_its_documents() {
+    fn only_the_second_version_is_polled_while_its_answers_are_documented() {
         let mut urls = urls(Some("v2"), Some("v1"));
         urls.in_progress();
         urls.passing(1);

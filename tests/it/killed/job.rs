@@ -1,4 +1,4 @@
-//! One job that is killed and continued to its end, and what its platforms then have.
+//! One job that is killed and continued until it has ended, and what its platforms then have.
 
 use super::Draws;
 use super::process::{Came, End, Reaper, run};
@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Rows of the list.
+/// Number of rows in the list.
 const ROWS: usize = 3000;
-/// Processes of one job, killed ones and others.
+/// Maximum number of processes of one job, killed or not.
 const MAX_PROCESSES: usize = 12;
 
 /// A kind of job.
@@ -42,7 +42,7 @@ impl Kind {
         Kind::Serve,
     ];
 
-    /// `map` and `destination`; BASE and FTP are filled in.
+    /// Returns `map` and `destination` of the job file; BASE and FTP are placeholders.
     fn job(self) -> String {
         let profiles = "destination: { platform: localytics-profiles, base_url: \"BASE\", org_id: 60, api_key: { env: KEY }, \
                         api_secret: { env: KEY }, max_part_bytes: 120000 }";
@@ -128,7 +128,7 @@ impl Bed {
         run(self.dir.path(), &self.vendor.base, arguments, end, &self.reaper).await
     }
 
-    /// What is wrong with what the platforms have.
+    /// Returns the faults in what the platforms have.
     fn faults(&self) -> Vec<String> {
         let deeds = self.world.lock().unwrap();
         let mut faults = Vec::new();
@@ -178,7 +178,7 @@ impl Bed {
         faults
     }
 
-    /// What a user finds who looks whether the call in doubt was carried out.
+    /// Returns what a user would find when checking whether the call in doubt was carried out.
     fn assumption(&self, report: &serde_json::Value) -> &'static str {
         let deeds = self.world.lock().unwrap();
         let accepted =
@@ -199,7 +199,7 @@ fn once(created: &[Vec<u8>], list: &[u8], faults: &mut Vec<String>) {
     }
 }
 
-/// An unbroken run: how many moments it has, which is the last half of an answer, and how long it takes.
+/// An unbroken run: its number of moments, which of them is the last half of an answer, and its duration.
 pub(crate) struct Unbroken {
     moments: usize,
     last_answering: usize,
@@ -214,7 +214,7 @@ pub(crate) async fn unbroken(kind: Kind) -> Unbroken {
     Unbroken { moments, last_answering, took: came.took }
 }
 
-/// What came of one job.
+/// The result of one job.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct One {
     kills: [usize; 3],
@@ -251,7 +251,7 @@ pub(crate) async fn killed(kind: Kind, unbroken: &Unbroken, mut draws: Draws, nt
         story.push(format!("{end:?} -> {:?}", came.code));
         one.count(end, &came);
         match (came.code, &came.report) {
-            // its report arrived: the job has ended, whatever became of the process
+            // its report arrived, so the job has ended, whatever happened to the process
             (Some(0), Some(_)) => return one.ended(&bed, nth, &story).await,
             (None, Some(report)) if report["exit_code"] == 0 => return one.ended(&bed, nth, &story).await,
             (None | Some(0 | 1 | 3 | 20 | 22), _) => {}
@@ -264,7 +264,7 @@ pub(crate) async fn killed(kind: Kind, unbroken: &Unbroken, mut draws: Draws, nt
                 let fetched = bed.world.lock().unwrap().fetched.is_some();
                 match (resumed.code, fetched) {
                     (Some(0), _) => return one.ended(&bed, nth, &story).await,
-                    // the list was fetched before the kill, and the ticket of an assumed import is not known
+                    // the list was fetched before the kill, and the ticket of an assumed import is unknown
                     (Some(22), true) if kind == Kind::Serve => {}
                     _ => continue,
                 }
@@ -295,9 +295,9 @@ impl One {
         }
     }
 
-    /// The job has ended: nothing is open, and the platforms have the list once.
+    /// Checks a job that has ended: nothing is open, and the platforms have the list once.
     async fn ended(mut self, bed: &Bed, nth: u64, story: &[String]) -> One {
-        // what is still on its way between sockets arrives
+        // data still on its way between sockets arrives
         tokio::time::sleep(Duration::from_millis(50)).await;
         let runs = bed.run(&["runs"], End::Itself).await.report.unwrap_or_default();
         let open = runs.as_array().into_iter().flatten().filter(|run| run["open"] == true).count();
@@ -312,7 +312,7 @@ impl One {
     }
 }
 
-/// What was counted over all jobs.
+/// Counts over all jobs.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Figures {
     kinds: BTreeMap<Kind, (usize, One)>,
@@ -359,7 +359,7 @@ impl std::fmt::Display for Figures {
     }
 }
 
-/// A list that was sent twice, or not, is found.
+/// The oracle detects a list that was sent twice or not at all.
 #[tokio::test]
 async fn the_oracle_finds_what_is_twice_and_what_is_lost() {
     let bed = Bed::new(Kind::Increment).await;

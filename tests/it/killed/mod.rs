@@ -1,6 +1,6 @@
-//! Jobs of every platform that are killed on real sockets, at chosen points and at any time, and continued by repeating the
-//! command: `cargo test --test it killed_jobs -- --ignored --nocapture`. `KILLED_JOBS` says how many (1000), `KILLED_SEED`
-//! where the draws begin, `KILLED_ONLY` which of them is repeated alone. The figures are in `tests/GATE.md`.
+//! Kills jobs of every platform on real sockets, at chosen points and at any time, and continues them by repeating the
+//! command: `cargo test --test it killed_jobs -- --ignored --nocapture`. `KILLED_JOBS` is their number (1000),
+//! `KILLED_SEED` the seed of the draws, and `KILLED_ONLY` the single job to repeat. The figures are in `tests/GATE.md`.
 
 mod job;
 mod process;
@@ -9,14 +9,14 @@ mod world;
 use job::{Figures, Kind};
 use std::sync::{Arc, Mutex};
 
-/// Jobs at a time.
+/// Number of jobs at a time.
 const AT_ONCE: usize = 4;
 
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
 }
 
-/// The draws of one job: splitmix64.
+/// The random draws of one job: splitmix64.
 pub(crate) struct Draws(u64);
 
 impl Draws {
@@ -28,13 +28,13 @@ impl Draws {
         z ^ (z >> 31)
     }
 
-    /// A number below `n`.
+    /// Returns a number below `n`.
     pub(crate) fn below(&mut self, n: usize) -> usize {
         usize::try_from(self.next() % (n.max(1) as u64)).unwrap()
     }
 }
 
-/// Kills `jobs` jobs in turn over all kinds, and returns what was counted.
+/// Kills `jobs` jobs, in turn over all kinds, and returns the counts.
 async fn kill_jobs(jobs: u64, seed: u64, only: Option<u64>) -> Figures {
     let mut unbroken = Vec::new();
     for kind in Kind::ALL {

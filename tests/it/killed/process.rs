@@ -1,4 +1,4 @@
-//! One process of a job: started, killed at its moment or time, or left to end.
+//! One process of a job: started, then killed at its moment or time, or left to end.
 
 use crate::kill::listferry;
 use std::fs::File;
@@ -8,21 +8,21 @@ use std::process::Child;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// Capacity of a pipe.
+/// Capacity of a pipe in bytes.
 const PIPE_BYTES: usize = 64 << 10;
 
 /// How a process is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// By itself.
+    /// Without being killed.
     Itself,
-    /// Killed at a moment of the servers, counted from its start.
+    /// Killed at a moment of the servers, counted from the start of the process.
     AtMoment(usize),
-    /// Killed so long after its start.
+    /// Killed this long after its start.
     After(Duration),
     /// Killed while it writes its report into a pipe that is full.
     WhileReporting,
-    /// By itself, after a report that could not be written.
+    /// Without being killed, after a report that could not be written.
     DiskFull,
 }
 
@@ -43,7 +43,7 @@ struct State {
 }
 
 impl Reaper {
-    /// False: the process was killed, and the server goes no further with it.
+    /// Returns false if the process was killed, so that the server stops, too.
     pub(crate) fn moment(&self, answering: bool) -> bool {
         let mut state = self.state.lock().unwrap();
         let nth = state.moments;
@@ -64,7 +64,7 @@ impl Reaper {
 }
 
 impl State {
-    /// True: there was a process to kill.
+    /// Returns true if there was a process to kill.
     fn kill(&mut self) -> bool {
         let Some(child) = &mut self.child else { return false };
         self.killed = child.try_wait().unwrap().is_none();
@@ -74,17 +74,17 @@ impl State {
     }
 }
 
-/// What came of a process.
+/// The result of a process.
 pub(crate) struct Came {
-    /// `None`: it was killed.
+    /// `None` if it was killed.
     pub(crate) code: Option<i32>,
-    /// The report, if it was written whole.
+    /// The report, if it was written completely.
     pub(crate) report: Option<serde_json::Value>,
     pub(crate) text: String,
     pub(crate) took: Duration,
 }
 
-/// Runs a command to its end, or to that which `end` says.
+/// Runs a command until it ends or until `end`.
 pub(crate) async fn run(dir: &Path, base: &str, arguments: &[&str], end: End, reaper: &Arc<Reaper>) -> Came {
     let mut command = listferry(dir, base, arguments);
     let errors = dir.join("stderr");
@@ -103,7 +103,7 @@ pub(crate) async fn run(dir: &Path, base: &str, arguments: &[&str], end: End, re
     }
     let began = Instant::now();
     {
-        // the moments wait for the child to be there
+        // the moments wait for the child to be stored
         let mut state = reaper.state.lock().unwrap();
         let at = if let End::AtMoment(at) = end { Some(at) } else { None };
         *state = State { child: Some(command.spawn().unwrap()), at, ..State::default() };
@@ -125,9 +125,9 @@ pub(crate) async fn run(dir: &Path, base: &str, arguments: &[&str], end: End, re
     Came { code, report, text, took }
 }
 
-/// Waits until the process has ended; `None`: it was killed.
+/// Waits until the process has ended; `None` if it was killed.
 async fn wait(reaper: &Reaper, end: End, began: Instant) -> Option<i32> {
-    // the last request is answered, and still it runs: it writes its report
+    // the last request is answered and the process still runs, so it is writing its report
     let mut quiet = (0, Instant::now());
     loop {
         {

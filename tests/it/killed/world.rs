@@ -1,32 +1,32 @@
-//! The platforms of one job, with what they really did: each request that came whole is carried out, whether or not its
-//! answer arrives.
+//! The platforms of one job, and what they really did: each request that arrived completely is carried out, whether or
+//! not its answer arrives.
 
 use crate::scripted::{Does, Seen, clevertap};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-/// What the platforms did.
+/// The effects of the requests.
 #[derive(Default)]
 pub(crate) struct Deeds {
-    /// Bodies by the path that they were put to, as the storage has them.
+    /// Stored bodies by path.
     pub(crate) stored: BTreeMap<String, Vec<u8>>,
-    /// Segments, audiences, imports: each creation with the bytes of its list.
+    /// Each creation of a segment, audience or import, with the bytes of its list.
     pub(crate) created: Vec<Vec<u8>>,
-    /// Uploads of profiles and executions: the lines of each that was carried out.
+    /// The lines of each upload or execution that was carried out.
     pub(crate) uploads: Vec<Vec<String>>,
-    /// Document imports without a list.
+    /// Number of document imports without a list.
     pub(crate) imports: usize,
-    /// Questions about a status, to which every third answer is "not yet".
+    /// Number of status calls; every third one is answered "not yet".
     asked: usize,
-    /// What Yesmail has fetched.
+    /// The file that Yesmail has fetched.
     pub(crate) fetched: Option<Vec<u8>>,
     fetching: bool,
 }
 
 pub(crate) type World = Arc<Mutex<Deeds>>;
 
-/// Lines of JSON in a body.
+/// Returns the lines of JSON in a body.
 fn lines(body: &[u8]) -> Vec<String> {
     String::from_utf8_lossy(body).lines().filter(|line| line.starts_with("{\"")).map(str::to_owned).collect()
 }
@@ -97,7 +97,7 @@ pub(crate) fn mediarithmics(world: &World, seen: &Seen, _: usize, _: &str) -> Do
     Does::Answer(200, text)
 }
 
-/// Yesmail, which fetches the file from the storage, the FTP server (`files`) or the process itself.
+/// Simulates Yesmail, which fetches the file from the storage, the FTP server (`files`) or the process itself.
 pub(crate) fn yesmail(world: &World, files: &Arc<Mutex<BTreeMap<String, Vec<u8>>>>, seen: &Seen) -> Does {
     let mut deeds = world.lock().unwrap();
     if seen.line.starts_with("PUT") {

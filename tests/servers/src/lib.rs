@@ -1,1 +1,1 @@
-//! The tests of this package need heavy servers: see `tests/`.
+//! A package for tests that need heavy servers: see `tests/`.

@@ -1,4 +1,4 @@
-//! A list sent to a real FTP server.
+//! Sends a list to a real FTP server.
 
 use crate::list::{List, client, yesmail};
 use async_trait::async_trait;
@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use unftp_core::auth::{AuthenticationError, Authenticator, Credentials, Principal};
 use unftp_sbe_fs::Filesystem;
 
-/// Lets in whoever is called ann with her password, and anonymous.
+/// Accepts the user ann with her password, and anonymous.
 #[derive(Debug)]
 struct Door;
 
@@ -27,14 +27,14 @@ impl Authenticator for Door {
     }
 }
 
-/// Address and folder.
+/// Returns the server's address and folder.
 async fn server() -> (String, tempfile::TempDir) {
     let (address, folder, _) = server_at("127.0.0.1:0", false).await.unwrap();
     (address, folder)
 }
 
-/// A server on that address, with TLS required if wanted: its address, its folder, its certificate. `None`: this machine
-/// has no such address.
+/// Starts a server on that address, with TLS required if wanted; returns its address, folder and certificate. `None` if
+/// this machine does not have the address.
 async fn server_at(at: &str, tls: bool) -> Option<(String, tempfile::TempDir, PathBuf)> {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("lists")).unwrap();
@@ -85,7 +85,7 @@ async fn a_list_arrives_whole_under_its_name_and_replaces_an_old_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_needs_a_name_where_the_server_asks_for_none() {
+async fn an_anonymous_server_needs_no_user_name() {
     let (address, folder) = server().await;
     let (base, uris) = yesmail().await;
     let list = List::new(&base, json!({"ftp": {"url": format!("ftp://{address}/vip.csv")}}));
@@ -95,7 +95,7 @@ async fn nobody_needs_a_name_where_the_server_asks_for_none() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wrong_password_and_a_missing_folder_are_refused_and_nothing_is_imported() {
+async fn a_wrong_password_and_a_missing_folder_import_nothing() {
     let (address, folder) = server().await;
     let (base, uris) = yesmail().await;
     let list = List::new(&base, json!({"ftp": {"url": format!("ftp://ann:wrong-canary@{address}/vip.csv")}}));
@@ -136,7 +136,7 @@ async fn a_server_that_is_not_there_is_a_passing_fault() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn with_tls_the_list_arrives_and_yesmail_is_told_another_address() {
+async fn with_tls_the_list_arrives_and_yesmail_gets_another_address() {
     let (address, folder, ca) = server_at("127.0.0.1:0", true).await.unwrap();
     let port = address.rsplit_once(':').unwrap().1;
     let (base, uris) = yesmail().await;
@@ -147,7 +147,7 @@ async fn with_tls_the_list_arrives_and_yesmail_is_told_another_address() {
     assert!(std::fs::read(folder.path().join("vip.csv")).unwrap() == List::expected());
     assert_eq!(names(folder.path()), ["lists", "vip.csv"]);
     assert_eq!(*uris.lock().unwrap(), ["https://files.example/vip.csv"]);
-    // a certificate of nobody's trust: not even the user's name is said
+    // an untrusted certificate: not even the user's name is sent
     let (address, folder, _) = server_at("127.0.0.1:0", true).await.unwrap();
     let port = address.rsplit_once(':').unwrap().1;
     let url = format!("ftps://ann@localhost:{port}/vip.csv");

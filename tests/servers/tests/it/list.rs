@@ -1,4 +1,4 @@
-//! A list, measured, and a Yesmail that takes every import.
+//! A measured list, and a Yesmail that accepts every import.
 
 use listferry::body::{self, DiscardRejects, Measured, Split};
 use listferry::calls::{JobSeed, MemoryJournal, Policy, Remote};
@@ -61,7 +61,7 @@ impl List {
         List { platform, map, measured, source, _dir: dir }
     }
 
-    /// What has to arrive, made by nothing of listferry.
+    /// Returns the expected output, made without listferry.
     pub(crate) fn expected() -> Vec<u8> {
         let mut text = String::from("id\tfirstname\n");
         for i in 0..ROWS {
@@ -89,7 +89,7 @@ fn object(value: Value) -> Map<String, Value> {
     value.as_object().unwrap().clone()
 }
 
-/// A client that trusts `ca`, where it is given, and nobody else.
+/// A client that trusts only `ca`, if given.
 pub(crate) fn client(ca: Option<PathBuf>) -> Client {
     let mut network = NetworkOptions::default();
     network.proxy = Proxy::None;
@@ -97,12 +97,12 @@ pub(crate) fn client(ca: Option<PathBuf>) -> Client {
     Client::new(&network, &Timers::default()).unwrap()
 }
 
-/// Takes every import and keeps the URIs: the address, what was asked for.
+/// Accepts every import; returns the address and the list of URIs received.
 pub(crate) async fn yesmail() -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let uris: Arc<Mutex<Vec<String>>> = Arc::default();
-    let told = Arc::clone(&uris);
+    let seen = Arc::clone(&uris);
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let mut bytes = Vec::new();
@@ -123,12 +123,12 @@ pub(crate) async fn yesmail() -> (String, Arc<Mutex<Vec<String>>>) {
                 }
             };
             if asked {
-                // neither ping nor schema is played here
+                // ping and schema are not simulated here
                 let _ =
                     stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
                 continue;
             }
-            told.lock().unwrap().push(request["source"]["uri"].as_str().unwrap_or_default().to_owned());
+            seen.lock().unwrap().push(request["source"]["uri"].as_str().unwrap_or_default().to_owned());
             let body = "{\"id\":\"1\",\"state\":\"accepted\"}";
             let answer =
                 format!("HTTP/1.1 202 Accepted\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());

@@ -1,4 +1,4 @@
-//! The way of a list into real servers: an S3 that verifies signatures, an FTP server, TLS.
+//! Sends lists to real servers: an S3 that verifies signatures, an FTP server, TLS.
 
 #![allow(clippy::disallowed_methods, reason = "tests of real processes and sockets")]
 

@@ -1,5 +1,5 @@
-//! A presigned PUT into a real S3 that verifies signatures; in front of it what Amazon refuses and this one does not:
-//! chunked bodies and bodies without a length.
+//! A presigned PUT to a real S3 that verifies signatures. A proxy in front of it refuses what Amazon refuses and this
+//! server does not: chunked bodies and bodies without a length.
 
 use crate::list::{List, client, yesmail};
 use hyper::body::Incoming;
@@ -130,7 +130,7 @@ async fn a_converted_list_arrives_byte_for_byte() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wrong_signature_an_altered_query_and_an_expired_url_are_refused_and_nothing_is_imported() {
+async fn wrong_signatures_altered_queries_and_expired_urls_are_refused() {
     let s3 = S3::start(false).await;
     let good = s3.presigned(SECRET, Duration::from_secs(600));
     let expired = s3.presigned(SECRET, Duration::from_secs(1));
