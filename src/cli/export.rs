@@ -14,7 +14,7 @@ use std::process::ExitCode;
 pub(crate) struct Export {
     /// The job file; its source.apsis names the export
     job: PathBuf,
-    /// Where to write the export [default: stdout, also `-`]
+    /// Output file [default: stdout, also `-`]
     #[arg(short, long = "out-file", env = "LISTFERRY_OUT_FILE", value_name = "FILE")]
     out_file: Option<PathBuf>,
 }
