@@ -10,11 +10,11 @@ use crate::transport::{Failed, Reach};
 pub enum Attempt<T> {
     /// Success.
     Done(T),
-    /// The request never left: repeated, whatever the call.
+    /// The request never reached the server: repeated, whatever the call.
     Unreached(Error),
-    /// Answered "not now" or "not yet": not carried out, repeated, whatever the call.
+    /// The answer was "not now" or "not yet": not carried out, and repeated, whatever the call.
     Passing(Error),
-    /// As `Passing`, in undocumented words: a warning while polling.
+    /// As `Passing`, but with an undocumented word: a warning while polling.
     Strange(Error),
     /// It is unknown whether it was carried out: repeated or in doubt, by the call's [`super::RetrySafety`].
     Unclear(Error),
@@ -39,7 +39,7 @@ impl<T> Attempt<T> {
         }
     }
 
-    /// The same failure as an attempt of another type; `done` makes the value of a success.
+    /// Converts the attempt to another type; `done` converts the value of a success.
     #[must_use]
     pub fn map<U>(self, done: impl FnOnce(T) -> U) -> Attempt<U> {
         match self {
@@ -66,8 +66,8 @@ impl From<Reply> for Attempt<serde_json::Value> {
     }
 }
 
-/// The attempt of a request without an answer. `supplied`: its URL came from an answer, so that a URL that cannot be
-/// used is the platform's fault and not the user's.
+/// Returns the attempt of a request that got no answer. If `supplied`, the URL came from an answer, so an unusable URL
+/// is the platform's fault and not the user's.
 pub(super) fn failed<T>(failed: Failed, supplied: bool) -> Attempt<T> {
     let Failed { reach, error } = failed;
     match reach {
@@ -75,9 +75,7 @@ pub(super) fn failed<T>(failed: Failed, supplied: bool) -> Attempt<T> {
         Reach::Lost | Reach::EarlySuccess => Attempt::Unclear(error),
         Reach::Altered => Attempt::Altered(error),
         Reach::Permanent if supplied && error.kind() == Kind::Usage => Attempt::Final(
-            error
-                .into_kind(Kind::Refused)
-                .with_hint("the answer named an address that cannot be used; nothing was sent there"),
+            error.into_kind(Kind::Refused).with_hint("the answer contains an unusable address; nothing was sent there"),
         ),
         // an incomplete request cannot have been carried out
         Reach::Body | Reach::Permanent => Attempt::Final(error),

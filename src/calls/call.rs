@@ -1,47 +1,48 @@
-//! What a call to a platform is: its name in the journal, what repeating it does, what it is counted against.
+//! Describes a call to a platform: its name in the journal, the effect of repeating it, and its quota.
 
 use super::seat::AtOnce;
 use crate::error::Error;
 use serde_json::Value;
 use std::time::{Duration, SystemTime};
 
-/// What repeating an operation does; see the repeat matrix of each platform's README.
+/// The effect of repeating a call; see the repeat matrix in each platform's README.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetrySafety {
-    /// The final state is the same.
+    /// Repeating it leaves the same final state.
     Always,
-    /// An orphan without data may be left: repeated once after a lost answer.
+    /// Repeating it may leave an orphan without data: repeated once after a lost answer.
     Once,
-    /// The result could change: a lost answer is doubt.
+    /// Repeating it could change the result: a lost answer leaves the run in doubt.
     Never,
     /// The platform can be asked whether it was carried out: looked up after a lost answer, and repeated if it was not.
-    /// Without a lookup (see [`super::Remote::send_or_find`]) as `Never`.
+    /// Without a lookup (see [`super::Remote::send_or_find`]) treated as `Never`.
     LookUp,
 }
 
-/// A kind of call: its name in the journal and what may be done about faults.
+/// A kind of call: its name in the journal, and how to handle faults.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// In the journal, with the part's index where there are several: `get-url`, `put/0`.
+    /// Name in the journal, with the part's index if there are several: `get-url`, `put/0`.
     pub name: String,
-    /// Whether it may be repeated.
+    /// Effect of repeating the call.
     pub repeat: RetrySafety,
-    /// Counted against a quota: each attempt takes one.
+    /// The quota that each attempt counts against.
     pub quota: Option<Quota>,
-    /// Made only while few of its kind are under way.
+    /// The limit on simultaneous calls of this kind.
     pub at_once: Option<AtOnce>,
-    /// What the user would look for at the platform, where nobody knows whether it was done.
+    /// A description for the user, who has to look for it at the platform if it is unknown whether the call was carried
+    /// out.
     pub about: Option<String>,
 }
 
 impl Call {
-    /// An operation without a quota.
+    /// Creates a call without a quota.
     #[must_use]
     pub fn new(name: impl Into<String>, repeat: RetrySafety) -> Call {
         Call { name: name.into(), repeat, quota: None, at_once: None, about: None }
     }
 
-    /// Says what the user would look for: `the list "vip"`.
+    /// Sets what the user should look for: `the list "vip"`.
     #[must_use]
     pub fn about(mut self, what: impl Into<String>) -> Call {
         self.about = Some(what.into());
@@ -66,26 +67,26 @@ impl Call {
 /// A quota that the platform counts in a rolling window, shared by all runs and processes on one state directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quota {
-    /// What it counts by, secrets hashed: `localytics-profiles/<hash of the key>`.
+    /// Key of the quota, with secrets hashed: `localytics-profiles/<hash of the key>`.
     pub key: String,
-    /// At most that many…
+    /// Maximum number of calls per window.
     pub limit: u32,
-    /// … in so long.
+    /// Length of the window.
     pub window: Duration,
 }
 
-/// What came of a step.
+/// The result of a journaled call.
 #[derive(Debug)]
 pub enum Step {
-    /// An answer that the platform's judge took for success, now or in an earlier run of this job (replayed): what the
-    /// judge made of it. Where the user resumed with `--assume done`, it is `{"assumed":"done"}`: see [`assumed`].
+    /// The call succeeded, now or in an earlier process of the run (replayed). The value comes from the classifier of
+    /// the answer. If the user resumed with `--assume done`, it is `{"assumed":"done"}`: see [`assumed`].
     Done(Value),
-    /// It must not be repeated and got no answer: the run ends with 21.
+    /// The call must not be repeated and got no answer: the run ends with 21.
     InDoubt(Error),
 }
 
 impl Step {
-    /// The value of a step that was done; doubt becomes the error that ends the run with 21.
+    /// Returns the value of a call that succeeded; doubt becomes the error that ends the run with 21.
     ///
     /// # Errors
     /// `InDoubt`.
@@ -97,37 +98,38 @@ impl Step {
     }
 }
 
-/// True where a step's value stands for an answer that never came and that the user took for given.
+/// Returns true if a value stands for an answer that never came, and that the user assumed.
 #[must_use]
 pub fn assumed(value: &Value) -> bool {
     value.get("assumed").is_some()
 }
 
-/// True if a verdict did not come within the 24 hours after acceptance in which it is asked for.
+/// Returns true if no verdict came within 24 hours of acceptance, after which polling ends.
 #[must_use]
 pub fn expired(value: &Value) -> bool {
     value.get("verdict").and_then(Value::as_str) == Some("expired")
 }
 
-/// Which wait a poll belongs to.
+/// The wait that a poll counts against.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct Waiting {
-    /// When the platform accepted what is asked about. From then on no answer of a status call is a refusal, and after
-    /// 24 hours the verdict has expired. `None`: nothing was accepted, refusals are final.
+    /// The time at which the platform accepted the list that is polled. From then on no answer of a status call counts
+    /// as a refusal, and after 24 hours the verdict has expired. `None` if nothing was accepted: refusals are then
+    /// final.
     pub accepted: Option<SystemTime>,
-    /// The next part may be sent only after the verdict: counted against `upload.part_wait` instead of `wait`.
+    /// True if the next part may be sent only after the verdict: counted against `upload.part_wait` instead of `wait`.
     pub before_next: bool,
 }
 
 impl Waiting {
-    /// Waits for the verdict on what was accepted at `accepted`.
+    /// Waits for the verdict on a list accepted at `accepted`.
     #[must_use]
     pub fn since(accepted: SystemTime) -> Waiting {
         Waiting { accepted: Some(accepted), before_next: false }
     }
 
-    /// Another part follows, and may be sent only after the verdict.
+    /// Sets whether another part follows that may be sent only after the verdict.
     #[must_use]
     pub fn before_next(mut self, follows: bool) -> Waiting {
         self.before_next = follows;
@@ -135,11 +137,11 @@ impl Waiting {
     }
 }
 
-/// What the user says about a call in doubt.
+/// The user's decision about a call in doubt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Assume {
-    /// The platform did it: go on behind it.
+    /// The platform carried it out: continue after it.
     Done,
-    /// The platform did not: do it again.
+    /// The platform did not carry it out: repeat it.
     Repeat,
 }

@@ -1,5 +1,5 @@
-//! What a run remembers: steps with intent and result, frozen facts, parts, platform-rejected rows, quotas. The durable
-//! one is the job's; [`MemoryJournal`] serves embedding and tests.
+//! The record of a run: steps with intent and result, stored facts, parts, rows rejected by the platform, quotas. The
+//! durable journal belongs to `job`; [`MemoryJournal`] is for embedding and tests.
 
 use super::quota::{fits_from, schedule};
 use super::{AtOnce, Quota, RowFault, Seat};
@@ -9,111 +9,111 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
-/// At most that many platform-rejected rows are kept; more are counted.
+/// Maximum number of rows rejected by the platform that are stored; more are only counted.
 pub const MAX_STORED_FAULTS: u64 = 1_000_000;
 
-/// Where a step stands.
+/// The recorded state of a step.
 #[derive(Clone, Debug, PartialEq)]
 pub enum StepState {
     /// Never tried, or known not to have reached the platform.
     New,
-    /// Tried, no result known; the facts that were written with the intent.
+    /// Tried, but no result is known. Contains the facts stored with the intent.
     Intent(Value),
-    /// Its result.
+    /// Contains the result.
     Done(Value),
 }
 
-/// What a quota says to one more attempt.
+/// A quota's answer to one more attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slot {
-    /// Taken.
+    /// The attempt has a slot.
     Granted,
-    /// Full: a slot comes free then.
+    /// The quota is used up; a slot becomes free at this time.
     WaitUntil(SystemTime),
 }
 
-/// What a quota says to all calls of a delivery.
+/// A quota's answer to all calls of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reserved {
-    /// They have their slots.
+    /// All calls have their slots.
     Granted,
-    /// The wait for one of them would be too long; from then on it would not.
+    /// The wait for one of them would be too long; from this time on it would not be.
     From(SystemTime),
-    /// It would be too long even if the quota were unused.
+    /// The wait would be too long even with an unused quota.
     Never,
 }
 
-/// A part as the report shows it.
+/// A part as shown in the report.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PartState {
-    /// From 0.
+    /// Index from 0.
     pub index: usize,
-    /// Content bytes.
+    /// Number of content bytes.
     pub bytes: u64,
-    /// Records.
+    /// Number of records.
     pub records: u64,
-    /// How often its body was begun, over all runs of the job.
+    /// How often sending its body was started, over all processes of the run.
     pub attempts: u32,
-    /// What the platform calls it.
+    /// The platform's id of the part.
     pub remote_id: Option<String>,
-    /// The platform has accepted it.
+    /// True if the platform has accepted the part.
     pub accepted: bool,
-    /// When it was accepted; the journal fills it in if it is `None`.
+    /// Time of acceptance; set by the journal if it is `None`.
     pub accepted_at: Option<SystemTime>,
 }
 
-/// The memory of one run. Every method is durable when it returns (the durable one syncs).
+/// The record of one run. A durable journal syncs, so every change is durable when the method returns.
 pub trait Journal: Send + Sync {
-    /// Where the step stands.
+    /// Returns the state of a step.
     ///
     /// # Errors
     /// `Busy`: the state cannot be read.
     fn step(&self, name: &str) -> Result<StepState>;
 
-    /// Writes that the step is about to be tried, before its first byte is sent.
+    /// Records that a step is about to be tried, before its first byte is sent.
     ///
     /// # Errors
     /// `Local`: the state cannot be written; nothing may be sent then.
     fn intent(&self, name: &str, facts: &Value) -> Result<()>;
 
-    /// Writes the result of the step.
+    /// Records the result of a step.
     ///
     /// # Errors
     /// `Local`.
     fn result(&self, name: &str, value: &Value) -> Result<()>;
 
-    /// Takes the step back to new: the attempt is known to have done nothing, or what it gave has gone stale.
+    /// Resets a step to new, because the attempt had no effect or its result has expired.
     ///
     /// # Errors
     /// `Local`.
     fn forget(&self, name: &str) -> Result<()>;
 
-    /// Freezes a small fact (an id, a chosen name).
+    /// Stores a small fact (an id, a chosen name).
     ///
     /// # Errors
     /// `Local`.
     fn store(&self, key: &str, value: &Value) -> Result<()>;
 
-    /// A frozen fact.
+    /// Returns a stored fact.
     ///
     /// # Errors
     /// `Busy`.
     fn load(&self, key: &str) -> Result<Option<Value>>;
 
-    /// Takes one slot of a quota, a reserved one if this run has any, or says when the next one comes free.
+    /// Takes one slot of a quota, a reserved one if this run has any, or returns when the next becomes free.
     ///
     /// # Errors
     /// `Local`.
     fn quota_take(&self, quota: &Quota, now: SystemTime) -> Result<Slot>;
 
-    /// Reserves slots for `calls` of this run, in place of what it had reserved of the quota, if the wait for none of them
-    /// would be longer than `max_wait`. What is not taken is free again when the run or its process ends.
+    /// Reserves slots for `calls` of this run, replacing its earlier reservation of the quota, if the wait for none of
+    /// them would be longer than `max_wait`. Unused slots are free again when the run or its process ends.
     ///
     /// # Errors
     /// `Local`.
     fn quota_reserve(&self, quota: &Quota, calls: u32, now: SystemTime, max_wait: Duration) -> Result<Reserved>;
 
-    /// Takes a place among the calls under way; `None`: all are taken. Default: there is always one.
+    /// Takes a place among the simultaneous calls; `None` if all are taken. By default there is always one.
     ///
     /// # Errors
     /// `Local`.
@@ -122,63 +122,64 @@ pub trait Journal: Send + Sync {
         Ok(Some(Seat::new(())))
     }
 
-    /// Forgets the faults of a group: its results are about to be read (again).
+    /// Deletes the row faults of a group, before its results are read (again).
     ///
     /// # Errors
     /// `Local`.
     fn clear_faults(&self, group: &str) -> Result<()>;
 
-    /// Stores a row that the platform rejected. The first [`MAX_STORED_FAULTS`] are kept, all are counted.
+    /// Stores a row rejected by the platform. The first [`MAX_STORED_FAULTS`] are stored, all are counted.
     ///
     /// # Errors
     /// `Local`.
     fn fault(&self, group: &str, fault: &RowFault) -> Result<()>;
 
-    /// How many rows the platform rejected.
+    /// Returns the number of rows rejected by the platform.
     ///
     /// # Errors
     /// `Busy`.
     fn fault_count(&self) -> Result<u64>;
 
-    /// Shows the stored faults, by index where they have one, in bounded memory, until `each` says no.
+    /// Calls `each` with the stored faults, sorted by index if they have one, in bounded memory, until it returns
+    /// false.
     ///
     /// # Errors
-    /// `Busy`, or what `each` says.
+    /// `Busy`, or the error of `each`.
     fn faults(&self, each: &mut dyn FnMut(&RowFault) -> Result<bool>) -> Result<()>;
 
-    /// Counts one more beginning of a part's body.
+    /// Counts one more start of sending a part's body.
     ///
     /// # Errors
     /// `Local`.
     fn part_attempt(&self, index: usize) -> Result<()>;
 
-    /// The platform has taken a part. `state.attempts` is not read.
+    /// Records that the platform has accepted a part. Ignores `state.attempts`.
     ///
     /// # Errors
     /// `Local`.
     fn part_done(&self, state: &PartState) -> Result<()>;
 
-    /// The parts so far, by index.
+    /// Returns the parts so far, by index.
     ///
     /// # Errors
     /// `Busy`.
     fn parts(&self) -> Result<Vec<PartState>>;
 
-    /// Keeps a warning for the report.
+    /// Stores a warning for the report.
     ///
     /// # Errors
     /// `Local`.
     fn note(&self, text: &str) -> Result<()>;
 
-    /// The warnings.
+    /// Returns the warnings.
     ///
     /// # Errors
     /// `Busy`.
     fn notes(&self) -> Result<Vec<String>>;
 }
 
-/// A journal that lives as long as the process. Keeps at most 10,000 platform-rejected rows and counts the rest, so that
-/// memory stays bounded.
+/// A journal that lasts as long as the process. Stores at most 10,000 rejected rows and counts the rest, so that memory
+/// is bounded.
 #[derive(Default)]
 pub struct MemoryJournal(Mutex<Memory>);
 
@@ -205,7 +206,7 @@ const MAX_FAULTS_IN_MEMORY: usize = 10_000;
 
 impl MemoryJournal {
     fn memory(&self) -> MutexGuard<'_, Memory> {
-        // a panic elsewhere leaves the maps whole: each method does one change
+        // a panic elsewhere leaves the maps consistent, since each method makes one change
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -245,7 +246,7 @@ impl Journal for MemoryJournal {
         }
         let mut memory = self.memory();
         let slots = memory.quotas.entry(quota.key.clone()).or_default();
-        // the reserved slots are this run's own: no other run waits for them
+        // the reserved slots belong to this run, so no other run waits for them
         let free = schedule(quota, &slots.taken, 1, now)[0];
         if free > now {
             return Ok(Slot::WaitUntil(free));

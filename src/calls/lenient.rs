@@ -1,17 +1,17 @@
-//! Answers read leniently: numbers keep their digits, counters may be numbers or text.
+//! Lenient reading of answers: numbers keep their digits, counters may be numbers or text.
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::fmt;
 
-/// Parses an answer, or a part of one. A number that is not written as JSON would write it (`1.0`, `1e3`, more than 64
-/// bits) becomes a text of the same digits, so that no id is ever rounded.
+/// Parses an answer, or a part of one. A number in a form that JSON would not write (`1.0`, `1e3`, more than 64 bits)
+/// becomes a text of the same digits, so that no id is ever rounded.
 pub(crate) fn read_json(bytes: &[u8]) -> Option<Value> {
     lossless(serde_json::from_slice::<&RawValue>(bytes).ok()?, MAX_DEPTH)
 }
 
-/// Deeper nesting is not read, so that no answer overflows the stack.
+/// Maximum nesting depth, so that no answer overflows the stack.
 const MAX_DEPTH: usize = 128;
 
 fn lossless(raw: &RawValue, depth: usize) -> Option<Value> {
@@ -36,7 +36,7 @@ fn lossless(raw: &RawValue, depth: usize) -> Option<Value> {
     }
 }
 
-/// The members of an object in their order.
+/// The members of an object, in order.
 struct Members<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
@@ -59,7 +59,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     }
 }
 
-/// An id or a counter, a number or a text, as text with all its digits.
+/// Returns an id or a counter, a number or a text, as text with all its digits.
 pub(crate) fn word(value: &Value) -> Option<String> {
     match value {
         Value::String(text) if !text.trim().is_empty() => Some(text.trim().to_owned()),
@@ -68,7 +68,7 @@ pub(crate) fn word(value: &Value) -> Option<String> {
     }
 }
 
-/// A counter: a whole number or a text of one, also as `1.0` and `1,000`, never with an exponent or a sign.
+/// Reads a counter: a whole number or a text of one, also as `1.0` and `1,000`, without an exponent or a sign.
 pub(crate) fn count(value: &Value) -> Option<u64> {
     let text = word(value)?;
     let (whole, fraction) = text.split_once('.').unwrap_or((&text, "0"));

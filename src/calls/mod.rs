@@ -1,5 +1,5 @@
-//! The one way to the network for platforms and sources: intent journaled before, result after, retries by each call's own
-//! rule, quotas, waits, one clock. Knows no platform and no body.
+//! The one way to the network for platforms and sources: records intent before and result after a call, retries by the
+//! call's own rule, and handles quotas and waits with one clock. Knows neither platforms nor bodies.
 
 mod attempt;
 mod call;
@@ -38,7 +38,7 @@ use std::pin::Pin;
 /// A boxed future, for trait objects.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Returns an error without what `request` held secret. Entry point of the fuzz target.
+/// Removes the secrets of `request` from an error. Entry point of the fuzz target.
 #[cfg(fuzzing)]
 #[must_use]
 pub fn scrubbed(request: &crate::transport::Request, error: crate::Error) -> crate::Error {

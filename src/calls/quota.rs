@@ -1,10 +1,10 @@
-//! How calls fit into a quota: pure arithmetic on the moments at which slots were taken.
+//! How calls fit into a quota: pure arithmetic on the times at which slots were taken.
 
 use super::Quota;
 use std::time::{Duration, SystemTime};
 
-/// When each of `calls` can be made at the earliest, one after the other from `now` on. `taken`: when slots were taken,
-/// in any order.
+/// Returns the earliest time of each of `calls`, one after the other from `now` on. `taken` are the times at which
+/// slots were taken, in any order.
 pub(crate) fn schedule(quota: &Quota, taken: &[SystemTime], calls: u32, now: SystemTime) -> Vec<SystemTime> {
     let limit = quota.limit.max(1) as usize;
     let mut slots: Vec<SystemTime> = taken.iter().copied().filter(|at| *at + quota.window > now).collect();
@@ -20,7 +20,7 @@ pub(crate) fn schedule(quota: &Quota, taken: &[SystemTime], calls: u32, now: Sys
     slots.split_off(before)
 }
 
-/// The longest wait for one of `calls`.
+/// Returns the longest wait for one of `calls`.
 pub(crate) fn longest_wait(quota: &Quota, taken: &[SystemTime], calls: u32, now: SystemTime) -> Duration {
     let mut before = now;
     let mut longest = Duration::ZERO;
@@ -31,8 +31,8 @@ pub(crate) fn longest_wait(quota: &Quota, taken: &[SystemTime], calls: u32, now:
     longest
 }
 
-/// The first moment from which on no wait for one of `calls` is longer than `max_wait`; `None`: never, not even with an
-/// unused quota.
+/// Returns the first time from which no wait for one of `calls` is longer than `max_wait`; `None` if that is never so,
+/// even with an unused quota.
 pub(crate) fn fits_from(
     quota: &Quota,
     taken: &[SystemTime],

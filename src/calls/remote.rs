@@ -2,9 +2,10 @@
 //!
 //! | method | journaled | repeated by | for |
 //! |---|---|---|---|
-//! | `call`, `send`, `send_or_find` | intent before, result after | the call's [`super::RetrySafety`] | what changes something |
-//! | `ask`, `read`, `attempts` | no | always | what only reads, and what is not HTTP |
-//! | `poll`, `until` | the verdict | always, within `wait` | what is asked about until it ends |
+//! | `call`, `send`, `send_or_find` | intent before, result after | the call's [`super::RetrySafety`] | calls that
+//! change something |
+//! | `ask`, `read`, `attempts` | no | always | calls that only read, and protocols other than HTTP |
+//! | `poll`, `until` | the verdict | always, within `wait` | polling until an end |
 //!
 //! The first two rows share one retry loop (`step.rs`), the last has one of its own (`poll.rs`). All waits go through
 //! the one [`Clock`].
@@ -40,11 +41,11 @@ pub type Classify<'j> = &'j (dyn Fn(&Answer) -> Reply + Send + Sync);
 /// Takes a slot of a quota.
 pub(crate) type Quotas<'q> = &'q (dyn Fn(&Quota, SystemTime) -> Result<Slot> + Sync);
 
-/// Keeps a fact.
+/// Stores a fact.
 pub(crate) type Keep<'k> = &'k (dyn Fn(&str, &Value) -> Result<()> + Sync);
 
-/// How a platform or a source reaches the network: journals intent before and result after, repeats by the call's rule,
-/// keeps quotas, waits out `Retry-After`. Cancelled by dropping: an intent then stays in the journal.
+/// Access to the network for a platform or a source: records intent before and result after a call, retries by the
+/// call's rule, observes quotas, honours `Retry-After`. Dropping it cancels; an intent then stays in the journal.
 pub struct Remote<'a> {
     seed: &'a JobSeed,
     journal: &'a dyn Journal,
@@ -58,19 +59,19 @@ pub struct Remote<'a> {
     progress: Mutex<Progress>,
 }
 
-/// What changes while calls are made.
+/// State that changes while calls are made.
 #[derive(Default)]
 struct Progress {
-    /// How much of the job's `wait` is used up.
+    /// The part of the job's `wait` that is used up.
     waited: Duration,
-    /// What row faults belong to.
+    /// The group of the row faults.
     group: String,
 }
 
-/// Small calls and streamed answers, as [`Client`] makes them.
+/// Makes small calls and streamed answers, as [`Client`] does.
 trait Wire: Send + Sync {
     fn call<'w>(&'w self, request: &'w Request) -> BoxFuture<'w, Result<Answer, Failed>>;
-    /// `coded`: as it comes, in the content coding that was asked for.
+    /// If `coded`, the answer stays in the content coding that was asked for.
     fn stream<'w>(&'w self, request: &'w Request, coded: bool) -> BoxFuture<'w, Result<StreamAnswer, Failed>>;
 }
 
@@ -88,7 +89,7 @@ impl Wire for Client {
 }
 
 impl<'a> Remote<'a> {
-    /// The way to the network for one delivery.
+    /// Creates the access to the network for one delivery.
     #[must_use]
     pub fn new(seed: &'a JobSeed, journal: &'a dyn Journal, client: &'a Client, policy: Policy) -> Remote<'a> {
         Remote {
@@ -105,21 +106,21 @@ impl<'a> Remote<'a> {
         }
     }
 
-    /// What the user says about calls in doubt.
+    /// Sets the user's decision about calls in doubt.
     #[must_use]
     pub fn assuming(mut self, assume: Option<Assume>) -> Remote<'a> {
         self.assume = assume;
         self
     }
 
-    /// Another clock: simulated time.
+    /// Replaces the clock, for simulated time.
     #[must_use]
     pub fn with_clock(mut self, clock: &'a dyn Clock) -> Remote<'a> {
         self.clock = clock;
         self
     }
 
-    /// The same way with a `wait` of its own, of which nothing is used up.
+    /// Returns a copy with its own `wait`, of which nothing is used up.
     pub(crate) fn waiting_for(&self, wait: Duration) -> Remote<'a> {
         Remote {
             seed: self.seed,
@@ -135,7 +136,7 @@ impl<'a> Remote<'a> {
         }
     }
 
-    /// Takes slots of quotas elsewhere than in the journal: for calls that belong to no run.
+    /// Takes slots of quotas from `quotas` instead of the journal, for calls outside any run.
     #[cfg(feature = "jobs")]
     #[must_use]
     pub(crate) fn with_quotas(mut self, quotas: Quotas<'a>) -> Remote<'a> {
@@ -143,7 +144,7 @@ impl<'a> Remote<'a> {
         self
     }
 
-    /// Has each fact kept elsewhere too, for callers whose journal does not outlive the process.
+    /// Stores each fact also with `keep`, for callers whose journal does not outlive the process.
     #[cfg(feature = "jobs")]
     #[must_use]
     pub(crate) fn with_keeper(mut self, keep: Keep<'a>) -> Remote<'a> {
@@ -151,60 +152,60 @@ impl<'a> Remote<'a> {
         self
     }
 
-    /// What was drawn for this run.
+    /// Returns the values drawn for this run.
     #[must_use]
     pub fn seed(&self) -> &JobSeed {
         self.seed
     }
 
-    /// The journal itself, for what goes on beside the steps.
+    /// Returns the journal.
     pub(crate) fn journal(&self) -> &'a dyn Journal {
         self.journal
     }
 
-    /// The HTTP client itself.
+    /// Returns the HTTP client.
     #[must_use]
     pub fn client(&self) -> &Client {
         self.client
     }
 
-    /// The secrets that nothing may show. What is drawn or received on the way (a token, the path of a served list) is to
-    /// be added to it.
+    /// Returns the secrets that must not be shown. Secrets generated or received on the way (a token, the path of a
+    /// served list) have to be added.
     #[must_use]
     pub fn taint(&self) -> &Taint {
         self.client.taint()
     }
 
-    /// The wall clock.
+    /// Returns the time of day.
     #[must_use]
     pub fn now(&self) -> SystemTime {
         self.clock.wall()
     }
 
-    /// The clock, for what is asked at the moment of an answer.
+    /// Returns the clock, for reading the time when an answer comes.
     pub(crate) fn clock(&self) -> &'a dyn Clock {
         self.clock
     }
 
-    /// True where the job waits for verdicts at all (`wait` above 0).
+    /// Returns true if the job waits for verdicts at all (`wait` above 0).
     #[must_use]
     pub fn waits(&self) -> bool {
         !self.policy.wait.is_zero()
     }
 
-    /// How often and how long things are tried, for steps that are not HTTP (FTP) or not journaled (results).
+    /// Returns the retry policy, for steps that are not HTTP (FTP) or not journaled (results).
     #[must_use]
     pub fn policy(&self) -> &Policy {
         &self.policy
     }
 
-    /// What is left of the job's `wait`.
+    /// Returns what is left of the job's `wait`.
     #[must_use]
     pub fn wait_left(&self) -> Duration {
         self.policy.wait.saturating_sub(self.progress().waited)
     }
 
-    /// Waits; the time counts against the job's `wait`.
+    /// Sleeps; the time counts against the job's `wait`.
     pub async fn sleep(&self, time: Duration) {
         let began = self.clock.elapsed();
         self.clock.sleep(time).await;
@@ -224,11 +225,11 @@ impl<'a> Remote<'a> {
     }
 
     fn progress(&self) -> MutexGuard<'_, Progress> {
-        // each holder does one change
+        // each holder of the lock makes one change
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Freezes a small fact in the journal: an id, a chosen name. Not for secrets.
+    /// Stores a small fact in the journal: an id, a chosen name. Not for secrets.
     ///
     /// # Errors
     /// `Local`.
@@ -239,7 +240,7 @@ impl<'a> Remote<'a> {
         self.journal.store(key, &value)
     }
 
-    /// A frozen fact, of this or an earlier process of the run.
+    /// Returns a fact stored by this or an earlier process of the run.
     ///
     /// # Errors
     /// `Busy`.
@@ -247,8 +248,8 @@ impl<'a> Remote<'a> {
         self.journal.load(key)
     }
 
-    /// Names what the next [`Remote::fault`]s belong to (`part/0`) and forgets what was stored under that name: call it before
-    /// results are read, which a resumed run does again.
+    /// Sets the group (`part/0`) of the following calls of [`Remote::fault`] and deletes the faults stored for it. Call
+    /// it before results are read, which a resumed run does again.
     ///
     /// # Errors
     /// `Local`.
@@ -257,8 +258,8 @@ impl<'a> Remote<'a> {
         self.journal.clear_faults(group)
     }
 
-    /// Stores a row that the platform rejected, as it is read: nothing is kept in memory. Its message loses secrets and is
-    /// made printable: the reject file is shown on terminals.
+    /// Stores a row rejected by the platform while it is read; nothing is kept in memory. Secrets are removed from its
+    /// message, and it is made printable, because reject files are shown on terminals.
     ///
     /// # Errors
     /// `Local`.
@@ -273,7 +274,7 @@ impl<'a> Remote<'a> {
         self.journal.fault(&group, &fault)
     }
 
-    /// How many rows the platform rejected so far.
+    /// Returns the number of rows rejected by the platform so far.
     ///
     /// # Errors
     /// `Busy`.
@@ -281,7 +282,7 @@ impl<'a> Remote<'a> {
         self.journal.fault_count()
     }
 
-    /// Records that the platform has accepted a part, and returns when it did: now, or when it was recorded first.
+    /// Records that the platform has accepted a part. Returns the time of the first such record.
     ///
     /// # Errors
     /// `Local`.
@@ -293,8 +294,8 @@ impl<'a> Remote<'a> {
         Ok(at)
     }
 
-    /// When the platform accepted something that is no part of ours (a file that it already had): now, or when this was
-    /// asked first under that name.
+    /// Returns the time at which the platform accepted something that is not a part (a file that it already had): the
+    /// time of the first call with this name.
     ///
     /// # Errors
     /// `Local`, `Busy`.
@@ -309,7 +310,7 @@ impl<'a> Remote<'a> {
         Ok(now)
     }
 
-    /// Counts one more beginning of a part's body where [`Remote::send`] does not (FTP, serving).
+    /// Counts one more start of sending a part's body if [`Remote::send`] does not (FTP, serving).
     ///
     /// # Errors
     /// `Local`.
@@ -317,7 +318,7 @@ impl<'a> Remote<'a> {
         self.journal.part_attempt(part)
     }
 
-    /// A warning, for the log and the report.
+    /// Adds a warning to the log and the report.
     ///
     /// # Errors
     /// `Local`.
@@ -327,7 +328,7 @@ impl<'a> Remote<'a> {
         self.journal.note(&text)
     }
 
-    /// As [`Remote::note`], with its kind, numbers and hint.
+    /// Like [`Remote::note`], with kind, numbers and hint.
     ///
     /// # Errors
     /// `Local`.
@@ -336,8 +337,8 @@ impl<'a> Remote<'a> {
         self.journal.note(&warning.to_note())
     }
 
-    /// True where the step was tried and its result is not known; asked before [`Remote::call`], it tells a repetition that
-    /// the user ordered from a first try.
+    /// Returns true if the step was tried and its result is unknown. Before [`Remote::call`], this distinguishes a
+    /// repetition that the user ordered from a first try.
     ///
     /// # Errors
     /// `Busy`.
@@ -345,7 +346,7 @@ impl<'a> Remote<'a> {
         Ok(matches!(self.journal.step(name)?, StepState::Intent(_)))
     }
 
-    /// The result of a step, where it has one.
+    /// Returns the result of a step, if it has one.
     ///
     /// # Errors
     /// `Busy`.
@@ -356,7 +357,8 @@ impl<'a> Remote<'a> {
         })
     }
 
-    /// Writes that a step is about to be tried that is not made by [`Remote::call`] or [`Remote::send`] and may be repeated.
+    /// Records that a step is about to be tried that may be repeated and is not made by [`Remote::call`] or
+    /// [`Remote::send`].
     ///
     /// # Errors
     /// `Local`: the state cannot be written; nothing may be sent then.
@@ -364,7 +366,7 @@ impl<'a> Remote<'a> {
         self.journal.intent(name, &json!({"lost": 0, "doubtful": false}))
     }
 
-    /// Writes a step's result that was reached otherwise (FTP, serving).
+    /// Records the result of a step that was made in another way (FTP, serving).
     ///
     /// # Errors
     /// `Local`.
@@ -372,7 +374,7 @@ impl<'a> Remote<'a> {
         self.journal.result(name, value)
     }
 
-    /// Takes a step back to new: what it gave has gone stale (an expired URL).
+    /// Resets a step to new, because its result has expired (an expired URL).
     ///
     /// # Errors
     /// `Local`.
@@ -380,7 +382,7 @@ impl<'a> Remote<'a> {
         self.journal.forget(name)
     }
 
-    /// Makes one attempt of a small call; not journaled. For [`Remote::attempts`] and [`Remote::until`].
+    /// Makes one attempt of a small call, not journaled. For [`Remote::attempts`] and [`Remote::until`].
     pub async fn once(&self, request: &Request, classify: Classify<'_>) -> Attempt<Value> {
         learn(self.taint(), request);
         let came = match self.wire.call(request).await {
@@ -390,8 +392,8 @@ impl<'a> Remote<'a> {
         self.kept(came).map_error(|error| self.hidden(error))
     }
 
-    /// What is kept of an answer: without secrets, but for URLs, which are asked again; what those hold secret is known
-    /// from now on.
+    /// Removes secrets from an answer before it is stored. URLs stay, since they are requested again; their secrets are
+    /// remembered.
     fn kept(&self, came: Attempt<Value>) -> Attempt<Value> {
         match came {
             Attempt::Done(value) => {
@@ -402,7 +404,7 @@ impl<'a> Remote<'a> {
         }
     }
 
-    /// Makes a small call that only reads: not journaled, repeated after any passing fault.
+    /// Makes a small call that only reads: not journaled, repeated after any temporary fault.
     ///
     /// # Errors
     /// As classified; `Transient`.

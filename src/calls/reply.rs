@@ -1,4 +1,4 @@
-//! A platform's view of an answer.
+//! The classification of an answer.
 
 use super::lenient::read_json;
 use crate::error::{Error, Kind};
@@ -6,36 +6,37 @@ use crate::secret::printable;
 use crate::transport::Answer;
 use serde_json::{Value, json};
 
-/// A platform's view of an answer.
+/// The classification of an answer by its platform.
 #[derive(Debug)]
 pub enum Reply {
     /// Success; the value is journaled and replayed on resume.
     Done(Value),
-    /// A passing fault (429, 503, "come back later"): repeated whatever the operation, after `Retry-After`.
+    /// A temporary fault (429, 503, "come back later"): repeated, whatever the call, after `Retry-After`.
     Retry(Error),
-    /// As `Retry`, in words that nobody documents (an unknown status): a warning, once.
+    /// As `Retry`, but with an undocumented word (an unknown status): a warning, once.
     Strange(Error),
-    /// A fault that leaves open whether it was done (500, 502, 504, unreadable answer to a creating call): repeated
-    /// or in doubt by the operation's [`super::RetrySafety`].
+    /// A fault after which it is unknown whether the call was carried out (500, 502, 504, an unreadable answer to a
+    /// creating call): repeated or in doubt by the call's [`super::RetrySafety`].
     Unclear(Error),
-    /// Refused for good.
+    /// A final refusal.
     Fail(Error),
 }
 
-/// How much of an answer a message quotes, in characters.
+/// Maximum number of characters that a message quotes of an answer.
 const QUOTED_CHARS: usize = 500;
-/// Where a text is cut, so much of a word goes at most.
+/// Maximum number of characters removed from the end of a cut text to end at a word.
 const LONGEST_WORD: usize = 200;
 
 impl Reply {
-    /// The usual reading of a status other than 2xx: 429 and 503 retry (with `Retry-After`), 501 `Refused`, other 5xx and 408 unclear, 401 and 403
-    /// `Credentials`, 3xx and other 4xx `Refused`. `what` names the call, for the message; the body is quoted, made printable.
+    /// Classifies a status other than 2xx in the usual way: 429 and 503 retry (with `Retry-After`), 501 is `Refused`,
+    /// other 5xx and 408 are unclear, 401 and 403 are `Credentials`, 3xx and other 4xx are `Refused`. `what` is the
+    /// name of the call in the message; the body is quoted, made printable.
     #[must_use]
     pub fn by_status(what: &str, answer: &Answer) -> Reply {
         Reply::by_status_saying(what, answer, &quoted(answer))
     }
 
-    /// As [`Reply::by_status`], with the platform's words in place of the body.
+    /// Like [`Reply::by_status`], quoting `says` instead of the body.
     #[must_use]
     pub fn by_status_saying(what: &str, answer: &Answer, says: &str) -> Reply {
         match Reply::by_status_alone(what, answer, says) {
@@ -61,7 +62,7 @@ impl Reply {
             }
             501 => Reply::Fail(
                 Error::new(Kind::Refused, message("refused"))
-                    .with_hint("the server knows no such request: check base_url, and a proxy on the way"),
+                    .with_hint("the server does not support this request: check base_url, and a proxy on the way"),
             ),
             408 | 500.. => {
                 let error = Error::new(Kind::Transient, message("failed"));
@@ -83,20 +84,20 @@ impl Reply {
             ),
             _ => Reply::Fail(Error::new(Kind::Refused, message("refused")).with_hint(match status {
                 404 | 405 | 410 => {
-                    "it is not known there: check the ids, names and addresses (base_url) of the destination"
+                    "the platform does not know it: check the ids, names and addresses (base_url) of the destination"
                 }
-                413 => "it is larger than is taken there: set a smaller max_part_bytes where the destination has one, or send fewer records",
+                413 => "it is larger than the platform accepts: set a smaller max_part_bytes if the destination has it, or send fewer records",
                 415 => "check what the destination says of the format, and a proxy on the way",
-                _ => "correct what the answer names in the job file, then run the job again",
+                _ => "correct the job file as the answer says, then run the job again",
             })),
         }
     }
 }
 
-/// A JSON answer up to that size is shown whole in `platform_result`, anything else as it is quoted.
+/// Maximum size of a JSON answer that `platform_result` contains completely; others are quoted.
 const MAX_SHOWN_BYTES: usize = 4096;
 
-/// A refusal as `platform_result` shows it: its status, and its body as JSON or as a message would quote it.
+/// Returns a refusal for `platform_result`: its status, and its body as JSON or quoted.
 pub(crate) fn shown(answer: &Answer) -> Value {
     let body = match read_json(&answer.body) {
         Some(tree @ (Value::Object(_) | Value::Array(_))) if answer.body.len() <= MAX_SHOWN_BYTES => tree,
@@ -105,18 +106,18 @@ pub(crate) fn shown(answer: &Answer) -> Value {
     json!({"status": answer.status, "answer": body})
 }
 
-/// The body of an answer as a message may quote it: one line, printable, cut.
+/// Returns the body of an answer for a message: one line, printable, cut.
 #[must_use]
 pub fn quoted(answer: &Answer) -> String {
     quoted_text(&String::from_utf8_lossy(&answer.body))
 }
 
-/// A text of the platform, likewise.
+/// Returns a text of the platform for a message: one line, printable, cut.
 pub(crate) fn quoted_text(text: &str) -> String {
     let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if let Some((cut, _)) = line.char_indices().nth(QUOTED_CHARS) {
         line.truncate(cut);
-        // half a word may be half a secret, which nothing recognises any more
+        // half a word may be half a secret, which would not be recognised any more
         let whole = line.trim_end_matches(|c: char| c.is_ascii_alphanumeric() || "%+/=_-.~\\&;#".contains(c));
         line.truncate(whole.len().max(cut - cut.min(LONGEST_WORD)));
         line.push('…');

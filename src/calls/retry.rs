@@ -1,22 +1,22 @@
-//! When a failed attempt is repeated, and after how long. Knows no platform; keeps no clock.
+//! Decides when a failed attempt is repeated, and after how long. Knows no platform and has no clock.
 
 use super::clock::Clock;
 use crate::error::{Error, Kind};
 use std::time::{Duration, SystemTime};
 
-/// `upload` and `wait` of a job, as far as repeating and waiting go.
+/// The parts of a job's `upload` and `wait` that concern retries and waiting.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Policy {
-    /// Attempts of a call, the first counted; default 5.
+    /// Maximum number of attempts of a call, including the first; default 5.
     pub attempts: u32,
-    /// From the first fault of a call: no attempt begins later; default 2 h.
+    /// No attempt starts later than this after the first fault of a call; default 2 h.
     pub give_up_after: Duration,
-    /// A longer wait for a slot of a quota ends the run with 20; default 15 min.
+    /// Maximum wait for a slot of a quota; a longer one ends the run with 20. Default 15 min.
     pub max_quota_wait: Duration,
-    /// For the platform's verdict after the last part; zero: do not wait. Default 30 min.
+    /// Maximum wait for the platform's verdict after the last part; zero means not to wait. Default 30 min.
     pub wait: Duration,
-    /// For the verdict on a part before the next one may be sent; not part of `wait`. Default 2 h.
+    /// Maximum wait for the verdict on a part before the next may be sent; not part of `wait`. Default 2 h.
     pub part_wait: Duration,
 }
 
@@ -34,13 +34,13 @@ impl Default for Policy {
 
 /// First back-off; doubles with each attempt.
 const FIRST: Duration = Duration::from_secs(1);
-/// Longest back-off.
+/// Maximum back-off.
 const LONGEST: Duration = Duration::from_secs(60);
-/// Even full jitter leaves the other side that long.
+/// Minimum back-off after jitter.
 const SHORTEST: Duration = Duration::from_millis(100);
 
-/// The wait after attempt `attempt` (from 1): 1 s doubling to 60 s with full jitter, drawn from `seed`, so that the same
-/// run waits alike.
+/// Returns the wait after attempt `attempt` (from 1): 1 s doubling to 60 s with full jitter from `seed`, so that the
+/// same run always waits alike.
 #[must_use]
 pub(crate) fn back_off(seed: &str, attempt: u32) -> Duration {
     let most = FIRST.saturating_mul(1u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX)).min(LONGEST);
@@ -49,7 +49,7 @@ pub(crate) fn back_off(seed: &str, attempt: u32) -> Duration {
     jittered.max(SHORTEST)
 }
 
-/// FNV-1a and a splitmix finaliser: spread, not secrecy.
+/// FNV-1a with a splitmix finaliser: for spread, not for secrecy.
 fn draw(seed: &str, attempt: u32) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325u64;
     for byte in seed.bytes().chain(attempt.to_le_bytes()) {
@@ -60,7 +60,7 @@ fn draw(seed: &str, attempt: u32) -> u64 {
     hash ^ (hash >> 31)
 }
 
-/// The count of attempts of one call.
+/// The attempts and time that are left to a call.
 pub(super) struct Budget<'a> {
     policy: &'a Policy,
     seed: String,
@@ -73,10 +73,10 @@ impl<'a> Budget<'a> {
         Budget { policy, seed, failed: 0, first_fault: None }
     }
 
-    /// After a failed attempt that may be repeated: how long to wait before the next.
+    /// Returns how long to wait before the next attempt, after an attempt failed that may be repeated.
     ///
     /// # Errors
-    /// `Transient`: attempts or time are used up, or the other side asks for a longer wait than is left.
+    /// `Transient`: attempts or time are used up, or the server asks for a longer wait than is left.
     pub(super) fn next_wait(&mut self, error: Error, clock: &dyn Clock) -> Result<(Duration, Error), Error> {
         let (now, wall) = (clock.elapsed(), clock.wall());
         let first = *self.first_fault.get_or_insert(now);
@@ -100,7 +100,7 @@ impl<'a> Budget<'a> {
         Ok((wait, error))
     }
 
-    /// Leaves out time that `give_up_after` does not count: waits for a slot of a quota.
+    /// Excludes time that `give_up_after` does not count: waits for a slot of a quota.
     pub(super) fn leave_out(&mut self, time: Duration) {
         if let Some(first) = &mut self.first_fault {
             *first += time;
@@ -108,19 +108,19 @@ impl<'a> Budget<'a> {
     }
 }
 
-/// The first whole second from a moment on, as [`utc`] writes it: who comes at the named second is not too early.
+/// Returns the first whole second not before `at`, in the form of [`utc`], so that it is never too early.
 pub(super) fn utc_from(at: SystemTime) -> String {
     utc(at.checked_add(Duration::from_nanos(999_999_999)).unwrap_or(at))
 }
 
-/// The second of a moment as people and logs read it: `2026-11-21T01:55:00Z`.
+/// Formats a time, in whole seconds, for people and logs: `2026-11-21T01:55:00Z`.
 #[must_use]
 pub fn utc(at: SystemTime) -> String {
     let seconds = at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
     i64::try_from(seconds)
         .ok()
         .and_then(|seconds| chrono::DateTime::from_timestamp(seconds, 0))
-        .map_or_else(|| "a far day".to_owned(), |at| at.format("%Y-%m-%dT%H:%M:%SZ").to_string())
+        .map_or_else(|| "an unrepresentable date".to_owned(), |at| at.format("%Y-%m-%dT%H:%M:%SZ").to_string())
 }
 
 #[cfg(test)]

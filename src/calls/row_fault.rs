@@ -1,15 +1,15 @@
-//! Rows that a platform refused.
+//! Rows that a platform rejected.
 
-/// A row that the platform refused, passed to [`super::Remote::fault`] while results are read as a stream.
+/// A row that the platform rejected, passed to [`super::Remote::fault`] while results are read as a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowFault {
-    /// Which output record.
+    /// The output record.
     pub at: FaultAt,
     /// The vendor's message.
     pub message: String,
 }
 
-/// Which output record a [`RowFault`] is about.
+/// The output record of a [`RowFault`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FaultAt {
     /// Index in the whole output, from 0.

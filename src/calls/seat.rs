@@ -1,19 +1,19 @@
-//! A limit on calls at the same time, and the places among them.
+//! A limit on simultaneous calls.
 
-/// At most so many calls at a time, counted over all runs and processes that share a state directory.
+/// A maximum number of simultaneous calls over all runs and processes that share a state directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AtOnce {
-    /// What it is counted by, secrets hashed: `clevertap/<hash of the account>`.
+    /// Key of the limit, with secrets hashed: `clevertap/<hash of the account>`.
     pub key: String,
-    /// That many at a time.
+    /// Maximum number of simultaneous calls.
     pub limit: u32,
 }
 
-/// A place among the calls under way. It is free again when this is dropped, or the process has ended.
+/// A place among the simultaneous calls, free again when this is dropped or the process has ended.
 pub struct Seat(#[allow(dead_code, reason = "dropped with the seat")] Box<dyn Send + Sync>);
 
 impl Seat {
-    /// A place that is given back by dropping `held`.
+    /// Creates a place that is released by dropping `held`.
     pub fn new(held: impl Send + Sync + 'static) -> Seat {
         Seat(Box::new(held))
     }

@@ -1,4 +1,4 @@
-//! The poll loop: asking until what was asked about has ended.
+//! The poll loop: polls until an end.
 
 use super::{Classify, Remote};
 use crate::calls::attempt::Attempt;
@@ -10,20 +10,20 @@ use crate::transport::Request;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// How long after acceptance a verdict is asked for.
+/// How long after acceptance a verdict is polled.
 pub(crate) const VERDICT_LIFE: Duration = Duration::from_secs(24 * 3600);
-/// The first pause between two questions; it grows by half each time.
+/// First pause between two polls; it grows by half each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// The longest pause between two questions.
+/// Maximum pause between two polls.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
 
 impl Remote<'_> {
-    /// Asks again and again, 1 s growing to 60 s, until `classify` says done. The value is journaled and replayed.
+    /// Polls until `classify` returns done, with pauses of 1 s growing to 60 s. The value is journaled and replayed.
     ///
-    /// `Retry` means "not yet" (its `Retry-After` is honoured), `Strange` too, with a warning. Once something was accepted
-    /// ([`Waiting::accepted`]) every other answer but 401 and 403 means "not yet" as well: the platform has the list,
-    /// so nothing that a status call answers is a refusal. 24 hours after acceptance the value is
-    /// `{"verdict": "expired"}`: see [`crate::calls::expired`].
+    /// `Retry` means "not yet" (its `Retry-After` is honoured), and so does `Strange`, with a warning. Once something
+    /// was accepted ([`Waiting::accepted`]), every other answer but 401 and 403 means "not yet" as well: the platform
+    /// has the list, so no answer of a status call is a refusal. 24 hours after acceptance the value is `{"verdict":
+    /// "expired"}`: see [`crate::calls::expired`].
     ///
     /// # Errors
     /// `Pending`: the job's `wait` is over. `Transient`: `upload.part_wait` is over. `Credentials`. Before anything was
@@ -38,7 +38,7 @@ impl Remote<'_> {
         self.poll_by(call, waiting, |_| self.once(request, classify)).await
     }
 
-    /// As [`Remote::poll`], of a question that is more than one request: `once` asks it.
+    /// Like [`Remote::poll`], for a poll of more than one request, which `once` makes.
     ///
     /// # Errors
     /// As [`Remote::poll`].
@@ -56,8 +56,8 @@ impl Remote<'_> {
         Ok(value)
     }
 
-    /// Makes attempts until one succeeds: the one poll loop, as [`Remote::poll`] describes it. Not journaled. `None`: the
-    /// verdict has expired.
+    /// Makes attempts until one succeeds, as described at [`Remote::poll`]: the one poll loop. Not journaled. `None` if
+    /// the verdict has expired.
     ///
     /// # Errors
     /// As [`Remote::poll`].
@@ -82,24 +82,24 @@ impl Remote<'_> {
                 Asked::Done(value) => return Ok(Some(value)),
                 Asked::Ended(error) => return Err(error),
                 Asked::NotYet { error, strange } => {
-                    // a word that changes with every answer is still one warning
+                    // a word that changes with every answer is still only one warning
                     if strange && !std::mem::replace(&mut warned, true) {
                         self.note_once(&format!("{}; asking on", error.message()))?;
                     }
                     faults = budget();
                     let wait = pause.max(error.retry_after().unwrap_or_default());
                     pause = (pause * 3 / 2).min(MAX_PAUSE);
-                    tracing::debug!(step = name, "{error}; asking again in {:.1} s", wait.as_secs_f64());
+                    tracing::debug!(step = name, "{error}; polling again in {:.1} s", wait.as_secs_f64());
                     (wait, error)
                 }
                 Asked::Fault(error) => {
                     let (wait, error) = faults.next_wait(error, self.clock)?;
-                    tracing::warn!(step = name, "{error}; asking again in {:.1} s", wait.as_secs_f64());
+                    tracing::warn!(step = name, "{error}; polling again in {:.1} s", wait.as_secs_f64());
                     (wait, error)
                 }
             };
             let left = self.left(waiting, waited);
-            // a last question before the time that the platform asked for would be one too early
+            // a last poll before the time that the platform asked for would be too early
             if left.is_zero() || error.retry_after().is_some_and(|asked| asked > left) {
                 return Err(over(waiting, &error));
             }
@@ -107,17 +107,17 @@ impl Remote<'_> {
             self.clock.sleep(wait.min(left).min(self.until_expiry(waiting))).await;
             self.count(waiting, &mut waited, self.clock.elapsed().saturating_sub(began));
         }
-        Err(Error::new(Kind::Transient, format!("step {name}: too many questions")))
+        Err(Error::new(Kind::Transient, format!("step {name}: too many polls")))
     }
 
-    /// What an attempt means, by whether something was accepted.
+    /// Interprets an attempt, depending on whether something was accepted.
     fn reading<T>(&self, came: Attempt<T>, waiting: Waiting) -> Asked<T> {
         let accepted = waiting.accepted.is_some();
         match came {
             Attempt::Done(value) => Asked::Done(value),
             Attempt::Passing(error) => Asked::NotYet { error, strange: false },
             Attempt::Strange(error) => Asked::NotYet { error, strange: true },
-            // what the platform answered, or why it could not be asked; not what went wrong here
+            // the platform's answer, or why it could not be reached; not an error on this machine
             Attempt::Final(error) if accepted && is_of_the_platform(error.kind()) => {
                 Asked::NotYet { error, strange: true }
             }
@@ -129,7 +129,7 @@ impl Remote<'_> {
         }
     }
 
-    /// Takes a slot if one is free now; else "not yet", until one is.
+    /// Takes a slot if one is free now; otherwise returns "not yet".
     fn slot_now(&self, call: &Call) -> Result<Option<Error>> {
         let Some(quota) = &call.quota else { return Ok(None) };
         let now = self.now();
@@ -144,7 +144,7 @@ impl Remote<'_> {
         })
     }
 
-    /// How long may still be waited.
+    /// Returns how long the poll may still wait.
     fn left(&self, waiting: Waiting, waited: Duration) -> Duration {
         match waiting.before_next {
             true => self.policy.part_wait.saturating_sub(waited),
@@ -163,7 +163,7 @@ impl Remote<'_> {
         self.until_expiry(waiting).is_zero()
     }
 
-    /// How long a verdict is still asked for.
+    /// Returns how long a verdict is still polled.
     fn until_expiry(&self, waiting: Waiting) -> Duration {
         let Some(end) = waiting.accepted.and_then(|at| at.checked_add(VERDICT_LIFE)) else { return Duration::MAX };
         end.duration_since(self.now()).unwrap_or_default()
@@ -177,7 +177,7 @@ impl Remote<'_> {
     }
 }
 
-/// What came of a question.
+/// The result of a poll.
 enum Asked<T> {
     Done(T),
     NotYet { error: Error, strange: bool },
@@ -185,19 +185,19 @@ enum Asked<T> {
     Ended(Error),
 }
 
-/// Whether an error is about the platform's answer and not about credentials or this machine.
+/// Whether an error is about the platform's answer, and not about credentials or this machine.
 fn is_of_the_platform(kind: Kind) -> bool {
     matches!(kind, Kind::Refused | Kind::Transient | Kind::Usage | Kind::Pending | Kind::ImportFailed)
 }
 
-/// The wait is over.
+/// Returns the error for a wait that is over.
 fn over(waiting: Waiting, last: &Error) -> Error {
     match (waiting.accepted, waiting.before_next) {
         (Some(_), true) => {
             Error::new(Kind::Transient, format!("no verdict on a part within upload.part_wait: {last}"))
-                .with_hint("the next part is sent only after it; run the job again or resume it, what was accepted is not sent again")
+                .with_hint("the next part is sent only after the verdict; run the job again or resume it: what was accepted is not sent again")
         }
         _ => Error::new(Kind::Pending, format!("accepted, but no verdict within the job's wait: {last}"))
-            .with_hint("resume the run to go on waiting"),
+            .with_hint("resume the run to continue waiting"),
     }
 }

@@ -1,4 +1,4 @@
-//! Answers that are read as streams: error logs, results by row, exports.
+//! Answers read as streams: error logs, results by row, exports.
 
 use super::{Classify, Remote};
 use crate::calls::attempt::{self, Attempt};
@@ -9,18 +9,18 @@ use serde_json::Value;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// What a reader of an answer sees, in this order, anew for each attempt.
+/// The events of reading an answer, in this order, anew for each attempt.
 pub enum Event<'e> {
-    /// A 2xx answer begins: its head. What earlier attempts gave is void.
+    /// A 2xx answer begins, with its head. Data of earlier attempts is void.
     Begin(&'e mut StreamAnswer),
-    /// The next piece of its body.
+    /// The next piece of the body.
     Piece(&'e [u8]),
-    /// Its proven end.
+    /// The verified end of the body.
     End,
 }
 
-/// Takes the events of an answer. An error of kind `Transient` is a damaged transfer, which is read again; any other
-/// ends the reading.
+/// Handles the events of an answer. An error of kind `Transient` means a damaged transfer, which is read again; any
+/// other error ends the reading.
 pub type Each<'e> = &'e mut (dyn FnMut(Event<'_>) -> Result<()> + Send);
 
 /// How a reading ended.
@@ -34,9 +34,9 @@ pub enum Read {
 }
 
 impl Remote<'_> {
-    /// Reads an answer as a stream, from its beginning again after any passing fault; not journaled. `classify` sees only
-    /// answers other than 2xx. `within`: no piece is waited for longer than that after the first attempt began, for
-    /// readings that are a help and not the verdict.
+    /// Reads an answer as a stream, and after any temporary fault again from its beginning; not journaled. `classify`
+    /// gets only answers other than 2xx. `within` limits the time since the start of the first attempt, for results
+    /// that are helpful but not the verdict.
     ///
     /// # Errors
     /// As classified; those of `each`; `Transient`.
@@ -67,7 +67,7 @@ impl Remote<'_> {
         self.read_as(request, false, classify, each).await
     }
 
-    /// As [`Remote::read_once`], in the content coding that the request asked for.
+    /// Like [`Remote::read_once`], in the content coding that the request asked for.
     pub(crate) async fn read_coded_once(
         &self,
         request: &Request,

@@ -1,5 +1,5 @@
-//! Slots of a quota: reserved before the first part, waited for as long as the job allows. Places among the calls under
-//! way, likewise.
+//! Slots of a quota: reserved before the first part, and waited for as long as the job allows. Also places among
+//! simultaneous calls.
 
 use super::Remote;
 use crate::calls::call::Quota;
@@ -9,17 +9,18 @@ use crate::calls::seat::{AtOnce, Seat};
 use crate::error::{Error, Kind, Result};
 use std::time::Duration;
 
-/// Another process may free what it had reserved: looked at again after so long.
+/// Interval between checks, since another process may release its reservation.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
-/// A call that is under way ends soon.
+/// Interval between checks; a call in progress ends soon.
 const SEAT_PAUSE: Duration = Duration::from_millis(100);
 
 impl Remote<'_> {
-    /// Reserves the slots of all calls that a delivery is still to make, before the first of them.
+    /// Reserves the slots of all remaining calls of a delivery, before the first of them.
     ///
     /// # Errors
-    /// `Transient`: the wait for one of them would be longer than the job allows, now. `Data`: it always would.
+    /// `Transient`: the wait for one of them would be too long now. `Data`: it would be too long even with an unused
+    /// quota.
     pub fn reserve(&self, quota: &Quota, calls: u32) -> Result<()> {
         let now = self.now();
         let what = quota.key.split('/').next().unwrap_or_default();
@@ -79,7 +80,7 @@ impl Remote<'_> {
         }
     }
 
-    /// Takes a place among the calls under way, and returns how long that took.
+    /// Takes a place among the simultaneous calls, and returns how long that took.
     ///
     /// # Errors
     /// `Transient`: it would take longer than the job waits for a quota.

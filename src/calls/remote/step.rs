@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Makes one request.
 type Once<'p> = &'p (dyn Fn() -> BoxFuture<'p, Result<Answer, Failed>> + Sync);
 
-/// Looks up whether a call in doubt was carried out: what it would have answered, or `None` if it was not.
+/// Looks up whether a call in doubt was carried out; returns what it would have answered, or `None` if it was not.
 pub type Find<'f> = &'f (dyn Fn() -> BoxFuture<'f, Result<Option<Value>>> + Sync);
 
 /// The body of a part: `open` returns a fresh one for each attempt.
@@ -32,8 +32,8 @@ pub struct PartBody<'b, B> {
 
 impl Remote<'_> {
     /// Makes attempts until one succeeds or none may follow: the one retry loop. `once` gets the number of the attempt,
-    /// from 1. Not journaled: for what is not HTTP (FTP), or only reads. What changes between attempts is shared with
-    /// `once` through an atomic or a mutex.
+    /// from 1. Not journaled: for calls that only read, and protocols other than HTTP (FTP). State that changes between
+    /// attempts is shared with `once` through an atomic or a mutex.
     ///
     /// # Errors
     /// The error of the last attempt; `Transient` if attempts or time are used up.
@@ -62,7 +62,7 @@ impl Remote<'_> {
                 Attempt::Done(value) => return Ok(value),
                 Attempt::Final(error) => return Err(error),
                 Attempt::Altered(error) if altered => {
-                    let hint = "bytes are changed on the way, or the storage is at fault: look for a proxy that alters requests";
+                    let hint = "the bytes were changed on the way, or the storage is at fault: look for a proxy that alters requests";
                     return Err(error.into_kind(Kind::Refused).with_hint(hint));
                 }
                 Attempt::Altered(error) => {
@@ -82,8 +82,8 @@ impl Remote<'_> {
         Err(Error::new(Kind::Transient, format!("step {name}: too many attempts")))
     }
 
-    /// Makes a small call. A result in the journal is replayed without a call; an intent without a result of a call that
-    /// must not be repeated is [`Step::InDoubt`] (unless the user assumed).
+    /// Makes a small call. A result in the journal is replayed without a call. If the journal has an intent without a
+    /// result, and the call must not be repeated, the result is [`Step::InDoubt`] (unless the user decided).
     ///
     /// # Errors
     /// `Refused`, `Credentials`, `Transient`, … as classified.
@@ -112,9 +112,9 @@ impl Remote<'_> {
         self.step(call, request, Some(part), &once, classify, None).await
     }
 
-    /// As [`Remote::send`], of a call whose effect can be looked up: before it is repeated or in doubt, `find` is asked.
-    /// If it was carried out, what `find` returns is its result. If not, a [`RetrySafety::LookUp`] call is sent again and
-    /// any other stays in doubt.
+    /// Like [`Remote::send`], for a call whose effect can be looked up. Before the call is repeated or in doubt, `find`
+    /// is asked. If the call was carried out, the value of `find` is its result. If not, a [`RetrySafety::LookUp`] call
+    /// is sent again, and any other stays in doubt.
     ///
     /// # Errors
     /// As [`Remote::send`], and those of `find`.
@@ -134,7 +134,7 @@ impl Remote<'_> {
         self.step(call, request, Some(body.part), &once, classify, Some(find)).await
     }
 
-    /// A journaled call: an intent before each attempt, a result after it.
+    /// Makes a journaled call: an intent before each attempt, a result after it.
     #[allow(clippy::too_many_arguments, reason = "private; each public method fixes half of them")]
     pub(super) async fn step(
         &self,
@@ -170,7 +170,7 @@ impl Remote<'_> {
         .await
     }
 
-    /// What an earlier process left of the call: settled, or how often its answer was lost.
+    /// Reads what an earlier process left of the call: its result, or how often its answer was lost.
     async fn before(&self, call: &Call, find: Option<Find<'_>>) -> Result<Before> {
         let name = call.name.as_str();
         let facts = match self.journal.step(name)? {
@@ -205,7 +205,7 @@ impl Remote<'_> {
         })
     }
 
-    /// One attempt, its intent journaled before. A failure of the journal is final.
+    /// Makes one attempt, with its intent journaled before. A failure of the journal is final.
     async fn journaled(
         &self,
         call: &Call,
@@ -238,7 +238,7 @@ impl Remote<'_> {
         Ok(came.map(Step::Done))
     }
 
-    /// An answer was lost, for the `lost`th time: looked up if it can be, then repeated or in doubt.
+    /// Handles the `lost`-th lost answer: looks the call up if possible, then repeats it or leaves it in doubt.
     async fn after_loss(&self, call: &Call, lost: u64, error: Error, find: Option<Find<'_>>) -> Result<Attempt<Step>> {
         if may_repeat(call.repeat, lost) {
             self.journal.intent(&call.name, &intent(call, lost))?;
@@ -261,14 +261,14 @@ impl Remote<'_> {
     }
 }
 
-/// What is known of a call before its first attempt in this process.
+/// The state of a call before its first attempt in this process.
 enum Before {
     Settled(Step),
     Lost(u64),
 }
 
-/// What a lookup found. One that fails settles no doubt; a call that may be repeated after it waits for a lookup that
-/// does not.
+/// Interprets a lookup. A failed lookup settles no doubt; a call that may be repeated only after a lookup waits for one
+/// that succeeds.
 fn found(call: &Call, came: Result<Option<Value>>) -> Result<Option<Value>> {
     match came {
         Err(error) if call.repeat != RetrySafety::LookUp && !matches!(error.kind(), Kind::Local | Kind::Busy) => {
@@ -279,7 +279,7 @@ fn found(call: &Call, came: Result<Option<Value>>) -> Result<Option<Value>> {
     }
 }
 
-/// Whether a call whose answer was lost `lost` times may be tried again without looking it up.
+/// Whether a call whose answer was lost `lost` times may be repeated without a lookup.
 fn may_repeat(repeat: RetrySafety, lost: u64) -> bool {
     match repeat {
         RetrySafety::Always => true,
@@ -288,14 +288,14 @@ fn may_repeat(repeat: RetrySafety, lost: u64) -> bool {
     }
 }
 
-/// What the journal keeps of a call that is being made: how often its answer was lost, and whether losing this one leaves
-/// it in doubt.
+/// Returns what the journal stores of a call in progress: how often its answer was lost, and whether losing this one
+/// leaves it in doubt.
 pub(super) fn intent(call: &Call, lost: u64) -> Value {
     let settles = call.repeat == RetrySafety::LookUp || may_repeat(call.repeat, lost.saturating_add(1));
     json!({"lost": lost, "doubtful": !settles})
 }
 
-/// Whether [`Remote::send`] would begin the body of the call in a run that is taken up.
+/// Returns whether [`Remote::send`] would start the body of the call in a resumed run.
 ///
 /// # Errors
 /// `Busy`.
@@ -316,13 +316,10 @@ fn doubt(call: &Call, cause: Option<Error>) -> Error {
     let about = call.about.as_deref().map(|what| format!(" ({})", crate::secret::printable(what))).unwrap_or_default();
     let error = Error::new(
         Kind::InDoubt,
-        format!(
-            "step {}{about} must not be repeated and it is not known whether the platform did it: {why}",
-            call.name
-        ),
+        format!("the result of step {}{about} is unknown and repeating it is not safe: {why}", call.name),
     )
     .with_hint(
-        "look at the platform, then resume the run with --assume done (it is there) or --assume repeat (it is not)",
+        "look at the platform, then resume the run with --assume done (it was done) or --assume repeat (it was not)",
     );
     let Some(cause) = cause else { return error };
     match cause.retry_after() {

@@ -1,4 +1,4 @@
-//! The repeat matrix, waits and quotas, against a scripted wire and simulated time.
+//! The repeat matrix, waits and quotas, with scripted answers and simulated time.
 
 use super::*;
 use crate::calls::retry::utc_from;
@@ -7,7 +7,7 @@ use crate::error::{Error, Kind};
 use crate::secret::Secret;
 use crate::transport::{NetworkOptions, Reach, Timers};
 
-/// Simulated time; remembers the waits.
+/// Simulated time; records the waits.
 #[derive(Default)]
 pub(super) struct Simulated {
     elapsed: Mutex<Duration>,
@@ -34,7 +34,7 @@ impl Clock for Simulated {
     }
 }
 
-/// What the other side does with a request.
+/// How the server handles a request.
 #[derive(Clone, Debug)]
 pub(super) enum Does {
     Says(u16),
@@ -43,12 +43,12 @@ pub(super) enum Does {
 }
 use Does::{Fails, Says, SaysAfter};
 
-/// Does one thing after the other, the last for ever; checks that the intent was written first.
+/// Does one thing after the other, the last forever; checks that the intent was written first.
 struct Scripted<'s> {
     journal: &'s MemoryJournal,
     script: Vec<Does>,
     calls: Mutex<usize>,
-    /// Polls are not.
+    /// False for polls.
     journaled: bool,
 }
 
@@ -73,7 +73,7 @@ impl Wire for Scripted<'_> {
     }
 }
 
-fn judge(answer: &Answer) -> Reply {
+fn classify(answer: &Answer) -> Reply {
     match answer.status {
         200 => Reply::Done(json!("fine")),
         _ => Reply::by_status("the call", answer),
@@ -88,7 +88,7 @@ pub(super) fn operation(repeat: RetrySafety) -> Call {
     Call::new("op", repeat)
 }
 
-/// What came of an operation: `done`, `doubt` or the error's kind, with the calls that were made and the waits.
+/// The outcome of a call (`done`, `doubt` or the error's kind), with the calls that were made and the waits.
 pub(super) struct Came {
     pub(super) of: String,
     pub(super) calls: usize,
@@ -135,8 +135,8 @@ impl Bench {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let step = runtime.block_on(async {
             match poll {
-                Some(waiting) => remote.poll(operation, &request, waiting, &judge).await.map(Step::Done),
-                None => remote.call(operation, &request, &judge).await,
+                Some(waiting) => remote.poll(operation, &request, waiting, &classify).await.map(Step::Done),
+                None => remote.call(operation, &request, &classify).await,
             }
         });
         let (of, error) = match step {
@@ -160,7 +160,7 @@ impl Bench {
 #[test]
 fn the_repeat_matrix() {
     use Reach::{Body, EarlySuccess, Lost, NotConnected, Permanent};
-    // one fault, then success: what comes of it for Always, Once, Never
+    // one fault, then success: the outcome for Always, Once and Never
     for (fault, always, once, never) in [
         (Fails(NotConnected), ("done", 2), ("done", 2), ("done", 2)),
         (Says(429), ("done", 2), ("done", 2), ("done", 2)),
@@ -181,7 +181,7 @@ fn the_repeat_matrix() {
             let bench = Bench::new();
             let came = bench.run(&operation(repeat), &[fault.clone(), Says(200)], false);
             assert_eq!((came.of.as_str(), came.calls), want, "{fault:?} {repeat:?}");
-            // doubt stays in the journal, a result too, a refusal does not
+            // a doubt stays in the journal, and so does a result; a refusal does not
             let kept = match (came.of.as_str(), bench.journal.step("op").expect("read")) {
                 ("done", StepState::Done(_)) | ("doubt", StepState::Intent(_)) => true,
                 ("done" | "doubt", _) => false,
@@ -277,7 +277,7 @@ fn retry_after_is_a_minimum_and_too_long_ends_at_once() {
     let came = bench.run(&operation(RetrySafety::Never), &[SaysAfter(429, "7"), Says(200)], false);
     assert_eq!((came.of.as_str(), came.waits.as_slice()), ("done", [Duration::from_secs(7)].as_slice()));
     let came = Bench::new().run(&operation(RetrySafety::Always), &[SaysAfter(503, "soon"), Says(200)], false);
-    assert!(came.waits[0] <= Duration::from_secs(1), "garbage is no wait");
+    assert!(came.waits[0] <= Duration::from_secs(1), "an invalid value is not a wait");
     let mut bench = Bench::new();
     bench.policy.give_up_after = Duration::from_secs(60);
     let came = bench.run(&operation(RetrySafety::Always), &[SaysAfter(503, "61"), Says(200)], false);

@@ -1,4 +1,4 @@
-//! What a poll makes of answers once something was accepted, and how long it asks.
+//! Polls after something was accepted: how answers are interpreted, and how long polling lasts.
 
 use super::tests::Does::{Fails, Says, SaysAfter};
 use super::tests::{Bench, operation};

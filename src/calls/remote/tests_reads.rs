@@ -1,4 +1,4 @@
-//! Attempts of what is not HTTP, lookups, and answers read as streams.
+//! Attempts of protocols other than HTTP, lookups, and answers read as streams.
 
 use super::tests::{Bench, operation, seed};
 use super::{Attempt, Event, Find, Read, Remote};
@@ -79,7 +79,8 @@ fn giving_up_does_not_count_waits_for_a_quota() {
     assert!(bench.clock.elapsed() > 2 * hour);
 }
 
-/// One run of a call whose effect can be looked up, each answer lost; `found` is what the lookups say in turn.
+/// Makes one call whose effect can be looked up, with every answer lost; `found` are the results of the lookups in
+/// turn.
 fn looked_up(bench: &Bench, repeat: RetrySafety, found: &[Option<Value>], lost: u32) -> (Result<Step>, u32, usize) {
     let (sent, looks) = (AtomicU32::new(0), Mutex::new(0));
     let step = with_remote(bench, async |remote| {
@@ -134,7 +135,7 @@ fn a_creation_that_is_not_found_stays_in_doubt() {
     assert_eq!((step.expect("a step").done().expect("done"), sent), (json!({"id": "7"}), 1));
 }
 
-/// Answers each connection with the next of `answers`, as it is, and closes it.
+/// Answers each connection with the next of `answers`, byte for byte, and closes it.
 async fn server(answers: &'static [&'static str]) -> (String, tokio::task::JoinHandle<()>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bound");
     let url = format!("http://{}/log", listener.local_addr().expect("an address"));
@@ -155,7 +156,7 @@ async fn server(answers: &'static [&'static str]) -> (String, tokio::task::JoinH
     (url, task)
 }
 
-/// Reads from such a server: how it ended, what came in the last attempt, how many attempts began.
+/// Reads from such a server; returns the outcome, the data of the last attempt, and the number of attempts.
 fn reading(answers: &'static [&'static str]) -> (Result<Read>, Vec<u8>, u32) {
     let (mut text, mut begun) = (Vec::new(), 0);
     let read = with_remote(&Bench::new(), async |remote| {
