@@ -50,7 +50,7 @@ pub(crate) fn watch(global: &Global, progress: &Arc<Progress>) -> Option<Watch> 
     }))
 }
 
-/// What takes the line away before something else is written.
+/// Clears the progress line before something else is written.
 pub(crate) fn clearing(global: &Global) -> &'static str {
     if form(global) == Some(Form::Redrawn) { "\r\x1b[K" } else { "" }
 }
