@@ -1,60 +1,60 @@
-//! Copies that may touch up to [`SLACK`] bytes past their end, behind a checked door.
+//! Buffers that may be accessed up to [`SLACK`] bytes past their end, with a safe interface.
 //!
-//! A field is short, and a copy of its exact length is a call; a copy of 32 bytes is two instructions. So
-//! inputs carry readable bytes behind their end ([`Padded`]) and outputs spare capacity ([`OutBuf`]), both checked
-//! here, and nobody else needs `unsafe` for it.
+//! Fields are short, and a copy of the exact length is a function call, while a copy of 32 bytes is two instructions.
+//! Inputs therefore have readable bytes after their end ([`Padded`]) and outputs spare capacity ([`OutBuf`]). Both are
+//! checked here, so no other code needs `unsafe` for this.
 
 #![allow(unsafe_code)]
 
-/// How many bytes behind the end of a [`Padded`] are readable, and behind that of an [`OutBuf`] writable.
+/// Number of bytes after the end that are readable in a [`Padded`] and writable in an [`OutBuf`].
 pub const SLACK: usize = 64;
 
-/// Borrowed bytes with at least [`SLACK`] readable (initialised) bytes behind them.
+/// Borrowed bytes with at least [`SLACK`] readable (initialised) bytes after them.
 #[derive(Clone, Copy)]
 pub struct Padded<'a> {
-    /// The bytes and SLACK more: what is read through a pointer has to lie within the slice that it came from.
+    /// The bytes and SLACK more: a pointer may only read within the slice that it came from.
     whole: &'a [u8],
 }
 
 impl<'a> Padded<'a> {
-    /// The part `from..to` of `buffer`, which must go on for [`SLACK`] bytes after `to`.
+    /// Borrows the part `from..to` of `buffer`, which must continue for [`SLACK`] bytes after `to`.
     ///
     /// # Panics
     /// If `from > to` or fewer than `SLACK` bytes follow `to`.
     #[must_use]
     pub fn new(buffer: &'a [u8], from: usize, to: usize) -> Padded<'a> {
-        assert!(from <= to && to + SLACK <= buffer.len(), "a padded view needs slack behind it");
+        assert!(from <= to && to + SLACK <= buffer.len(), "a padded view needs slack after it");
         Padded { whole: &buffer[from..to + SLACK] }
     }
 
-    /// The bytes, without the slack.
+    /// Returns the bytes without the slack.
     #[inline(always)]
     #[must_use]
     pub fn bytes(&self) -> &'a [u8] {
-        // SAFETY: the constructors leave SLACK bytes behind the end.
+        // SAFETY: the constructors leave SLACK bytes after the end.
         unsafe { self.whole.get_unchecked(..self.len()) }
     }
 
-    /// The bytes with the slack.
+    /// Returns the bytes with the slack.
     #[inline(always)]
     pub(crate) fn with_slack(&self) -> &'a [u8] {
         self.whole
     }
 
-    /// Their number, without the slack.
+    /// Returns the number of bytes, without the slack.
     #[inline(always)]
     #[must_use]
     pub fn len(&self) -> usize {
         self.whole.len() - SLACK
     }
 
-    /// True where there is none.
+    /// Returns true if there are no bytes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Which of the 16 bytes from `at` on are `byte`, bit i for byte i; those past the end count too.
+    /// Returns which of the 16 bytes from `at` on equal `byte`, bit i for byte i, including bytes past the end.
     ///
     /// # Panics
     /// If `at` is past the end.
@@ -62,12 +62,12 @@ impl<'a> Padded<'a> {
     #[must_use]
     pub fn matches_16(&self, at: usize, byte: u8) -> u32 {
         assert!(at <= self.len(), "a look outside the input");
-        // SAFETY: `at` is at most the end, and SLACK bytes behind that are readable.
+        // SAFETY: `at` is at most the end, and SLACK bytes after the end are readable.
         let block = unsafe { self.whole.as_ptr().add(at).cast::<[u8; 16]>().read_unaligned() };
         equal_16(block, byte)
     }
 
-    /// The eight bytes from `at` on, the first one lowest; those past the end count too.
+    /// Returns the eight bytes from `at` on, the first one lowest, including bytes past the end.
     ///
     /// # Panics
     /// If `at` is past the end.
@@ -75,11 +75,11 @@ impl<'a> Padded<'a> {
     #[must_use]
     pub fn word(&self, at: usize) -> u64 {
         assert!(at <= self.len(), "a look outside the input");
-        // SAFETY: `at` is at most the end, and SLACK bytes behind that are readable.
+        // SAFETY: `at` is at most the end, and SLACK bytes after the end are readable.
         u64::from_le_bytes(unsafe { self.whole.as_ptr().add(at).cast::<[u8; 8]>().read_unaligned() })
     }
 
-    /// Everything from `from` on, slack kept.
+    /// Returns everything from `from` on, with the slack.
     ///
     /// # Panics
     /// If `from` is past the end.
@@ -90,52 +90,52 @@ impl<'a> Padded<'a> {
     }
 }
 
-/// A growing output with room for [`SLACK`] bytes more than it says.
+/// A growing output with room for [`SLACK`] more bytes than it reports.
 #[derive(Default)]
 pub struct OutBuf {
     buffer: Vec<u8>,
 }
 
 impl OutBuf {
-    /// An empty output that holds `capacity` bytes before it grows.
+    /// Creates an empty output that holds `capacity` bytes before it grows.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> OutBuf {
         OutBuf { buffer: Vec::with_capacity(capacity + SLACK) }
     }
 
-    /// What was written.
+    /// Returns what was written.
     #[inline(always)]
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.buffer
     }
 
-    /// How much was written.
+    /// Returns the number of bytes written.
     #[inline(always)]
     #[must_use]
     pub fn len(&self) -> usize {
         self.buffer.len()
     }
 
-    /// True where nothing was written.
+    /// Returns true if nothing was written.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.buffer.is_empty()
     }
 
-    /// How much fits before it grows.
+    /// Returns the number of bytes that fit before it grows.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.buffer.capacity().saturating_sub(SLACK)
     }
 
-    /// Takes back everything after the first `len` bytes; no effect where there are fewer.
+    /// Removes everything after the first `len` bytes; no effect if there are fewer.
     #[inline(always)]
     pub fn truncate(&mut self, len: usize) {
         self.buffer.truncate(len);
     }
 
-    /// A cursor at the end; what it writes counts once it is [put down](Cursor::finish).
+    /// Returns a cursor at the end. What it writes counts once it is [finished](Cursor::finish).
     #[inline(always)]
     #[must_use]
     pub fn cursor(&mut self) -> Cursor<'_> {
@@ -143,7 +143,8 @@ impl OutBuf {
         Cursor { out: self, at, limit }
     }
 
-    /// The end of what is written, and SLACK before the end of the capacity, which is no less.
+    /// Returns the end of what is written, and the position SLACK before the end of the capacity, which is not before
+    /// it.
     #[inline(always)]
     fn bounds(&mut self) -> (*mut u8, *mut u8) {
         if self.buffer.capacity() - self.buffer.len() < SLACK {
@@ -154,7 +155,7 @@ impl OutBuf {
         unsafe { (start.add(self.buffer.len()), start.add(self.buffer.capacity() - SLACK)) }
     }
 
-    /// Appends a slice that has no slack.
+    /// Appends a slice without slack.
     #[inline]
     pub fn extend(&mut self, bytes: &[u8]) {
         if self.buffer.capacity() - self.buffer.len() < bytes.len() + SLACK {
@@ -172,20 +173,20 @@ impl OutBuf {
         self.buffer.push(byte);
     }
 
-    /// The last byte written.
+    /// Returns the last byte written.
     #[inline(always)]
     #[must_use]
     pub fn last(&self) -> Option<u8> {
         self.buffer.last().copied()
     }
 
-    /// The buffer itself, its spare capacity kept.
+    /// Returns the buffer itself, with its spare capacity.
     #[must_use]
     pub fn into_vec(self) -> Vec<u8> {
         self.buffer
     }
 
-    /// An output that reuses the memory of `buffer`; its content is dropped.
+    /// Creates an output that reuses the memory of `buffer`; its content is dropped.
     #[must_use]
     pub fn reuse(mut buffer: Vec<u8>) -> OutBuf {
         buffer.clear();
@@ -200,26 +201,26 @@ impl OutBuf {
     }
 }
 
-/// Writes to an [`OutBuf`] with its cursor in registers.
+/// Writes to an [`OutBuf`] with the position in registers.
 pub struct Cursor<'a> {
     out: &'a mut OutBuf,
-    /// Where the next byte goes: within the buffer's capacity, everything before it initialised.
+    /// The position of the next byte: within the buffer's capacity, with everything before it initialised.
     at: *mut u8,
-    /// SLACK before the end of the capacity; `at` is never behind it.
+    /// SLACK before the end of the capacity; `at` is never after it.
     limit: *mut u8,
 }
 
 impl Cursor<'_> {
-    /// Appends `len` bytes of `from` that start at `at`, A-Z as a-z where `lower`.
+    /// Appends `len` bytes of `from` that start at `at`; if `lower`, converts A-Z to a-z.
     ///
     /// # Panics
-    /// If they do not lie within `from`.
+    /// If they are not within `from`.
     #[inline(always)]
     pub fn copy(&mut self, from: Padded<'_>, at: usize, len: usize, lower: bool) {
         assert!(at <= from.len() && len <= from.len() - at, "a copy from outside the input");
         self.reserve(len);
-        // SAFETY: `from` has `at + len` bytes and SLACK readable ones behind them; `reserve` left `len + SLACK` writable
-        // ones; both are touched in steps of 64 that end at most 64 bytes past `len`.
+        // SAFETY: `from` has `at + len` bytes and SLACK readable ones after them; `reserve` left `len + SLACK` writable
+        // ones; both are accessed in steps of 64 that end at most 64 bytes past `len`.
         unsafe {
             let from = from.whole.as_ptr().add(at);
             if lower {
@@ -231,25 +232,25 @@ impl Cursor<'_> {
         }
     }
 
-    /// Appends a piece and returns its tag; `short`: it is likely to be.
+    /// Appends a literal and returns its tag. `short`: the literal is probably short.
     ///
     /// # Panics
-    /// If there are not that many.
+    /// If there is no literal with this index.
     #[inline(always)]
     pub fn piece(&mut self, pieces: &Literals, index: usize, short: bool) -> u32 {
         let piece = pieces.pieces[index];
         self.reserve(piece.len as usize);
-        // SAFETY: `reserve` left that much room.
+        // SAFETY: `reserve` left enough room.
         unsafe { self.put(pieces, piece, short) };
         piece.tag
     }
 
-    /// Appends a piece, then what [`Cursor::copy`] appends; returns the piece's tag.
+    /// Appends a literal, then what [`Cursor::copy`] appends; returns the literal's tag.
     ///
     /// # Panics
-    /// If there are not that many pieces, or the bytes do not lie within `from`.
+    /// If there is no literal with this index, or the bytes are not within `from`.
     #[inline(always)]
-    #[allow(clippy::too_many_arguments, reason = "a piece, a cell, and how to copy each")]
+    #[allow(clippy::too_many_arguments, reason = "a literal, a cell, and how to copy each")]
     pub fn piece_and_copy(
         &mut self,
         pieces: &Literals,
@@ -263,7 +264,7 @@ impl Cursor<'_> {
         assert!(at <= from.len() && len <= from.len() - at, "a copy from outside the input");
         let piece = pieces.pieces[index];
         self.reserve(piece.len as usize + len);
-        // SAFETY: `reserve` left room for both; else as in `copy`.
+        // SAFETY: `reserve` left room for both; otherwise as in `copy`.
         unsafe {
             self.put(pieces, piece, short);
             let from = from.whole.as_ptr().add(at);
@@ -278,13 +279,14 @@ impl Cursor<'_> {
     }
 
     /// # Safety
-    /// Room for the piece and SLACK bytes.
+    /// There is room for the literal and SLACK bytes.
     #[inline(always)]
     unsafe fn put(&mut self, pieces: &Literals, piece: Piece, short: bool) {
-        // SAFETY: pieces lie within their arena, which has SLACK bytes behind the last; room by contract.
+        // SAFETY: literals are within their arena, which has SLACK bytes after the last one; the caller guarantees the
+        // room.
         unsafe {
             let (from, len) = (pieces.arena.as_ptr().add(piece.at as usize), piece.len as usize);
-            // a store that stays within a line of the cache costs half of one that does not
+            // a store within one cache line costs half of one that crosses two
             if short {
                 copy::<16>(self.at, from, len)
             } else {
@@ -307,14 +309,14 @@ impl Cursor<'_> {
         }
     }
 
-    /// The length of the output, with what was written by this cursor.
+    /// Returns the length of the output, including what this cursor has written.
     #[inline(always)]
     #[must_use]
     pub fn len(&self) -> usize {
         self.at.addr() - self.out.buffer.as_ptr().addr()
     }
 
-    /// True where the output is empty.
+    /// Returns true if the output is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -329,7 +331,7 @@ impl Cursor<'_> {
         result
     }
 
-    /// What was written counts.
+    /// Makes what was written part of the output.
     #[inline(always)]
     pub fn finish(mut self) {
         self.put_down();
@@ -342,7 +344,7 @@ impl Cursor<'_> {
         unsafe { self.out.buffer.set_len(len) }
     }
 
-    /// Room for `len` bytes and SLACK.
+    /// Makes room for `len` bytes and SLACK.
     #[inline(always)]
     fn reserve(&mut self, len: usize) {
         if len > self.limit.addr() - self.at.addr() {
@@ -361,13 +363,13 @@ impl Cursor<'_> {
     }
 }
 
-/// Short texts that are copied often, in one arena with SLACK behind; each with a number that is its owner's affair.
+/// Short texts that are copied often, in one arena with slack at the end. The owner gives each a number (tag).
 pub struct Literals {
     pieces: Vec<Piece>,
     arena: Vec<u8>,
 }
 
-/// Lies within the arena, SLACK before its end.
+/// A range of the arena, SLACK before its end.
 #[derive(Clone, Copy)]
 struct Piece {
     at: u32,
@@ -376,10 +378,10 @@ struct Piece {
 }
 
 impl Literals {
-    /// The given texts with their tags, in order.
+    /// Stores the given texts with their tags, in order.
     ///
     /// # Panics
-    /// If they make more than 4 GiB.
+    /// If they have more than 4 GiB together.
     #[must_use]
     pub fn new(texts: &[(Vec<u8>, u32)]) -> Literals {
         let mut arena: Vec<u8> = Vec::new();
@@ -394,19 +396,19 @@ impl Literals {
         Literals { pieces, arena }
     }
 
-    /// The length of one.
+    /// Returns the length of a text.
     ///
     /// # Panics
-    /// If there are not that many.
+    /// If there is no text with this index.
     #[must_use]
     pub fn length(&self, index: usize) -> usize {
         self.pieces[index].len as usize
     }
 
-    /// The tag of one.
+    /// Returns the tag of a text.
     ///
     /// # Panics
-    /// If there are not that many.
+    /// If there is no text with this index.
     #[inline(always)]
     #[must_use]
     pub fn tag(&self, index: usize) -> u32 {
@@ -414,11 +416,11 @@ impl Literals {
     }
 }
 
-/// Bit i where byte i of the block is `byte`.
+/// Returns a mask with bit i set if byte i of the block equals `byte`.
 #[inline(always)]
 fn equal_16(block: [u8; 16], byte: u8) -> u32 {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: SSE2 is always there on x86-64; the block is 16 bytes.
+    // SAFETY: SSE2 is always available on x86-64; the block has 16 bytes.
     unsafe {
         use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_set1_epi8};
         let block = _mm_loadu_si128(block.as_ptr().cast());
@@ -451,7 +453,7 @@ unsafe fn copy<const N: usize>(to: *mut u8, from: *const u8, len: usize) {
     }
 }
 
-/// The same in steps of 64, with A-Z as a-z.
+/// Like [`copy`], in steps of 64, converting A-Z to a-z.
 ///
 /// # Safety
 /// As [`copy`].

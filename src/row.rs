@@ -1,13 +1,13 @@
 //! A record as a format hands it out and as the plan reads it: cells by number, and what is wrong with one.
 //!
-//! The one thing that `format` and `mapping` both know. A row is a set of spans into padded memory, whatever the format: the
-//! text itself (CSV, NDJSON) or an arena that the cells were decoded into (Parquet). Formats implement [`Row`], the plan is
-//! compiled once for each of them, so that nothing is dispatched while records are read.
+//! `format` and `mapping` share only this file. A row is a set of spans into padded memory, whatever the format: the
+//! text itself (CSV, NDJSON), or an arena that the cells were decoded into (Parquet). Formats implement [`Row`], and
+//! the plan is compiled once for each of them, so that nothing is dispatched while records are read.
 
 use crate::buffer::Padded;
 use std::borrow::Cow;
 
-/// What a cell has to be so that it can be copied as it is.
+/// The condition under which a cell may be copied unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Needs {
     /// Valid UTF-8.
@@ -33,9 +33,9 @@ pub trait Record {
 
 /// A record split into the columns of the source.
 ///
-/// A cell is *plain* if its span may be copied into JSON or a delimited row as it stands: it contains no control character (DEL
-/// included), no `"` and no `\`, nothing that the format would have to decode, and is valid as far as [`Needs`] asks. False
-/// never means that it is not, only that the format has to look again.
+/// A cell is *plain* if its span may be copied into JSON or a delimited row unchanged: it contains no control character
+/// (DEL included), no `"` and no `\`, nothing that the format would have to decode, and is valid as far as [`Needs`]
+/// asks. False does not mean that the cell is not plain, only that the format has to look again.
 pub trait Row: Record {
     /// Returns the memory that the spans of this row are positions in.
     fn input(&self) -> Padded<'_>;
@@ -66,7 +66,7 @@ pub trait Row: Record {
     fn value(&self, column: usize) -> Cow<'_, [u8]>;
 }
 
-/// Where a record is in its chunk and its input.
+/// The position of a record in its chunk and its input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RecordPlace {
     /// Physical lines of the chunk before the record; `None`: the format has no lines.
@@ -75,12 +75,12 @@ pub struct RecordPlace {
     pub byte: Option<u64>,
 }
 
-/// Why a cell, or the value made of cells, is not valid, before it is put into words.
+/// The reason why a cell, or the value made of cells, is not valid, before it is put into words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CellError {
-    /// Stable, for machines: `invalid_utf8`, `nul`, `empty`, `not_an_integer`, …
+    /// The code, stable and for machines: `invalid_utf8`, `nul`, `empty`, `not_an_integer`, …
     pub code: &'static str,
-    /// What it is, for people.
+    /// The reason in words, for people.
     pub what: &'static str,
     /// The column, if the cell is to blame and not the value made of it.
     pub column: Option<usize>,
@@ -109,14 +109,14 @@ impl CellError {
     }
 }
 
-/// Why a record was rejected: the one form of it from the plan or the format to the reject file.
+/// The reason why a record was rejected, in the one form used from the plan or the format to the reject file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RowError {
-    /// Stable, for machines: `invalid_utf8`, `nul`, `empty`, `not_an_integer`, …
+    /// The code, stable and for machines: `invalid_utf8`, `nul`, `empty`, `not_an_integer`, …
     pub code: &'static str,
     /// Index of the source column, if one is to blame.
     pub column: Option<usize>,
-    /// For people: what is wrong and with which field; contains no value of the row.
+    /// The reason for people: what is wrong, and with which field; contains no value of the row.
     pub reason: String,
 }
 
@@ -125,8 +125,8 @@ pub trait Columns {
     /// Returns their names in the order of the source.
     fn names(&self) -> &[String];
 
-    /// Returns true if messages may show the names although the job names none of them. A first line that is no header has
-    /// values of the user in it.
+    /// Returns true if messages may show the names although the job names none of them. A first line that is not a
+    /// header contains values of the user.
     fn may_be_shown(&self) -> bool {
         false
     }

@@ -1,4 +1,4 @@
-//! What each byte is to a dialect, so that one look-up stands for many comparisons.
+//! Classes of bytes in a dialect, so that one look-up replaces many comparisons.
 
 use super::Dialect;
 
@@ -9,7 +9,7 @@ pub(super) const CR: u8 = 8;
 /// A control character, DEL, `"`, `\\`, the dialect's quote and marked byte.
 pub(super) const DIRTY: u8 = 16;
 
-/// A dialect and the classes of the ASCII bytes; those above have none.
+/// A dialect and the classes of the ASCII bytes. Bytes above have no class.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Classes {
     pub(super) dialect: Dialect,

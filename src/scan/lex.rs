@@ -1,9 +1,9 @@
-//! From masks to structure: which quotes open and close, what lies inside, where cells and records end.
+//! From masks to structure: which quotes open and close, which bytes are inside them, and where cells and records end.
 //!
-//! One state machine for all instruction sets, 64 bytes at a time. Inside is found by prefix XOR over the quotes, as if
-//! each of them opened or closed. A quote may open only where a cell starts or right after a closing one (that is a doubled
-//! quote); a bit that breaks the rule is cleared and the word redone, so stray quotes cost a little and need no second
-//! parser.
+//! One state machine serves all instruction sets, 64 bytes at a time. The inside of quotes is found by prefix XOR over
+//! the quotes, as if each of them opened or closed. A quote may open only at the start of a cell or right after a
+//! closing one (a doubled quote). A bit that breaks this rule is cleared and the word is processed again, so stray
+//! quotes cost a little and need no second parser.
 
 #![allow(unsafe_code)]
 
@@ -22,12 +22,12 @@ pub(super) struct Masks {
     pub(super) cr: u64,
     /// Control characters, DEL, `"`, `\`, the dialect's quote and marked byte.
     pub(super) dirty: u64,
-    /// Above 0x7F.
+    /// Bytes above 0x7F.
     pub(super) high: u64,
 }
 
 impl Masks {
-    /// Only the first `n` bytes (1 to 63).
+    /// Keeps only the first `n` bytes (1 to 63).
     #[inline(always)]
     fn keep(&mut self, n: usize) {
         let keep = (1u64 << n) - 1;
@@ -40,47 +40,48 @@ impl Masks {
     }
 }
 
-/// What an instruction set has to do.
+/// The operations of an instruction set.
 pub(super) trait Isa {
-    /// A dialect as the masks are made from it, kept in registers.
+    /// A dialect, prepared for making masks and kept in registers.
     type Prepared: Copy;
 
-    /// Done once a stretch.
+    /// Prepares a dialect, once per stretch.
     ///
     /// # Safety
-    /// The instruction set is there.
+    /// The CPU supports the instruction set.
     unsafe fn prepare(classes: &Classes) -> Self::Prepared;
 
-    /// Masks of the 64 bytes at `at`.
+    /// Returns the masks of the 64 bytes at `at`.
     ///
     /// # Safety
-    /// The instruction set is there and 64 bytes are readable.
+    /// The CPU supports the instruction set, and 64 bytes are readable.
     unsafe fn masks(at: *const u8, prepared: Self::Prepared) -> Masks;
 
-    /// Only the quotes of the 64 bytes at `at`.
+    /// Returns only the quotes of the 64 bytes at `at`.
     ///
     /// # Safety
     /// As `masks`.
     #[inline(always)]
     unsafe fn quotes(at: *const u8, prepared: Self::Prepared) -> u64 {
-        // SAFETY: passed on.
+        // SAFETY: the caller guarantees the same.
         unsafe { Self::masks(at, prepared).quote }
     }
 
-    /// Prefix XOR: bit i of the result is the parity of bits 0..=i.
+    /// Computes the prefix XOR: bit i of the result is the parity of bits 0..=i.
     ///
     /// # Safety
-    /// The instruction set is there.
+    /// The CPU supports the instruction set.
     unsafe fn prefix_xor(bits: u64) -> u64;
 
-    /// Writes `base + i` for each set bit i to `to`; may write up to 64 values whatever the number of bits.
+    /// Writes `base + i` to `to` for each set bit i. May write up to 64 values, whatever the number of bits.
     ///
     /// # Safety
-    /// The instruction set is there and 64 values are writable.
+    /// The CPU supports the instruction set, and 64 values are writable.
     unsafe fn flatten(bits: u64, base: u32, to: *mut u32);
 }
 
-/// The inside of this word: bytes between an opening quote (included) and its closing one (not); and its junk.
+/// Returns the inside of this word, which is the bytes from an opening quote (included) to its closing one (excluded),
+/// and its junk.
 #[inline(always)]
 fn resolve<I: Isa>(masks: &Masks, carry: &mut Carry) -> (u64, u64) {
     let ends = masks.ends;
@@ -91,7 +92,7 @@ fn resolve<I: Isa>(masks: &Masks, carry: &mut Carry) -> (u64, u64) {
     let may_open = carry.may_open >> 63;
     let mut quote = masks.quote;
     loop {
-        // SAFETY: whoever called us with `I` runs on it.
+        // SAFETY: the caller runs on `I`.
         let inside = unsafe { I::prefix_xor(quote) } ^ carry.inside;
         let opening = quote & inside;
         let closing = quote & !inside;
@@ -109,8 +110,8 @@ fn resolve<I: Isa>(masks: &Masks, carry: &mut Carry) -> (u64, u64) {
     }
 }
 
-/// What ends cells, what ends records, and the number of physical line ends, where there are CRs: the LF of a CRLF ends
-/// nothing, its CR does.
+/// Returns cell ends, record ends and the number of physical line ends if there are CRs: the LF of a CRLF ends nothing,
+/// since its CR does.
 #[inline(always)]
 fn with_cr(masks: &Masks, inside: u64, carry: &mut Carry) -> (u64, u64, u32) {
     let lf = masks.lf & !((masks.cr << 1) | carry.any_cr);
@@ -123,7 +124,7 @@ fn with_cr(masks: &Masks, inside: u64, carry: &mut Carry) -> (u64, u64, u32) {
     (masks.ends & outside, (masks.cr | masks.lf) & outside, lines)
 }
 
-/// Where the next values of a tape go.
+/// The positions of the next values of a tape.
 struct Sink {
     cells_at: *mut u32,
     cells: usize,
@@ -134,15 +135,15 @@ struct Sink {
     lines: u32,
 }
 
-/// Puts one word, 64 bytes of the input from `at` on, onto the tape; `n` of them are there.
+/// Writes one word, the 64 bytes of the input from `at` on, to the tape; `n` of them are input.
 ///
 /// # Safety
-/// The instruction set `I` is there; the sink has room for 64 cells, 64 records, and the word.
+/// The CPU supports the instruction set `I`; the sink has room for 64 cells, 64 records, and the word.
 #[inline(always)]
 unsafe fn word<I: Isa>(masks: &Masks, at: usize, n: usize, state: &mut Carry, sink: &mut Sink, noted: &mut Vec<u32>) {
     let (inside, mut junk) = resolve::<I>(masks, state);
     if n < 64 {
-        // the byte behind the last one is not ours to judge
+        // the byte after the last one does not belong to the input
         junk &= (1u64 << n) - 1;
     }
     if junk != 0 {
@@ -154,12 +155,12 @@ unsafe fn word<I: Isa>(masks: &Masks, at: usize, n: usize, state: &mut Carry, si
         with_cr(masks, inside, state)
     };
     sink.lines += lines;
-    // SAFETY: room by contract.
+    // SAFETY: the caller guarantees the room.
     unsafe {
         sink.dirty_at.add(at >> 3).cast::<u64>().write_unaligned(masks.dirty.to_le());
         sink.odd_at.add(at >> 3).cast::<u64>().write_unaligned((masks.dirty | masks.high).to_le());
         I::flatten(structural, at as u32, sink.cells_at.add(sink.cells));
-        // most words hold one end or none: the first is written whether it is there or not, so that nothing is guessed
+        // most words have at most one end: the first is always written, even if there is none, to avoid a branch
         let ordinal = |ends: u64| sink.cells as u32 + (structural & (ends ^ ends.wrapping_sub(1))).count_ones();
         *sink.records_at.add(sink.records) = ordinal(ends);
         let mut rest = ends & ends.wrapping_sub(1);
@@ -176,7 +177,7 @@ unsafe fn word<I: Isa>(masks: &Masks, at: usize, n: usize, state: &mut Carry, si
 /// Scans `input[from..to]` (`from` a multiple of 64) onto the tape.
 ///
 /// # Safety
-/// The instruction set `I` is there; SLACK bytes behind `to` are readable; the tape has been made ready for `to - from`
+/// The CPU supports the instruction set `I`; SLACK bytes after `to` are readable; the tape was prepared for `to - from`
 /// bytes and words up to `to / 64`.
 #[inline(always)]
 pub(super) unsafe fn window<I: Isa>(
@@ -200,10 +201,10 @@ pub(super) unsafe fn window<I: Isa>(
     };
     let mut state = *carry;
     let mut at = from;
-    // SAFETY: whoever called us runs on `I`.
+    // SAFETY: the caller runs on `I`.
     let prepared = unsafe { I::prepare(classes) };
     while at + 64 <= to {
-        // SAFETY: 64 bytes from `at` lie before `to`; the tape has room by contract.
+        // SAFETY: the 64 bytes from `at` are before `to`; the caller guarantees the room.
         unsafe {
             let masks = I::masks(base.add(at), prepared);
             word::<I>(&masks, at, 64, &mut state, &mut sink, &mut tape.junk);
@@ -211,7 +212,7 @@ pub(super) unsafe fn window<I: Isa>(
         at += 64;
     }
     if at < to {
-        // SAFETY: `at < to`, so 64 bytes from `at` end within the slack; the tape has room by contract.
+        // SAFETY: `at < to`, so 64 bytes from `at` end within the slack; the caller guarantees the room.
         unsafe {
             let mut masks = I::masks(base.add(at), prepared);
             masks.keep(to - at);
@@ -236,17 +237,17 @@ fn note_junk(to: &mut Vec<u32>, mut junk: u64, at: usize) {
     }
 }
 
-/// The state behind `input[..to]` and the last record end in it.
+/// Returns the state after `input[..to]` and the last record end in it.
 ///
 /// # Safety
-/// The instruction set `I` is there; SLACK bytes behind `to` are readable.
+/// The CPU supports the instruction set `I`; SLACK bytes after `to` are readable.
 #[inline(always)]
 pub(super) unsafe fn survey<I: Isa>(input: &[u8], to: usize, classes: &Classes, inside: bool) -> Survey {
     let base = input.as_ptr();
     let mut state = Carry::new(inside);
     let mut last_end = None;
     let mut at = 0;
-    // SAFETY: whoever called us runs on `I`.
+    // SAFETY: the caller runs on `I`.
     let prepared = unsafe { I::prepare(classes) };
     while at < to {
         // SAFETY: as in `window`.
@@ -261,21 +262,21 @@ pub(super) unsafe fn survey<I: Isa>(input: &[u8], to: usize, classes: &Classes, 
         }
         at += 64;
     }
-    // in the last, partial word the state ran on over bytes that were masked away: inside is right all the same, since
-    // no quote lies there
+    // in the last, partial word the state went on over bytes that were masked out; `inside` is right all the same,
+    // because none of them counts as a quote
     Survey { inside: state.inside != 0, last_end }
 }
 
-/// Whether a quoted cell is open behind `input[..to]`. Looks closely only at words with quotes in them.
+/// Whether a quoted cell is open after `input[..to]`. Examines only words with quotes in them.
 ///
 /// # Safety
-/// The instruction set `I` is there; SLACK bytes behind `to` are readable.
+/// The CPU supports the instruction set `I`; SLACK bytes after `to` are readable.
 #[inline(always)]
 pub(super) unsafe fn inside_after<I: Isa>(input: &[u8], to: usize, classes: &Classes, inside: bool) -> bool {
     let base = input.as_ptr();
     let dialect = &classes.dialect;
     let mut state = Carry::new(inside);
-    // SAFETY: whoever called us runs on `I`.
+    // SAFETY: the caller runs on `I`.
     let prepared = unsafe { I::prepare(classes) };
     let mut skipped = false;
     let mut at = 0;
@@ -287,7 +288,7 @@ pub(super) unsafe fn inside_after<I: Isa>(input: &[u8], to: usize, classes: &Cla
             continue;
         }
         if std::mem::take(&mut skipped) {
-            // no quote stands in the word before: its last byte closed nothing, and opens the way if it ends a cell
+            // the word before has no quote: its last byte closed nothing, and a quote may open if that byte ends a cell
             let before = input[at - 1];
             let ends = before == dialect.delimiter || before == b'\n' || before == b'\r';
             state.may_open = u64::from(ends && state.inside == 0) << 63;

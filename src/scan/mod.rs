@@ -1,13 +1,13 @@
-//! Where the structure of a delimited text lies, found 64 bytes at a time. Beside `buffer` the only room with `unsafe`.
+//! Finds the structure of a delimited text, 64 bytes at a time. Besides `buffer` the only room with `unsafe`.
 //!
-//! [`Scanner`] is the door: it picks an instruction set once and checks what the code behind it relies on. `class` says
-//! what a byte is, `lex` holds the one state machine, `x86` and `neon` the instruction sets, `naive` the twin that all
-//! are compared with.
+//! [`Scanner`] is the interface: it picks an instruction set once and checks what the code below relies on. `class`
+//! classifies bytes, `lex` contains the one state machine, `x86` and `neon` the instruction sets, and `naive` the
+//! implementation that all are compared with.
 
 mod class;
 #[cfg_attr(
     not(any(target_arch = "x86_64", target_arch = "aarch64")),
-    allow(dead_code, reason = "naive runs alone there")
+    allow(dead_code, reason = "only naive is used there")
 )]
 mod lex;
 mod naive;
@@ -21,14 +21,14 @@ pub use tape::{Bits, Carry, Tape, any_bit, bits_from};
 
 use crate::buffer::Padded;
 
-/// What separates and what quotes.
+/// The delimiter and the quote of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dialect {
-    /// Between cells; an ASCII byte other than CR, LF and the quote.
+    /// Separates cells; an ASCII byte other than CR, LF and the quote.
     pub delimiter: u8,
-    /// Around cells; `None`: quotes are text.
+    /// Encloses cells; `None`: quotes are text.
     pub quote: Option<u8>,
-    /// One more ASCII byte that makes a cell dirty: the separator of the output. `"` where there is none.
+    /// One more ASCII byte that makes a cell dirty: the separator of the output. `"` if there is none.
     pub marked: u8,
 }
 
@@ -40,7 +40,7 @@ impl Dialect {
     }
 }
 
-/// What [`Scanner::survey`] found.
+/// The result of [`Scanner::survey`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Survey {
     /// Whether a quoted cell is open at the end.
@@ -49,36 +49,36 @@ pub struct Survey {
     pub last_end: Option<usize>,
 }
 
-/// A set of instructions.
+/// An instruction set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Isa {
-    /// A byte at a time; everywhere.
+    /// One byte at a time; on every machine.
     Naive,
-    /// The floor of x86-64.
+    /// Part of every x86-64.
     #[cfg(target_arch = "x86_64")]
     Sse2,
     /// AVX2, PCLMULQDQ, BMI.
     #[cfg(target_arch = "x86_64")]
     Avx2,
-    /// AVX-512 BW, VL, DQ, VBMI, VBMI2 on top.
+    /// AVX-512 BW, VL, DQ, VBMI and VBMI2 in addition.
     #[cfg(target_arch = "x86_64")]
     Avx512,
-    /// The floor of aarch64.
+    /// Part of every aarch64.
     #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
     Neon,
-    /// PMULL on top.
+    /// PMULL in addition.
     #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
     Pmull,
 }
 
 impl Isa {
-    /// All that this machine has, the best one last.
+    /// Returns all instruction sets of this machine, the best one last.
     #[must_use]
     pub fn available() -> Vec<Isa> {
-        #[allow(unused_mut, reason = "nothing to add on other machines")]
+        #[allow(unused_mut, reason = "other machines add nothing")]
         let mut all = vec![Isa::Naive];
-        // Miri knows the instructions of SSE2, and says that there are no others
+        // Miri supports the instructions of SSE2 and reports that there are no others
         #[cfg(target_arch = "x86_64")]
         {
             all.push(Isa::Sse2);
@@ -105,7 +105,7 @@ impl Isa {
         #[cfg(all(target_arch = "aarch64", target_endian = "little", not(miri)))]
         {
             all.push(Isa::Neon);
-            // the compiler's "aes" is both
+            // the compiler's feature "aes" includes both
             if std::arch::is_aarch64_feature_detected!("aes") && std::arch::is_aarch64_feature_detected!("pmull") {
                 all.push(Isa::Pmull);
             }
@@ -114,27 +114,28 @@ impl Isa {
     }
 }
 
-/// Work that gains from being compiled for the instructions at hand; see [`Scanner::boost`].
+/// Work that gains from being compiled for the best instructions; see [`Scanner::boost`].
 pub trait Boosted {
-    /// What it returns.
+    /// The result of the work.
     type Output;
-    /// Does it. To be `#[inline(always)]`, with all that it calls often: only what is inlined is compiled anew.
+    /// Does the work. Should be `#[inline(always)]`, with everything that it calls often, since only inlined code is
+    /// compiled again.
     fn run(self) -> Self::Output;
 }
 
-/// Finds cells and records. Chosen once, cheap to copy.
+/// Finds cells and records. The instruction set is chosen once; cheap to copy.
 #[derive(Clone, Copy, Debug)]
 pub struct Scanner {
     classes: class::Classes,
     isa: Isa,
 }
 
-/// How much is scanned at a time before its records are read, so that the tape stays in the first-level cache. Little in
+/// Number of bytes scanned before their records are read, so that the tape stays in the first-level cache. Small in
 /// tests, so that their short texts have seams too.
 pub const WINDOW: usize = if cfg!(any(test, fuzzing)) { 128 } else { 8 << 10 };
 
 impl Scanner {
-    /// With the best instructions that this machine has.
+    /// Creates a scanner with the best instructions of this machine.
     #[must_use]
     pub fn new(dialect: Dialect) -> Scanner {
         static BEST: std::sync::OnceLock<Isa> = std::sync::OnceLock::new();
@@ -142,20 +143,20 @@ impl Scanner {
         Scanner { classes: class::Classes::new(dialect), isa }
     }
 
-    /// With the instructions named; `None` where this machine has not got them.
+    /// Creates a scanner with the given instructions; `None` if this machine does not support them.
     #[must_use]
     pub fn with(dialect: Dialect, isa: Isa) -> Option<Scanner> {
         Isa::available().contains(&isa).then_some(Scanner { classes: class::Classes::new(dialect), isa })
     }
 
-    /// The same, with one more byte that makes a cell dirty.
+    /// Returns the scanner with one more byte that makes a cell dirty.
     #[must_use]
     pub fn marking(mut self, byte: u8) -> Scanner {
         self.classes = class::Classes::new(Dialect { marked: byte, ..self.classes.dialect });
         self
     }
 
-    /// The dialect.
+    /// Returns the dialect.
     #[must_use]
     pub fn dialect(&self) -> Dialect {
         self.classes.dialect
@@ -174,8 +175,8 @@ impl Scanner {
         assert!(u32::try_from(input.len()).is_ok(), "positions on the tape are 32 bits wide");
         tape.reserve(to - from);
         let (bytes, classes) = (input.with_slack(), &self.classes);
-        // SAFETY: the constructors made sure that the instructions are there; `Padded` has SLACK bytes behind `to`; the
-        // tape has been made ready above.
+        // SAFETY: the constructors checked that the instructions are supported; `Padded` has SLACK bytes after `to`;
+        // the tape was prepared above.
         unsafe {
             match self.isa {
                 Isa::Naive => naive::window(bytes, from, to, &classes.dialect, carry, tape),
@@ -193,12 +194,12 @@ impl Scanner {
         }
     }
 
-    /// Does the work in a function compiled for the instructions chosen.
+    /// Does the work in a function compiled for the chosen instructions.
     #[allow(unsafe_code)]
     #[inline(always)]
     pub fn boost<W: Boosted>(&self, work: W) -> W::Output {
         match self.isa {
-            // SAFETY: the constructors made sure that the instructions are there.
+            // SAFETY: the constructors checked that the instructions are supported.
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => unsafe { x86::boost_avx512(work) },
             // SAFETY: as above.
@@ -208,7 +209,7 @@ impl Scanner {
         }
     }
 
-    /// The state behind `input`, which starts behind a line end, `inside` a quoted cell or not.
+    /// Returns the state after `input`, which starts after a line end, `inside` a quoted cell or not.
     #[allow(unsafe_code)]
     #[must_use]
     pub fn survey(&self, input: Padded<'_>, inside: bool) -> Survey {
@@ -231,8 +232,8 @@ impl Scanner {
         }
     }
 
-    /// Whether a quoted cell is open behind `input`, which starts behind a line end, `inside` a quoted cell or not: what
-    /// [`Scanner::survey`] says of it, sooner.
+    /// Whether a quoted cell is open after `input`, which starts after a line end, `inside` a quoted cell or not. The
+    /// same as in [`Scanner::survey`], but faster.
     #[allow(unsafe_code)]
     #[must_use]
     pub fn inside_after(&self, input: Padded<'_>, inside: bool) -> bool {
@@ -251,7 +252,7 @@ impl Scanner {
     }
 }
 
-/// Physical line ends in `bytes` (LF, CRLF, CR), which do not start inside a CRLF.
+/// Counts physical line ends (LF, CRLF, CR) in `bytes`, which does not start inside a CRLF.
 #[must_use]
 pub fn count_lines(bytes: &[u8]) -> u64 {
     let mut n = memchr::memchr_iter(b'\n', bytes).count() as u64;
@@ -289,13 +290,13 @@ mod tests {
             4 => Just(b'a'), 4 => Just(b'"'), 4 => Just(b','), 2 => Just(b'\n'), 1 => Just(b'\r'), 1 => Just(b'\''),
             1 => Just(b'\\'), 1 => Just(b'|'), 1 => any::<u8>()
         ];
-        // seldom a quote: whole words without one
+        // few quotes: whole words without one
         let seldom =
             prop_oneof![60 => Just(b'a'), 8 => Just(b','), 4 => Just(b'\n'), 1 => Just(b'\r'), 2 => Just(b'"')];
         prop_oneof![3 => proptest::collection::vec(byte, 0..400), 1 => proptest::collection::vec(seldom, 0..1500)]
     }
 
-    /// Every instruction set leaves what the naive twin leaves.
+    /// Checks that every instruction set produces the tape of the naive implementation.
     fn compare(dialect: Dialect, text: &[u8], inside: bool, step: usize) {
         let (naive, carry, survey) = scan(Isa::Naive, dialect, text, inside, 1);
         assert_eq!(naive.lines, count_lines(text));
@@ -319,7 +320,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
         #[test]
-        #[cfg_attr(miri, ignore = "an interpreter draws such texts for many minutes; the test below is for it")]
+        #[cfg_attr(miri, ignore = "an interpreter needs many minutes for such texts; the test below is for it")]
         fn every_width_agrees_with_the_naive_twin(
             text in text(), inside: bool, step in 1usize..4,
             quote in prop_oneof![4 => Just(Some(b'"')), 1 => Just(Some(b'\'')), 1 => Just(None)],
@@ -355,7 +356,7 @@ mod tests {
             let _ = carry;
             let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(&text[..]);
             let theirs: Vec<usize> = reader.byte_records().map(|record| record.unwrap().len()).collect();
-            // the csv crate takes a BOM away
+            // the csv crate removes a BOM
             prop_assume!(!text.starts_with(b"\xEF\xBB\xBF"));
             prop_assert_eq!(ours, theirs);
         }

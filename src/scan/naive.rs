@@ -1,9 +1,10 @@
-//! The naive twin: one byte at a time, no `unsafe`. The oracle of the others, and what runs where there are none.
+//! The naive implementation: one byte at a time, no `unsafe`. The others are compared with it, and it is used where
+//! there are none.
 
 use super::tape::{Carry, Tape};
 use super::{Dialect, Survey};
 
-/// Where a text stands after some byte.
+/// The state after some byte of a text.
 #[derive(Clone, Copy)]
 struct State {
     inside: bool,
@@ -13,7 +14,7 @@ struct State {
     any_cr: bool,
 }
 
-/// What a byte was.
+/// The role of a byte.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum What {
     Text,

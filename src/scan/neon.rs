@@ -1,4 +1,4 @@
-//! NEON on aarch64, which always has it; with PMULL where the machine says so.
+//! NEON, which every aarch64 has, and PMULL, which the machine reports.
 
 #![allow(unsafe_code)]
 
@@ -8,7 +8,7 @@ use super::tape::{Carry, Tape};
 use super::{Dialect, Survey};
 use std::arch::aarch64::*;
 
-/// The floor of aarch64.
+/// Part of every aarch64.
 pub(super) struct Neon;
 /// NEON with the 64-bit carry-less multiplication.
 pub(super) struct Pmull;
@@ -16,13 +16,13 @@ pub(super) struct Pmull;
 /// The weight of each byte in the mask of its half vector.
 const WEIGHTS: [u8; 16] = [1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128];
 
-/// Bit i where byte i of the 64 is all ones; each byte is all ones or zero.
+/// Returns a mask with bit i set if byte i of the 64 is all ones; each byte is all ones or zero.
 ///
-/// There is no movemask: each byte keeps the bit of its place, and three rounds of adding neighbours bring eight bytes
-/// into one.
+/// NEON has no movemask: each byte keeps the bit of its position, and three rounds of pairwise addition combine eight
+/// bytes into one.
 #[inline(always)]
 fn gather(hit: [uint8x16_t; 4]) -> u64 {
-    // SAFETY: NEON is always there on aarch64; the load is of 16 bytes.
+    // SAFETY: NEON is always available on aarch64; the load is of 16 bytes.
     unsafe {
         let weights = vld1q_u8(WEIGHTS.as_ptr());
         let low = vpaddq_u8(vandq_u8(hit[0], weights), vandq_u8(hit[1], weights));
@@ -42,11 +42,11 @@ impl Isa for Neon {
 
     #[inline(always)]
     unsafe fn masks(at: *const u8, dialect: Dialect) -> Masks {
-        // SAFETY: 64 bytes at `at` are readable by contract; NEON is always there on aarch64.
+        // SAFETY: the caller guarantees 64 readable bytes at `at`; NEON is always available on aarch64.
         unsafe {
             let v = [vld1q_u8(at), vld1q_u8(at.add(16)), vld1q_u8(at.add(32)), vld1q_u8(at.add(48))];
             macro_rules! each {
-                // written out: `map` of an array is not inlined
+                // written out, because `map` of an array is not inlined
                 ($x:ident => $e:expr) => {{
                     let one = |$x: uint8x16_t| $e;
                     [one(v[0]), one(v[1]), one(v[2]), one(v[3])]
@@ -103,7 +103,7 @@ impl Isa for Neon {
         let mut done = 0;
         while done < n {
             for i in 0..4 {
-                // SAFETY: `done` is a multiple of 4 below 64, and 64 values are writable by contract.
+                // SAFETY: `done` is a multiple of 4 below 64, and the caller guarantees 64 writable values.
                 unsafe { *to.add(done + i) = base.wrapping_add(bits.trailing_zeros()) };
                 bits &= bits.wrapping_sub(1);
             }
@@ -112,7 +112,7 @@ impl Isa for Neon {
     }
 }
 
-/// The low half of the product by all ones has at each bit the parity of those up to it.
+/// Each bit of the low half of the product by all ones is the parity of the bits up to it.
 #[inline]
 #[target_feature(enable = "neon,aes")]
 unsafe fn pmull_prefix_xor(bits: u64) -> u64 {
@@ -129,7 +129,7 @@ impl Isa for Pmull {
 
     #[inline(always)]
     unsafe fn masks(at: *const u8, dialect: Dialect) -> Masks {
-        // SAFETY: passed on.
+        // SAFETY: the caller guarantees the same.
         unsafe { Neon::masks(at, dialect) }
     }
 
@@ -141,7 +141,7 @@ impl Isa for Pmull {
 
     #[inline(always)]
     unsafe fn flatten(bits: u64, base: u32, to: *mut u32) {
-        // SAFETY: passed on.
+        // SAFETY: the caller guarantees the same.
         unsafe { Neon::flatten(bits, base, to) }
     }
 }
@@ -149,7 +149,7 @@ impl Isa for Pmull {
 macro_rules! entry_points {
     ($window:ident, $survey:ident, $isa:ident, $features:literal) => {
         /// # Safety
-        /// As [`lex::window`], on the features named.
+        /// As [`lex::window`]; the CPU supports the named features.
         #[target_feature(enable = $features)]
         pub(super) unsafe fn $window(
             input: &[u8],
@@ -159,15 +159,15 @@ macro_rules! entry_points {
             carry: &mut Carry,
             tape: &mut Tape,
         ) {
-            // SAFETY: passed on.
+            // SAFETY: the caller guarantees the same.
             unsafe { lex::window::<$isa>(input, from, to, classes, carry, tape) }
         }
 
         /// # Safety
-        /// As [`lex::survey`], on the features named.
+        /// As [`lex::survey`]; the CPU supports the named features.
         #[target_feature(enable = $features)]
         pub(super) unsafe fn $survey(input: &[u8], to: usize, classes: &Classes, inside: bool) -> Survey {
-            // SAFETY: passed on.
+            // SAFETY: the caller guarantees the same.
             unsafe { lex::survey::<$isa>(input, to, classes, inside) }
         }
     };

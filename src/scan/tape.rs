@@ -1,31 +1,31 @@
-//! What the scan leaves behind: positions of cell ends, record ends, masks.
+//! The result of a scan: positions of cell ends, record ends, masks.
 
-/// Structure of a stretch of text, by position from its start.
+/// The structure of a stretch of text, by position from its start.
 #[derive(Default)]
 pub struct Tape {
     /// The position of each delimiter and record end outside quotes.
     pub cells: Vec<u32>,
-    /// For each record, the index into `cells` behind its last cell.
+    /// For each record, the index into `cells` after its last cell.
     pub records: Vec<u32>,
     /// Control characters, DEL, `"`, `\`, the dialect's quote and marked byte.
     pub dirty: Bits,
-    /// Those and what is above 0x7F.
+    /// The same, and bytes above 0x7F.
     pub odd: Bits,
-    /// Positions of bytes that follow a closing quote and are no delimiter, line end or quote.
+    /// Positions of bytes that follow a closing quote and are not a delimiter, line end or quote.
     pub junk: Vec<u32>,
-    /// Physical line ends seen, inside quotes too.
+    /// Number of physical line ends, including those inside quotes.
     pub lines: u64,
 }
 
 /// A bit for each byte of a text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bits {
-    /// Bit i of byte n for position 8 n + i; two words more than there are.
+    /// Bit i of byte n is for position 8 n + i; there are two words more than needed.
     bytes: Vec<u8>,
 }
 
 impl Bits {
-    /// All of them; those past the end of the text mean nothing.
+    /// Returns all bits; those past the end of the text are meaningless.
     #[inline(always)]
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
@@ -56,17 +56,17 @@ impl Bits {
         self.bytes[at / 8] |= 1 << (at % 8);
     }
 
-    /// The bits that belong to a text of `len` bytes, to be compared.
+    /// Returns the bits that belong to a text of `len` bytes, for comparison.
     #[must_use]
     pub fn of(&self, len: usize) -> &[u8] {
         &self.bytes[..len.div_ceil(64) * 8]
     }
 }
 
-/// The bits from position `at` on, at least 57 of them.
+/// Returns the bits from position `at` on, at least 57 of them.
 ///
 /// # Panics
-/// If `bits` does not go on for eight bytes from there.
+/// If `bits` does not continue for eight bytes from there.
 #[inline(always)]
 #[must_use]
 pub fn bits_from(bits: &[u8], at: usize) -> u64 {
@@ -75,10 +75,10 @@ pub fn bits_from(bits: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(bytes) >> (at & 7)
 }
 
-/// True where a bit of `at .. at + len` is set.
+/// Returns true if a bit of `at .. at + len` is set.
 ///
 /// # Panics
-/// If `bits` does not go on for eight bytes from any of them.
+/// If `bits` does not continue for eight bytes from any of them.
 #[inline(always)]
 #[must_use]
 pub fn any_bit(bits: &[u8], mut at: usize, mut len: usize) -> bool {
@@ -91,23 +91,23 @@ pub fn any_bit(bits: &[u8], mut at: usize, mut len: usize) -> bool {
     bits_from(bits, at) & ((1 << len) - 1) != 0
 }
 
-/// What crosses from one stretch to the next.
+/// The state that crosses from one stretch to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Carry {
     /// All ones inside a quoted cell.
     pub(super) inside: u64,
-    /// The highest bit: whether the next byte may open a quote. The others mean nothing.
+    /// The highest bit says whether the next byte may open a quote; the others are meaningless.
     pub(super) may_open: u64,
-    /// 1 where the byte before closed a quote.
+    /// 1 if the byte before closed a quote.
     pub(super) closed: u64,
-    /// 1 where the byte before was a CR that ended a record.
+    /// 1 if the byte before was a CR that ended a record.
     pub(super) cr: u64,
-    /// 1 where the byte before was any CR.
+    /// 1 if the byte before was any CR.
     pub(super) any_cr: u64,
 }
 
 impl Carry {
-    /// At the start of a line: outside quotes, or inside a quoted cell.
+    /// The state at the start of a line, which is outside quotes or inside a quoted cell.
     #[must_use]
     pub fn new(inside: bool) -> Carry {
         Carry { inside: if inside { !0 } else { 0 }, may_open: u64::from(!inside) << 63, closed: 0, cr: 0, any_cr: 0 }
@@ -121,7 +121,7 @@ impl Carry {
 }
 
 impl Tape {
-    /// Empties it for a text of `len` bytes.
+    /// Empties the tape for a text of `len` bytes.
     pub fn start(&mut self, len: usize) {
         self.cells.clear();
         self.records.clear();
@@ -131,14 +131,15 @@ impl Tape {
         self.odd.start(len);
     }
 
-    /// Makes room for a stretch of `bytes` more.
+    /// Makes room for a stretch of `bytes` more bytes.
     pub(super) fn reserve(&mut self, bytes: usize) {
         // the flattening writes up to 64 values past the last
         self.cells.reserve(bytes + 128);
         self.records.reserve(bytes + 64);
     }
 
-    /// Drops the cells before `cell`, all records, all counted lines; what is left belongs to a record under way.
+    /// Drops the cells before `cell`, all records and all counted lines; the rest belongs to a record that is not
+    /// complete.
     pub fn keep_from(&mut self, cell: usize) {
         let left = self.cells.len() - cell;
         self.cells.copy_within(cell.., 0);
@@ -146,7 +147,7 @@ impl Tape {
         self.records.clear();
     }
 
-    /// Keeps at most so many cells of a record that is not complete; returns how many it drops.
+    /// Keeps at most `most` cells of a record that is not complete; returns how many it drops.
     pub fn drop_cells(&mut self, most: usize) -> usize {
         let dropped = self.cells.len().saturating_sub(most);
         self.cells.truncate(most);

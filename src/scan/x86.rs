@@ -8,11 +8,11 @@ use super::tape::{Carry, Tape};
 use super::{Boosted, Dialect, Survey};
 use std::arch::x86_64::*;
 
-/// The floor of x86-64.
+/// Part of every x86-64.
 pub(super) struct Sse2;
 /// AVX2 with PCLMULQDQ and BMI.
 pub(super) struct Avx2;
-/// AVX-512 BW, VL, VBMI and VBMI2, and what AVX2 has.
+/// AVX-512 BW, VL, VBMI and VBMI2, and everything in AVX2.
 pub(super) struct Avx512;
 
 impl Isa for Sse2 {
@@ -25,7 +25,7 @@ impl Isa for Sse2 {
 
     #[inline(always)]
     unsafe fn masks(at: *const u8, dialect: Dialect) -> Masks {
-        // SAFETY: 64 bytes at `at` are readable by contract; SSE2 is always there.
+        // SAFETY: the caller guarantees 64 readable bytes at `at`; SSE2 is always available.
         unsafe {
             let v: [__m128i; 4] = std::array::from_fn(|i| _mm_loadu_si128(at.add(16 * i).cast()));
             let join = |f: &dyn Fn(__m128i) -> __m128i| -> u64 {
@@ -58,7 +58,7 @@ impl Isa for Sse2 {
     unsafe fn flatten(mut bits: u64, base: u32, to: *mut u32) {
         let n = bits.count_ones() as usize;
         for i in 0..n {
-            // SAFETY: `n` is at most 64, which are writable by contract.
+            // SAFETY: `n` is at most 64, and the caller guarantees 64 writable values.
             unsafe { *to.add(i) = base + bits.trailing_zeros() };
             bits &= bits.wrapping_sub(1);
         }
@@ -81,7 +81,7 @@ impl Isa for Avx2 {
 
     #[inline(always)]
     unsafe fn masks(at: *const u8, dialect: Dialect) -> Masks {
-        // SAFETY: 64 bytes at `at` are readable and AVX2 is there by contract.
+        // SAFETY: the caller guarantees 64 readable bytes at `at`, and AVX2.
         unsafe {
             let a = _mm256_loadu_si256(at.cast());
             let b = _mm256_loadu_si256(at.add(32).cast());
@@ -172,9 +172,9 @@ impl Isa for Avx512 {
     #[inline(always)]
     unsafe fn prepare(classes: &Classes) -> Self::Prepared {
         let table = classes.table.as_ptr();
-        // SAFETY: the table has 128 bytes; AVX-512 is there by contract.
+        // SAFETY: the table has 128 bytes; the caller guarantees AVX-512.
         unsafe {
-            // where nothing quotes, a NUL is taken for a word that needs a closer look
+            // in a dialect without quotes, a word with a NUL is examined further
             let quote = _mm512_set1_epi8(classes.dialect.quote_or_nul() as i8);
             (_mm512_loadu_si512(table.cast()), _mm512_loadu_si512(table.add(64).cast()), quote)
         }
@@ -182,7 +182,7 @@ impl Isa for Avx512 {
 
     #[inline(always)]
     unsafe fn masks(at: *const u8, (low, high, _): Self::Prepared) -> Masks {
-        // SAFETY: 64 bytes at `at` are readable and AVX-512 is there by contract.
+        // SAFETY: the caller guarantees 64 readable bytes at `at`, and AVX-512.
         unsafe {
             let v = _mm512_loadu_si512(at.cast());
             let above = _mm512_movepi8_mask(v);
@@ -213,7 +213,7 @@ impl Isa for Avx512 {
 
     #[inline(always)]
     unsafe fn flatten(bits: u64, base: u32, to: *mut u32) {
-        // SAFETY: at most 64 values are written, which are writable by contract; VBMI2 is there.
+        // SAFETY: at most 64 values are written, which the caller guarantees to be writable; VBMI2 is part of this set.
         unsafe {
             let packed = _mm512_maskz_compress_epi8(bits, _mm512_loadu_si512(IOTA.as_ptr().cast()));
             let base = _mm512_set1_epi32(base as i32);
@@ -242,7 +242,7 @@ macro_rules! entry_points {
     ($window:ident, $survey:ident, $inside_after:ident, [$($boost:ident)?], $isa:ident, $features:literal) => {
         $(
             /// # Safety
-            /// The features named are there.
+            /// The CPU supports the named features.
             #[target_feature(enable = $features)]
             pub(super) unsafe fn $boost<W: Boosted>(work: W) -> W::Output {
                 work.run()
@@ -250,7 +250,7 @@ macro_rules! entry_points {
         )?
 
         /// # Safety
-        /// As [`lex::window`], on the features named.
+        /// As [`lex::window`]; the CPU supports the named features.
         #[target_feature(enable = $features)]
         pub(super) unsafe fn $window(
             input: &[u8],
@@ -260,23 +260,23 @@ macro_rules! entry_points {
             carry: &mut Carry,
             tape: &mut Tape,
         ) {
-            // SAFETY: passed on.
+            // SAFETY: the caller guarantees the same.
             unsafe { lex::window::<$isa>(input, from, to, classes, carry, tape) }
         }
 
         /// # Safety
-        /// As [`lex::survey`], on the features named.
+        /// As [`lex::survey`]; the CPU supports the named features.
         #[target_feature(enable = $features)]
         pub(super) unsafe fn $survey(input: &[u8], to: usize, classes: &Classes, inside: bool) -> Survey {
-            // SAFETY: passed on.
+            // SAFETY: the caller guarantees the same.
             unsafe { lex::survey::<$isa>(input, to, classes, inside) }
         }
 
         /// # Safety
-        /// As [`lex::inside_after`], on the features named.
+        /// As [`lex::inside_after`]; the CPU supports the named features.
         #[target_feature(enable = $features)]
         pub(super) unsafe fn $inside_after(input: &[u8], to: usize, classes: &Classes, inside: bool) -> bool {
-            // SAFETY: passed on.
+            // SAFETY: the caller guarantees the same.
             unsafe { lex::inside_after::<$isa>(input, to, classes, inside) }
         }
     };
