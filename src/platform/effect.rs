@@ -1,15 +1,15 @@
-//! What repeating or reordering the imports of a job would change.
+//! The effect of repeating or reordering the imports of a job.
 
 use serde_json::{Value, json};
 
-/// What repeating or reordering the imports of a job would change at the platform.
+/// The effect of repeating or reordering the imports of a job at the platform.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Effect {
     /// A part that was accepted may be sent again without changing the result.
     pub repeatable: bool,
-    /// Imports of two runs give the same result in either order if both have the same text here. `None`: a later import
-    /// that overtakes an earlier one changes the result.
+    /// Imports of two runs give the same result in either order if both have the same text here. `None`: the result
+    /// changes if a later import overtakes an earlier one.
     pub commutes: Option<String>,
     /// The platform fetches the file, and may do so until its verdict.
     pub fetched: bool,
@@ -18,7 +18,8 @@ pub struct Effect {
 }
 
 impl Effect {
-    /// Imports that may be repeated and reordered if `repeatable`, and reordered among those with the same text.
+    /// Creates an effect. `repeatable`: imports may be repeated and reordered. `commutes`: imports with the same text
+    /// may be reordered.
     #[must_use]
     pub fn new(repeatable: bool, commutes: Option<String>) -> Effect {
         Effect { repeatable, commutes, fetched: false, looked_up: false }
@@ -31,26 +32,26 @@ impl Effect {
         self
     }
 
-    /// Marks calls that the platform can be asked about if they got no answer.
+    /// Marks calls whose effect the platform can report if they got no answer.
     #[must_use]
     pub fn looked_up(mut self) -> Effect {
         self.looked_up = true;
         self
     }
 
-    /// Returns whether the imports of two runs could overtake each other with another result.
+    /// Returns whether the result could change if the imports of two runs overtook each other.
     #[must_use]
     pub fn may_overtake(&self, other: &Effect) -> bool {
         self.commutes.is_none() || self.commutes != other.commutes
     }
 
-    /// As it is kept with a run.
+    /// Returns the form that is stored with a run.
     #[must_use]
     pub fn to_json(&self) -> Value {
         json!({ "repeatable": self.repeatable, "commutes": self.commutes, "fetched": self.fetched, "looked_up": self.looked_up })
     }
 
-    /// What [`Effect::to_json`] made; of anything else the strictest.
+    /// Reads the result of [`Effect::to_json`]; anything else becomes the strictest effect.
     #[must_use]
     pub fn from_json(value: &Value) -> Effect {
         let flag = |key: &str| value.get(key).and_then(Value::as_bool);

@@ -1,4 +1,4 @@
-//! Whether the parts of a delivery fit into a quota, known before anything is sent.
+//! Checks whether the parts of a delivery fit into a quota, before anything is sent.
 
 use crate::body::Part;
 use crate::calls::quota::longest_wait;
@@ -6,11 +6,11 @@ use crate::calls::{Policy, Quota};
 use crate::error::{Error, Result};
 use std::time::{Duration, SystemTime};
 
-/// Checks that the wait for a slot of one of `parts` is at most `max_wait`, if the quota is unused. `uploads` says what it
-/// counts: `profile uploads an hour`.
+/// Checks that the wait for a slot of one of `parts` is at most `max_wait`, if the quota is unused. `uploads` describes
+/// what is counted: `profile uploads an hour`.
 ///
 /// # Errors
-/// `Data`, naming the `max_part_bytes` and the `max_quota_wait` that fit.
+/// `Data`, with the `max_part_bytes` and the `max_quota_wait` that fit.
 pub(crate) fn fits_quota(quota: &Quota, uploads: &str, parts: &[Part], max_wait: Duration) -> Result<()> {
     let calls = u32::try_from(parts.len()).unwrap_or(u32::MAX);
     let wait = longest_wait(quota, &[], calls, SystemTime::UNIX_EPOCH);
@@ -32,7 +32,7 @@ pub(crate) fn fits_quota(quota: &Quota, uploads: &str, parts: &[Part], max_wait:
     )))
 }
 
-/// Checks that the verdict on each part is waited for, as parts need that must be sent in turn.
+/// Checks that the job waits for the verdict on each part, if parts must be sent in turn.
 ///
 /// # Errors
 /// `Data`.
@@ -49,8 +49,8 @@ pub(crate) fn can_wait_in_turn(parts: &[Part], policy: &Policy) -> Result<()> {
         .with_hint("set wait above 0, or a destination.max_part_bytes that makes one part of the list"))
 }
 
-/// A part size with which the same records make at most `limit` parts: neighbouring parts are put together, as few as can
-/// be. Parts are filled as far as they go, so no other way to cut at that size makes more.
+/// Returns a part size with which the same records make at most `limit` parts, by joining neighbouring parts. Parts are
+/// filled greedily, so no other way to cut at that size makes more parts.
 fn size_that_fits(parts: &[u64], limit: usize) -> u64 {
     let cut = |size: u64| {
         let (mut count, mut filled) = (1usize, 0u64);
@@ -70,13 +70,13 @@ fn size_that_fits(parts: &[u64], limit: usize) -> u64 {
     low
 }
 
-/// A size as the job file takes it, rounded up to whole megabytes from 1 MB on.
+/// Formats a size for the job file, rounded up to whole megabytes from 1 MB on.
 fn shown_size(bytes: u64) -> String {
     const MB: u64 = 1_000_000;
     if bytes < MB { bytes.to_string() } else { format!("{}MB", bytes.div_ceil(MB)) }
 }
 
-/// A duration as the job file takes it.
+/// Formats a duration for the job file.
 fn shown_time(time: Duration) -> String {
     match time.as_secs() {
         seconds if seconds % 3600 == 0 => format!("{}h", seconds / 3600),

@@ -1,18 +1,18 @@
-//! What became of the parts of a delivery, added up.
+//! Adds up the results of the parts of a delivery.
 
 use super::{Counts, Outcome, Verdict};
 use serde_json::Value;
 
-/// What became of one part.
+/// The result of one part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PartEnd {
-    /// Nobody asked (`wait: 0`), or nobody can be asked (the user assumed it to be done).
+    /// No verdict was asked for (`wait: 0`), or none can be (the user assumed that the part was done).
     NotAsked,
     /// Imported, perhaps with failed rows.
     Imported,
     /// The import failed as a whole.
     Failed,
-    /// No verdict came within the time in which it is asked for.
+    /// No verdict came while it was polled.
     Expired,
 }
 
@@ -30,29 +30,29 @@ pub(crate) struct PartsOutcome {
 }
 
 impl PartsOutcome {
-    /// Adds a part of `records` records with what the platform counts of it; `reason`: why it failed.
+    /// Adds a part of `records` records with the platform's counts; `reason`: why it failed.
     pub(crate) fn add(&mut self, end: PartEnd, records: u64, counts: Counts, reason: Option<String>) {
         self.parts += 1;
         self.records += records;
         self.failed += usize::from(end == PartEnd::Failed);
         self.expired += usize::from(end == PartEnd::Expired);
-        // a sum of which one part says nothing is not known
+        // a sum is unknown if one part has no count
         self.counts = Some(self.counts.map_or(counts, |sum| sum.plus(counts)));
         self.known_failed = self.known_failed.saturating_add(counts.failed.unwrap_or(0));
         self.reasons.extend(reason);
     }
 
-    /// How many parts failed as a whole.
+    /// Returns the number of parts that failed as a whole.
     pub(crate) fn failed(&self) -> usize {
         self.failed
     }
 
-    /// The sums.
+    /// Returns the sums.
     pub(crate) fn counts(&self) -> Counts {
         self.counts.unwrap_or_default()
     }
 
-    /// The verdict over all parts.
+    /// Returns the verdict over all parts.
     pub(crate) fn verdict(self, mut result: Value) -> Verdict {
         let counts = self.counts();
         let bad = self.known_failed;

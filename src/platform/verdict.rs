@@ -1,11 +1,11 @@
-//! What a platform made of a delivery.
+//! The platform's verdict on a delivery.
 
 use crate::body::Part;
 use crate::calls::PartState;
 use crate::error::Error;
 use serde_json::Value;
 
-/// A fault of a later part: what was taken before cannot be taken back.
+/// Adds to the error of a later part that earlier parts were accepted, which cannot be undone.
 pub(crate) fn parts_accepted(error: Error, accepted: usize, parts: usize) -> Error {
     if accepted == 0 {
         return error;
@@ -19,29 +19,29 @@ pub(crate) fn parts_accepted(error: Error, accepted: usize, parts: usize) -> Err
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// Done, no failed row.
+    /// Done, without failed rows.
     Done,
-    /// Taken, some rows or parts failed.
+    /// Accepted, but some rows or parts failed.
     Partial,
-    /// Taken, the import failed.
+    /// Accepted, but the import failed.
     Failed,
-    /// Taken, and no verdict came within the 24 hours in which it is asked for: what became of it is not known.
+    /// Accepted, but no verdict came within the 24 hours in which it is polled: the result is unknown.
     Expired,
 }
 
-/// What the platform counts of the rows it was sent; `None` if it does not say.
+/// The platform's counts of the rows it received; `None` if it does not report one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Rows that it imported.
+    /// Imported rows.
     pub imported: Option<u64>,
-    /// Rows that it refused.
+    /// Refused rows.
     pub failed: Option<u64>,
-    /// Rows that it left as they are.
+    /// Rows that it left unchanged.
     pub ignored: Option<u64>,
 }
 
 impl Counts {
-    /// The sums; what one of the two does not say is not known.
+    /// Returns the sums; a sum is unknown if one of the two is.
     #[must_use]
     pub fn plus(self, other: Counts) -> Counts {
         let sum = |a: Option<u64>, b: Option<u64>| a?.checked_add(b?);
@@ -52,7 +52,8 @@ impl Counts {
         }
     }
 
-    /// Rows of `sent` that none of the counters has, never below 0; `None` if the platform does not say what it imported.
+    /// Returns the rows of `sent` that are in none of the counters, never below 0; `None` if the number of imported
+    /// rows is unknown.
     #[must_use]
     pub fn unaccounted(self, sent: u64) -> Option<u64> {
         let counted = self.imported?.saturating_add(self.failed.unwrap_or(0)).saturating_add(self.ignored.unwrap_or(0));
@@ -60,37 +61,38 @@ impl Counts {
     }
 }
 
-/// What the platform made of it.
+/// The platform's verdict on a delivery.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Verdict {
     /// How it ended.
     pub outcome: Outcome,
-    /// What the platform answered: ids and counts, for `platform_result`.
+    /// The platform's answer: ids and counts, for `platform_result`.
     pub result: Value,
-    /// Rows that failed, as the platform counts them, named or not; `None`: more than rows failed (a whole part), so that
-    /// no limit of rows applies.
+    /// Number of failed rows, as the platform counts them, identified or not. `None`: more than rows failed (a whole
+    /// part), so no limit of rows applies.
     pub failed_rows: Option<u64>,
     /// Why the import failed, in the platform's words: printable, short, without secrets.
     pub reason: Option<String>,
-    /// What the platform counts, over all parts.
+    /// The platform's counts over all parts.
     pub counts: Counts,
-    /// Rows that were sent and that no counter of the platform has; `None`: it does not say what it imported.
+    /// Number of rows that were sent and are in none of the platform's counts; `None` if the number of imported rows is
+    /// unknown.
     pub unaccounted: Option<u64>,
 }
 
-/// More reasons than that are one wall of text; the parts' own answers have them all.
+/// Maximum number of reasons in a message; the parts' own answers have them all.
 const MOST_REASONS: usize = 3;
 
 impl Verdict {
-    /// A verdict.
+    /// Creates a verdict.
     #[must_use]
     pub fn new(outcome: Outcome, result: Value) -> Verdict {
         Verdict { outcome, result, failed_rows: None, reason: None, counts: Counts::default(), unaccounted: None }
     }
 
-    /// What the platform counts of the `sent` rows. If it imported none of them the import has failed, whatever it calls
-    /// that.
+    /// Sets the platform's counts of the `sent` rows. If none of them was imported, the import has failed, whatever the
+    /// platform calls it.
     #[must_use]
     pub fn with_counts(mut self, counts: Counts, sent: u64) -> Verdict {
         self.counts = counts;
@@ -103,14 +105,14 @@ impl Verdict {
         self
     }
 
-    /// Nothing failed but that many rows: `rejects.max_remote` decides.
+    /// Sets the number of failed rows when nothing else failed: `rejects.max_remote` then decides.
     #[must_use]
     pub fn with_failed_rows(mut self, rows: u64) -> Verdict {
         self.failed_rows = Some(rows);
         self
     }
 
-    /// Why it failed, a reason a part: each kept once, the first few, empty ones left out.
+    /// Sets why it failed, one reason per part: duplicates and empty ones are left out, and the first few are kept.
     #[must_use]
     pub fn with_reasons(mut self, reasons: impl IntoIterator<Item = String>) -> Verdict {
         let mut kept: Vec<String> = Vec::new();

@@ -1,4 +1,4 @@
-//! What CleverTap and its storage answer, as the documents show it and as it was seen.
+//! Interprets the answers of CleverTap and its storage, as documented and as seen.
 
 use super::lenient::straightened;
 use crate::calls::{Reply, quoted, read_json, shown};
@@ -6,17 +6,17 @@ use crate::error::{Error, Kind};
 use crate::transport::Answer;
 use serde_json::{Map, Value, json};
 
-/// The answer to the request for a URL: `{"url": …}`.
+/// Classifies the answer to the request for a URL; the value is `{"url": …}`.
 pub(super) fn url(answer: &Answer) -> Reply {
     let what = "asking CleverTap for an upload URL";
     let later = |text: &str| text.to_ascii_lowercase().contains("come back later");
     let Some(says) = Says::read(answer) else {
-        // documented: one line of plain text in place of JSON
+        // documented: one line of plain text instead of JSON
         if later(&String::from_utf8_lossy(&answer.body)) && !matches!(answer.status, 401 | 403) {
             return Reply::Retry(passing(what, &quoted(answer), answer));
         }
         return match answer.status {
-            200..=299 => Reply::Unclear(passing(what, &format!("no JSON: {}", quoted(answer)), answer)),
+            200..=299 => Reply::Unclear(passing(what, &format!("invalid JSON: {}", quoted(answer)), answer)),
             _ => Reply::by_status(what, answer),
         };
     };
@@ -24,7 +24,7 @@ pub(super) fn url(answer: &Answer) -> Reply {
         if url.trim_start().starts_with("https://") || url.trim_start().starts_with("http://") {
             return Reply::Done(json!({ "url": url.trim() }));
         }
-        let error = Error::new(Kind::Refused, format!("{what}: it gave something that is no URL"));
+        let error = Error::new(Kind::Refused, format!("{what}: the answer contains an invalid URL"));
         return Reply::Fail(
             error.with_hint(
                 "check destination.region or base_url, and a proxy on the way; else ask CleverTap's support",
@@ -40,13 +40,13 @@ pub(super) fn url(answer: &Answer) -> Reply {
     }
 }
 
-/// The answer of the storage to the PUT.
+/// Classifies the answer of the storage to the PUT.
 pub(super) fn put(answer: &Answer) -> Reply {
     let what = "the PUT to the storage";
     let text = String::from_utf8_lossy(&answer.body);
     let code = element(&text, "Code").unwrap_or_default();
     let message = element(&text, "Message").unwrap_or_default();
-    // the rest of S3's XML holds the signature and what was signed
+    // the rest of S3's XML contains the signature and what was signed
     let says = match (code, message) {
         ("", "") if text.contains('<') => String::new(),
         ("", "") => quoted(answer),
@@ -74,7 +74,7 @@ pub(super) fn put(answer: &Answer) -> Reply {
     }
 }
 
-/// Whether the storage says that the URL's life is over.
+/// Whether the storage says that the URL has expired.
 pub(super) fn url_expired(answer: &Answer) -> bool {
     let text = String::from_utf8_lossy(&answer.body);
     let code = element(&text, "Code").unwrap_or_default();
@@ -85,14 +85,14 @@ pub(super) fn url_expired(answer: &Answer) -> bool {
     }
 }
 
-/// The answer to "completed": `{"segment_id": …}`. `again`: the user ordered the call a second time after its first
-/// answer was lost.
+/// Classifies the answer to "completed"; the value is `{"segment_id": …}`. `again`: the user ordered the call a second
+/// time after its first answer was lost.
 pub(super) fn completed(answer: &Answer, again: bool) -> Reply {
     let what = "telling CleverTap that the list is complete";
     let Some(says) = Says::read(answer) else {
         return match answer.status {
-            // a creating call: nobody knows what such words mean
-            200..=299 => Reply::Unclear(passing(what, &format!("no JSON: {}", quoted(answer)), answer)),
+            // after a creating call, the meaning of such an answer is unknown
+            200..=299 => Reply::Unclear(passing(what, &format!("invalid JSON: {}", quoted(answer)), answer)),
             _ => Reply::by_status(what, answer),
         };
     };
@@ -104,7 +104,7 @@ pub(super) fn completed(answer: &Answer, again: bool) -> Reply {
     if again && lower.contains("previously used url") {
         return Reply::Done(json!({ "segment_id": null, "confirmed": "the URL had been used by the first call" }));
     }
-    // the documented refusals are final under any status code
+    // the documented refusals are final, with any status code
     let known = ["invalid url", "mandatory", "valid admin", "previously used url", "duplicate"];
     if answer.status != 429 && known.iter().any(|text| lower.contains(text)) {
         return Reply::Fail(refusal(what, answer, &says).into_kind(Kind::Refused));
@@ -124,7 +124,7 @@ fn passing(what: &str, says: &str, answer: &Answer) -> Error {
     }
 }
 
-/// A `fail` under a status that says nothing.
+/// Returns the error for a `fail` with a status that does not classify it.
 fn refusal(what: &str, answer: &Answer, says: &Says) -> Error {
     let text = says.error();
     let lower = says.reason();
@@ -143,8 +143,8 @@ fn refusal(what: &str, answer: &Answer, says: &Says) -> Error {
         text if text.contains("previously used url") => {
             "the upload URL was used before; abandon the run with `listferry runs close`, and run the job again"
         }
-        text if text.contains("duplicate") => "take another destination.segment, or set destination.replace: true",
-        _ => "CleverTap's words are above; correct the destination and run the job again",
+        text if text.contains("duplicate") => "choose another destination.segment, or set destination.replace: true",
+        _ => "correct the destination as CleverTap's message says, and run the job again",
     };
     Error::new(Kind::Refused, error).with_hint(hint).with_answer(shown(answer))
 }
@@ -173,7 +173,7 @@ impl Says {
         self.get(key)?.as_str()
     }
 
-    /// Anything but `status: success` is a failure, as is an error beside no status.
+    /// Returns true unless the status is `success`, or if there is an error without a status.
     fn failed(&self) -> bool {
         match self.text("status") {
             Some(status) => !status.trim().eq_ignore_ascii_case("success"),
@@ -181,13 +181,13 @@ impl Says {
         }
     }
 
-    /// The vendor's words and its code, in lower case: a refusal is known by either.
+    /// Returns the vendor's message and code, in lower case; a refusal is recognised by either.
     fn reason(&self) -> String {
         let code = self.get("code").and_then(Value::as_str).unwrap_or_default();
         format!("{} {code}", self.error()).to_ascii_lowercase()
     }
 
-    /// The vendor's words; its code if it gives no words.
+    /// Returns the vendor's message, or its code if there is no message.
     fn error(&self) -> String {
         let said = ["error", "message", "errormessage", "reason", "code"].iter().find_map(|key| self.get(key));
         match said {
@@ -198,7 +198,7 @@ impl Says {
     }
 }
 
-/// The text of the first XML element of that name; good enough for S3's flat errors.
+/// Returns the text of the first XML element with this name; good enough for S3's flat errors.
 fn element<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     let open = format!("<{name}>");
     let from = text.find(&open)? + open.len();
@@ -214,8 +214,8 @@ mod tests {
         Answer { status, headers: Vec::new(), body: body.as_bytes().to_vec() }
     }
 
-    fn class(judgement: &Reply) -> &'static str {
-        match judgement {
+    fn class(reply: &Reply) -> &'static str {
+        match reply {
             Reply::Done(_) => "done",
             Reply::Retry(_) => "retry",
             Reply::Strange(_) => "strange",
@@ -361,7 +361,7 @@ mod tests {
             panic!("must be done")
         };
         assert_eq!(value, json!({"segment_id": 1_598_345_958}));
-        // no id is ever rounded
+        // an id is never rounded
         let long = r#"{"Segment ID":12345678901234567890123,"status":"success"}"#;
         let Reply::Done(value) = completed(&answer(200, long), false) else { panic!("must be done") };
         assert_eq!(value, json!({"segment_id": "12345678901234567890123"}));

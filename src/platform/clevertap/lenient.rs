@@ -1,8 +1,8 @@
-//! The vendor's own way of writing JSON: its samples have curly quotes, the same quotes in a broken encoding, and commas
-//! before a closing brace.
+//! Repairs the vendor's JSON: its samples have curly quotes, the same quotes in a broken encoding, and commas before a
+//! closing brace.
 
-/// Returns `text` as JSON, as far as its quotes and trailing commas were in the way. Texts in straight quotes stay as they
-/// are.
+/// Returns `text` as valid JSON, if only its quotes and trailing commas are wrong. Texts in straight quotes are
+/// unchanged.
 pub(super) fn straightened(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     let mut rest = text;
@@ -41,7 +41,7 @@ pub(super) fn straightened(text: &str) -> String {
     out
 }
 
-/// Length of the text in straight quotes that `rest` begins with, quotes included.
+/// Returns the length of the text in straight quotes that `rest` begins with, quotes included.
 fn straight_length(rest: &str) -> usize {
     let mut escaped = false;
     for (at, byte) in rest.bytes().enumerate().skip(1) {
@@ -55,8 +55,8 @@ fn straight_length(rest: &str) -> usize {
     rest.len()
 }
 
-/// Writes the text in other quotes that `rest` begins with in straight ones and returns its length. It ends before a
-/// closing brace, a colon (a key), or a comma that another quote follows.
+/// Writes the text in other quotes that `rest` begins with in straight ones, and returns its length. The text ends
+/// before a closing brace, a colon (a key), or a comma that another quote follows.
 fn broken(rest: &str, out: &mut String) -> usize {
     // a curly quote in UTF-8 that was read as Windows-1252 is three characters
     let quote = if rest.starts_with("â€") { 3 } else { 1 };
@@ -88,7 +88,7 @@ mod tests {
         serde_json::from_str(&straightened(text)).ok()
     }
 
-    /// The answers of the vendor's page as it shows them, its quotes broken.
+    /// The answers on the vendor's page, with broken quotes as shown there.
     #[test]
     fn the_refusals_of_the_documents_are_read_as_they_are_printed() {
         for words in [

@@ -12,13 +12,19 @@ pub(super) const KEYS: &[Key] = &[
         KeyKind::OneOf(&REGION_NAMES),
         false,
         None,
-        "Of the account; required unless base_url is given.",
+        "Region of the account; required unless base_url is given.",
     ),
     Key::new("account_id", KeyKind::Secret, true, None, "The X-CleverTap-Account-Id header."),
     Key::new("passcode", KeyKind::Secret, true, None, "The X-CleverTap-Passcode header."),
     Key::new("segment", KeyKind::Text, true, None, "Name of the list; {date} and {run} are filled in."),
-    Key::new("creator", KeyKind::Text, true, None, "Who makes the list."),
-    Key::new("email", KeyKind::Text, true, None, "Of an admin of the account; CleverTap sends its verdict there."),
+    Key::new("creator", KeyKind::Text, true, None, "Creator of the list."),
+    Key::new(
+        "email",
+        KeyKind::Text,
+        true,
+        None,
+        "Address of an admin of the account; CleverTap sends its verdict there.",
+    ),
     Key::new(
         "filename",
         KeyKind::Text,
@@ -39,14 +45,14 @@ pub(super) const KEYS: &[Key] = &[
 
 const REGION_NAMES: [&str; 8] = ["in1", "sg1", "us1", "aps3", "mec1", "eu1", "eu", "global"];
 
-/// What one PUT to S3 can hold.
+/// Maximum size of one PUT to S3.
 const MOST_BODY_BYTES: u64 = 5 << 30;
 const DEFAULT_BODY_BYTES: u64 = 5_000_000_000;
 
-/// What a job's `destination` says.
+/// The `destination` of a job.
 #[derive(Debug)]
 pub(super) struct Options {
-    /// Scheme, host and port, no slash at the end.
+    /// Scheme, host and port, without a trailing slash.
     pub(super) origin: String,
     pub(super) account_id: Secret,
     pub(super) passcode: Secret,
@@ -56,7 +62,7 @@ pub(super) struct Options {
     filename: Option<String>,
     pub(super) replace: bool,
     pub(super) max_body_bytes: u64,
-    /// Several numbered lists rather than a refusal.
+    /// Several numbered lists instead of a refusal.
     pub(super) number: bool,
 }
 
@@ -77,20 +83,20 @@ impl Options {
         };
         if options.max_body_bytes == 0 || options.max_body_bytes > MOST_BODY_BYTES {
             return Err(Error::usage(format!(
-                "destination.max_body_bytes must be from 1 to {MOST_BODY_BYTES}: the storage takes no more in one PUT"
+                "destination.max_body_bytes must be from 1 to {MOST_BODY_BYTES}: the limit of the storage for one PUT"
             ))
             .with_hint("leave it out for 5GB; oversize: number makes several lists of a larger source"));
         }
         Ok(options)
     }
 
-    /// The list's name, for part `index` of `count`.
+    /// Returns the list's name, for part `index` of `count`.
     pub(super) fn segment(&self, seed: &JobSeed, index: usize, count: usize) -> String {
         let name = seed.fill(&self.segment);
         if count > 1 { format!("{name} ({} of {count})", index + 1) } else { name }
     }
 
-    /// The file's name, for part `index` of `count`.
+    /// Returns the file's name, for part `index` of `count`.
     pub(super) fn filename(&self, seed: &JobSeed, index: usize, count: usize) -> String {
         let name = match &self.filename {
             Some(name) => seed.fill(name),
@@ -104,17 +110,17 @@ impl Options {
     }
 }
 
-/// Base name of a path, without control characters.
+/// Returns the base name of a path, without control characters.
 fn base_name(name: &str) -> Result<String> {
     let base = name.rsplit(['/', '\\']).next().unwrap_or_default();
     if base.is_empty() || base.chars().any(char::is_control) {
         return Err(Error::usage("destination.filename must be a file name without control characters")
-            .with_hint("for example filename: vip.csv; without it the segment names the file"));
+            .with_hint("for example filename: vip.csv; by default the name of the segment is used"));
     }
     Ok(base.to_owned())
 }
 
-/// A name that any file system and any form takes.
+/// Returns a name that any file system and any form accepts.
 fn safe(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     for c in name.chars() {
@@ -132,7 +138,7 @@ fn origin(settings: &Settings<'_>) -> Result<String> {
     let region = settings.opt_text("region")?;
     let host = match region.as_deref() {
         None => None,
-        // the dashboard's word for the region without a name of its own
+        // the dashboard's name for the region without a name of its own
         Some("eu1" | "eu" | "global") => Some("https://api.clevertap.com".to_owned()),
         Some(name) if REGION_NAMES.contains(&name) => Some(format!("https://{name}.api.clevertap.com")),
         Some(name) => {
@@ -159,7 +165,7 @@ fn origin(settings: &Settings<'_>) -> Result<String> {
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
-/// Text of one line that is not empty.
+/// Reads a text of one line that is not empty.
 fn line(settings: &Settings<'_>, key: &str) -> Result<String> {
     let text = settings.text(key)?;
     if text.trim().is_empty() || text.chars().any(char::is_control) {
@@ -169,7 +175,7 @@ fn line(settings: &Settings<'_>, key: &str) -> Result<String> {
     Ok(text)
 }
 
-/// The admin's address. CleverTap refuses one of another form only after the upload.
+/// Reads the admin's address. CleverTap refuses an address of another form only after the upload.
 fn email(settings: &Settings<'_>) -> Result<String> {
     let text = line(settings, "email")?;
     if is_email(&text) {
@@ -192,13 +198,13 @@ fn is_email(text: &str) -> bool {
     !user.is_empty() && user.bytes().all(in_user) && domain.split('.').all(is_label)
 }
 
-/// A secret that a header can carry; what is wrong with it is said without showing it.
+/// Reads a secret for a header; an error about its characters does not show it.
 fn header_secret(settings: &Settings<'_>, key: &str) -> Result<Secret> {
     let secret = settings.secret(key)?;
     if secret.expose().bytes().all(|byte| matches!(byte, 0x21..=0x7e)) {
         return Ok(secret);
     }
-    Err(Error::usage(format!("{}.{key} holds a character that no header can carry", settings.at))
+    Err(Error::usage(format!("{}.{key} contains a character that is not allowed in a header", settings.at))
         .with_hint("is there a line end or a space in it?"))
 }
 

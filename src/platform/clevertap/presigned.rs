@@ -1,12 +1,12 @@
-//! What a presigned URL says about itself.
+//! Reads the properties of a presigned URL.
 
 use chrono::NaiveDateTime;
 use std::time::{Duration, SystemTime};
 
-/// CleverTap's word for a URL that says nothing.
+/// Lifetime of a URL that does not state it.
 const LIFE: Duration = Duration::from_secs(24 * 3600);
 
-/// The end of the URL's life: by SigV4's date and seconds, by SigV2's epoch, else 24 h from when it was asked for.
+/// Returns the URL's expiry: by SigV4's date and seconds, by SigV2's epoch, otherwise 24 h after it was requested.
 pub(super) fn expires(url: &str, issued: SystemTime) -> SystemTime {
     let by_v4 = || {
         let begin = NaiveDateTime::parse_from_str(&query(url, "X-Amz-Date")?, "%Y%m%dT%H%M%SZ").ok()?.and_utc();
@@ -24,7 +24,7 @@ pub(super) fn signs(url: &str, header: &str) -> bool {
         .is_some_and(|names| names.split(';').any(|name| name.eq_ignore_ascii_case(header)))
 }
 
-/// The first value of a parameter, decoded.
+/// Returns the first value of a parameter, decoded.
 fn query(url: &str, name: &str) -> Option<String> {
     let (_, query) = url.split_once('?')?;
     let query = query.split('#').next().unwrap_or_default();

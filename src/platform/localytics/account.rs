@@ -1,4 +1,4 @@
-//! Whose account: the address, the key pair, and what every request to Localytics carries.
+//! The account: its address and key pair, and the headers of every request to Localytics.
 
 use crate::calls::Quota;
 use crate::error::{Error, Result};
@@ -28,32 +28,35 @@ impl Account {
         let secret = settings.secret("api_secret")?;
         for (name, value) in [("api_key", &key), ("api_secret", &secret)] {
             if value.expose().chars().any(char::is_control) {
-                return Err(Error::usage(format!("{}.{name} holds a control character", settings.at))
+                return Err(Error::usage(format!("{}.{name} contains a control character", settings.at))
                     .with_hint("is there a line end in it?"));
             }
         }
         if key.expose().contains(':') {
-            return Err(Error::usage(format!("{}.api_key holds a colon, which an API key never does", settings.at))
-                .with_hint("api_key and api_secret are two keys of the job file"));
+            return Err(Error::usage(format!(
+                "{}.api_key contains a colon, which is not allowed in an API key",
+                settings.at
+            ))
+            .with_hint("api_key and api_secret are two keys of the job file"));
         }
-        // In a header, not in the address as the vendor's examples have it: addresses reach logs and redirects.
+        // in a header, not in the URL as in the vendor's examples: URLs reach logs and redirects
         let pair = STANDARD.encode(format!("{}:{}", key.expose(), secret.expose()));
         let authorization = Secret::new(format!("Basic {pair}"));
         Ok(Account { base: settings.base_url(OWN)?, key, authorization })
     }
 
-    /// What stands before the paths.
+    /// Returns the base URL of all paths.
     pub(super) fn base(&self) -> &str {
         &self.base
     }
 
-    /// A request with credentials; `path` begins with a slash and is percent-encoded.
+    /// Creates a request with credentials; `path` begins with a slash and is percent-encoded.
     pub(super) fn request(&self, method: &'static str, path: &str) -> Request {
         let url = Secret::new(format!("{}{path}", self.base));
         Request::new(method, url).header("Authorization", self.authorization.expose())
     }
 
-    /// A limit that Localytics counts by API key, shared by all runs of that key at that address.
+    /// Creates a quota that Localytics counts by API key, shared by all runs with that key at that address.
     pub(super) fn quota(&self, what: &str, limit: u32, window: Duration) -> Quota {
         let mut hash = Sha256::new();
         hash.update(self.key.expose().as_bytes());

@@ -6,12 +6,12 @@ use crate::mapping::{Empty, Field, From, Json, MapSpec, Rules, Shape, Type, Unit
 use crate::settings::{NoSecrets, Settings};
 use serde_json::{Map, Value};
 
-/// Longest text that Localytics keeps as a value.
+/// Maximum length of a text value.
 const MAX_CODE_POINTS: usize = 255;
 
 const OPS: [&str; 5] = ["assign", "set-add", "set-remove", "increment", "delete"];
 
-/// What is done to an attribute.
+/// The operation on an attribute.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Op {
     Assign,
@@ -21,7 +21,7 @@ enum Op {
     Delete,
 }
 
-/// The row of a profile import.
+/// Returns the row of a profile import.
 pub(super) fn shape(map: &MapSpec, max_record_bytes: Option<u64>) -> Result<Shape> {
     let folder = std::path::Path::new("");
     Settings { map: &map.0, at: "map", secrets: &NoSecrets, folder }.check(PROFILES.map_keys)?;
@@ -41,7 +41,7 @@ pub(super) fn shape(map: &MapSpec, max_record_bytes: Option<u64>) -> Result<Shap
     }))
 }
 
-/// True where sending the same file twice could change the result: `increment` adds.
+/// Returns true if sending the same file twice does not change the result: `increment` would add again.
 pub(super) fn repeatable(map: &MapSpec) -> bool {
     !entries(map).unwrap_or(&[]).iter().any(|entry| entry.get("op").and_then(Value::as_str) == Some("increment"))
 }
@@ -73,7 +73,7 @@ fn change(entry: &Value, at: &str) -> Result<Unit> {
     if op == Op::Delete {
         if let Some(key) = entry.keys().find(|key| !matches!(key.as_str(), "op" | "attr")) {
             let hint = "to delete where a cell is empty, use: { op: assign, attr: …, column: …, empty: delete }";
-            return Err(Error::usage(format!("{at}: delete takes no value, \"{key}\" is out of place")).with_hint(hint));
+            return Err(Error::usage(format!("{at}: delete takes no value; remove \"{key}\"")).with_hint(hint));
         }
         return Ok(Unit { before: delete, field: None, after: String::new(), when_empty: None });
     }
@@ -122,7 +122,7 @@ fn op(entry: &Map<String, Value>, at: &str) -> Result<Op> {
     }
 }
 
-/// The attribute's name.
+/// Reads the attribute's name.
 fn attr(entry: &Map<String, Value>, at: &str) -> Result<String> {
     let name = match entry.get("attr") {
         Some(Value::String(name)) => name.clone(),
@@ -133,13 +133,13 @@ fn attr(entry: &Map<String, Value>, at: &str) -> Result<String> {
         }
     };
     if name.is_empty() || name.chars().any(char::is_control) {
-        return Err(Error::usage(format!("{at}.attr is empty or holds a control character"))
+        return Err(Error::usage(format!("{at}.attr is empty or contains a control character"))
             .with_hint("the attribute's name as Localytics shows it, on one line"));
     }
     Ok(name)
 }
 
-/// The vendor documents integers, texts, dates and arrays of these; everything else would be a guess.
+/// Only types that the vendor documents are allowed: integers, texts, dates and arrays of these.
 fn rules(op: Op, value: &ValueSpec, at: &str) -> Result<Rules> {
     let refused = |what: &str, hint: &str| Err(Error::usage(format!("{at}: {what}")).with_hint(hint));
     match &value.r#type {
@@ -177,7 +177,7 @@ fn rules(op: Op, value: &ValueSpec, at: &str) -> Result<Rules> {
             && value.apply.is_empty()
             && text.parse::<i64>().is_err()
         {
-            return refused("increment adds an integer, and this constant is none", "for example { value: 1 }");
+            return refused("increment adds an integer, and this constant is not one", "for example { value: 1 }");
         }
     }
     let default_type = (op == Op::Increment).then_some(Type::Integer);

@@ -1,4 +1,4 @@
-//! What profiles and audiences have in common: each part is one multipart upload, then a status to wait for.
+//! Delivery for profiles and audiences: each part is one multipart upload, then a status to poll.
 
 use super::account::Account;
 use super::form::Form;
@@ -11,10 +11,10 @@ use crate::platform::{Counts, PartEnd, PartsOutcome, Verdict, accepted_part, par
 use crate::warning::{Warning, WarningKind};
 use serde_json::{Value, json};
 
-/// How the parts of one platform travel.
+/// How the parts of one platform are sent.
 pub(super) struct Upload<'a> {
     pub(super) account: &'a Account,
-    /// What the user would look for.
+    /// A description for the user, who may have to look for it.
     pub(super) about: String,
     pub(super) method: &'static str,
     pub(super) path: String,
@@ -27,7 +27,7 @@ pub(super) struct Upload<'a> {
 }
 
 impl Upload<'_> {
-    /// The parts whose upload has not been answered yet.
+    /// Returns the parts whose upload has not been answered yet.
     pub(super) fn parts_left<'m>(&self, measured: &'m Measured, remote: &Remote<'_>) -> Result<&'m [Part]> {
         let mut left = measured.parts();
         while let Some(part) = left.first() {
@@ -40,9 +40,9 @@ impl Upload<'_> {
     }
 }
 
-/// Sends every part, each finished before the next begins, and adds up what became of them. An import that Localytics
-/// reports as failed does not stop the later ones: their rows are others, so the list is as whole as it can be, and the
-/// run ends as partial (11). A part that is refused or in doubt ends the run there.
+/// Sends every part, each finished before the next begins, and adds up the results. An import that Localytics reports
+/// as failed does not stop the later ones: they have other rows, so the list becomes as complete as possible, and the
+/// run ends as partial (11). A part that is refused or in doubt ends the run.
 pub(super) async fn deliver(upload: &Upload<'_>, measured: &Measured, remote: &Remote<'_>) -> Result<Verdict> {
     let (mut imports, mut outcome) = (Vec::new(), PartsOutcome::default());
     let parts = measured.parts();
@@ -56,16 +56,15 @@ pub(super) async fn deliver(upload: &Upload<'_>, measured: &Measured, remote: &R
         let id = taken["activity_id"].as_str().map(str::to_owned);
         let accepted_at = remote.part_done(&accepted_part(part, id.clone()))?;
         if assumed(&taken) {
-            remote
-                .note("the upload was assumed to be done: its activity id is not known, so neither is its verdict")?;
+            remote.note("the upload was assumed to be done: its activity id is unknown, and so is its verdict")?;
             imports.push(json!({"activity_id": null, "assumed": "done"}));
             outcome.add(PartEnd::NotAsked, part.records, Counts::default(), None);
             continue;
         }
         if let Some(list) = taken["audience_list_id"].as_str() {
             let message =
-                format!("the answer to the upload was lost; the list is there ({list}), but not the verdict on it");
-            let hint = "how many rows it has is shown by `listferry lists JOB list`";
+                format!("the answer to the upload was lost; the list exists ({list}), but its verdict is unknown");
+            let hint = "`listferry lists JOB list` shows its number of rows";
             remote.warn(&Warning::new(WarningKind::NoCounts, message).with_hint(hint))?;
             imports.push(taken.clone());
             outcome.add(PartEnd::NotAsked, part.records, Counts::default(), None);
@@ -95,7 +94,8 @@ pub(super) async fn deliver(upload: &Upload<'_>, measured: &Measured, remote: &R
     Ok(outcome.verdict(result(imports, failed_rows)))
 }
 
-/// Reads the log of failed rows once: what was stored outlives the address, whose signature the journal does not keep.
+/// Reads the log of failed rows once. The stored rows stay; the address does not, since the journal does not keep its
+/// signature.
 async fn read_error_log(upload: &Upload<'_>, remote: &Remote<'_>, part: usize, ended: &Ended) -> Result<()> {
     let worth_it = ended.counts.failed.is_some_and(|rows| rows > 0) || ended.end == PartEnd::Failed;
     let Some(url) = ended.error_log.as_deref().filter(|_| worth_it) else { return Ok(()) };
@@ -107,7 +107,7 @@ async fn read_error_log(upload: &Upload<'_>, remote: &Remote<'_>, part: usize, e
     Ok(())
 }
 
-/// One import as it is, several as a list; `failed_rows` only if it is known.
+/// Returns one import as it is, several as a list; `failed_rows` only if the number is known.
 fn result(mut imports: Vec<Value>, failed_rows: Option<u64>) -> Value {
     let mut result = match imports.len() {
         1 => imports.remove(0),
@@ -119,7 +119,7 @@ fn result(mut imports: Vec<Value>, failed_rows: Option<u64>) -> Value {
     result
 }
 
-/// The upload of a part.
+/// Returns the call that uploads a part.
 pub(super) fn upload_call(part: usize, repeat: RetrySafety) -> Call {
     Call::new(format!("upload/{part}"), repeat)
 }
@@ -134,12 +134,12 @@ async fn send(upload: &Upload<'_>, measured: &Measured, remote: &Remote<'_>, ind
         _ => format!("{}, part {} of {parts} with {} records", upload.about, index + 1, part.records),
     };
     let operation = upload_call(index, upload.repeat).about(about).with_quota(upload.quota.clone());
-    let judge = |answer: &crate::transport::Answer| status::judge_upload("the Localytics upload", answer);
+    let classify = |answer: &crate::transport::Answer| status::classify_upload("the Localytics upload", answer);
     let open = || measured.body(part, &frame);
     match upload.find {
         Some(find) => {
-            remote.send_or_find(&operation, &request, PartBody { part: index, open: &open }, &judge, find).await
+            remote.send_or_find(&operation, &request, PartBody { part: index, open: &open }, &classify, find).await
         }
-        None => remote.send(&operation, &request, index, &open, &judge).await,
+        None => remote.send(&operation, &request, index, &open, &classify).await,
     }
 }

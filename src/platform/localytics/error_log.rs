@@ -1,4 +1,5 @@
-//! The log of failed rows: fetched as a stream, without credentials, from wherever the status points. Never fatal.
+//! The log of failed rows: fetched as a stream, without credentials, from the address in the status. Its errors are
+//! never fatal.
 
 use super::tolerant;
 use crate::calls::{Call, Event, FaultAt, Remote, Reply, RetrySafety, RowFault, word};
@@ -8,12 +9,13 @@ use crate::transport::{Answer, Request};
 use serde_json::Value;
 use std::time::Duration;
 
-/// A longer entry is not kept, only counted.
+/// Maximum size of an entry; a longer one is only counted.
 const MAX_ENTRY_BYTES: usize = 256 << 10;
-/// The rows are a help, not the verdict: a log that trickles is left.
+/// Maximum time to read the log: it is helpful but not the verdict, so a slow one is given up.
 const LONGEST: Duration = Duration::from_secs(900);
 
-/// Reads the log and stores each row that it names by customer id, under `group`. A fault of the other side is noted.
+/// Reads the log and stores each row that it identifies by customer id, under `group`. A fault of the server is only
+/// noted.
 pub(super) async fn read(remote: &Remote<'_>, base: &str, url: &str, group: &str) -> Result<()> {
     let request = Request::new("GET", Secret::new(absolute(url, base))).supplied_by(base);
     let mut entries = Entries::default();
@@ -30,16 +32,18 @@ pub(super) async fn read(remote: &Remote<'_>, base: &str, url: &str, group: &str
         remote.read(&Call::new("error-log", RetrySafety::Always), &request, Some(LONGEST), &classify, &mut each).await
     };
     match read {
-        // our own journal or disk
+        // an error of our own journal or disk
         Err(error) if matches!(error.kind(), Kind::Local | Kind::Busy) => Err(error),
         Err(error) => remote.note(&format!("the error log of Localytics could not be read: {error}")),
-        Ok(_) if entries.unjoined > 0 => remote
-            .note(&format!("the error log of Localytics names no customer id in {} of its entries", entries.unjoined)),
+        Ok(_) if entries.unjoined > 0 => {
+            remote.note(&format!("{} entries of the error log of Localytics have no customer id", entries.unjoined))
+        }
         Ok(_) => Ok(()),
     }
 }
 
-/// The log's address may come without a scheme. Plain http only where the log and the platform are on this machine.
+/// Completes the log's address, which may have no scheme. Plain http only if both the log and the platform are on this
+/// machine.
 fn absolute(url: &str, base: &str) -> String {
     if url.contains("://") {
         return url.to_owned();
@@ -61,7 +65,7 @@ fn absolute(url: &str, base: &str) -> String {
     }
 }
 
-/// Cuts a stream into JSON objects, whatever stands between them: one a line, an array, pretty-printed.
+/// Splits a stream into JSON objects, whatever separates them: one per line, an array, pretty-printed.
 #[derive(Default)]
 struct Entries {
     entry: Vec<u8>,
@@ -69,7 +73,7 @@ struct Entries {
     in_text: bool,
     escaped: bool,
     too_long: bool,
-    /// Entries without a customer id.
+    /// Number of entries without a customer id.
     unjoined: u64,
 }
 
@@ -89,7 +93,7 @@ impl Entries {
                     _ if self.escaped => self.escaped = false,
                     b'\\' => self.escaped = true,
                     b'"' => self.in_text = false,
-                    // a text never spans lines: the entry is damaged, the next line begins anew
+                    // texts never span lines: the entry is damaged, and the next line starts a new one
                     b'\n' => self.drop_entry(),
                     _ => {}
                 }
@@ -122,8 +126,8 @@ impl Entries {
     }
 }
 
-/// An entry of the log. Its shape is undocumented: the customer id is looked for at the top and one level down, also in
-/// a text that holds the line itself.
+/// Reads an entry of the log. Its shape is undocumented: the customer id is searched at the top and one level below,
+/// also in a text that contains the line itself.
 fn fault(entry: &[u8]) -> Option<RowFault> {
     let value = tolerant::read(entry)?;
     let key = customer_id(&value).or_else(|| {
@@ -138,7 +142,7 @@ fn fault(entry: &[u8]) -> Option<RowFault> {
 
 fn customer_id(value: &Value) -> Option<String> {
     match &value["customer_id"] {
-        // as it stands: an id may well begin with a space
+        // unchanged: an id may begin with a space
         Value::String(id) => Some(id.clone()),
         other => word(other),
     }
@@ -175,7 +179,7 @@ mod tests {
 
     #[test]
     fn rows_are_found_in_every_shape_of_log_however_it_is_cut() {
-        let lines = "{\"customer_id\":\"a}\",\"error\":\"no \\\"x\\\"\"}\n\n{\"customer_id\":7,\"errors\":[\"p\",\"q\"]}\r\n{\"line\":{\"customer_id\":\"c\"},\"message\":\"m\"}\n{\"row\":\"{\\\"customer_id\\\":\\\"d\\\"}\"}\n{\"error\":\"nobody\"}\nplain text\n";
+        let lines = "{\"customer_id\":\"a}\",\"error\":\"no \\\"x\\\"\"}\n\n{\"customer_id\":7,\"errors\":[\"p\",\"q\"]}\r\n{\"line\":{\"customer_id\":\"c\"},\"message\":\"m\"}\n{\"row\":\"{\\\"customer_id\\\":\\\"d\\\"}\"}\n{\"error\":\"no id\"}\nplain text\n";
         let array = "[\n  {\"customer_id\": \"a}\", \"error\": \"no \\\"x\\\"\"},\n  {\"customer_id\": \"7\", \"errors\": [\"p\",\"q\"]},\n {\"line\": {\"customer_id\": \"c\"},\n \"message\": \"m\"}, {\"row\":\"{\\\"customer_id\\\":\\\"d\\\"}\"}, {} ]";
         let want: Vec<(String, String)> =
             [("a}", "no \"x\""), ("7", "[\"p\",\"q\"]"), ("c", "m"), ("d", "listed in the error log without a reason")]

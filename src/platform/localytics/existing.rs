@@ -1,4 +1,5 @@
-//! What becomes of an audience list that is named and not numbered: looked up before the upload, decided once a run.
+//! Audience lists by name: the lists of that name are looked up before the upload, and the decision is made once per
+//! run.
 
 use super::lists::AudienceLists;
 use crate::calls::{Remote, word};
@@ -6,7 +7,7 @@ use crate::error::{Error, Kind, Result};
 use crate::secret::printable;
 use serde_json::{Value, json};
 
-/// What to do if the app has a list of that name (`if_exists`).
+/// The behaviour if the app has a list of that name (`if_exists`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum IfExists {
     /// Send nothing (12).
@@ -17,7 +18,7 @@ pub(super) enum IfExists {
     Create,
 }
 
-/// What was decided.
+/// The decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Decided {
     /// A new list; the ids of those that had the name before.
@@ -26,13 +27,13 @@ pub(super) enum Decided {
     Replace(String),
 }
 
-/// The fact that keeps what was decided: a run that is taken up must not take its own list for another's.
+/// The fact that stores the decision: a resumed run must not mistake its own list for another's.
 const FACT: &str = "audience-target";
 
-/// Decides by the lists of the app, or as an earlier process of the run did.
+/// Decides by the lists of the app, or returns the decision of an earlier process of the run.
 ///
 /// # Errors
-/// `Refused`: a list of that name is there, or two are; else as [`AudienceLists::list`].
+/// `Refused`: one list of that name exists, or two do; otherwise as [`AudienceLists::list`].
 pub(super) async fn decide(
     if_exists: IfExists,
     name: &str,
@@ -55,9 +56,9 @@ pub(super) async fn decide(
         }
         (IfExists::Replace, [id]) => Decided::Replace(id.clone()),
         (IfExists::Refuse, [id]) => {
-            return Err(Error::new(Kind::Refused, format!("the app has a list named \"{shown}\" already: {id}"))
+            return Err(Error::new(Kind::Refused, format!("the app already has a list named \"{shown}\": {id}"))
                 .with_hint(
-                    "set destination.if_exists: replace to replace its members, or create to make another list of that name",
+                    "set destination.if_exists: replace to replace its members, or to create to make another list of that name",
                 ));
         }
     };
@@ -65,7 +66,7 @@ pub(super) async fn decide(
     Ok(decided)
 }
 
-/// Whether a creation whose answer was lost was carried out: the list of that name that was not there before.
+/// Returns the list of that name that did not exist before, if a creation whose answer was lost was carried out.
 ///
 /// # Errors
 /// As [`AudienceLists::list`].

@@ -1,6 +1,7 @@
-//! multipart/form-data as RFC 7578 has it: fields, then one file, around a content of known length.
+//! Writes multipart/form-data as in RFC 7578: fields, then one file, around a content of known length.
 //!
-//! Our own framing, because the length must be exact and a repeat byte-identical: the boundary is drawn once a run.
+//! Our own framing, because the length must be exact and a repetition byte-identical: the boundary is drawn once per
+//! run.
 
 use crate::body::Frame;
 use crate::calls::JobSeed;
@@ -14,12 +15,12 @@ pub(super) struct Form {
 }
 
 impl Form {
-    /// An empty form with the boundary of this run.
+    /// Creates an empty form with the boundary of this run.
     pub(super) fn new(seed: &JobSeed) -> Form {
         Form { boundary: format!("listferry-{}", seed.random), head: Vec::new() }
     }
 
-    /// A text field. Values stand as they are: [`plain`] has judged them, and the boundary is random.
+    /// Adds a text field. The value is written unchanged: [`plain`] has validated it, and the boundary is random.
     pub(super) fn field(&mut self, name: &str, value: &str) {
         let part = format!(
             "--{}\r\nContent-Disposition: form-data; name=\"{}\"\r\n\r\n{value}\r\n",
@@ -29,7 +30,7 @@ impl Form {
         self.head.extend_from_slice(part.as_bytes());
     }
 
-    /// The head of the file; its content follows.
+    /// Adds the head of the file; its content follows.
     pub(super) fn file(&mut self, name: &str, filename: &str) {
         let part = format!(
             "--{}\r\nContent-Disposition: form-data; name=\"{}\"; filename=\"{}\"\r\n\
@@ -41,23 +42,23 @@ impl Form {
         self.head.extend_from_slice(part.as_bytes());
     }
 
-    /// The value of the request's Content-Type.
+    /// Returns the value of the request's Content-Type.
     pub(super) fn content_type(&self) -> String {
         format!("multipart/form-data; boundary={}", self.boundary)
     }
 
-    /// What stands around the content of the file.
+    /// Returns the bytes around the content of the file.
     pub(super) fn frame(self) -> Frame {
         Frame { tail: format!("\r\n--{}--\r\n", self.boundary).into_bytes(), head: self.head }
     }
 }
 
-/// A name inside the quotes of a part's head, as HTML has it: a quote and line ends as percent codes.
+/// Escapes a name inside the quotes of a part's head, as in HTML: a quote and line ends become percent codes.
 fn quoted(name: &str) -> String {
     name.replace('"', "%22").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-/// The one of two keys that is given, and its text.
+/// Returns which of two keys is given, and its text.
 pub(super) fn one_of_two(settings: &Settings<'_>, a: &'static str, b: &'static str) -> Result<(&'static str, String)> {
     let at = settings.at;
     let (key, text) = match (settings.opt_text(a)?, settings.opt_text(b)?) {
@@ -76,10 +77,10 @@ pub(super) fn one_of_two(settings: &Settings<'_>, a: &'static str, b: &'static s
     Ok((key, text))
 }
 
-/// Refuses a text that cannot stand in a form.
+/// Refuses a text that is not valid in a form.
 pub(super) fn plain(settings: &Settings<'_>, key: &str, text: &str) -> Result<()> {
     if text.is_empty() || text.chars().any(char::is_control) {
-        return Err(Error::usage(format!("{}.{key} is empty or holds a control character", settings.at))
+        return Err(Error::usage(format!("{}.{key} is empty or contains a control character", settings.at))
             .with_hint("as Localytics shows it, on one line"));
     }
     Ok(())

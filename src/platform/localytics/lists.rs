@@ -12,9 +12,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 const NO_SUCH_LIST: &str = "`listferry lists JOB list` shows the lists of the app with their ids";
-const NO_SUCH_APP: &str = "check destination.app_id, and base_url where it is set";
+const NO_SUCH_APP: &str = "check destination.app_id, and base_url if it is set";
 
-/// Audience lists, with the credentials of a `localytics-audience` job.
+/// Access to audience lists with the credentials of a `localytics-audience` job.
 pub struct AudienceLists {
     account: Account,
     app_id: String,
@@ -30,12 +30,12 @@ impl AudienceLists {
         Ok(AudienceLists { account: Account::read(settings)?, app_id: settings.text("app_id")? })
     }
 
-    /// The lists of an app.
+    /// Creates access to the lists of an app.
     pub(super) fn of(account: Account, app_id: String) -> AudienceLists {
         AudienceLists { account, app_id }
     }
 
-    /// All lists of the app, as Localytics answers: id, name, version, record_count, ….
+    /// Returns all lists of the app in the form that Localytics uses: id, name, version, record_count, ….
     ///
     /// # Errors
     /// `Transient`, `Credentials`, `Refused`.
@@ -45,7 +45,7 @@ impl AudienceLists {
         Ok(answer.as_array().cloned().unwrap_or_default())
     }
 
-    /// Gives a list another name. Repeatable.
+    /// Renames a list. Repeatable.
     ///
     /// # Errors
     /// As [`AudienceLists::list`].
@@ -54,8 +54,8 @@ impl AudienceLists {
         self.ask(remote, "PUT", &path, &format!("list {}", printable(id)), NO_SUCH_LIST).await.map(drop)
     }
 
-    /// Deletes a list. One that is gone after an attempt of ours whose answer was lost is deleted; one that was never
-    /// there is refused.
+    /// Deletes a list. If the list is gone after an attempt whose answer was lost, it was deleted; if it never existed,
+    /// the call is refused.
     ///
     /// # Errors
     /// As [`AudienceLists::list`].
@@ -63,8 +63,8 @@ impl AudienceLists {
         self.ask(remote, "DELETE", &part(id), &format!("list {}", printable(id)), NO_SUCH_LIST).await.map(drop)
     }
 
-    /// Asks until there is an answer. All of these may be repeated: they read, or the final state is the same. `what` is
-    /// asked about, and `missing` is to be done if there is no such thing.
+    /// Makes a call until there is an answer. All of these calls may be repeated, because they only read or the final
+    /// state is the same. `what` is the subject of messages, and `missing` the hint if it does not exist.
     async fn ask(
         &self,
         remote: &Remote<'_>,
@@ -74,7 +74,7 @@ impl AudienceLists {
         missing: &str,
     ) -> Result<Value> {
         let request = &self.account.request(method, &format!("/v1/imports/audiences/list/{path}"));
-        // an attempt may have been carried out whose answer never came
+        // an attempt whose answer never came may have been carried out
         let lost = &AtomicBool::new(false);
         let classify = |answer: &Answer| match answer.status {
             200..300 => {
@@ -89,7 +89,7 @@ impl AudienceLists {
             }
             404 if lost.load(Ordering::Relaxed) && method == "DELETE" => Reply::Done(Value::Null),
             404 => {
-                let error = Error::new(Kind::Refused, format!("{what}: there is none (status 404)"));
+                let error = Error::new(Kind::Refused, format!("{what}: not found (status 404)"));
                 Reply::Fail(error.with_hint(missing))
             }
             _ => Reply::by_status(what, answer),
@@ -114,7 +114,7 @@ impl AudienceLists {
         })
     }
 
-    /// 60 audience calls a minute, uploads among them.
+    /// The quota of 60 audience calls a minute, including uploads.
     fn quota(&self) -> Quota {
         self.account.quota("audiences", 60, Duration::from_secs(60))
     }

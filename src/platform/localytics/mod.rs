@@ -1,7 +1,7 @@
 //! Localytics: profile imports (attribute changes) and audience imports (lists of customer ids).
 //!
-//! Both are one multipart form of exact length an upload, answered with an activity id, and a status to be asked for.
-//! The facts and where they come from are in `README.md` beside this file.
+//! Both upload a multipart form of exact length, get an activity id in the answer, and poll its status. The facts and
+//! their sources are in `README.md` beside this file.
 
 mod account;
 mod audience;
@@ -24,10 +24,10 @@ use crate::settings::{Key, KeyKind};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use serde_json::Value;
 
-/// What is escaped in a piece of a path or a query.
+/// Characters that are not escaped in a part of a path or a query.
 const PATH_PART: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-/// The line in the list: attribute changes.
+/// Attribute changes.
 pub const PROFILES: Entry = Entry {
     name: profiles::NAME,
     account: &["org_id", "app_id"],
@@ -47,7 +47,7 @@ pub const PROFILES: Entry = Entry {
     build: profiles::build,
 };
 
-/// The line in the list: lists of customer ids.
+/// Lists of customer ids.
 pub const AUDIENCE: Entry = Entry {
     name: audience::NAME,
     account: &["app_id"],
@@ -79,12 +79,12 @@ const fn key(name: &'static str, kind: KeyKind, required: bool, doc: &'static st
     Key { name, kind, required, default: None, doc }
 }
 
-/// The first key of every line.
+/// Returns the first key of every line.
 fn customer_id(value: &Value) -> Result<Unit> {
     let at = "map.customer_id";
     let value = ValueSpec::parse(value, at, &[])?;
     if value.split.is_some() {
-        return Err(Error::usage(format!("{at} is one text, it cannot be split")).with_hint("leave `split` out"));
+        return Err(Error::usage(format!("{at} is a single text, it cannot be split")).with_hint("leave `split` out"));
     }
     let rules = Rules { as_text: true, identifier: true, ..Rules::default() };
     let field = Field { at: at.to_owned(), name: "customer_id".to_owned(), value, required: true, rules };

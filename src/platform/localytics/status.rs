@@ -1,4 +1,4 @@
-//! The answer to an upload, and the status of what became of it.
+//! The answer to an upload, and the status of its import.
 
 use super::account::Account;
 use super::tolerant;
@@ -11,8 +11,8 @@ use crate::warning::{Warning, WarningKind};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
-/// Judges the answer to an upload: any 2xx that carries an activity id is success, whatever else it says.
-pub(super) fn judge_upload(what: &str, answer: &Answer) -> Reply {
+/// Classifies the answer to an upload: any 2xx with an activity id is success, whatever else it contains.
+pub(super) fn classify_upload(what: &str, answer: &Answer) -> Reply {
     if !(200..300).contains(&answer.status) {
         return Reply::by_status(what, answer);
     }
@@ -20,22 +20,22 @@ pub(super) fn judge_upload(what: &str, answer: &Answer) -> Reply {
         Some(id) => Reply::Done(json!({ "activity_id": id })),
         None => Reply::Unclear(Error::new(
             Kind::Transient,
-            format!("{what}: answered with status {} but without an activity id that can be read", answer.status),
+            format!("{what}: answered with status {} but without a readable activity id", answer.status),
         )),
     }
 }
 
-/// How an import ended.
+/// The end of an import.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Ended {
     pub(super) end: PartEnd,
-    /// What Localytics counts.
+    /// Localytics' counts.
     pub(super) counts: Counts,
-    /// Why it failed, as answered.
+    /// The reason of a failure, as answered.
     pub(super) reason: Option<String>,
-    /// Where the failed rows are listed, as answered: with or without scheme, perhaps with a signature.
+    /// Address of the list of failed rows, as answered: with or without scheme, perhaps with a signature.
     pub(super) error_log: Option<String>,
-    /// What was answered, for the report; the signature of `error_log` cut.
+    /// The answer for the report, without the signature of `error_log`.
     pub(super) shown: Value,
 }
 
@@ -65,7 +65,7 @@ impl Ended {
         }
     }
 
-    /// What is missing from the counters, or cannot be read.
+    /// Returns a warning if counters are missing or unreadable.
     fn no_counts(&self) -> Option<Warning> {
         let statistics = &self.shown["upload_statistics"];
         let unreadable = IMPORTED.iter().chain(&FAILED).find(|name| {
@@ -80,11 +80,12 @@ impl Ended {
             }
             _ => return None,
         };
-        let hint = "how many rows were imported is not known: look at the import in the Localytics dashboard";
+        let hint = "the number of imported rows is unknown: look at the import in the Localytics dashboard";
         Some(Warning::new(WarningKind::NoCounts, message).with_hint(hint))
     }
 
-    /// Counters that contradict each other, in words. The vendor's own samples do not add up, so it is no more than a word.
+    /// Describes counters that contradict each other. This is only a note, since the vendor's own samples do not add
+    /// up.
     fn doubts(&self) -> Option<String> {
         let (done, failed) = (self.counts.imported?, self.counts.failed?);
         let total = count(&self.shown["upload_statistics"]["total_number_of_imports"])?;
@@ -93,7 +94,7 @@ impl Ended {
     }
 }
 
-/// Asks until the import of a part has ended. `path` is before the activity id.
+/// Polls until the import of a part has ended. `path` precedes the activity id.
 pub(super) async fn wait(
     account: &Account,
     remote: &Remote<'_>,
@@ -112,7 +113,7 @@ pub(super) async fn wait(
         *reason = remote.said(reason);
         ended.shown["error_reason"] = json!(reason);
     }
-    // the journal forgets the signature; the log is fetched with what is in memory
+    // the journal drops the signature; the log is fetched with the URL in memory
     if ended.error_log.is_some() && ended.shown["error_log"] != json!(ended.error_log) {
         remote.record(&step, &ended.shown)?;
     }
@@ -142,7 +143,7 @@ fn judge_status(answer: &Answer) -> Reply {
     }
 }
 
-/// What is kept of a final status: the documented keys, not all that came.
+/// Returns the documented keys of a final status.
 fn lean(value: Value) -> Value {
     const KEYS: [&str; 9] = [
         "status",
@@ -171,7 +172,7 @@ mod tests {
     #[test]
     fn an_upload_is_taken_by_any_2xx_with_an_activity_id() {
         for (status, body) in [(202, r#"{"activity_id": "a-1"}"#), (200, r#"{“activity_id”:“a-1”,}"#)] {
-            let Reply::Done(value) = judge_upload("x", &answer(status, body)) else { panic!("{body}") };
+            let Reply::Done(value) = classify_upload("x", &answer(status, body)) else { panic!("{body}") };
             assert_eq!(value["activity_id"], "a-1");
         }
         for body in ["", "ok", "{}", r#"{"activity_id": ""#, r#"{"activity_id": null}"#] {

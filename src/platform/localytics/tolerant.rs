@@ -1,14 +1,14 @@
-//! JSON as Localytics' documents show it: trailing commas, curly quotes, a key without its first quote.
+//! JSON as in Localytics' documents: trailing commas, curly quotes, a key without its first quote.
 //!
-//! Strict reading comes first; the repair is for small answers only and never invents a value.
+//! The text is parsed strictly first. The repair is only for small answers and never invents a value.
 
 use crate::calls::read_json;
 use serde_json::Value;
 
-/// Reads an answer; `None` where no repair makes it JSON.
+/// Parses an answer; `None` if no repair makes it JSON.
 pub(super) fn read(bytes: &[u8]) -> Option<Value> {
     let strict = read_json(bytes);
-    // a curly quote inside a key has swallowed keys: that it is JSON all the same is an accident
+    // a curly quote inside a key has swallowed other keys: that the result is JSON is an accident
     let swallowed = |value: &Value| value.as_object().is_some_and(|map| map.keys().any(|key| key.contains(['“', '”'])));
     if strict.as_ref().is_some_and(|value| !swallowed(value)) {
         return strict;
@@ -21,7 +21,7 @@ fn is_quote(c: char) -> bool {
     matches!(c, '"' | '\u{201c}' | '\u{201d}')
 }
 
-/// The same text with straight quotes around keys and texts, and no comma before a closing bracket.
+/// Returns the text with straight quotes around keys and texts, and no comma before a closing bracket.
 fn repaired(text: &str) -> String {
     let chars: Vec<char> = text.chars().collect();
     let next = |from: usize| chars[from.min(chars.len())..].iter().find(|c| !c.is_whitespace()).copied();
@@ -47,7 +47,7 @@ fn repaired(text: &str) -> String {
                 out.push('"');
             }
             ',' if matches!(next(at), Some('}' | ']')) => {}
-            // "…" in the documents' shortened samples
+            // "…" in the shortened samples of the documents
             '.' => {}
             c if c.is_ascii_alphabetic() => {
                 let from = at - 1;

@@ -1,4 +1,4 @@
-//! What mediarithmics answers: an envelope `{"status":"ok","data":…}`, read leniently.
+//! Interprets the answers of mediarithmics: an envelope `{"status":"ok","data":…}`, read leniently.
 
 use crate::calls::quoted_text;
 use crate::calls::{Reply, count, quoted, read_json, shown, word};
@@ -7,20 +7,20 @@ use crate::secret::printable;
 use crate::transport::Answer;
 use serde_json::{Value, json};
 
-/// Judges the answer to a creating call: success is a 2xx with an id in its data.
+/// Classifies the answer to a creating call: success is a 2xx with an id in its data.
 pub(super) fn judge_created(what: &str, answer: &Answer) -> Reply {
     if !(200..300).contains(&answer.status) {
         return Reply::by_status(what, answer);
     }
     let Some(value) = read_json(&answer.body) else {
-        return unclear(what, answer, "an answer that cannot be read");
+        return unclear(what, answer, "an unreadable answer");
     };
     if value["status"].as_str().is_some_and(|status| status.eq_ignore_ascii_case("error")) {
         let says = word(&value["error"]).or_else(|| word(&value["message"])).unwrap_or_default();
         let says = if says.is_empty() { quoted(answer) } else { quoted_text(&says) };
         let error = Error::new(Kind::Refused, format!("{what}: refused: {says}")).with_answer(shown(answer));
         return Reply::Fail(
-            error.with_hint("correct what mediarithmics names in the destination or the map, then run the job again"),
+            error.with_hint("correct the destination or the map as mediarithmics says, then run the job again"),
         );
     }
     match word(&value["data"]["id"]) {
@@ -33,31 +33,31 @@ fn unclear(what: &str, answer: &Answer, how: &str) -> Reply {
     Reply::Unclear(Error::new(Kind::Transient, format!("{what}: status {} with {how}", answer.status)))
 }
 
-/// An execution as the list shows it.
+/// The state of an execution in the list.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// Final; what is kept of it.
+    /// Final; contains what is kept of it.
     Ended(Value),
     /// Not yet final.
     Running(String),
-    /// A word that nobody documents.
+    /// An undocumented word.
     Unknown(String),
     /// Not on this page.
     NotHere {
-        /// How many there are in all, where that is told.
+        /// The total number of executions, if the answer contains it.
         total: Option<u64>,
-        /// How many are on this page.
+        /// The number of executions on this page.
         listed: u64,
     },
 }
 
-/// The ids of the executions on a page of the list.
+/// Returns the ids of the executions on a page of the list.
 pub(super) fn ids(page: &[u8]) -> Option<Vec<String>> {
     let value = read_json(page)?;
     Some(value["data"].as_array()?.iter().filter_map(|execution| word(&execution["id"])).collect())
 }
 
-/// Looks for an execution on a page of the list.
+/// Searches a page of the list for an execution.
 pub(super) fn find(page: &[u8], id: &str) -> Option<Found> {
     let value = read_json(page)?;
     let list = value["data"].as_array()?;
@@ -79,7 +79,7 @@ pub(super) fn find(page: &[u8], id: &str) -> Option<Found> {
     })
 }
 
-/// A counter as a number; as it came if it cannot be read.
+/// Returns a counter as a number, or unchanged if it is unreadable.
 fn counter(value: &Value) -> Value {
     count(value).map_or_else(|| value.clone(), Value::from)
 }

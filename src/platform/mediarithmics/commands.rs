@@ -7,7 +7,7 @@ use crate::mapping::{
 };
 use crate::settings::{NoSecrets, Settings};
 
-/// In the order of the output.
+/// The fields in the order of the output.
 const FIELDS: [&str; 10] = [
     "operation",
     "compartment_id",
@@ -31,7 +31,7 @@ pub(super) enum Format {
     Csv,
 }
 
-/// The row of a segment import; a record that is larger than a part is rejected.
+/// Returns the row of a segment import; a record that is larger than a part is rejected.
 pub(super) fn shape(map: &MapSpec, format: Format, max_part_bytes: u64) -> Result<Shape> {
     let folder = std::path::Path::new("");
     Settings { map: &map.0, at: "map", secrets: &NoSecrets, folder }.check(ENTRY.map_keys)?;
@@ -74,7 +74,7 @@ pub(super) fn shape(map: &MapSpec, format: Format, max_part_bytes: u64) -> Resul
     }
 }
 
-/// True where one file can hold both operations: then the order in which parts are worked off matters.
+/// Returns true if one file can contain both operations, so that the order of the parts matters.
 pub(super) fn mixes_operations(map: &MapSpec) -> bool {
     constant_operation(map).is_none()
 }
@@ -90,7 +90,7 @@ pub(super) fn constant_operation(map: &MapSpec) -> Option<String> {
 fn field(name: &'static str, value: ValueSpec, at: String) -> Result<Field> {
     let refused = |what: &str, hint: &str| Err(Error::usage(format!("{at} must be {what}")).with_hint(hint));
     if value.split.is_some() {
-        return refused("one value, it cannot be split", "leave `split` out");
+        return refused("a single value, it cannot be split", "leave `split` out");
     }
     let mut rules = Rules::default();
     match name {
@@ -134,7 +134,7 @@ fn checks(fields: &[Field]) -> Result<Vec<Check>> {
     let at = |name: &str| fields.iter().position(|field| field.name == name);
     let among = |names: &[&str], what: &str| match names.iter().filter_map(|name| at(name)).collect::<Vec<usize>>() {
         mapped if mapped.is_empty() => {
-            let error = format!("map: {what} is required, exactly one a record: {}", names.join(", "));
+            let error = format!("map: {what} is required, exactly one per record: {}", names.join(", "));
             Err(Error::usage(error).with_hint(format!("for example {}: the_column", names[0])))
         }
         mapped => Ok(Check::ExactlyOne(mapped)),
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_of_another_type_is_an_error_of_the_job_file() {
+    fn a_missing_key_or_another_type_is_an_error_of_the_job_file() {
         let with = |key: &str, value: Value| {
             let mut map = all();
             map[key] = value;

@@ -1,6 +1,6 @@
-//! mediarithmics: a document import of user segment commands, one execution a part.
+//! mediarithmics: a document import of user segment commands, one execution per part.
 //!
-//! The facts and where they come from are in `README.md` beside this file.
+//! The facts and their sources are in `README.md` beside this file.
 
 mod answers;
 mod commands;
@@ -10,7 +10,7 @@ mod import;
 use super::Entry;
 use crate::settings::{Key, KeyKind};
 
-/// The line in the list.
+/// The entry in the list of platforms.
 pub const ENTRY: Entry = Entry {
     name: import::NAME,
     account: &["datamart_id"],
@@ -27,16 +27,16 @@ pub const ENTRY: Entry = Entry {
             KeyKind::Size,
             false,
             Some("95MB"),
-            "A part, header line included; one execution each.",
+            "Size of a part, including its header line; each part is one execution.",
         ),
     ],
     map_keys: &[
         value("operation", true, "UPDATE adds the user to the segment, DELETE removes."),
         value("compartment_id", false, "The compartment of user_account_id; without it the default one."),
-        value("user_account_id", false, "The user; exactly one of the three identifiers a record."),
+        value("user_account_id", false, "The user; exactly one of the three identifiers per record."),
         value("email_hash", false, "The user by the datamart's hash of the e-mail address."),
         value("user_agent_id", false, "The user by agent: vec:123, udp:123."),
-        value("segment_id", false, "The segment; this or segment_technical_name a record."),
+        value("segment_id", false, "The segment; this or segment_technical_name per record."),
         value("segment_technical_name", false, "The segment by its technical name."),
         value("expiration_duration", true, "Minutes until the user leaves the segment; 0 = never."),
         value("expiration_ts", false, "Time of leaving, integer or timestamp; not with a duration other than 0."),
