@@ -176,10 +176,10 @@ mod tests {
             assert_eq!(value["activity_id"], "a-1");
         }
         for body in ["", "ok", "{}", r#"{"activity_id": ""#, r#"{"activity_id": null}"#] {
-            assert!(matches!(judge_upload("x", &answer(202, body)), Reply::Unclear(_)), "{body}");
+            assert!(matches!(classify_upload("x", &answer(202, body)), Reply::Unclear(_)), "{body}");
         }
-        assert!(matches!(judge_upload("x", &answer(429, "")), Reply::Retry(_)));
-        assert!(matches!(judge_upload("x", &answer(404, "")), Reply::Fail(_)));
+        assert!(matches!(classify_upload("x", &answer(429, "")), Reply::Retry(_)));
+        assert!(matches!(classify_upload("x", &answer(404, "")), Reply::Fail(_)));
     }
 
     #[test]

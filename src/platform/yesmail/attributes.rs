@@ -1,18 +1,18 @@
-//! The attributes of target lists: `GET /v2/target-lists?view=schema`. The documents name the array `targetList` and say
-//! that it is empty if no attributes have been set up; the form of its entries is not documented, so all likely ones are
-//! read.
+//! The attributes of target lists: `GET /v2/target-lists?view=schema`. The documents name the array `targetList` and
+//! say that it is empty if no attributes have been set up. The form of its entries is not documented, so all likely
+//! ones are read.
 
 use crate::error::{Error, Kind, nearest};
 use serde_json::Value;
 
 /// The key of a member, which every list has.
 const ID: &str = "id";
-/// Under which key an entry may have its name, the likeliest first.
+/// Keys under which an entry may have its name, the likeliest first.
 const NAME_KEYS: [&str; 6] = ["name", "attribute", "attributename", "column", "columnname", "key"];
-/// Under which key the list of attributes may be, the likeliest first.
+/// Keys under which the list of attributes may be, the likeliest first.
 const LIST_KEYS: [&str; 7] = ["targetlist", "targetlists", "attributes", "schema", "columns", "fields", "properties"];
 
-/// Returns the names of the attributes; `None` if the answer has none that can be read.
+/// Returns the names of the attributes; `None` if the answer has no readable ones.
 pub(super) fn names(body: &[u8]) -> Option<Vec<String>> {
     let tree: Value = serde_json::from_slice(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)).ok()?;
     let names = in_list(&tree)?;
@@ -39,7 +39,7 @@ fn in_list(value: &Value) -> Option<Vec<String>> {
     }
 }
 
-/// An entry: a name, an object with a name, an object with a list of its own, or one with a name as its only key.
+/// Reads an entry: a name, an object with a name, an object with a list of its own, or one with a name as its only key.
 fn of_entry(entry: &Value) -> Option<Vec<String>> {
     if let Value::String(name) = entry {
         return Some(vec![name.trim().to_owned()]);
@@ -52,7 +52,7 @@ fn of_entry(entry: &Value) -> Option<Vec<String>> {
     }
 }
 
-/// An object whose keys are the names, each with a description.
+/// Reads an object whose keys are the names, each with a description.
 fn by_key(list: &Value) -> Option<Vec<String>> {
     let keys = list.as_object()?;
     keys.values().all(Value::is_object).then(|| keys.keys().map(|key| key.trim().to_owned()).collect())
@@ -77,7 +77,7 @@ pub(super) fn compare<'c>(columns: impl Iterator<Item = &'c str>, names: &[Strin
     Ok(())
 }
 
-/// The names for a hint: the first few.
+/// Returns the first few names, for a hint.
 fn shown(names: &[String]) -> String {
     const MAX_SHOWN: usize = 20;
     let listed: Vec<&str> = names.iter().map(String::as_str).take(MAX_SHOWN).collect();

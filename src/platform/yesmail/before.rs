@@ -1,5 +1,5 @@
-//! What is asked before anything is sent or made reachable: whether the API is well, and whether the list's attributes are
-//! those of the map. Only reads; nothing of it is journaled.
+//! Calls before anything is sent or made reachable: whether the API is healthy, and whether the list has the attributes
+//! of the map. They only read and are not journaled.
 
 use super::attributes;
 use super::options::Options;
@@ -9,14 +9,14 @@ use crate::mapping::MapSpec;
 use crate::transport::Answer;
 use serde_json::{Value, json};
 
-/// The step that asks for the import.
+/// The step that requests the import.
 pub(super) const IMPORT: &str = "file-import";
 
 impl Options {
-    /// Asks, unless the import was asked for already. `ping`: a file will be made reachable.
+    /// Makes these calls, unless the import was already requested. `ping`: a file will be made reachable.
     ///
     /// # Errors
-    /// `Refused`: a key of the map that no list has. `Credentials`. `Transient`: the API is not well.
+    /// `Refused`: the map has a key that target lists do not have. `Credentials`. `Transient`: the API is not healthy.
     pub(super) async fn ask_first(&self, map: &MapSpec, remote: &Remote<'_>, ping: bool) -> Result<()> {
         if remote.result_of(IMPORT)?.is_some() || remote.in_doubt(IMPORT)? {
             return Ok(());
@@ -33,17 +33,17 @@ impl Options {
         let classify = |answer: &Answer| match answer.status {
             200..=299 => Reply::Done(Value::Null),
             401 | 408 | 429 | 500 | 502.. => Reply::by_status("the ping of Yesmail's API", answer),
-            // no answer to what was asked, and so no reason not to go on
+            // any other status says nothing about the API's health, so there is no reason to stop
             status => Reply::Done(json!(status)),
         };
         let came = remote.ask(&Call::new("ping", RetrySafety::Always), &request, &classify).await?;
         match came.as_u64() {
             None => Ok(()),
-            Some(status) => remote.note(&format!("Yesmail answered its ping with status {status}; going on")),
+            Some(status) => remote.note(&format!("Yesmail answered its ping with status {status}; continuing")),
         }
     }
 
-    /// Compares the keys of the map with the attributes that target lists have.
+    /// Compares the keys of the map with the attributes of target lists.
     async fn compare_attributes(&self, map: &MapSpec, remote: &Remote<'_>) -> Result<()> {
         let request = self.request("GET", format!("{}/v2/target-lists?view=schema", self.base));
         let classify = |answer: &Answer| match answer.status {
@@ -71,7 +71,7 @@ impl Options {
             };
         }
         remote.note(
-            "the attributes of Yesmail's target lists cannot be read: the keys of map were not compared with them",
+            "the attributes of Yesmail's target lists are unreadable: the keys of map were not compared with them",
         )
     }
 }

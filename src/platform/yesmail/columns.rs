@@ -1,4 +1,4 @@
-//! Which column of the file goes into which column of the list: `source.mappings` of the import request.
+//! Maps columns of the file to columns of the list: `source.mappings` of the import request.
 
 use crate::error::{Error, Result};
 use crate::mapping::MapSpec;
@@ -18,7 +18,7 @@ enum InFile {
 pub(super) struct Columns(Vec<(String, InFile)>);
 
 impl Columns {
-    /// The columns of a file that was converted for this import: those of `map`, in its order.
+    /// Returns the columns of a file that was converted for this import: those of `map`, in its order.
     pub(super) fn of_own_file(map: &MapSpec, headers: bool) -> Columns {
         let column = |(index, name): (usize, &String)| {
             let in_file = match headers {
@@ -30,10 +30,11 @@ impl Columns {
         Columns(map.0.keys().enumerate().map(column).collect())
     }
 
-    /// The columns of a file that is there already, as `map` names them: any subset, in any order.
+    /// Returns the columns of an existing file, as named in `map`: any subset, in any order.
     ///
     /// # Errors
-    /// `Usage`: a value that is more than a column, names and indexes in one map, a name if there is no header line.
+    /// `Usage`: a value that is more than a column, names and indexes in one map, or a name although there is no header
+    /// line.
     pub(super) fn of_file_there(map: &MapSpec, headers: bool) -> Result<Columns> {
         let columns = map.0.iter().map(|(name, value)| Ok((name.clone(), in_file(name, value, headers)?)));
         let columns = columns.collect::<Result<Vec<_>>>()?;
@@ -41,16 +42,16 @@ impl Columns {
         match columns.iter().find(|(_, column)| Some(matches!(column, InFile::Index(_))) != first) {
             None => Ok(Columns(columns)),
             Some((name, _)) => Err(Error::usage(format!("map.{name}: names and indexes of columns cannot be mixed"))
-                .with_hint("Yesmail takes either the names of all columns or, counted from 0, the indexes of all")),
+                .with_hint("Yesmail accepts either the names of all columns or, counted from 0, the indexes of all")),
         }
     }
 
-    /// The columns of the list.
+    /// Returns the columns of the list.
     pub(super) fn of_list(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| name.as_str())
     }
 
-    /// As the import request has them.
+    /// Returns the mappings in the form of the import request.
     pub(super) fn mappings(&self) -> Value {
         let mapping = |(name, column): &(String, InFile)| match column {
             InFile::Name(column) => json!({ name: column }),
@@ -81,10 +82,10 @@ fn in_file(name: &str, value: &Value, headers: bool) -> Result<InFile> {
             .with_hint("the index of the column, counted from 0: for example id: 0; or headers: true if the file has a header line")
     };
     match column {
-        Value::String(column) if column.is_empty() || column.chars().any(char::is_control) => {
-            Err(Error::usage(format!("map.{name}: a column's name must not be empty nor hold a control character"))
-                .with_hint("the name as the header line of the file has it"))
-        }
+        Value::String(column) if column.is_empty() || column.chars().any(char::is_control) => Err(Error::usage(
+            format!("map.{name}: a column's name must neither be empty nor contain a control character"),
+        )
+        .with_hint("use the name in the header line of the file")),
         Value::String(column) if headers => Ok(InFile::Name(column.clone())),
         Value::String(_) => Err(no_name("with headers: false, the file's columns have no names")),
         Value::Number(number) => match number.as_u64() {
@@ -106,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_there_is_mapped_by_the_columns_that_map_names() {
+    fn an_existing_file_is_mapped_by_the_columns_in_map() {
         for (map, headers, want) in [
             (
                 json!({"id": "E-Mail", "firstname": {"column": "Vorname"}}),
@@ -134,7 +135,7 @@ mod tests {
             (json!({"id": "e"}), false, "no names"),
             (json!({"id": -1}), true, "not a valid index"),
             (json!({"id": 1.5}), true, "not a valid index"),
-            (json!({"id": ""}), true, "must not be empty"),
+            (json!({"id": ""}), true, "must neither be empty"),
             (json!({"id": null}), true, "must be a column"),
             (json!({"id": {}}), true, "must be a column"),
             (json!({"id": [0]}), true, "must be a column"),

@@ -1,4 +1,4 @@
-//! The steps: the file is made reachable, imported, and asked about.
+//! The steps: the file is made reachable and imported, then its ticket is polled.
 
 use super::before::IMPORT;
 use super::options::{Host, Options, ServeOptions};
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use std::net::SocketAddr;
 use url::Url;
 
-/// The fact that somebody has had the list that was served, in this process or an earlier one of the run.
+/// The fact that a client has received the served list, in this process or an earlier one of the run.
 const PULLED: &str = "pulled";
 
 impl Options {
@@ -43,7 +43,7 @@ impl Options {
                 let fetch_url = fetch_url.clone().unwrap_or_else(|| target.fetch_url());
                 self.import(map, remote, &fetch_url, separator, Some(part)).await
             }
-            // what is left is to ask for the ticket: its file is not served any more
+            // only the ticket is left to poll; its file is not served any more
             Host::Serve(_) if measured.is_recorded() => {
                 self.import(map, remote, &Secret::new(""), separator, Some(part)).await
             }
@@ -51,7 +51,8 @@ impl Options {
         }
     }
 
-    /// What pass one chose, kept: a run that is taken up without the source does not choose again.
+    /// Returns the separator that pass one chose. It is stored, since a run resumed without the source does not choose
+    /// again.
     fn separator_of(&self, measured: &Measured, remote: &Remote<'_>) -> Result<Option<u8>> {
         const FACT: &str = "separator";
         if let Some(known) = remote.load(FACT)?.as_ref().and_then(Value::as_u64) {
@@ -88,14 +89,14 @@ impl Options {
         let journal = remote.journal();
         let import = async {
             let verdict = self.import(map, remote, &url, separator, Some(part)).await?;
-            // of an import that was assumed nobody tells the end: served until somebody has had the list
+            // the end of an assumed import is unknown: the list is served until a client has received it
             while verdict.result["assumed"].is_string() && remote.load(PULLED)?.is_none() {
                 if remote.wait_left().is_zero() {
                     return Err(Error::new(
                         Kind::Pending,
-                        "the import was assumed to be done, but nobody has fetched the list yet",
+                        "the import was assumed to be done, but the list has not been fetched yet",
                     )
-                    .with_hint("resume the run to serve it on, or abandon it with `listferry runs close`"));
+                    .with_hint("resume the run to keep serving it, or abandon it with `listferry runs close`"));
                 }
                 remote.sleep(std::time::Duration::from_millis(200).min(remote.wait_left())).await;
             }
@@ -108,7 +109,7 @@ impl Options {
                 Err(error) => error,
             }
         };
-        // the server's failure ends the import: what it would have served is not what was measured
+        // a failure of the server ends the import, because the rest would not be what was measured
         tokio::select! {
             biased;
             fault = server.run() => Err(fault),
@@ -117,7 +118,7 @@ impl Options {
         }
     }
 
-    /// Has the file at `uri` imported and waits for what becomes of it.
+    /// Has the file at `uri` imported and waits for the result.
     pub(super) async fn import(
         &self,
         map: &MapSpec,
@@ -131,10 +132,10 @@ impl Options {
             Separator::Auto => b',',
         });
         let request = self.import_request(&self.columns(map)?, separator, uri);
-        let judge = |answer: &Answer| self.judge_import(answer, uri);
+        let classify = |answer: &Answer| self.classify_import(answer, uri);
         let operation =
             Call::new(IMPORT, RetrySafety::Never).about(format!("an import into the list \"{}\"", self.list));
-        let accepted = match remote.call(&operation, &request, &judge).await? {
+        let accepted = match remote.call(&operation, &request, &classify).await? {
             Step::Done(value) => value,
             Step::InDoubt(error) => return Err(error),
         };
@@ -144,7 +145,7 @@ impl Options {
             None => remote.accepted_at(IMPORT)?,
         };
         if assumed(&accepted) {
-            remote.note("the import was assumed to be done: its ticket is not known, so neither is its verdict")?;
+            remote.note("the import was assumed to be done: its ticket is unknown, and so is its verdict")?;
             return Ok(Verdict::new(Outcome::Done, json!({"ticket": null, "assumed": "done"})));
         }
         if !remote.waits() {
@@ -161,7 +162,7 @@ impl Options {
         self.verdict(remote, id, &ticket, part.map(|part| part.records), waiting).await
     }
 
-    /// A GET of a URL that an answer gave; the credentials go to the configured address only.
+    /// Returns a GET of a URL from an answer; credentials are sent only to the configured address.
     pub(super) fn at(&self, place: &Place) -> Request {
         match place.own {
             true => self.request("GET", place.url.clone()),
@@ -171,7 +172,7 @@ impl Options {
         }
     }
 
-    fn judge_import(&self, answer: &Answer, uri: &Secret) -> Reply {
+    fn classify_import(&self, answer: &Answer, uri: &Secret) -> Reply {
         let what = "the import request";
         if !(200..300).contains(&answer.status) {
             return Reply::by_status_saying(what, answer, &hidden(&quoted(answer), uri));
@@ -195,7 +196,7 @@ fn last_segment(url: &str) -> Option<String> {
     path.rsplit('/').next().filter(|segment| !segment.is_empty()).map(str::to_owned)
 }
 
-/// A text of the platform without the secrets of the address it was given.
+/// Removes the secrets of the given address from a text of the platform.
 pub(super) fn hidden(text: &str, uri: &Secret) -> String {
     let mut out = text.replace(uri.expose(), &redacted_url(uri.expose()));
     if let Ok(url) = Url::parse(uri.expose()) {

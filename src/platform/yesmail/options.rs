@@ -17,7 +17,7 @@ pub(super) const ORIGIN: &str = "https://api.yesmail.com";
 
 /// The keys of `destination`.
 pub(super) const KEYS: &[Key] = &[
-    Key::new("list", KeyKind::Id, true, None, "The target list."),
+    Key::new("list", KeyKind::Id, true, None, "Name of the target list."),
     Key::new("api_user", KeyKind::Secret, true, None, "The Api-User header."),
     Key::new("api_key", KeyKind::Secret, true, None, "The Api-Key header."),
     Key::new(
@@ -25,7 +25,7 @@ pub(super) const KEYS: &[Key] = &[
         KeyKind::OneOf(&["update", "ignore", "replace"]),
         false,
         Some("update"),
-        "What happens to members that exist: merged, left alone or overwritten.",
+        "How to handle existing members: merge, leave alone or overwrite.",
     ),
     Key::new(
         "error_threshold",
@@ -40,7 +40,7 @@ pub(super) const KEYS: &[Key] = &[
         KeyKind::OneOf(&["auto", ",", "\t", "|", ";"]),
         false,
         Some("auto"),
-        "Between cells; auto: the first of tab, pipe, semicolon, comma that occurs in no value.",
+        "Separates cells; auto: the first of tab, pipe, semicolon, comma that occurs in no value.",
     ),
     Key::new(
         "quoting",
@@ -49,13 +49,13 @@ pub(super) const KEYS: &[Key] = &[
         Some("rfc4180"),
         "never: a value that would need quotes rejects the row.",
     ),
-    Key::new("response_uri", KeyKind::Text, false, None, "Passed on: where Yesmail posts the final status."),
+    Key::new("response_uri", KeyKind::Text, false, None, "Passed on: the URL to which Yesmail posts the final status."),
     Key::new("response_ref", KeyKind::Id, false, None, "Passed on: your own reference of the ticket."),
     Key::new("host", KeyKind::Object(HOST_KEYS), true, None, "Where Yesmail fetches the file from: exactly one of."),
 ];
 
 const HOST_KEYS: &[Key] = &[
-    Key::new("uri", KeyKind::Url, false, None, "It lies there already: nothing is converted or sent, only imported."),
+    Key::new("uri", KeyKind::Url, false, None, "URL of an existing file: nothing is converted or sent, only imported."),
     Key::new("put", KeyKind::Object(PUT_KEYS), false, None, "Sent with HTTP PUT first."),
     Key::new(
         "ftp",
@@ -68,18 +68,24 @@ const HOST_KEYS: &[Key] = &[
 ];
 
 const PUT_KEYS: &[Key] = &[
-    Key::new("url", KeyKind::Secret, true, None, "Where the file is put; a presigned URL does."),
-    Key::new("fetch_url", KeyKind::Url, true, None, "Where Yesmail fetches it; may hold user:password."),
+    Key::new("url", KeyKind::Secret, true, None, "URL of the PUT, for example a presigned URL."),
+    Key::new(
+        "fetch_url",
+        KeyKind::Url,
+        true,
+        None,
+        "URL from which Yesmail fetches the file; may contain user:password.",
+    ),
     Key::new(
         "headers",
         KeyKind::Object(HEADER_KEYS),
         false,
         Some("{}"),
-        "Headers of the PUT, by name: what a signed URL demands (Content-Type), or an access token. Values may be secrets.",
+        "Headers of the PUT, by name: those that a signed URL demands (Content-Type), or an access token. Values may be secrets.",
     ),
 ];
 
-const HEADER_KEYS: &[Key] = &[Key::new("*", KeyKind::Secret, false, None, "The value of the header of that name.")];
+const HEADER_KEYS: &[Key] = &[Key::new("*", KeyKind::Secret, false, None, "The value of the header.")];
 
 const FTP_KEYS: &[Key] = &[
     Key::new(
@@ -95,7 +101,7 @@ const FTP_KEYS: &[Key] = &[
         KeyKind::Url,
         false,
         None,
-        "Where Yesmail fetches it, if not by FTP at that address; may hold user:password.",
+        "URL from which Yesmail fetches the file, if not by FTP from the same address; may contain user:password.",
     ),
 ];
 
@@ -106,22 +112,22 @@ const SERVE_KEYS: &[Key] = &[
         KeyKind::Text,
         false,
         Some("auto"),
-        "Scheme, host and port as Yesmail sees them; auto: the address listened on.",
+        "Scheme, host and port as Yesmail sees them; auto: the listening address.",
     ),
     Key::new("tls_cert", KeyKind::Text, false, None, "PEM file of the certificate chain."),
     Key::new("tls_key", KeyKind::Text, false, None, "PEM file of its private key."),
 ];
 
-/// What a job's `destination` says.
+/// The `destination` of a job.
 #[derive(Debug)]
 pub(super) struct Options {
-    /// What stands before the API's paths.
+    /// Base URL of the API's paths.
     pub(super) base: String,
     pub(super) list: String,
     pub(super) api_user: Secret,
     pub(super) api_key: Secret,
     pub(super) import_type: &'static str,
-    /// As it goes into the request: a number or a text with a percent sign.
+    /// In the form of the request: a number, or a text with a percent sign.
     pub(super) error_threshold: Value,
     pub(super) headers: bool,
     pub(super) separator: Separator,
@@ -131,16 +137,16 @@ pub(super) struct Options {
     pub(super) host: Host,
 }
 
-/// Where Yesmail fetches the file from.
+/// How Yesmail can fetch the file.
 #[derive(Debug)]
 pub(super) enum Host {
-    /// It lies there already.
+    /// The file exists already.
     Uri(Secret),
-    /// Put there by us.
+    /// The file is put there.
     Put { url: Secret, headers: Vec<Header>, fetch_url: Secret },
-    /// Sent there by us.
+    /// The file is sent there by FTP.
     Ftp { url: Secret, password: Option<Secret>, fetch_url: Option<Secret> },
-    /// Served by us.
+    /// The file is served by this process.
     Serve(ServeOptions),
 }
 
@@ -148,14 +154,14 @@ pub(super) enum Host {
 #[derive(Debug)]
 pub(super) struct ServeOptions {
     pub(super) listen: SocketAddr,
-    /// `None`: the address listened on.
+    /// `None`: the listening address.
     pub(super) public_url: Option<Url>,
     /// The PEM files of chain and key.
     pub(super) tls: Option<(PathBuf, PathBuf)>,
 }
 
 impl ServeOptions {
-    /// Reads the certificate, where there is one.
+    /// Reads the certificate, if there is one.
     pub(super) fn load_tls(&self) -> Result<Option<Tls>> {
         self.tls.as_ref().map(|(cert, key)| Tls::load(cert, key)).transpose()
     }
@@ -187,8 +193,10 @@ impl Options {
         };
         for (name, secret) in [("api_user", &options.api_user), ("api_key", &options.api_key)] {
             if !secret.expose().bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-                return Err(Error::usage(format!("destination.{name} holds a character that no header can carry"))
-                    .with_hint("is there a line end at its end?"));
+                return Err(Error::usage(format!(
+                    "destination.{name} contains a character that is not allowed in a header"
+                ))
+                .with_hint("is there a line end at its end?"));
             }
         }
         if let (Host::Serve(serve), false) = (&options.host, options.api_key.expose().is_empty()) {
@@ -200,10 +208,10 @@ impl Options {
 }
 
 impl Options {
-    /// Which column of the file goes into which column of the list.
+    /// Returns the mapping of columns of the file to columns of the list.
     ///
     /// # Errors
-    /// `Usage`: a map that the file at `host.uri` cannot have.
+    /// `Usage`: the map is not valid for the file at `host.uri`.
     pub(super) fn columns(&self, map: &MapSpec) -> Result<Columns> {
         match self.host {
             Host::Uri(_) => Columns::of_file_there(map, self.headers),
@@ -212,10 +220,10 @@ impl Options {
     }
 }
 
-/// Scheme, host and port of a URL that has nothing else.
+/// Parses a URL that consists only of scheme, host and port.
 pub(super) fn origin_of(text: &str, at: &str) -> Result<Url> {
     let wrong = |why: &str| Error::usage(format!("{at} {why}")).with_hint("for example https://api.example.com");
-    let url = Url::parse(text).map_err(|_| wrong("is no URL"))?;
+    let url = Url::parse(text).map_err(|_| wrong("is not a valid URL"))?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
         return Err(wrong("must begin with http:// or https://"));
     }
@@ -224,7 +232,7 @@ pub(super) fn origin_of(text: &str, at: &str) -> Result<Url> {
         || !url.username().is_empty()
         || url.password().is_some()
     {
-        return Err(wrong("must be scheme, host and port alone"));
+        return Err(wrong("must consist of scheme, host and port"));
     }
     Ok(url)
 }
@@ -247,11 +255,11 @@ fn separator(settings: &Settings<'_>) -> Result<Separator> {
         Some("|") => Ok(Separator::Byte(b'|')),
         Some(";") => Ok(Separator::Byte(b';')),
         Some(_) => Err(Error::usage("destination.separator must be one of auto, \",\", \"\\t\", \"|\", \";\"")
-            .with_hint("in quotes, a tab as \"\\t\"; auto takes the first that no value holds")),
+            .with_hint("in quotes, a tab as \"\\t\"; auto takes the first that occurs in no value")),
     }
 }
 
-/// A whole number goes out as a number, a share as a text with its sign, as the vendor asks.
+/// Reads the threshold: a whole number is sent as a number, a share as a text with its sign, as the vendor demands.
 fn threshold(value: Option<&Value>) -> Result<Value> {
     let wrong = || {
         Error::usage("destination.error_threshold must be a whole number from 0, or a share above 0% and below 100%")
@@ -279,7 +287,7 @@ fn threshold(value: Option<&Value>) -> Result<Value> {
 fn host(settings: &Settings<'_>) -> Result<Host> {
     let exactly_one = || {
         Error::usage("destination.host must have exactly one of uri, put, ftp, serve")
-            .with_hint("it says where Yesmail fetches the file from")
+            .with_hint("it defines how Yesmail fetches the file")
     };
     let map = settings.opt_object("host")?.ok_or_else(exactly_one)?;
     let host = Settings { map, at: "destination.host", ..*settings };
@@ -295,7 +303,7 @@ fn host(settings: &Settings<'_>) -> Result<Host> {
         ["uri"] => Ok(Host::Uri(address(&host, "uri", &["http", "https", "ftp"])?)),
         ["put"] => {
             let put = nested("put", "destination.host.put", PUT_KEYS)?;
-            let url = judged(put.secret("url")?, "destination.host.put.url", &["http", "https"])?;
+            let url = checked(put.secret("url")?, "destination.host.put.url", &["http", "https"])?;
             let headers = headers(&put)?;
             signed(&url, &headers)?;
             Ok(Host::Put { url, headers, fetch_url: address(&put, "fetch_url", &["http", "https", "ftp"])? })
@@ -304,7 +312,7 @@ fn host(settings: &Settings<'_>) -> Result<Host> {
             let ftp = nested("ftp", "destination.host.ftp", FTP_KEYS)?;
             let fetch_url = ftp.get("fetch_url").map(|_| address(&ftp, "fetch_url", &["http", "https", "ftp"]));
             Ok(Host::Ftp {
-                url: judged(ftp.secret("url")?, "destination.host.ftp.url", &["ftp", "ftps"])?,
+                url: checked(ftp.secret("url")?, "destination.host.ftp.url", &["ftp", "ftps"])?,
                 password: ftp.opt_secret("password")?,
                 fetch_url: fetch_url.transpose()?,
             })
@@ -328,7 +336,7 @@ fn signed(url: &Secret, headers: &[Header]) -> Result<()> {
     Err(Error::usage(message).with_hint(format!("headers: {{ {}: … }}, with the value that was signed", missing[0])))
 }
 
-/// The headers of the PUT. Those that say how the body travels are the client's own.
+/// Reads the headers of the PUT. Headers that describe the transfer are set by the client itself.
 fn headers(settings: &Settings<'_>) -> Result<Vec<Header>> {
     const OWN: [&str; 7] =
         ["content-length", "transfer-encoding", "host", "connection", "expect", "te", "proxy-authorization"];
@@ -347,7 +355,7 @@ fn headers(settings: &Settings<'_>) -> Result<Vec<Header>> {
         }
         let Some(value) = given.opt_secret(name)? else { continue };
         if !value.expose().bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~' | 0x80..)) {
-            return Err(Error::usage(format!("{at}.{name} holds a character that no header can carry"))
+            return Err(Error::usage(format!("{at}.{name} contains a character that is not allowed in a header"))
                 .with_hint("is there a line end at its end?"));
         }
         headers.push(Header { name: name.clone(), value });
@@ -365,12 +373,12 @@ fn serve(settings: &Settings<'_>) -> Result<ServeOptions> {
         (Some(cert), Some(key)) => Some((settings.folder.join(cert), settings.folder.join(key))),
         _ => {
             return Err(Error::usage("destination.host.serve: tls_cert and tls_key go together")
-                .with_hint("name both PEM files, or neither where loopback is enough"));
+                .with_hint("name both PEM files, or neither if loopback is enough"));
         }
     };
     if tls.is_none() && !listen.ip().is_loopback() {
         return Err(Error::usage("destination.host.serve without TLS may listen on loopback only")
-            .with_hint("set tls_cert and tls_key, or listen on 127.0.0.1 behind a proxy that speaks TLS"));
+            .with_hint("set tls_cert and tls_key, or listen on 127.0.0.1 behind a proxy that provides TLS"));
     }
     let public_url = match settings.opt_text("public_url")?.as_deref() {
         None | Some("auto") if listen.ip().is_loopback() => None,
@@ -390,17 +398,17 @@ fn serve(settings: &Settings<'_>) -> Result<ServeOptions> {
     Ok(ServeOptions { listen, public_url, tls })
 }
 
-/// An address that may be written out, or be a secret as a whole.
+/// Reads an address that may be literal, or a secret as a whole.
 fn address(settings: &Settings<'_>, key: &str, schemes: &[&str]) -> Result<Secret> {
     let secret = match settings.get(key) {
         Some(Value::String(text)) => Secret::new(text.as_str()),
         _ => settings.secret(key)?,
     };
-    judged(secret, &format!("{}.{key}", settings.at), schemes)
+    checked(secret, &format!("{}.{key}", settings.at), schemes)
 }
 
-/// Refuses what is not a URL of these schemes; an empty text is a secret that was not resolved (`check`).
-fn judged(secret: Secret, at: &str, schemes: &[&str]) -> Result<Secret> {
+/// Refuses a text that is not a URL of these schemes. An empty text is a secret that was not resolved (`check`).
+fn checked(secret: Secret, at: &str, schemes: &[&str]) -> Result<Secret> {
     if secret.expose().is_empty() {
         return Ok(secret);
     }

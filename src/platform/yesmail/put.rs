@@ -1,4 +1,4 @@
-//! `host.put`: the list put where Yesmail will fetch it.
+//! `host.put`: puts the list where Yesmail will fetch it.
 
 use crate::body::{Frame, Measured, Part};
 use crate::calls::{Call, Remote, Reply, RetrySafety, quoted, shown};
@@ -9,7 +9,7 @@ use base64::Engine as _;
 use serde_json::json;
 use url::Url;
 
-/// The step.
+/// Name of the step.
 pub(super) const PUT: &str = "put";
 
 /// Puts the part to `url`.
@@ -34,13 +34,13 @@ fn classify(answer: &Answer) -> Reply {
     };
     match answer.status {
         200..=299 => Reply::Done(json!({"status": answer.status})),
-        // another operation on the same object is under way
+        // another operation on the same object is in progress
         409 if ["OperationAborted", "ConditionalRequestConflict"].iter().any(|code| quoted(answer).contains(code)) => {
             let message = format!("{what} has to wait: {}", quoted(answer));
             Reply::Retry(Error::new(Kind::Transient, message))
         }
         400 if quoted(answer).contains("RequestTimeout") => {
-            Reply::Unclear(Error::new(Kind::Transient, "the PUT to destination.host.put.url ran into a timeout"))
+            Reply::Unclear(Error::new(Kind::Transient, "the PUT to destination.host.put.url timed out"))
         }
         401 if digest() => Reply::Fail(
             Error::new(Kind::Credentials, format!("{what}: the server wants HTTP Digest authentication"))
@@ -53,8 +53,8 @@ fn classify(answer: &Answer) -> Reply {
     }
 }
 
-/// A presigned URL goes out byte for byte; user and password go into a header. No Content-Type unless the job gives one: it
-/// would have to be signed.
+/// Returns the request. A presigned URL is sent byte for byte; user and password are moved into a header. No
+/// Content-Type unless the job gives one, since it would have to be signed.
 fn request(url: &Secret, headers: &[Header]) -> Result<Request> {
     let wrong = || {
         Error::usage("destination.host.put.url is not a valid URL")

@@ -7,11 +7,11 @@ use crate::transport::Request;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-/// What is kept as it is in a segment of a path, a value of a query, a user or a password.
+/// Characters that are not escaped in a segment of a path, a value of a query, a user or a password.
 pub(super) const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 impl Options {
-    /// A request to the platform itself, with its credentials.
+    /// Creates a request to the platform itself, with its credentials.
     pub(super) fn request(&self, method: &'static str, url: String) -> Request {
         Request::new(method, Secret::new(url))
             .header("Api-User", self.api_user.expose())
@@ -19,7 +19,7 @@ impl Options {
             .header("Accept", "application/json")
     }
 
-    /// Asks for the import of the file at `uri`.
+    /// Requests the import of the file at `uri`.
     pub(super) fn import_request(&self, columns: &Columns, separator: u8, uri: &Secret) -> Request {
         let list = utf8_percent_encode(&self.list, SEGMENT);
         let mut url = format!("{}/v2/target-lists/{list}/members/file-import", self.base);

@@ -1,33 +1,35 @@
-//! Async results read as a stream: a push reader of JSON whose memory does not grow with the number of entries, lenient
-//! where the vendor's sample is (keys with stray spaces, numbers as texts, trailing commas, `...` in place of entries).
+//! Async results read as a stream: an incremental JSON parser whose memory does not grow with the number of entries. It
+//! is as lenient as the vendor's sample needs (keys with stray spaces, numbers as texts, trailing commas, `...` instead
+//! of entries).
 
 use crate::calls::count;
 use crate::error::{Error, Kind, Result};
 use crate::platform::Counts;
 use serde_json::{Map, Value};
 
-/// What the results said in all.
+/// Summary of the results.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Summary {
     /// The id of the results.
     pub(super) id: Option<String>,
-    /// As the platform counts, in the order it names them.
+    /// The platform's counts, in its order.
     pub(super) counts: Vec<(String, u64)>,
-    /// Entries seen.
+    /// Number of entries read.
     pub(super) completed: u64,
-    /// Entries seen.
+    /// Number of entries read.
     pub(super) failed: u64,
-    /// Entries seen.
+    /// Number of entries read.
     pub(super) ignored: u64,
 }
 
 impl Summary {
-    /// A count of the platform.
+    /// Returns a count of the platform.
     pub(super) fn count(&self, name: &str) -> Option<u64> {
         self.counts.iter().find(|(key, _)| key == name).map(|(_, n)| *n)
     }
 
-    /// What the platform counts, or what it lists if it gives no counts; never fewer failed or ignored rows than it lists.
+    /// Returns the platform's counts, or the numbers of entries if it gives no counts. Never fewer failed or ignored
+    /// rows than entries.
     pub(super) fn tally(&self) -> Counts {
         let listed = self.completed + self.failed + self.ignored > 0;
         let of = |name: &str, seen: u64| match self.count(name) {
@@ -35,19 +37,19 @@ impl Summary {
             None => (listed && (self.counts.is_empty() || seen > 0)).then_some(seen),
         };
         Counts {
-            // the list of what was imported may be cut short
+            // the list of imported rows may be cut short
             imported: self.count("completed").or((listed && self.counts.is_empty()).then_some(self.completed)),
             failed: of("failed", self.failed),
             ignored: of("ignored", self.ignored),
         }
     }
 
-    /// Rows that the request had, as far as the platform counts them.
+    /// Returns the number of rows in the request, if the platform counts them.
     pub(super) fn requested(&self) -> Option<u64> {
         self.count("requested").or_else(|| self.count("total"))
     }
 
-    /// The counts for the report; where the platform gave none, those of the entries.
+    /// Returns the counts for the report; if the platform gave none, the numbers of entries.
     pub(super) fn counts_json(&self) -> Value {
         let seen = [("completed", self.completed), ("failed", self.failed), ("ignored", self.ignored)];
         Value::Object(match self.counts.is_empty() {
@@ -57,7 +59,7 @@ impl Summary {
     }
 }
 
-/// Which list an entry stands in.
+/// The list that contains an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum List {
     Completed,
@@ -69,17 +71,17 @@ pub(super) enum List {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Entry<'a> {
     pub(super) list: List,
-    /// From 0, the header line not counted; `None` where the platform named no row.
+    /// Row index from 0, not counting the header line; `None` if the platform gave none.
     pub(super) index: Option<u64>,
-    /// The platform's words; may be empty.
+    /// The platform's message; may be empty.
     pub(super) message: &'a str,
 }
 
-/// Takes entries as they are read.
+/// Receives entries as they are read.
 pub(super) type Sink<'s> = &'s mut (dyn FnMut(&Entry<'_>) -> Result<()> + Send);
 
 const MAX_DEPTH: usize = 64;
-/// A longer text is cut: nothing that is kept is longer.
+/// Maximum length of a text; longer ones are cut.
 const MAX_TEXT: usize = 2048;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -100,14 +102,14 @@ struct Level {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Before a value; in an array its end may come too.
+    /// Before a value; in an array also before its end.
     Value,
-    /// In an object: a key or the end.
+    /// In an object, before a key or the end.
     Key,
     Colon,
-    /// After a value: a comma or the end.
+    /// After a value, before a comma or the end.
     Comma,
-    /// After `...`, which stands for entries that are left out: more of them, a comma, an entry or the end.
+    /// After `...`, which stands for omitted entries: before more dots, a comma, an entry or the end.
     Elided,
     Text {
         key: bool,
@@ -126,7 +128,7 @@ enum State {
     End,
 }
 
-/// The reader: pieces of any size in, entries out.
+/// The parser: takes pieces of any size, returns entries.
 pub(super) struct Results {
     state: State,
     levels: Vec<Level>,
@@ -152,14 +154,14 @@ impl Results {
         }
     }
 
-    /// Takes the next piece.
+    /// Parses the next piece.
     ///
     /// # Errors
-    /// `Transient`: no JSON (it may be better next time); whatever the sink says.
+    /// `Transient`: invalid JSON, which may be better next time; also any error of the sink.
     pub(super) fn push(&mut self, bytes: &[u8], sink: Sink<'_>) -> Result<()> {
         let mut i = 0;
         while i < bytes.len() {
-            // the run of plain characters of a text at once
+            // consume a run of plain characters of a text at once
             if let State::Text { .. } = self.state {
                 let run = bytes[i..].iter().position(|b| matches!(b, b'"' | b'\\')).unwrap_or(bytes.len() - i);
                 self.keep(&bytes[i..i + run]);
@@ -176,14 +178,14 @@ impl Results {
         Ok(())
     }
 
-    /// The end of the answer.
+    /// Ends the input.
     ///
     /// # Errors
-    /// `Transient`: the document is not whole.
+    /// `Transient`: the document is incomplete.
     pub(super) fn finish(self) -> Result<Summary> {
         match self.state {
             State::End => Ok(self.summary),
-            _ => Err(self.broken("it ends before its end")),
+            _ => Err(self.broken("it ends too early")),
         }
     }
 
@@ -288,7 +290,7 @@ impl Results {
                 }
             },
             State::End if blank => {}
-            State::End => return Err(self.broken("something follows its end")),
+            State::End => return Err(self.broken("it continues after its end")),
         }
         Ok(())
     }
@@ -298,7 +300,7 @@ impl Results {
         self.state = state;
     }
 
-    /// A UTF-16 unit of an escape.
+    /// Adds a UTF-16 unit of an escape.
     fn unit(&mut self, code: u16) {
         let mut buf = [0; 4];
         match (self.high.take(), code) {
@@ -415,20 +417,20 @@ impl Results {
 mod tests {
     use super::*;
 
-    type Told = Vec<(List, Option<u64>, String)>;
+    type Listed = Vec<(List, Option<u64>, String)>;
 
-    fn read(text: &[u8], piece: usize) -> Result<(Summary, Told)> {
-        let mut told = Vec::new();
+    fn read(text: &[u8], piece: usize) -> Result<(Summary, Listed)> {
+        let mut listed = Vec::new();
         let mut results = Results::new();
         let mut sink = |entry: &Entry<'_>| {
-            told.push((entry.list, entry.index, entry.message.to_owned()));
+            listed.push((entry.list, entry.index, entry.message.to_owned()));
             Ok(())
         };
         for piece in text.chunks(piece) {
             results.push(piece, &mut sink)?;
         }
         let summary = results.finish()?;
-        Ok((summary, told))
+        Ok((summary, listed))
     }
 
     const SAMPLE: &[u8] = include_bytes!("golden/async-results.json");
@@ -436,19 +438,19 @@ mod tests {
     #[test]
     fn the_vendors_sample_is_read_whatever_the_pieces() {
         for piece in [1, 2, 3, 7, 64, SAMPLE.len()] {
-            let (summary, told) = read(SAMPLE, piece).unwrap();
+            let (summary, listed) = read(SAMPLE, piece).unwrap();
             assert_eq!(summary.id.as_deref(), Some("987654"));
             assert_eq!(summary.count("failed"), Some(1));
             assert_eq!(summary.count("total"), Some(1240));
             assert_eq!((summary.completed, summary.failed, summary.ignored), (3, 1, 1));
             assert_eq!(
-                told,
+                listed,
                 [(List::Failed, Some(1), "Invalid email address.".to_owned()), (List::Ignored, Some(4), String::new())]
             );
         }
     }
 
-    /// The sample as the vendor's page prints it, its lines of dots included.
+    /// The sample as printed on the vendor's page, including its lines of dots.
     const PRINTED: &str = r#"{
   "id": "987654",
   "lastUpdate": "2014-03-03T17:33:52Z",
@@ -492,11 +494,11 @@ mod tests {
     #[test]
     fn the_lines_of_dots_in_the_vendors_sample_are_passed_over() {
         for piece in [1, 2, 5, 1000] {
-            let (summary, told) = read(PRINTED.as_bytes(), piece).unwrap();
+            let (summary, listed) = read(PRINTED.as_bytes(), piece).unwrap();
             assert_eq!((summary.completed, summary.failed, summary.ignored), (2, 1, 1));
             assert_eq!(summary.count("completed"), Some(1238));
             assert_eq!(
-                told,
+                listed,
                 [(List::Failed, Some(1), "Invalid email address.".to_owned()), (List::Ignored, Some(4), String::new())]
             );
         }
@@ -528,10 +530,10 @@ mod tests {
     #[test]
     fn numbers_may_be_texts_commas_may_trail_and_entries_may_be_bare() {
         let text = br#"{"counts":{"failed":"2","total":"3",},"failed":[{"index":"7","error":"no \u00e9 \ud83d\ude00",},{"error":{"message":"x"}}],"ignored":[4,"5"]}"#;
-        let (summary, told) = read(text, 5).unwrap();
+        let (summary, listed) = read(text, 5).unwrap();
         assert_eq!(summary.tally().failed, Some(2));
         assert_eq!(
-            told,
+            listed,
             [
                 (List::Failed, Some(7), "no é 😀".to_owned()),
                 (List::Failed, None, "x".to_owned()),
@@ -561,9 +563,9 @@ mod tests {
     fn a_key_of_another_level_is_not_mistaken() {
         let text =
             br#"{"request":{"failed":[{"index":1}],"counts":{"failed":9}},"failed":[{"index":2,"x":{"index":3}}]}"#;
-        let (summary, told) = read(text, 1000).unwrap();
-        assert_eq!((summary.tally().failed, told.len()), (Some(1), 1));
-        assert_eq!(told[0].1, Some(2));
+        let (summary, listed) = read(text, 1000).unwrap();
+        assert_eq!((summary.tally().failed, listed.len()), (Some(1), 1));
+        assert_eq!(listed[0].1, Some(2));
     }
 
     #[test]
@@ -572,8 +574,8 @@ mod tests {
         let mut text = br#"{"failed":[{"index":1,"message":""#.to_vec();
         text.extend(b"y".repeat(1 << 20));
         text.extend(br#""}]}"#);
-        let (_, told) = read(&text, 4096).unwrap();
-        assert_eq!(told[0].2.len(), MAX_TEXT);
+        let (_, listed) = read(&text, 4096).unwrap();
+        assert_eq!(listed[0].2.len(), MAX_TEXT);
     }
 
     #[test]

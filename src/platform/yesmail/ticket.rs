@@ -1,4 +1,4 @@
-//! The ticket of an import: where it is asked about, and what it says.
+//! The ticket of an import: its URL and its state.
 
 use super::options::ORIGIN;
 use crate::calls::read_json;
@@ -7,19 +7,19 @@ use crate::transport::Answer;
 use serde_json::Value;
 use url::Url;
 
-/// What a ticket says.
+/// The content of a ticket.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Ticket {
     pub(super) id: Option<String>,
-    /// Lower case.
+    /// In lower case.
     pub(super) state: String,
     pub(super) message: String,
-    /// Where the results are.
+    /// URL of the results.
     pub(super) location: Option<String>,
 }
 
 impl Ticket {
-    /// Reads the body of an answer; `None` where it is no JSON object.
+    /// Reads the body of an answer; `None` if it is not a JSON object.
     pub(super) fn read(body: &[u8]) -> Option<Ticket> {
         let tree = read_json(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body))?;
         tree.is_object().then(|| Ticket {
@@ -31,7 +31,7 @@ impl Ticket {
     }
 }
 
-/// A member by its key, stray spaces and case aside.
+/// Returns a member by its key, ignoring stray spaces and case.
 fn member<'v>(value: &'v Value, key: &str) -> Option<&'v Value> {
     value.as_object()?.iter().find(|(name, _)| name.trim().eq_ignore_ascii_case(key)).map(|(_, value)| value)
 }
@@ -44,17 +44,17 @@ fn text(value: &Value, key: &str) -> Option<String> {
     }
 }
 
-/// A URL that an answer gave.
+/// A URL from an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) url: String,
-    /// On the configured address: only there go the credentials.
+    /// True if it is on the configured address; only such URLs get the credentials.
     pub(super) own: bool,
 }
 
 impl Place {
-    /// Resolves what an answer gave against the configured address. The platform's own public address is that address
-    /// too: `base_url` stands for it.
+    /// Resolves a URL from an answer against the configured address. The platform's own public address counts as the
+    /// configured one, since `base_url` replaces it.
     pub(super) fn resolve(base: &str, given: &str) -> Option<Place> {
         let base_url = Url::parse(base).ok()?;
         let url = base_url.join(given.trim()).ok()?;
@@ -73,7 +73,7 @@ impl Place {
     }
 }
 
-/// Where to ask about the ticket that an answer to the import gave: at its Content-Location, or by its id.
+/// Returns the URL of the ticket of an import: its Content-Location, or one made from its id.
 pub(super) fn ticket_place(base: &str, answer: &Answer, ticket: Option<&Ticket>) -> Option<Place> {
     let header = answer.header("content-location").or_else(|| answer.header("location"));
     let given = header.and_then(|given| Place::resolve(base, given));

@@ -1,4 +1,4 @@
-//! What became of an import: the ticket's end and the results by row.
+//! The verdict on an import: the end of the ticket, and the results by row.
 
 use super::deliver::hidden;
 use super::options::Options;
@@ -13,7 +13,7 @@ use crate::warning::{Warning, WarningKind};
 use serde_json::{Value, json};
 use std::sync::{Mutex, PoisonError};
 
-/// What a ticket's answer means.
+/// Classifies an answer about a ticket.
 pub(super) fn classify_ticket(answer: &Answer, uri: &Secret) -> Reply {
     let what = "the ticket";
     if !(200..300).contains(&answer.status) {
@@ -21,7 +21,7 @@ pub(super) fn classify_ticket(answer: &Answer, uri: &Secret) -> Reply {
     }
     let pending = |why: String| Error::new(Kind::Pending, why);
     let Some(ticket) = Ticket::read(&answer.body) else {
-        return Reply::Strange(pending(format!("{what} cannot be read: {}", hidden(&quoted(answer), uri))));
+        return Reply::Strange(pending(format!("{what} is unreadable: {}", hidden(&quoted(answer), uri))));
     };
     match ticket.state.as_str() {
         "completed" | "failed" => Reply::Done(json!({
@@ -38,7 +38,7 @@ pub(super) fn classify_ticket(answer: &Answer, uri: &Secret) -> Reply {
 }
 
 impl Options {
-    /// The verdict of the ticket `id`, whose end is `ticket`. `sent`: rows, if the file is ours.
+    /// Returns the verdict of the ticket `id` that ended as `ticket`. `sent`: the number of rows, if the file is ours.
     pub(super) async fn verdict(
         &self,
         remote: &Remote<'_>,
@@ -71,7 +71,7 @@ impl Options {
             return Ok(Verdict::new(Outcome::Failed, result).with_reasons([message]).with_counts(counts, sent));
         }
         if counts.failed.is_none() && counts.imported.is_none() {
-            let message = "Yesmail gave no counts of the imported rows: whether rows failed is not known";
+            let message = "Yesmail gave no counts of the imported rows: it is unknown whether rows failed";
             remote.warn(&Warning::new(WarningKind::NoCounts, message).with_hint("look at the list in Yesmail"))?;
         }
         let failed = counts.failed.unwrap_or(0);
@@ -99,17 +99,17 @@ impl Options {
             (Some(Read::Whole), Some(summary)) => settle(remote, summary).map(Some),
             _ => {
                 remote.begin_faults(GROUP)?;
-                remote.note("the results by row are gone: whether rows failed is not known")?;
+                remote.note("the results by row are gone: it is unknown whether rows failed")?;
                 Ok(None)
             }
         }
     }
 }
 
-/// What the rows that the results name belong to.
+/// The group of the rows in the results.
 const GROUP: &str = "results";
 
-/// A reading of the results; begun anew with each attempt.
+/// One reading of the results, started anew with each attempt.
 struct Reading<'o> {
     options: &'o Options,
     results: Option<Results>,
@@ -135,7 +135,7 @@ impl Reading<'_> {
     }
 }
 
-/// Stores a row that the results name. Ignored rows are what an `ignore` import is asked for.
+/// Stores a row of the results. Ignored rows are not stored for an `ignore` import, whose purpose they are.
 fn row(remote: &Remote<'_>, entry: &Entry<'_>, lists_ignored: bool) -> Result<()> {
     let Some(index) = entry.index.filter(|_| entry.list != List::Ignored || lists_ignored) else { return Ok(()) };
     let said = printable(entry.message);
@@ -148,7 +148,7 @@ fn row(remote: &Remote<'_>, entry: &Entry<'_>, lists_ignored: bool) -> Result<()
     remote.fault(RowFault { at: FaultAt::Index(index), message })
 }
 
-/// Says if the counts do not fit the rows that were listed.
+/// Adds a note if the counts do not match the listed rows.
 fn settle(remote: &Remote<'_>, summary: Summary) -> Result<Summary> {
     for (name, seen) in [("failed", summary.failed), ("ignored", summary.ignored)] {
         if let Some(counted) = summary.count(name).filter(|counted| *counted != seen) {

@@ -1,4 +1,4 @@
-//! Where the list goes and who sends it: the URL of `host.ftp`.
+//! The target of the list and its login: the URL of `host.ftp`.
 
 use super::super::request::SEGMENT;
 use crate::error::{Error, Result};
@@ -6,20 +6,21 @@ use crate::secret::Secret;
 use percent_encoding::{percent_decode_str, utf8_percent_encode};
 use url::Url;
 
-/// Where the list goes and who sends it.
+/// The target of the list and its login.
 pub(in crate::platform::yesmail) struct Target {
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) user: String,
     pub(super) password: String,
     pub(super) path: String,
-    /// Explicit TLS (`ftps://`).
+    /// Whether to use explicit TLS (`ftps://`).
     pub(super) tls: bool,
     anonymous: bool,
 }
 
 impl Target {
-    /// Reads `ftp://user@host:port/dir/list.csv`, or `ftps://` for explicit TLS; the path is relative to where the login leads, `%2F` makes it absolute.
+    /// Parses `ftp://user@host:port/dir/list.csv`, or `ftps://` for explicit TLS. The path is relative to the login's
+    /// folder; `%2F` makes it absolute.
     ///
     /// # Errors
     /// `Usage`.
@@ -32,13 +33,13 @@ impl Target {
         let decode = |text: &str| -> Result<String> {
             let text = percent_decode_str(text).decode_utf8().map_err(|_| wrong("is not UTF-8"))?.into_owned();
             match text.chars().any(char::is_control) {
-                true => Err(wrong("holds a control character")),
+                true => Err(wrong("contains a control character")),
                 false => Ok(text),
             }
         };
         let path = decode(url.path().strip_prefix('/').unwrap_or_default())?;
         if path.is_empty() || path.ends_with('/') {
-            return Err(wrong("names no file"));
+            return Err(wrong("has no file name"));
         }
         let anonymous = url.username().is_empty();
         let password = match (password, url.password()) {
@@ -47,7 +48,7 @@ impl Target {
             (None, None) => "anonymous@".to_owned(),
         };
         if password.chars().any(char::is_control) {
-            return Err(Error::usage("destination.host.ftp.password holds a control character")
+            return Err(Error::usage("destination.host.ftp.password contains a control character")
                 .with_hint("is there a line end in it?"));
         }
         Ok(Target {
@@ -61,8 +62,8 @@ impl Target {
         })
     }
 
-    /// The URL to fetch the list from, user and password in it. Yesmail fetches over plain FTP, so it begins with `ftp://`
-    /// in any case.
+    /// Returns the URL to fetch the list from, including user and password. It always begins with `ftp://`, because
+    /// Yesmail fetches over plain FTP.
     pub(in crate::platform::yesmail) fn fetch_url(&self) -> Secret {
         let encode = |text: &str| utf8_percent_encode(text, SEGMENT).to_string();
         let user = match self.anonymous {
@@ -109,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_without_a_file_or_with_a_line_end_is_refused_without_telling_it() {
+    fn a_url_without_a_file_or_with_a_line_end_is_refused_and_not_shown() {
         for bad in ["ftp://u:hunter2@h/", "ftp://u:hunter2@h/dir/", "ftp://u:hunter2@h/a%0D%0ADELE%20x"] {
             let error = target(bad, None).err().unwrap();
             assert_eq!(error.kind(), Kind::Usage);

@@ -1,4 +1,4 @@
-//! What the pull server answers: the list to a client with path and password, with ranges and conditions (RFC 9110); the
+//! Answers of the pull server: the list for a client with path and password, with ranges and conditions (RFC 9110); the
 //! same 404 for every other path.
 
 use super::door::{Door, Guest};
@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 pub(super) type Reply = Response<UnsyncBoxBody<Bytes, Error>>;
 
-/// The list, its path, and the header that goes with it.
+/// The list, its path, and the authorization header that it requires.
 pub(super) struct Answers {
     served: Served,
     path: String,
@@ -23,21 +23,21 @@ pub(super) struct Answers {
 }
 
 impl Answers {
-    /// Answers for the list at `path` to clients that send `authorization`.
+    /// Creates answers for the list at `path` to clients that send `authorization`.
     pub(super) fn new(served: Served, path: String, authorization: String) -> Answers {
         let etag = format!("\"crc64nvme-{:016x}\"", served.part.crc);
         Answers { served, path, authorization, etag }
     }
 
-    /// The path of the list.
+    /// Returns the path of the list.
     pub(super) fn path(&self) -> &str {
         &self.path
     }
 
-    /// The answer to a request of the connection `guest`.
+    /// Answers a request on the connection `guest`.
     pub(super) fn answer<B>(&self, request: &Request<B>, guest: &Arc<Guest>, door: &Door) -> Reply {
         let reply = self.reply(request, guest, door);
-        // neither path nor credentials
+        // logs neither path nor credentials
         tracing::info!(method = %request.method(), status = reply.status().as_u16(), "pull server answered");
         reply
     }
@@ -78,7 +78,7 @@ impl Answers {
             range: range.as_deref().filter(|_| method == Method::GET),
         };
         let length = self.served.part.bytes;
-        let (status, range) = match conditions.judge(&self.etag, length) {
+        let (status, range) = match conditions.evaluate(&self.etag, length) {
             Wanted::Whole => (StatusCode::OK, 0..length),
             Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
             Wanted::NotModified => return self.dressed(empty(StatusCode::NOT_MODIFIED)),
@@ -133,7 +133,7 @@ fn joined(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {
     (!values.is_empty()).then(|| values.join(", "))
 }
 
-/// Compares in a time that depends on the lengths alone.
+/// Compares two texts in a time that depends only on their lengths.
 fn same(given: &str, wanted: &str) -> bool {
     let (given, wanted) = (given.as_bytes(), wanted.as_bytes());
     let mut differs = u8::from(given.len() != wanted.len());

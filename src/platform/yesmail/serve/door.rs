@@ -1,6 +1,6 @@
-//! Slots of connections. A connection that has not given the password yet has a short-lived slot among few, from which the
-//! oldest is evicted by a newcomer; one that has given it keeps its slot. So no number of sockets without a password
-//! keeps a client with one waiting.
+//! Slots of connections. A connection that has not sent the password yet has one of a few short-lived slots, whose
+//! oldest is evicted by a new connection. A connection that has sent the password keeps its slot. So no number of
+//! sockets without a password delays a client with one.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,11 +9,11 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// Connections without a password at a time.
+/// Maximum number of connections without the password.
 const MAX_STRANGERS: usize = 64;
-/// Connections with it at a time.
+/// Maximum number of connections with the password.
 const MAX_KNOWN: usize = 64;
-/// A known connection that has made no progress for so long gives its slot to one that needs it.
+/// A known connection that has made no progress for this long loses its slot if another one needs it.
 const IDLE_TIME: Duration = Duration::from_secs(10);
 
 /// The slots.
@@ -35,18 +35,18 @@ pub(super) struct Guest {
 }
 
 impl Guest {
-    /// Whether it has given the password.
+    /// Whether it has sent the password.
     pub(super) fn is_known(&self) -> bool {
         self.known.load(Ordering::Acquire)
     }
 
-    /// Notes that its client has taken bytes.
+    /// Records that its client has taken bytes.
     #[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
     pub(super) fn progressed(&self) {
         *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
-    /// Ends when another connection needs its slot.
+    /// Returns when another connection needs its slot.
     pub(super) async fn evicted(&self) {
         self.evicted.notified().await;
     }
@@ -57,7 +57,7 @@ impl Guest {
 }
 
 impl Door {
-    /// Gives a new connection a slot among the strangers; if there is none, the oldest stranger goes.
+    /// Gives a new connection a slot among the strangers; if there is none, evicts the oldest stranger.
     #[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
     pub(super) fn enter(&self) -> Arc<Guest> {
         let guest = Arc::new(Guest {
@@ -75,7 +75,8 @@ impl Door {
         guest
     }
 
-    /// Gives a connection that has given the password a slot of its own. False: all are taken by clients that go on.
+    /// Gives a connection that has sent the password a slot of its own. Returns false if all are taken by clients that
+    /// make progress.
     pub(super) fn admit(&self, guest: &Arc<Guest>) -> bool {
         guest.progressed();
         if guest.is_known() {

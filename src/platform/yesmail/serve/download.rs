@@ -1,8 +1,8 @@
-//! One answer with a part of the list, or all of it, on its way out.
+//! A response with a part of the list, or all of it.
 //!
-//! It draws from a converting session while it has one, and goes on with another where it was if that was taken from it.
-//! What leaves is copied in small pieces, so that a client that stalls keeps no large buffer. The last piece of the whole
-//! list leaves only if the digest of all pieces is that of the first pass.
+//! A download reads from a converting session while it has one; if the session was taken away, it continues with
+//! another one at the same position. Its output is copied in small pieces, so that a stalled client keeps no large
+//! buffer. The last piece of the whole list is sent only if the digest of all pieces is that of the first pass.
 
 use super::door::Guest;
 use super::sessions::{Holder, Permit, Sessions, Ticket};
@@ -20,26 +20,26 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep};
 
-/// Bytes that leave at once.
+/// Size of a piece.
 const PIECE_BYTES: usize = 32 << 10;
 
-/// What the downloads tell the server.
+/// State that the downloads share with the server.
 #[derive(Default)]
-pub(super) struct Told {
-    /// The list cannot be served (any more): the source changed.
+pub(super) struct Shared {
+    /// Set if the list can no longer be served, because the source changed.
     fault: Mutex<Option<Error>>,
-    /// A client was given its last byte.
+    /// Set when a client has been given the last byte.
     pulled: AtomicBool,
     news: Notify,
 }
 
-impl Told {
+impl Shared {
     /// Takes the fault, if there is one.
     pub(super) fn take_fault(&self) -> Option<Error> {
         self.fault.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Ends when a client has been given the last byte.
+    /// Returns when a client has been given the last byte.
     pub(super) async fn pulled(&self) {
         loop {
             let news = self.news.notified();
@@ -51,26 +51,26 @@ impl Told {
     }
 }
 
-/// The list and what its downloads share.
+/// The list, and the state that its downloads share.
 #[derive(Clone)]
 pub(super) struct Served {
     pub(super) measured: Arc<Measured>,
     pub(super) part: Part,
     pub(super) sessions: Arc<Sessions>,
-    pub(super) told: Arc<Told>,
+    pub(super) shared: Arc<Shared>,
 }
 
 /// The session of a download, if it has one.
 #[derive(Default)]
 struct Held {
     body: Option<Body>,
-    /// Of the last piece of the session, what has not left.
+    /// The rest of the session's last piece.
     left: Bytes,
     /// When the session was opened.
     opened: Option<Instant>,
-    /// How long it took until its first piece.
+    /// Time until its first piece.
     start: Option<Duration>,
-    /// When the client last took a piece; `None`: it waits for the conversion.
+    /// When the client last took a piece; `None` while it waits for the conversion.
     taken: Option<Instant>,
     asked_back: bool,
 }
@@ -105,22 +105,22 @@ impl Holder for Hold {
     }
 }
 
-/// A body of the pull server.
+/// A response body of the pull server.
 pub(super) struct Download {
     served: Served,
     guest: Arc<Guest>,
     hold: Arc<Hold>,
     ticket: Option<Ticket>,
     again: Pin<Box<Sleep>>,
-    /// Content that is still to leave.
+    /// The range that is still to be sent.
     wanted: Range<u64>,
-    /// Of all content so far, if the whole list is wanted.
+    /// The digest of all content so far, if the whole list is wanted.
     digest: Option<Digest>,
     failed: bool,
 }
 
 impl Download {
-    /// The bytes `wanted` of the list, for the client `guest`.
+    /// Creates a download of the bytes `wanted` of the list, for the client `guest`.
     #[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
     pub(super) fn new(served: &Served, wanted: Range<u64>, guest: &Arc<Guest>) -> Download {
         let hold = Arc::new(Hold(Mutex::default()));
@@ -139,7 +139,7 @@ impl Download {
         }
     }
 
-    /// Waits for a permit and opens a session where the download is.
+    /// Waits for a permit and opens a session at the position of the download.
     #[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
     fn poll_session(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let ticket = self.ticket.get_or_insert_with(|| self.served.sessions.queue());
@@ -147,7 +147,7 @@ impl Download {
             if let Some(permit) = ticket.take(cx.waker()) {
                 break permit;
             }
-            // a client may stall without anybody being told
+            // a client may stall without a notification
             ready!(self.again.as_mut().poll(cx));
             self.again.as_mut().reset(Instant::now() + Ticket::pause());
         };
@@ -165,7 +165,7 @@ impl Download {
         *self.hold.lock() = Held { body: Some(body), opened, ..Held::default() };
     }
 
-    /// The next piece, at most [`PIECE_BYTES`]; `None`: there is no session, or it is given back.
+    /// Returns the next piece, at most [`PIECE_BYTES`]; `None` if there is no session or it was given back.
     #[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
         let hold = Arc::clone(&self.hold);
@@ -197,7 +197,7 @@ impl Download {
         Poll::Ready(Some(Ok(piece)))
     }
 
-    /// Checks a piece that is to leave, and counts it.
+    /// Checks and counts a piece that is about to be sent.
     fn leaving(&mut self, piece: &Bytes) -> Result<(), Error> {
         let served = &self.served;
         self.wanted.start += piece.len() as u64;
@@ -207,7 +207,7 @@ impl Download {
             if last && digest.finalize() != served.part.crc {
                 return Err(Error::new(
                     Kind::SourceChanged,
-                    "the source changed between the two passes: the list that is served is another one",
+                    "the source changed between the two passes: the served list is a different one",
                 )
                 .with_hint("write the source under another name, rename it when it is complete, then run again"));
             }
@@ -215,8 +215,8 @@ impl Download {
         if last {
             self.hold.take_away();
             if self.wanted.end == served.part.bytes {
-                served.told.pulled.store(true, Ordering::Release);
-                served.told.news.notify_waiters();
+                served.shared.pulled.store(true, Ordering::Release);
+                served.shared.news.notify_waiters();
             }
         }
         Ok(())
@@ -234,7 +234,7 @@ impl http_body::Body for Download {
         if self.failed || self.wanted.is_empty() {
             return Poll::Ready(None);
         }
-        // whoever is asked for more has taken what there was: a wait in line is not the client's
+        // a client that polls for more has taken the last piece; waiting for a session is not the client's fault
         self.guest.progressed();
         loop {
             let Some(piece) = ready!(self.poll_piece(cx)) else {
@@ -246,8 +246,8 @@ impl http_body::Body for Download {
                 Err(error) => {
                     self.failed = true;
                     self.hold.take_away();
-                    *self.served.told.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                    Err(Error::new(Kind::Local, "the list cannot be served any more"))
+                    *self.served.shared.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                    Err(Error::new(Kind::Local, "the list can no longer be served"))
                 }
             }));
         }

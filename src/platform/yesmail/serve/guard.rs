@@ -1,4 +1,4 @@
-//! A connection that is cut when its peer takes no byte for too long.
+//! A connection that is closed if its peer takes no byte for too long.
 
 use std::future::Future as _;
 use std::io;
@@ -8,11 +8,11 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-/// Reads as it is; a write that waits longer than `limit` fails.
+/// Passes reads on; a write that waits longer than `limit` fails.
 pub(super) struct Guarded<S> {
     stream: S,
     limit: Duration,
-    /// Running while a write waits.
+    /// Runs while a write waits.
     stall: Option<Pin<Box<Sleep>>>,
 }
 
@@ -21,7 +21,7 @@ impl<S> Guarded<S> {
         Guarded { stream, limit, stall: None }
     }
 
-    /// What a write came to, or the end of the patience.
+    /// Returns the result of a write, or a timeout.
     #[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
     fn watch<T>(&mut self, remote: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if polled.is_ready() {

@@ -1,42 +1,42 @@
-//! Which bytes a request asks for: `Range`, `If-Range`, `If-Match`, `If-None-Match` (RFC 9110, sections 13 and 14).
+//! The bytes that a request asks for: `Range`, `If-Range`, `If-Match`, `If-None-Match` (RFC 9110, sections 13 and 14).
 
 use std::ops::Range;
 
-/// What the conditions and the range of a request come to.
+/// The result of evaluating the conditions and the range of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
-    /// 200.
+    /// Status 200.
     Whole,
-    /// 206.
+    /// Status 206.
     Part(Range<u64>),
-    /// 304.
+    /// Status 304.
     NotModified,
-    /// 412.
+    /// Status 412.
     Failed,
-    /// 416.
+    /// Status 416.
     Unsatisfiable,
 }
 
-/// The headers that matter; several of one name are joined by a comma.
+/// The relevant headers; several of one name are joined by a comma.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Conditions<'h> {
     pub(super) if_match: Option<&'h str>,
     pub(super) if_none_match: Option<&'h str>,
     pub(super) if_range: Option<&'h str>,
-    /// Of a GET only.
+    /// For GET only.
     pub(super) range: Option<&'h str>,
 }
 
 impl Conditions<'_> {
-    /// Judges them for content of `length` bytes with the strong tag `etag` (quotes included).
-    pub(super) fn judge(&self, etag: &str, length: u64) -> Wanted {
+    /// Evaluates them for content of `length` bytes with the strong tag `etag` (quotes included).
+    pub(super) fn evaluate(&self, etag: &str, length: u64) -> Wanted {
         if self.if_match.is_some_and(|list| !lists(list, etag, false)) {
             return Wanted::Failed;
         }
         if self.if_none_match.is_some_and(|list| lists(list, etag, true)) {
             return Wanted::NotModified;
         }
-        // a date never matches: there is no Last-Modified
+        // a date never matches, since there is no Last-Modified
         if self.if_range.is_some_and(|tag| tag.trim() != etag) {
             return Wanted::Whole;
         }
@@ -44,7 +44,7 @@ impl Conditions<'_> {
     }
 }
 
-/// Whether a list of tags, or `*`, holds the tag.
+/// Whether a list of tags, or `*`, contains the tag.
 fn lists(list: &str, etag: &str, weak: bool) -> bool {
     list.trim() == "*"
         || list.split(',').map(str::trim).any(|tag| match (weak, tag.strip_prefix("W/")) {
@@ -53,7 +53,7 @@ fn lists(list: &str, etag: &str, weak: bool) -> bool {
         })
 }
 
-/// One range of bytes; several, another unit or nonsense are passed over, as the RFC allows.
+/// Parses one range of bytes. Several ranges, another unit or an invalid value are ignored, as the RFC allows.
 fn single(range: &str, length: u64) -> Wanted {
     let Some((unit, range)) = range.split_once('=') else { return Wanted::Whole };
     if !unit.trim().eq_ignore_ascii_case("bytes") {
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn ranges_are_those_of_the_rfc() {
-        // the table of rclone's "serve http" tests and the edges around it
+        // the table of rclone's "serve http" tests and edge cases
         let part = |range: Range<u64>| Wanted::Part(range);
         for (range, want) in [
             ("bytes=2-5", part(2..6)),
@@ -113,7 +113,7 @@ mod tests {
             ("items=1-2", Wanted::Whole),
         ] {
             let conditions = Conditions { range: Some(range), ..Conditions::default() };
-            assert_eq!(conditions.judge("\"t\"", 10), want, "{range}");
+            assert_eq!(conditions.evaluate("\"t\"", 10), want, "{range}");
         }
     }
 
@@ -125,17 +125,17 @@ mod tests {
             if_range,
             range: Some("bytes=1-1"),
         };
-        let judge = |conditions: Conditions<'_>| conditions.judge("\"t\"", 10);
-        assert_eq!(judge(of(Some("\"u\", \"t\""), None, None)), Wanted::Part(1..2));
-        assert_eq!(judge(of(Some("*"), None, None)), Wanted::Part(1..2));
-        assert_eq!(judge(of(Some("W/\"t\""), None, None)), Wanted::Failed);
-        assert_eq!(judge(of(Some("\"u\""), None, None)), Wanted::Failed);
-        assert_eq!(judge(of(None, Some("\"t\""), None)), Wanted::NotModified);
-        assert_eq!(judge(of(None, Some("W/\"t\""), None)), Wanted::NotModified);
-        assert_eq!(judge(of(None, Some("*"), None)), Wanted::NotModified);
-        assert_eq!(judge(of(None, Some("\"u\""), None)), Wanted::Part(1..2));
-        assert_eq!(judge(of(None, None, Some("\"t\""))), Wanted::Part(1..2));
-        assert_eq!(judge(of(None, None, Some("W/\"t\""))), Wanted::Whole);
-        assert_eq!(judge(of(None, None, Some("Sat, 21 Nov 2026 01:00:00 GMT"))), Wanted::Whole);
+        let evaluate = |conditions: Conditions<'_>| conditions.evaluate("\"t\"", 10);
+        assert_eq!(evaluate(of(Some("\"u\", \"t\""), None, None)), Wanted::Part(1..2));
+        assert_eq!(evaluate(of(Some("*"), None, None)), Wanted::Part(1..2));
+        assert_eq!(evaluate(of(Some("W/\"t\""), None, None)), Wanted::Failed);
+        assert_eq!(evaluate(of(Some("\"u\""), None, None)), Wanted::Failed);
+        assert_eq!(evaluate(of(None, Some("\"t\""), None)), Wanted::NotModified);
+        assert_eq!(evaluate(of(None, Some("W/\"t\""), None)), Wanted::NotModified);
+        assert_eq!(evaluate(of(None, Some("*"), None)), Wanted::NotModified);
+        assert_eq!(evaluate(of(None, Some("\"u\""), None)), Wanted::Part(1..2));
+        assert_eq!(evaluate(of(None, None, Some("\"t\""))), Wanted::Part(1..2));
+        assert_eq!(evaluate(of(None, None, Some("W/\"t\""))), Wanted::Whole);
+        assert_eq!(evaluate(of(None, None, Some("Sat, 21 Nov 2026 01:00:00 GMT"))), Wanted::Whole);
     }
 }

@@ -1,11 +1,11 @@
-//! The pull server: listens, gives connections their slots, and lets them speak.
+//! The pull server: listens, gives connections their slots, and serves them.
 //!
-//! It runs inside the delivery, as a future beside the import's steps: dropping the delivery closes it.
+//! It runs inside the delivery, as a future beside the steps of the import. Dropping the delivery closes it.
 
 use super::super::options::ServeOptions;
 use super::answer::Answers;
 use super::door::{Door, Guest};
-use super::download::{Served, Told};
+use super::download::{Served, Shared};
 use super::guard::Guarded;
 use super::sessions::Sessions;
 use super::tls::Tls;
@@ -25,31 +25,31 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
-/// Connections at a time, those that are being closed included; more wait to be accepted.
+/// Maximum number of connections, including those being closed; more wait to be accepted.
 const MAX_CONNECTIONS: usize = 160;
-/// For the TLS handshake, and for the head of each request, the pause before it included. A connection that has not
-/// given the password by then is closed.
+/// Time limit of the TLS handshake, and of the head of each request including the pause before it. A connection that
+/// has not sent the password by then is closed.
 const HEAD_TIME: Duration = Duration::from_secs(10);
-/// A client that takes no byte for so long is cut.
+/// A client that takes no byte for this long is disconnected.
 const STALL_TIME: Duration = Duration::from_secs(60);
 const MAX_HEAD_BYTES: usize = 16 << 10;
 
-/// The user that goes with the run's password.
+/// The user name that belongs to the run's password.
 const USER: &str = "listferry";
 
-/// The list, its address, and who may have it.
+/// The list, its address, and its credentials.
 pub(in crate::platform::yesmail) struct PullServer {
     listener: TcpListener,
     tls: Option<Tls>,
     password: String,
     answers: Answers,
     door: Door,
-    told: Arc<Told>,
+    shared: Arc<Shared>,
 }
 
 impl PullServer {
-    /// Listens. `at` is where an earlier process of this run did. Path and password come from the run's seed, so that
-    /// a resumed run serves the same address.
+    /// Listens. `at` is the address that an earlier process of this run used. Path and password come from the run's
+    /// seed, so that a resumed run serves the same address.
     ///
     /// # Errors
     /// `Local`: the address is taken; `Usage`: the certificate.
@@ -64,7 +64,7 @@ impl PullServer {
         let at = at.unwrap_or(options.listen);
         let listener = TcpListener::bind(at).await.map_err(|error| {
             Error::io(format!("destination.host.serve cannot listen on {at}"), error)
-                .with_hint("another program may have the port")
+                .with_hint("another program may be using the port")
         })?;
         let drawn = |what: &str| {
             let digest = Sha256::digest(format!("{what} {} {}", seed.random, seed.run_id));
@@ -72,29 +72,29 @@ impl PullServer {
         };
         let password = drawn("yesmail serve password");
         let pair = base64::engine::general_purpose::STANDARD.encode(format!("{USER}:{password}"));
-        let told = Arc::<Told>::default();
+        let shared = Arc::<Shared>::default();
         let served = Served {
             measured: Arc::new(measured.clone()),
             part: part.clone(),
             sessions: Sessions::new(measured.threads()),
-            told: Arc::clone(&told),
+            shared: Arc::clone(&shared),
         };
         let path = format!("/{}/list.csv", drawn("yesmail serve path"));
         let answers = Answers::new(served, path, format!("Basic {pair}"));
-        Ok(PullServer { listener, tls, password, answers, door: Door::default(), told })
+        Ok(PullServer { listener, tls, password, answers, door: Door::default(), shared })
     }
 
-    /// Where it listens.
+    /// Returns the listening address.
     pub(in crate::platform::yesmail) fn address(&self) -> Result<SocketAddr> {
         self.listener.local_addr().map_err(|error| Error::io("destination.host.serve", error))
     }
 
-    /// What nobody else may know: the name of the folder and the password.
+    /// Returns the secrets: the name of the folder and the password.
     pub(in crate::platform::yesmail) fn secrets(&self) -> [&str; 2] {
         [self.answers.path().trim_start_matches('/').split('/').next().unwrap_or_default(), &self.password]
     }
 
-    /// The URL to pull from, user and password in it.
+    /// Returns the URL to pull from, including user and password.
     pub(in crate::platform::yesmail) fn url(&self, options: &ServeOptions) -> Result<Secret> {
         let own = || -> Result<String> {
             let scheme = if self.tls.is_some() { "https" } else { "http" };
@@ -108,7 +108,7 @@ impl PullServer {
         Ok(Secret::new(format!("{scheme}://{USER}:{}@{authority}{}", self.password, self.answers.path())))
     }
 
-    /// Serves until it cannot: never returns otherwise.
+    /// Serves until an error occurs, which it returns.
     #[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
     pub(in crate::platform::yesmail) async fn run(&self) -> Error {
         let mut connections = FuturesUnordered::<BoxFuture<'_, ()>>::new();
@@ -116,7 +116,7 @@ impl PullServer {
             tokio::select! {
                 accepted = self.listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
                     Ok((stream, _)) => connections.push(Box::pin(self.connection(stream))),
-                    // out of descriptors, mostly: those that are open go on
+                    // usually out of descriptors: open connections continue
                     Err(error) => {
                         tracing::warn!("the pull server cannot accept: {error}");
                         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -124,16 +124,17 @@ impl PullServer {
                 },
                 Some(()) = connections.next(), if !connections.is_empty() => {}
             }
-            if let Some(fault) = self.told.take_fault() {
+            if let Some(fault) = self.shared.take_fault() {
                 return fault;
             }
         }
     }
 
-    /// Ends when a client has the list: was given its last byte, and has closed the connection or said no more for a while.
+    /// Returns when a client has the list: it was given the last byte, and has closed the connection or sent no more
+    /// for a while.
     #[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
     pub(in crate::platform::yesmail) async fn pulled(&self) {
-        self.told.pulled().await;
+        self.shared.pulled().await;
         let until = Instant::now() + HEAD_TIME;
         while self.door.has_known() && Instant::now() < until {
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -1,10 +1,10 @@
-//! The converting sessions, shared among the downloads: one budget of memory, however many clients fetch the list.
+//! The converting sessions, shared by all downloads: one budget of memory, however many clients fetch the list.
 //!
-//! A download converts only while it holds one of few permits. The first session has all threads, further ones have one
-//! each. A download without a permit waits in line; if all permits are taken, the first in line takes one from a download
-//! whose client reads nothing, or asks one that has had its turn to give it back. A download that has lost its session
-//! goes on later where it was. A permit returns when the converting threads have ended, so that at no time more
-//! sessions than permits hold memory.
+//! A download converts only while it holds one of a few permits. The first session has all threads, further ones have
+//! one each. Downloads without a permit queue. If all permits are taken, the first in the queue takes one from a
+//! download whose client reads nothing, or asks a download that has had its turn to give it back. A download that has
+//! lost its session continues later at the same position. A permit is released when the converting threads have ended,
+//! so the number of sessions in memory never exceeds the number of permits.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -12,19 +12,19 @@ use std::task::Waker;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// A client that has taken nothing for so long lends its session to one that waits.
+/// A client that has taken nothing for this long loses its session to a waiting download.
 const STALL_TIME: Duration = Duration::from_millis(200);
-/// So long a download keeps its session if another one waits…
+/// Minimum time that a download keeps its session if another one waits…
 const TURN: Duration = Duration::from_secs(2);
-/// … and so many times what it took to come to where it was.
+/// … extended to this multiple of the time it needed to get back to its position.
 const TURN_PER_START: u32 = 4;
 
-/// What a download shows of its session; its own part is behind a lock, so that the session can be taken from it.
+/// The state of a download that others may see and change. Its session is in a lock, so that it can be taken away.
 pub(super) trait Holder: Send + Sync {
-    /// Since when the client has taken nothing, though there is something; `None`: it waits for the conversion, or has
-    /// no session.
+    /// Returns since when the client has taken nothing although data is available; `None` if it waits for the
+    /// conversion, or has no session.
     fn stalled_since(&self) -> Option<Instant>;
-    /// When it got its session, and how long it took to come to where it was; `None`: it has none.
+    /// Returns when it got its session, and how long it took to get back to its position; `None` if it has no session.
     fn turn(&self) -> Option<(Instant, Duration)>;
     /// Takes its session away.
     fn take_away(&self);
@@ -42,41 +42,41 @@ pub(super) struct Sessions {
 #[derive(Default)]
 struct State {
     running: usize,
-    /// The session with all threads is running.
+    /// True while the session with all threads is running.
     wide: bool,
-    /// In line, the first first.
+    /// The queue, the first in front.
     line: VecDeque<(u64, Option<Waker>)>,
     next_ticket: u64,
     holders: Vec<Weak<dyn Holder>>,
 }
 
-/// A place in the line; given up when dropped.
+/// A place in the queue; given up when dropped.
 pub(super) struct Ticket {
     sessions: Arc<Sessions>,
     number: u64,
 }
 
-/// A permit to convert with so many threads; it returns when it is dropped.
+/// A permit to convert with a number of threads; released when dropped.
 pub(super) struct Permit {
     sessions: Arc<Sessions>,
     wide: bool,
 }
 
 impl Sessions {
-    /// Permits for a job that converts with `threads` threads.
+    /// Creates the permits of a job that converts with `threads` threads.
     pub(super) fn new(threads: usize) -> Arc<Sessions> {
         let threads = threads.max(1);
         Arc::new(Sessions { threads, most: 1 + threads.clamp(2, 3), state: Mutex::default() })
     }
 
-    /// Notes a download, from which a session can be taken.
+    /// Registers a download from which a session can be taken.
     pub(super) fn add(&self, holder: Weak<dyn Holder>) {
         let mut state = self.lock();
         state.holders.retain(|holder| holder.strong_count() > 0);
         state.holders.push(holder);
     }
 
-    /// Queues up.
+    /// Joins the queue.
     pub(super) fn queue(self: &Arc<Sessions>) -> Ticket {
         let mut state = self.lock();
         state.next_ticket += 1;
@@ -89,7 +89,7 @@ impl Sessions {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Finds a session for the first in line, if all are taken.
+    /// Finds a session for the first in the queue, if all are taken.
     fn reclaim(&self) {
         let holders: Vec<Arc<dyn Holder>> = self.lock().holders.iter().filter_map(Weak::upgrade).collect();
         let stalled = holders.iter().filter_map(|holder| Some((holder.stalled_since()?, holder)));
@@ -108,8 +108,8 @@ impl Sessions {
 }
 
 impl Ticket {
-    /// Takes a permit if it is this one's turn and one is free; else `waker` is woken when that may be so. It is worth
-    /// asking again after [`Ticket::pause`] all the same, since a client may have stalled meanwhile.
+    /// Takes a permit if it is this ticket's turn and one is free; otherwise wakes `waker` when that may be so. Ask
+    /// again after [`Ticket::pause`] anyway, since a client may have stalled meanwhile.
     pub(super) fn take(&self, waker: &Waker) -> Option<Permit> {
         let sessions = &self.sessions;
         let first = {
@@ -132,7 +132,7 @@ impl Ticket {
         None
     }
 
-    /// How long to wait before asking again.
+    /// Returns how long to wait before asking again.
     pub(super) fn pause() -> Duration {
         STALL_TIME / 2
     }
@@ -147,7 +147,7 @@ impl Drop for Ticket {
 }
 
 impl Permit {
-    /// Threads of its session.
+    /// Returns the number of threads of its session.
     pub(super) fn threads(&self) -> usize {
         if self.wide { self.sessions.threads } else { 1 }
     }
@@ -177,7 +177,7 @@ mod tests {
     use super::*;
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    /// A download by its signs alone.
+    /// A download that has only the visible state.
     #[derive(Default)]
     struct Shown {
         stalled: Mutex<Option<Instant>>,
@@ -245,7 +245,7 @@ mod tests {
         let sessions = Sessions::new(1);
         let holders: Vec<_> = (0..3).map(|_| holding(&sessions)).collect();
         let waiting = sessions.queue();
-        assert!(waiting.take(Waker::noop()).is_none(), "nobody stalls");
+        assert!(waiting.take(Waker::noop()).is_none(), "no client has stalled");
         *holders[0].turn.lock().expect("not poisoned") = Some((ago(2_500), Duration::from_millis(500)));
         *holders[1].turn.lock().expect("not poisoned") = Some((ago(2_100), Duration::ZERO));
         assert!(waiting.take(Waker::noop()).is_none());

@@ -6,12 +6,12 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::path::Path;
 use std::sync::Arc;
 
-/// What a TLS server needs.
+/// The configuration of a TLS server.
 #[derive(Clone)]
 pub(in crate::platform::yesmail) struct Tls(Arc<rustls::ServerConfig>);
 
 impl Tls {
-    /// Reads a certificate chain and its key, both PEM.
+    /// Reads a certificate chain and its key, both in PEM format.
     pub(in crate::platform::yesmail) fn load(cert: &Path, key: &Path) -> Result<Tls> {
         let wrong = |path: &Path, why: &dyn std::fmt::Display| {
             Error::usage(format!("destination.host.serve: {}: {why}", path.display()))
@@ -30,7 +30,7 @@ impl Tls {
         Ok(Tls(Arc::new(config)))
     }
 
-    /// Accepts TLS connections with it.
+    /// Returns an acceptor of TLS connections.
     pub(super) fn acceptor(&self) -> tokio_rustls::TlsAcceptor {
         tokio_rustls::TlsAcceptor::from(Arc::clone(&self.0))
     }
