@@ -121,7 +121,7 @@ impl Job {
         if let Err(error) = self.work(ctx, &mut go, report).await {
             report.fail(stopped(ctx.env, error));
         }
-        if let Some(record) = &go.abandons {
+        if let Some((record, _)) = &go.abandons {
             let text = format!("run {} was not abandoned: it is open as before", record.id);
             report.warn(Warning::new(WarningKind::Note, text));
         }
@@ -176,9 +176,17 @@ impl Job {
     }
 
     /// `--new`: nothing was sent so far, and what will be is known to be valid.
-    fn abandon_other(&self, ctx: &Context<'_>, other: &mut Option<RunRecord>, report: &mut Report) -> Result<()> {
+    fn abandon_other(
+        &self,
+        ctx: &Context<'_>,
+        other: &mut Option<(RunRecord, Option<Warning>)>,
+        report: &mut Report,
+    ) -> Result<()> {
         match other.take() {
-            Some(record) => self.abandon(ctx, &record, report),
+            Some((record, left)) => {
+                left.into_iter().for_each(|left| report.warn(left));
+                self.abandon(ctx, &record)
+            }
             None => Ok(()),
         }
     }

@@ -89,9 +89,10 @@ pub(super) fn blocked(
         }
         _ => String::new(),
     };
+    let job = record.job_file.as_ref().map_or_else(|| "JOB".to_owned(), |file| file.display().to_string());
     Error::new(Kind::Blocked, format!("run {id} of this job is open, {}, but {}", words(stand), listed(what)))
         .with_hint(format!(
-            "nothing was sent. {later}{resume}; `listferry run --new {id}` leaves what was accepted as it is and sends \
+            "nothing was sent. {later}{resume}; `listferry run {job} --new {id}` leaves what was accepted as it is and sends \
              the new list; `listferry runs close {id}` abandons the run without sending"
         ))
 }

@@ -8,7 +8,6 @@ use super::draw::Draw;
 use super::journal::{ClosedAs, JobLocks, NOT_KEPT, Run, RunRecord};
 use super::measuring::Measuring;
 use super::open_run::{Known, stand};
-use super::report::Report;
 use super::settle::Settled;
 use super::standing_words::{
     blocked, check_named, continued_anyway, in_doubt, overtaken, requested_at, resume_hint, words,
@@ -39,8 +38,8 @@ pub(super) struct Go {
     pub(super) measuring: Option<Measuring>,
     /// For the report of this run.
     pub(super) warnings: Vec<Warning>,
-    /// The open run that is abandoned once pass one has succeeded (`--new`).
-    pub(super) abandons: Option<RunRecord>,
+    /// The open run that is abandoned once pass one has succeeded (`--new`), and a warning about what it left.
+    pub(super) abandons: Option<(RunRecord, Option<Warning>)>,
 }
 
 impl Job {
@@ -71,7 +70,7 @@ impl Job {
             Next::Doubt if ctx.intent.effect.looked_up => self.look_up(ctx, &draw, record, locks, difference).await,
             Next::Doubt => Ok(Start::Stop(Box::new(record.clone()), in_doubt(&record))),
             Next::Supersede => {
-                let left = self.left_behind(ctx, &record);
+                let left = self.left_behind(ctx, &record, &locks)?;
                 self.close_superseded(ctx, &record, true)?;
                 let what = listed(&difference.what);
                 ctx.announce(&format!(
@@ -351,31 +350,29 @@ impl Job {
             "starting a new run: run {}{file} is abandoned as soon as the new list has been validated",
             record.id
         ));
+        let left = self.left_behind(ctx, &record, &locks)?;
         let mut start = self.fresh(ctx, draw, locks, difference.measuring, Vec::new()).await?;
         if let Start::Go(go) = &mut start {
-            go.abandons = Some(record);
+            go.abandons = Some((record, left));
         }
         Ok(start)
     }
 
     /// Abandons the run that this one takes the place of.
-    pub(super) fn abandon(&self, ctx: &Context<'_>, record: &RunRecord, report: &mut Report) -> Result<()> {
+    pub(super) fn abandon(&self, ctx: &Context<'_>, record: &RunRecord) -> Result<()> {
         let spool = ctx.state.fact(record, "spool")?;
-        if let Some(left) = self.left_behind(ctx, record) {
-            report.warn(left);
-        }
         ctx.state.close(record, ClosedAs::Abandoned, true)?;
         self.config.forget_spool(ctx.env, &record.id, spool.as_ref().and_then(Value::as_str));
         Ok(())
     }
 
     /// Returns a warning about objects that a run without an accepted part left with the platform.
-    fn left_behind(&self, ctx: &Context<'_>, record: &RunRecord) -> Option<Warning> {
-        if ctx.state.standing_of(record).ok()?.accepted > 0 {
-            return None;
+    fn left_behind(&self, ctx: &Context<'_>, record: &RunRecord, locks: &JobLocks) -> Result<Option<Warning>> {
+        if ctx.state.standing_of(record)?.accepted > 0 {
+            return Ok(None);
         }
-        let left = ctx.prepared.platform.left_behind(&|step| ctx.state.step_result(record, step).ok()?)?;
-        Some(Warning::new(WarningKind::Orphan, left))
+        let run = Run::new(&ctx.state, record, false, locks.clone());
+        ctx.prepared.platform.left_behind(run.seed(), &run)
     }
 
     /// Pass one of a run that does not start after all.

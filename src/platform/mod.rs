@@ -17,10 +17,11 @@ pub use verdict::{Counts, Outcome, Verdict};
 pub(crate) use verdict::{accepted_part, parts_accepted};
 
 use crate::body::{Measured, Part};
-use crate::calls::{BoxFuture, Call, Policy, Remote};
+use crate::calls::{BoxFuture, Call, JobSeed, Journal, Policy, Remote};
 use crate::error::{Error, Result};
 use crate::mapping::{MapSpec, Shape};
 use crate::settings::{Key, Settings};
+use crate::warning::Warning;
 
 /// A destination.
 pub trait Platform: Send + Sync {
@@ -74,11 +75,14 @@ pub trait Platform: Send + Sync {
         Ok(())
     }
 
-    /// Says what an abandoned run of which nothing was accepted left with the platform. `result` gives the result of a step
-    /// of that run. Default nothing.
-    fn left_behind(&self, result: &dyn Fn(&str) -> Option<serde_json::Value>) -> Option<String> {
-        let _ = result;
-        None
+    /// Returns a warning about what a run without an accepted part left with the platform, from the journal of that run.
+    /// Default none.
+    ///
+    /// # Errors
+    /// `Busy`: the state cannot be read.
+    fn left_behind(&self, seed: &JobSeed, journal: &dyn Journal) -> Result<Option<Warning>> {
+        let _ = (seed, journal);
+        Ok(None)
     }
 
     /// How many sent rows may be in none of the platform's counters, unless the job file says so

@@ -3,12 +3,13 @@
 use super::ENTRY;
 use super::commands::{self, Format};
 use crate::body::{Measured, Part};
-use crate::calls::{BoxFuture, Call, Policy, Remote};
+use crate::calls::{BoxFuture, Call, JobSeed, Journal, Policy, Remote, StepState};
 use crate::error::{Error, Result};
 use crate::mapping::{MapSpec, Shape};
 use crate::platform::{Effect, Limits, Platform, Verdict, can_wait_in_turn};
 use crate::secret::Secret;
 use crate::settings::Settings;
+use crate::warning::{Warning, WarningKind};
 
 /// Under `destination.platform`.
 pub(super) const NAME: &str = "mediarithmics";
@@ -98,10 +99,17 @@ impl Platform for Import {
         if commands::mixes_operations(map) { can_wait_in_turn(parts, policy) } else { Ok(()) }
     }
 
-    fn left_behind(&self, result: &dyn Fn(&str) -> Option<serde_json::Value>) -> Option<String> {
-        let created = result("create-import")?;
-        let id = created["id"].as_str()?;
-        Some(format!("the document import {id}, which was created and holds nothing, stays with mediarithmics"))
+    fn left_behind(&self, _: &JobSeed, journal: &dyn Journal) -> Result<Option<Warning>> {
+        let text = match journal.step("create-import")? {
+            StepState::New => return Ok(None),
+            StepState::Intent(_) => "a document import may have been created, and contains nothing".to_owned(),
+            StepState::Done(created) => match created["id"].as_str() {
+                Some(id) => format!("the document import {id} was created and contains nothing"),
+                None => return Ok(None),
+            },
+        };
+        let hint = "delete it in the console, or use it with destination.document_import_id";
+        Ok(Some(Warning::new(WarningKind::Orphan, text).with_hint(hint)))
     }
 
     fn effect(&self, map: &MapSpec) -> Effect {

@@ -18,10 +18,11 @@ mod verdict;
 
 use super::{Effect, Entry, Limits, Platform, Verdict};
 use crate::body::Measured;
-use crate::calls::{BoxFuture, Call, Remote, RetrySafety};
+use crate::calls::{BoxFuture, Call, JobSeed, Journal, Remote, RetrySafety};
 use crate::error::{Error, Result};
 use crate::mapping::{Cells, Field, MapSpec, Quoting, Rules, Separator, Shape, ValueSpec};
 use crate::settings::{Key, KeyKind, Settings};
+use crate::warning::Warning;
 use options::{Host, Options};
 use serde_json::Value;
 
@@ -122,6 +123,13 @@ impl Platform for Yesmail {
                 _ => Err(Error::usage("destination.host needs a source").with_hint("set source.path")),
             }
         })
+    }
+
+    fn left_behind(&self, seed: &JobSeed, journal: &dyn Journal) -> Result<Option<Warning>> {
+        match self.options.host {
+            Host::Ftp { .. } => ftp::left_behind(seed, journal),
+            _ => Ok(None),
+        }
     }
 
     fn effect(&self, _: &MapSpec) -> Effect {

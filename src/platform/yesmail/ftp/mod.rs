@@ -4,5 +4,5 @@ mod send;
 mod session;
 mod target;
 
-pub(super) use send::{FTP, send};
+pub(super) use send::{FTP, left_behind, send};
 pub(super) use target::Target;

@@ -4,8 +4,9 @@
 use super::session::{Fault, Session};
 use super::target::Target;
 use crate::body::{Body, Frame, Measured, Part};
-use crate::calls::{Attempt, Call, Remote, RetrySafety};
+use crate::calls::{Attempt, Call, JobSeed, Journal, Remote, RetrySafety, StepState};
 use crate::error::{Error, Kind, Result};
+use crate::warning::{Warning, WarningKind};
 use http_body_util::BodyExt as _;
 use rustls::ClientConfig;
 use serde_json::Value;
@@ -26,6 +27,29 @@ struct Names {
 /// The fact that the old list has, or may have, stepped aside.
 const ASIDE: &str = "ftp-aside";
 
+/// Returns a warning about the files that an unfinished transfer may have left on the server.
+///
+/// # Errors
+/// `Busy`: the state cannot be read.
+pub(in crate::platform::yesmail) fn left_behind(seed: &JobSeed, journal: &dyn Journal) -> Result<Option<Warning>> {
+    if !matches!(journal.step(FTP)?, StepState::Intent(_)) {
+        return Ok(None);
+    }
+    let ours = suffix(seed);
+    let text =
+        format!("a transfer to the FTP server was cut: a file with .{ours}.part after the list's name may be there");
+    let hint = match journal.load(ASIDE)?.is_some_and(|aside| aside == true) {
+        true => format!("delete it; the list that was there before may have .{ours}.old after its name"),
+        false => "delete it".to_owned(),
+    };
+    Ok(Some(Warning::new(WarningKind::Orphan, text).with_hint(hint)))
+}
+
+/// The part of the temporary names that belongs to one run.
+fn suffix(seed: &JobSeed) -> &str {
+    seed.random.get(..8).unwrap_or("listferry")
+}
+
 /// Sends the part, again after passing faults. Repeating it leaves the same file. A list that is there stays until the
 /// new one has its name.
 pub(in crate::platform::yesmail) async fn send(
@@ -34,7 +58,7 @@ pub(in crate::platform::yesmail) async fn send(
     part: &Part,
     remote: &Remote<'_>,
 ) -> Result<()> {
-    let ours = remote.seed().random.get(..8).unwrap_or("listferry");
+    let ours = suffix(remote.seed());
     let names = Names {
         list: target.path.clone(),
         part: format!("{}.{ours}.part", target.path),
