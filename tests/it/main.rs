@@ -73,6 +73,8 @@ mod several_files;
 mod source_files;
 #[cfg(feature = "cli")]
 mod stories;
+#[cfg(all(feature = "cli", unix))]
+mod stories_daily;
 #[cfg(feature = "cli")]
 mod taint;
 #[cfg(feature = "cli")]

@@ -55,7 +55,11 @@ impl Bed {
     }
 
     pub(crate) async fn go(&self, arguments: &[&str]) -> Came {
-        let mut command = listferry(self.dir.path(), &self.vendor.base, arguments);
+        self.came(listferry(self.dir.path(), &self.vendor.base, arguments)).await
+    }
+
+    /// What a command comes to.
+    pub(crate) async fn came(&self, mut command: std::process::Command) -> Came {
         let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
         let err = String::from_utf8_lossy(&output.stderr).into_owned();
         let out = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -85,8 +89,8 @@ impl Bed {
 }
 
 /// Two time zones in which it is never the same day.
-const MONDAY: [&str; 2] = ["--set", "timezone=Etc/GMT+12"];
-const TUESDAY: [&str; 2] = ["--set", "timezone=Pacific/Kiritimati"];
+pub(crate) const MONDAY: [&str; 2] = ["--set", "timezone=Etc/GMT+12"];
+pub(crate) const TUESDAY: [&str; 2] = ["--set", "timezone=Pacific/Kiritimati"];
 
 /// CleverTap whose last call fails `times` times, or gets no answer if `lost`.
 pub(crate) fn completed(times: usize, lost: bool) -> impl Fn(&Seen, usize, &str) -> Does + Send + Sync + 'static {
