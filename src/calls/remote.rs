@@ -15,6 +15,7 @@ mod read;
 mod slots;
 mod step;
 
+#[cfg(feature = "jobs")]
 pub(crate) use poll::VERDICT_LIFE;
 pub use read::{Each, Event, Read};
 #[cfg(feature = "jobs")]

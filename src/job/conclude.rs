@@ -5,7 +5,7 @@ use super::report::{Report, Status};
 use super::text::plural;
 use crate::calls::Journal;
 use crate::error::{Error, Kind, Result};
-use crate::platform::{Outcome, Platform, Verdict};
+use crate::platform::{Delivery, Outcome, Verdict};
 use crate::warning::Warning;
 
 impl Job {
@@ -13,7 +13,7 @@ impl Job {
     pub(super) fn conclude(
         &self,
         journal: &dyn Journal,
-        platform: &dyn Platform,
+        plan: &Delivery,
         verdict: Verdict,
         shown: u64,
         report: &mut Report,
@@ -27,7 +27,7 @@ impl Job {
         let failed = |message: String| Error::new(Kind::ImportFailed, message).with_hint(hint);
         let why = verdict.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
         let max_remote = self.config.rejects.max_remote;
-        let max_unaccounted = self.config.rejects.max_unaccounted.or(platform.max_unaccounted());
+        let max_unaccounted = self.config.rejects.max_unaccounted.or(plan.max_unaccounted);
         let error = match (verdict.outcome, verdict.failed_rows.map(|rows| rows.max(named))) {
             (Outcome::Failed, _) => Some((Status::Failed, format!("the platform reports a failed import{why}"))),
             (Outcome::Expired, _) => Some((

@@ -52,7 +52,7 @@ impl Context<'_> {
 
     /// Whether the platform has the file from elsewhere.
     pub(super) fn needs_source(&self) -> bool {
-        self.prepared.platform.needs_source()
+        self.prepared.plan.needs_source
     }
 
     /// Tells the caller what becomes of an open run, before anything else is said.
@@ -82,14 +82,14 @@ impl Job {
         }
         // Secrets first: a missing variable is reported before a pass over 100 GB.
         let prepared = Arc::new(config.prepare(&secrets)?);
-        if prepared.platform.needs_source() && config.source.path.is_none() && config.source.apsis.is_none() {
+        if prepared.plan.needs_source && config.source.path.is_none() && config.source.apsis.is_none() {
             return Err(
                 Error::usage("source.path is required").with_hint("a file, a glob, or \"-\" for standard input")
             );
         }
         apsis::apsis(config, &secrets)?;
         let client = config.client(env, &secrets)?;
-        let effect = prepared.platform.effect(&config.map);
+        let effect = prepared.plan.effect.clone();
         let mut intent = config.intent(self.file.as_deref(), &self.overrides, env, effect, &secrets)?;
         intent.assume = assume;
         let dir = env.state_dir()?;

@@ -5,8 +5,7 @@ use super::report::Report;
 use crate::body::Manifest;
 use crate::calls::{Assume, Journal, would_send};
 use crate::error::Result;
-use crate::mapping::MapSpec;
-use crate::platform::Platform;
+use crate::platform::Delivery;
 use serde_json::{Value, json};
 
 /// Keeps what the report says after pass one, for [`restore`].
@@ -29,14 +28,13 @@ pub(super) fn restore(journal: &dyn Journal, report: &mut Report) -> Result<()> 
 pub(super) fn is_sent(
     journal: &dyn Journal,
     manifest: &Manifest,
-    platform: &dyn Platform,
-    map: &MapSpec,
+    plan: &Delivery,
     assume: Option<Assume>,
 ) -> Result<bool> {
     let states = journal.parts()?;
     for index in 0..manifest.parts.len() {
         let accepted = states.iter().any(|state| state.index == index && state.accepted);
-        let sent = || match platform.body_call(map, index) {
+        let sent = || match plan.body_call(index) {
             Some(call) => would_send(journal, &call, assume).map(|would| !would),
             None => Ok(false),
         };

@@ -1,6 +1,7 @@
 //! How a job and its source differ from those of an open run, and whether that run can be resumed all the same.
 
 use super::Job;
+use super::config::Config;
 use super::context::Context;
 use super::decide::{Change, Stand};
 use super::draw::Draw;
@@ -114,7 +115,7 @@ impl Job {
                 Err(error) => return Err(error),
             }
         }
-        let split = config.split(&*ctx.prepared.platform);
+        let split = Config::split(&ctx.prepared.plan.limits);
         let measuring = self.measure_anew(ctx, &draw.id, &split).await?;
         let same = measuring.measured.as_ref().is_ok_and(|measured| known.is(measured.manifest()));
         if !same {
@@ -126,7 +127,7 @@ impl Job {
     /// Returns true if the platform has the body of every part, and only small calls are left.
     fn all_bodies_sent(&self, ctx: &Context<'_>, record: &RunRecord, known: &Known) -> Result<bool> {
         for part in &known.manifest().parts {
-            let Some(call) = ctx.prepared.platform.body_call(&self.config.map, part.index) else { return Ok(false) };
+            let Some(call) = ctx.prepared.plan.body_call(part.index) else { return Ok(false) };
             if ctx.state.step_result(record, &call.name)?.is_none() {
                 return Ok(false);
             }
@@ -137,7 +138,7 @@ impl Job {
     fn needs_no_source(&self, ctx: &Context<'_>, stand: Stand) -> bool {
         match stand {
             Stand::Delivered => true,
-            Stand::Fetched => ctx.prepared.platform.needs_wait().is_none(),
+            Stand::Fetched => ctx.prepared.plan.needs_wait.is_none(),
             _ => false,
         }
     }

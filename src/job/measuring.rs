@@ -61,7 +61,8 @@ impl Job {
         let spool = source.spool_path().map(Path::to_owned);
         let mut found = Report::new("run");
         let work = move || {
-            let pass = PassOne { split: &split, last_read, rejects: &mut rejects };
+            let policy = job.policy();
+            let pass = PassOne { split: &split, last_read, policy: &policy, rejects: &mut rejects };
             let measured = job.config.pass_one(&env, &prepared, source, pass, &mut found);
             Measuring { measured, rejects, found, stamp, spool }
         };

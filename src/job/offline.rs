@@ -1,6 +1,7 @@
 //! The commands that contact nobody: check, convert, preview.
 
 use super::Job;
+use super::config::Config;
 use super::context::last_read;
 use super::env::{Env, Stage};
 use super::journal::State;
@@ -53,11 +54,11 @@ impl Job {
         self.reported("check", env, |report| {
             let config = &self.config;
             let prepared = config.prepare_offline()?;
-            if let Some(text) = prepared.platform.remark(&config.map) {
+            if let Some(text) = &prepared.plan.remark {
                 tracing::warn!("{text}");
-                report.warn(Warning::new(WarningKind::Note, text));
+                report.warn(Warning::new(WarningKind::Note, text.as_str()));
             }
-            if !prepared.platform.needs_source() {
+            if !prepared.plan.needs_source {
                 return Ok(());
             }
             let mut rejects = Rejects::new(config, env, &format!("{}.check", config.name));
@@ -65,12 +66,10 @@ impl Job {
             let source = config.open(env, Passes::Several)?;
             let spool = source.spool_path().map(std::path::Path::to_owned);
             let last_read = self.last_read(env, report);
-            let split = config.split(&*prepared.platform);
-            let pass = PassOne { split: &split, last_read, rejects: &mut rejects };
-            let done = config.pass_one(env, &prepared, source, pass, report);
-            // what a run would refuse before its first part
+            let split = Config::split(&prepared.plan.limits);
             let policy = self.policy();
-            let done = done.and_then(|measured| prepared.platform.check_parts(&config.map, measured.parts(), &policy));
+            let pass = PassOne { split: &split, last_read, policy: &policy, rejects: &mut rejects };
+            let done = config.pass_one(env, &prepared, source, pass, report).map(drop);
             remove(spool);
             done
         })

@@ -6,10 +6,11 @@ use super::rejects::Rejects;
 use super::report::Report;
 use super::text::plural;
 use crate::body::{self, Counts, Measured, Options, Split};
+use crate::calls::Policy;
 use crate::error::{Error, Result};
 use crate::format::Table;
 use crate::mapping::{Plan, Shape, wanted};
-use crate::platform::Platform;
+use crate::platform::{Delivery, Limits, Platform};
 use crate::row::Columns;
 use crate::settings::{NoSecrets, Secrets, Settings};
 use crate::source::{Source, into_error};
@@ -22,6 +23,8 @@ use std::sync::Arc;
 pub(crate) struct Prepared {
     pub(crate) platform: Arc<dyn Platform>,
     pub(crate) shape: Shape,
+    /// The facts about the delivery.
+    pub(crate) plan: Delivery,
 }
 
 /// What pass one is told beside the job file.
@@ -30,6 +33,8 @@ pub(crate) struct PassOne<'a> {
     pub(crate) split: &'a Split,
     /// Records of the last done run.
     pub(crate) last_read: Option<u64>,
+    /// How parts are sent.
+    pub(crate) policy: &'a Policy,
     /// Where the rejected rows go.
     pub(crate) rejects: &'a mut Rejects,
 }
@@ -48,11 +53,12 @@ impl Config {
         let settings = Settings { map: &self.destination, at: "destination", secrets, folder: &self.folder };
         let platform: Arc<dyn Platform> = Arc::from((entry.build)(&settings)?);
         let shape = platform.shape(&self.map)?;
-        if let Some(setting) = platform.needs_wait().filter(|_| self.wait.is_zero()) {
+        let plan = platform.plan(&self.map);
+        if let Some(setting) = plan.needs_wait.filter(|_| self.wait.is_zero()) {
             return Err(Error::usage(format!("{setting} needs wait above 0"))
                 .with_hint("the file is served by this process until the platform has fetched and judged it"));
         }
-        Ok(Prepared { platform, shape })
+        Ok(Prepared { platform, shape, plan })
     }
 
     /// As [`Config::prepare`] for commands that contact nobody.
@@ -78,8 +84,7 @@ impl Config {
     }
 
     /// How the output is cut into parts.
-    pub(crate) fn split(&self, platform: &dyn Platform) -> Split {
-        let limits = platform.limits();
+    pub(crate) fn split(limits: &Limits) -> Split {
         let max_part_bytes = match limits.number_oversize {
             true => limits.max_part_bytes.or(limits.max_body_bytes),
             false => limits.max_part_bytes,
@@ -100,7 +105,7 @@ impl Config {
         pass: PassOne<'_>,
         report: &mut Report,
     ) -> Result<Measured> {
-        let PassOne { split, last_read, rejects } = pass;
+        let PassOne { split, last_read, policy, rejects } = pass;
         rejects.spare(self, &source)?;
         self.source.expect.judge_bytes(&source)?;
         let clock = &env.world.clock;
@@ -108,7 +113,7 @@ impl Config {
         let (table, plan) = self.compile(env, source, &prepared.shape)?;
         rejects.open(&table)?;
         env.stage(Stage::Measure { source_bytes: table.source().stored_bytes() });
-        let limits = prepared.platform.limits();
+        let limits = &prepared.plan.limits;
         let measured = body::measure(&table, &plan, split, &env.options, rejects);
         let closed = rejects.close(report);
         report.seconds.measure = clock.elapsed().saturating_sub(began).as_secs_f64();
@@ -121,7 +126,8 @@ impl Config {
         self.judge(measured.counts(), last_read, report)?;
         self.judge_warnings(&report.warnings)?;
         // The platform knows best what to do about it.
-        prepared.platform.judge(&measured)?;
+        let sent = split.sent_part_bytes.len().min(measured.parts().len());
+        prepared.platform.check(&self.map, &measured.parts()[sent..], policy)?;
         if let Some(max) = limits.max_body_bytes.filter(|_| !limits.number_oversize)
             && measured.body_bytes() > max
         {

@@ -1,6 +1,7 @@
 //! A whole run: pass one, delivery, verdict, report.
 
 use super::Job;
+use super::config::Config;
 use super::context::Context;
 use super::delivered;
 use super::env::{Env, Stage};
@@ -14,8 +15,7 @@ use super::start::{Go, Start, split_after};
 use crate::body::{Measured, Part};
 use crate::calls::{Assume, Journal, Remote, StepState};
 use crate::error::{Ending, Error, Kind, Result};
-use crate::mapping::MapSpec;
-use crate::platform::{Platform, Verdict};
+use crate::platform::{Delivery, Verdict};
 use crate::warning::{Warning, WarningKind};
 use serde_json::Value;
 use std::sync::atomic::Ordering;
@@ -142,12 +142,12 @@ impl Job {
 
     /// Source, pass one, delivery, verdict.
     async fn work(&self, ctx: &Context<'_>, go: &mut Go, report: &mut Report) -> Result<()> {
-        let (platform, before) = (&ctx.prepared.platform, go.measuring.take());
+        let (plan, before) = (&ctx.prepared.plan, go.measuring.take());
         let remote = ctx.remote(&go.run, self.policy()).assuming(ctx.assume);
-        if let Some(text) = platform.remark(&self.config.map) {
-            remote.note(&text)?;
+        if let Some(text) = &plan.remark {
+            remote.note(text)?;
         }
-        if !platform.needs_source() {
+        if !plan.needs_source {
             self.abandon_other(ctx, &mut go.abandons, report)?;
             ctx.env.stage(Stage::Send { body_bytes: 0, parts: 0 });
             let verdict = self.deliver(ctx, None, remote, report).await?;
@@ -155,10 +155,10 @@ impl Job {
                 tracing::warn!("{text}");
                 go.run.note(&Warning::new(WarningKind::RowsNotFound, text).to_note())?;
             }
-            return self.conclude(&go.run, &**platform, verdict, 0, report);
+            return self.conclude(&go.run, plan, verdict, 0, report);
         }
         if let Some(done) = self.verdict_alone(ctx, go, report).await? {
-            return self.conclude(&go.run, &**platform, done, 0, report);
+            return self.conclude(&go.run, plan, done, 0, report);
         }
         let mut measuring = self.measured(ctx, &go.run, go.known.as_ref(), before, report).await?;
         let measured = measuring.measured?;
@@ -172,7 +172,7 @@ impl Job {
         let looked_up = look_up(&go.run, &measured, &mut measuring.rejects, report);
         let verdict = verdict?;
         report.platform_result = verdict.result.clone();
-        self.conclude(&go.run, &**platform, verdict, looked_up?, report)
+        self.conclude(&go.run, plan, verdict, looked_up?, report)
     }
 
     /// `--new`: nothing was sent so far, and what will be is known to be valid.
@@ -201,7 +201,7 @@ impl Job {
         before: Option<Measuring>,
         report: &mut Report,
     ) -> Result<Measuring> {
-        let accepted = sent_parts(run, known, &*ctx.prepared.platform, &self.config.map)?;
+        let accepted = sent_parts(run, known, &ctx.prepared.plan)?;
         let fits = |measuring: &Measuring| match &measuring.measured {
             Ok(measured) => measured.manifest().begins_with(&accepted),
             Err(_) => true,
@@ -210,7 +210,7 @@ impl Job {
             Some(measuring) => measuring,
             None => {
                 let source = self.source(ctx, run).await?;
-                let split = self.config.split(&*ctx.prepared.platform);
+                let split = Config::split(&ctx.prepared.plan.limits);
                 let split = split_after(split, accepted.iter().map(|part| part.bytes).collect());
                 self.measure(ctx, source, run.id(), &split).await?
             }
@@ -229,11 +229,11 @@ impl Job {
     /// The verdict of a continued run whose parts were all sent: the source is read again only if the platform names rows
     /// of it, or if the list is still to be served.
     async fn verdict_alone(&self, ctx: &Context<'_>, go: &Go, report: &mut Report) -> Result<Option<Verdict>> {
-        let platform = &ctx.prepared.platform;
-        let Some(known) = go.known.as_ref().filter(|_| !go.run.is_fresh() && platform.needs_wait().is_none()) else {
+        let plan = &ctx.prepared.plan;
+        let Some(known) = go.known.as_ref().filter(|_| !go.run.is_fresh() && plan.needs_wait.is_none()) else {
             return Ok(None);
         };
-        let sent = delivered::is_sent(&go.run, known.manifest(), &**platform, &self.config.map, ctx.assume)?;
+        let sent = delivered::is_sent(&go.run, known.manifest(), plan, ctx.assume)?;
         if !sent || go.run.fault_count()? > 0 {
             return Ok(None);
         }
@@ -261,12 +261,7 @@ impl Job {
         let (clock, platform, map) = (&ctx.env.world.clock, &ctx.prepared.platform, &self.config.map);
         let began = clock.elapsed();
         let verdict = {
-            let delivery = async {
-                match measured {
-                    Some(measured) => platform.deliver(measured, map, &mut remote).await,
-                    None => platform.import(map, &mut remote).await,
-                }
-            };
+            let delivery = platform.deliver(measured, map, &mut remote);
             tokio::select! {
                 biased;
                 verdict = delivery => verdict,
@@ -302,7 +297,7 @@ impl Job {
             (Some(Ending::Resumable), _) => standing.is_open(),
         };
         report.open = open;
-        report.stopped_at(standing, open, ctx.prepared.platform.needs_wait().is_some());
+        report.stopped_at(standing, open, ctx.prepared.plan.needs_wait.is_some());
         if open && ending == Some(Ending::Final) {
             report.status = Some(Status::Partial);
             report.hint_to_continue();
@@ -345,13 +340,13 @@ impl Job {
 
 /// The parts that the platform has accepted or may have, as they were measured: up to the last of them every part keeps
 /// its bounds, so that neither an assumption nor a lookup speaks of other records than those that were sent.
-fn sent_parts(run: &Run, known: Option<&Known>, platform: &dyn Platform, map: &MapSpec) -> Result<Vec<Part>> {
+fn sent_parts(run: &Run, known: Option<&Known>, plan: &Delivery) -> Result<Vec<Part>> {
     let Some(known) = known else { return Ok(Vec::new()) };
     let (states, parts) = (run.parts()?, &known.manifest().parts);
     let mut sent = 0;
     for part in parts {
         let accepted = states.iter().any(|state| state.index == part.index && state.accepted);
-        let journaled = match platform.body_call(map, part.index) {
+        let journaled = match plan.body_call(part.index) {
             Some(call) => run.step(&call.name)? != StepState::New,
             None => false,
         };

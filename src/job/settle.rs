@@ -65,7 +65,7 @@ impl Job {
         report.exit_code = 0;
         report.status = Some(Status::Done);
         let named = self.rows_without_source(ctx, &run, record, &mut report)?;
-        self.conclude(&run, &*ctx.prepared.platform, verdict, named, &mut report)?;
+        self.conclude(&run, &ctx.prepared.plan, verdict, named, &mut report)?;
         self.account(&run, &mut report)?;
         if partly {
             // it was not sent to its end, whatever became of its first parts

@@ -2,6 +2,7 @@
 //! reach the network only through [`Remote`], which journals intent before and result after.
 
 pub mod clevertap;
+mod delivery;
 mod effect;
 mod fits;
 pub mod localytics;
@@ -10,6 +11,7 @@ mod parts;
 mod verdict;
 pub mod yesmail;
 
+pub use delivery::Delivery;
 pub use effect::Effect;
 pub(crate) use fits::{can_wait_in_turn, fits_quota};
 pub(crate) use parts::{PartEnd, PartsOutcome};
@@ -17,7 +19,7 @@ pub use verdict::{Counts, Outcome, Verdict};
 pub(crate) use verdict::{accepted_part, parts_accepted};
 
 use crate::body::{Measured, Part};
-use crate::calls::{BoxFuture, Call, JobSeed, Journal, Policy, Remote};
+use crate::calls::{BoxFuture, JobSeed, Journal, Policy, Remote};
 use crate::error::{Error, Result};
 use crate::mapping::{MapSpec, Shape};
 use crate::settings::{Key, Settings};
@@ -25,52 +27,22 @@ use crate::warning::Warning;
 
 /// A destination.
 pub trait Platform: Send + Sync {
-    /// Its name in the job file.
-    fn name(&self) -> &'static str;
-
     /// The row layout and value rules for a map. Pure.
     ///
     /// # Errors
     /// `Usage`: a map that this platform cannot have.
     fn shape(&self, map: &MapSpec) -> Result<Shape>;
 
-    /// Sizes it can take.
-    fn limits(&self) -> Limits;
+    /// Returns the facts about a delivery that the job needs before it begins. Pure.
+    fn plan(&self, map: &MapSpec) -> Delivery;
 
-    /// Judges what pass one found before anything is sent (over a limit, forbidden name). Pure.
-    ///
-    /// # Errors
-    /// `Data` or `Refused`.
-    fn judge(&self, measured: &Measured) -> Result<()> {
-        let _ = measured;
-        Ok(())
-    }
-
-    /// False where the file lies with the platform already (Yesmail `host.uri`): there is no source, no pass, and
-    /// [`Platform::import`] is called in place of [`Platform::deliver`]. Default true.
-    fn needs_source(&self) -> bool {
-        true
-    }
-
-    /// The setting that makes no sense with `wait: 0` (Yesmail `destination.host.serve`); the job refuses the pair with
-    /// `Usage` before pass one. Default none.
-    fn needs_wait(&self) -> Option<&'static str> {
-        None
-    }
-
-    /// The call that sends the body of a part: once it is done, what is left of a run needs no source. Default: not known,
-    /// and the source is needed until the part was taken.
-    fn body_call(&self, map: &MapSpec, part: usize) -> Option<Call> {
-        let _ = (map, part);
-        None
-    }
-
-    /// Checks that `parts` can be sent as `policy` has it: within a quota that the platform counts uploads by, if it is
-    /// unused, and with a wait for each if they must be sent in turn. Pure. Default: there is nothing to check.
+    /// Checks that `parts`, which are to be sent, are within the platform's limits and can be sent as `policy` has it:
+    /// within a quota that the platform counts uploads by, if it is unused, and with a wait for each if they must be sent
+    /// in turn. Pure. Default: there is nothing to check.
     ///
     /// # Errors
     /// `Data`, naming what fits.
-    fn check_parts(&self, map: &MapSpec, parts: &[Part], policy: &Policy) -> Result<()> {
+    fn check(&self, map: &MapSpec, parts: &[Part], policy: &Policy) -> Result<()> {
         let _ = (map, parts, policy);
         Ok(())
     }
@@ -85,38 +57,25 @@ pub trait Platform: Send + Sync {
         Ok(None)
     }
 
-    /// How many sent rows may be in none of the platform's counters, unless the job file says so
-    /// (`rejects.max_unaccounted`); `None`: any number. Default none.
-    fn max_unaccounted(&self) -> Option<u64> {
-        Some(0)
-    }
-
-    /// Returns what repeating or reordering the imports of this job would change.
-    fn effect(&self, map: &MapSpec) -> Effect;
-
-    /// What the job file leaves open and is decided here in a way that may surprise: a warning of `check` and `run`.
-    /// Default none.
-    fn remark(&self, map: &MapSpec) -> Option<String> {
-        let _ = map;
-        None
-    }
-
-    /// Imports what lies with the platform already, where [`Platform::needs_source`] is false.
+    /// Sends the list, finalises and waits for the verdict. `list` is `None` if the platform has the file already
+    /// ([`Delivery::needs_source`] is false).
     ///
     /// # Errors
-    /// As [`Platform::deliver`]; `Usage` where the platform knows no such thing.
-    fn import<'a>(&'a self, map: &'a MapSpec, remote: &'a mut Remote<'_>) -> BoxFuture<'a, Result<Verdict>> {
-        let _ = (map, remote);
-        Box::pin(async { Err(Error::usage(format!("{}: a source is required", self.name()))) })
-    }
-
-    /// Sends, finalises and waits for the verdict.
+    /// Those of the calls; `Usage`: there is no list, and the platform needs one.
     fn deliver<'a>(
         &'a self,
-        measured: &'a Measured,
+        list: Option<&'a Measured>,
         map: &'a MapSpec,
         remote: &'a mut Remote<'_>,
     ) -> BoxFuture<'a, Result<Verdict>>;
+}
+
+/// The list of a delivery that needs one.
+///
+/// # Errors
+/// `Usage`: there is none.
+pub(crate) fn required(list: Option<&Measured>) -> Result<&Measured> {
+    list.ok_or_else(|| Error::usage("a source is required").with_hint("set source.path"))
 }
 
 /// One line of the list of platforms.

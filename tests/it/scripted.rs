@@ -208,7 +208,7 @@ fn json_lines(body: &[u8]) -> usize {
 pub(crate) fn localytics() -> impl Fn(&Seen, usize, &str) -> Does + Send + Sync + 'static {
     let uploads = Uploads::default();
     move |seen: &Seen, _: usize, _: &str| {
-        if seen.line.starts_with("POST") {
+        if !seen.line.starts_with("GET") {
             return Does::Answer(202, format!(r#"{{"activity_id": "a-{}"}}"#, uploads.take(seen)));
         }
         if seen.path().contains("/list/app/") {

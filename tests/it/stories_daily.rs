@@ -17,9 +17,11 @@ async fn piped(bed: &Bed, list: &str, more: &[&str]) -> Came {
     std::fs::write(&path, list).unwrap();
     let mut command =
         listferry(bed.dir.path(), &bed.vendor.base, &[&["run", "job.yaml", "--set", "source.path=-"], more].concat());
-    let from = std::process::Command::new("cat").arg(&path).stdout(Stdio::piped()).spawn().unwrap();
-    command.stdin(from.stdout.unwrap());
-    bed.came(command).await
+    let mut from = std::process::Command::new("cat").arg(&path).stdout(Stdio::piped()).spawn().unwrap();
+    command.stdin(from.stdout.take().unwrap());
+    let came = bed.came(command).await;
+    from.wait().unwrap();
+    came
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -31,7 +31,7 @@ impl Secrets for Literal {
 /// A job up to its delivery: platform, measured source, journal.
 pub(crate) struct Scene {
     pub(crate) platform: Box<dyn Platform>,
-    map: MapSpec,
+    pub(crate) map: MapSpec,
     seed: JobSeed,
     journal: MemoryJournal,
     client: Client,
@@ -66,7 +66,7 @@ impl Scene {
         let dir = tempfile::tempdir().unwrap();
         let source = dir.path().join("people.csv");
         std::fs::write(&source, people).unwrap();
-        let measured = platform.needs_source().then(|| {
+        let measured = platform.plan(&map).needs_source.then(|| {
             let opened = Source::open(source.to_str().unwrap(), &SourceOptions::default()).unwrap();
             let table = Table::from(Csv::open(Arc::new(opened), CsvOptions::default()).unwrap());
             let plan = Arc::new(Plan::compile(&shape, &[], table.columns()).unwrap());
@@ -96,10 +96,7 @@ impl Scene {
 
     pub(crate) async fn deliver(&self) -> Result<Verdict> {
         let mut cx = Remote::new(&self.seed, &self.journal, &self.client, self.policy.clone());
-        let verdict = match &self.measured {
-            Some(measured) => self.platform.deliver(measured, &self.map, &mut cx).await,
-            None => self.platform.import(&self.map, &mut cx).await,
-        };
+        let verdict = self.platform.deliver(self.measured.as_ref(), &self.map, &mut cx).await;
         if let Err(error) = &verdict {
             let text = format!("{error} {error:?} {:?}", error.hint());
             assert!(!text.contains("canary"), "a secret in a message: {text}");

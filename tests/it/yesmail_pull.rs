@@ -245,7 +245,7 @@ async fn a_source_that_changes_while_served_ends_the_run_and_is_cut() {
 async fn serving_needs_a_wait_and_a_free_port() {
     let vendor = Vendor::start(samples(|_| accepted())).await;
     let mut scene = Scene::new(&vendor.url(), serving(), json!({}));
-    assert_eq!(scene.platform.needs_wait(), Some("destination.host.serve"));
+    assert_eq!(scene.platform.plan(&scene.map).needs_wait, Some("destination.host.serve"));
     scene.policy.wait = Duration::ZERO;
     assert_eq!(scene.deliver().await.unwrap_err().kind(), Kind::Usage);
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

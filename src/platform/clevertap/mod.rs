@@ -8,9 +8,9 @@ mod lenient;
 mod options;
 mod presigned;
 
-use super::{Effect, Entry, Limits, Outcome, Platform, Verdict, accepted_part, parts_accepted};
+use super::{Delivery, Effect, Entry, Limits, Outcome, Platform, Verdict, accepted_part, parts_accepted, required};
 use crate::body::{Frame, Measured, Part};
-use crate::calls::{AtOnce, BoxFuture, Call, Remote, Reply, RetrySafety};
+use crate::calls::{AtOnce, BoxFuture, Call, Policy, Remote, Reply, RetrySafety};
 use crate::error::{Error, Kind, Result};
 use crate::mapping::{Cells, Field, From, MapSpec, Quoting, Rules, Separator, Shape, ValueSpec};
 use crate::secret::Secret;
@@ -62,10 +62,6 @@ fn build(settings: &Settings<'_>) -> Result<Box<dyn Platform>> {
 }
 
 impl Platform for CleverTap {
-    fn name(&self) -> &'static str {
-        ENTRY.name
-    }
-
     fn shape(&self, map: &MapSpec) -> Result<Shape> {
         let MapSpec(map) = map;
         if let Some(name) = map.keys().find(|name| !MAP_KEYS.iter().any(|key| key.name == name.as_str())) {
@@ -107,17 +103,20 @@ impl Platform for CleverTap {
         }))
     }
 
-    fn limits(&self) -> Limits {
+    fn plan(&self, _: &MapSpec) -> Delivery {
         let most = Some(self.options.max_body_bytes);
-        match self.options.number {
+        let limits = match self.options.number {
             true => Limits { max_part_bytes: most, number_oversize: true, ..Limits::default() },
             false => Limits { max_body_bytes: most, ..Limits::default() },
-        }
+        };
+        // without replace a second list of the same name is made
+        let effect = Effect::new(self.options.replace, Some("lists".to_owned()));
+        Delivery::new(effect).with_limits(limits).with_body_call(put)
     }
 
-    fn judge(&self, measured: &Measured) -> Result<()> {
+    fn check(&self, _: &MapSpec, parts: &[Part], _: &Policy) -> Result<()> {
         let most = self.options.max_body_bytes;
-        match measured.parts().iter().find(|part| part.bytes > most) {
+        match parts.iter().find(|part| part.bytes > most) {
             None => Ok(()),
             Some(part) => {
                 let message = format!("the list has {} bytes, CleverTap takes {most} at most", part.bytes);
@@ -126,22 +125,14 @@ impl Platform for CleverTap {
         }
     }
 
-    fn effect(&self, _: &MapSpec) -> Effect {
-        // without replace a second list of the same name is made
-        Effect::new(self.options.replace, Some("lists".to_owned()))
-    }
-
-    fn body_call(&self, _: &MapSpec, part: usize) -> Option<Call> {
-        Some(put(part))
-    }
-
     fn deliver<'a>(
         &'a self,
-        measured: &'a Measured,
+        list: Option<&'a Measured>,
         _: &'a MapSpec,
         remote: &'a mut Remote<'_>,
     ) -> BoxFuture<'a, Result<Verdict>> {
         Box::pin(async move {
+            let measured = required(list)?;
             let mut lists = Vec::new();
             for part in measured.parts() {
                 match self.deliver_part(measured, part, remote).await {

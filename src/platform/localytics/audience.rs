@@ -7,10 +7,10 @@ use super::form::{Form, one_of_two, plain};
 use super::lists::AudienceLists;
 use super::{AUDIENCE, PATH_PART, customer_id};
 use crate::body::Measured;
-use crate::calls::{BoxFuture, Call, JobSeed, Quota, Remote, RetrySafety};
+use crate::calls::{BoxFuture, JobSeed, Quota, Remote, RetrySafety};
 use crate::error::{Error, Result};
 use crate::mapping::{Json, MapSpec, Shape};
-use crate::platform::{Effect, Limits, Platform, Verdict};
+use crate::platform::{Delivery, Effect, Platform, Verdict, required};
 use crate::settings::{NoSecrets, Settings};
 use percent_encoding::utf8_percent_encode;
 use serde_json::Value;
@@ -127,10 +127,6 @@ impl Audience {
 }
 
 impl Platform for Audience {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
     fn shape(&self, map: &MapSpec) -> Result<Shape> {
         let folder = std::path::Path::new("");
         Settings { map: &map.0, at: "map", secrets: &NoSecrets, folder }.check(AUDIENCE.map_keys)?;
@@ -138,40 +134,32 @@ impl Platform for Audience {
         Ok(Shape::Json(Json { lead, close: "}".to_owned(), ..Json::default() }))
     }
 
-    fn limits(&self) -> Limits {
-        Limits::default()
-    }
-
-    fn max_unaccounted(&self) -> Option<u64> {
-        // the vendor's own sample counts 500 successful lines of 1
-        None
-    }
-
-    fn effect(&self, _: &MapSpec) -> Effect {
-        match &self.target {
+    fn plan(&self, _: &MapSpec) -> Delivery {
+        let effect = match &self.target {
             // sent again, it replaces what it created
             Target::Replace(_) | Target::Named(_, IfExists::Replace) => Effect::new(true, None),
             Target::Named(..) => Effect::new(false, Some("creates".to_owned())).looked_up(),
-        }
-    }
-
-    fn body_call(&self, _: &MapSpec, part: usize) -> Option<Call> {
+        };
         let repeat = match &self.target {
             // it may have been decided to replace, which begins the body anew
             Target::Named(_, IfExists::Replace) => RetrySafety::LookUp,
             Target::Named(..) => RetrySafety::Never,
             Target::Replace(_) => RetrySafety::Always,
         };
-        Some(upload_call(part, repeat))
+        let mut delivery = Delivery::new(effect).with_body_call(move |part| upload_call(part, repeat));
+        // the vendor's own sample counts 500 successful lines of 1
+        delivery.max_unaccounted = None;
+        delivery
     }
 
     fn deliver<'a>(
         &'a self,
-        measured: &'a Measured,
+        list: Option<&'a Measured>,
         _: &'a MapSpec,
         remote: &'a mut Remote<'_>,
     ) -> BoxFuture<'a, Result<Verdict>> {
         Box::pin(async move {
+            let measured = required(list)?;
             let (name, if_exists) = match &self.target {
                 Target::Replace(id) => return self.replace(id, measured, remote).await,
                 Target::Named(name, if_exists) => (remote.seed().fill(name), *if_exists),

@@ -5,10 +5,10 @@ use super::deliver::{Upload, deliver, upload_call};
 use super::form::{Form, one_of_two};
 use super::{PROFILES, changes};
 use crate::body::{Measured, Part};
-use crate::calls::{BoxFuture, Call, JobSeed, Policy, Quota, Remote, RetrySafety};
+use crate::calls::{BoxFuture, JobSeed, Policy, Quota, Remote, RetrySafety};
 use crate::error::{Error, Result};
 use crate::mapping::{MapSpec, Shape};
-use crate::platform::{Effect, Limits, Platform, Verdict, can_wait_in_turn, fits_quota};
+use crate::platform::{Delivery, Effect, Limits, Platform, Verdict, can_wait_in_turn, fits_quota, required};
 use crate::settings::Settings;
 use std::time::Duration;
 
@@ -51,42 +51,33 @@ impl Profiles {
 }
 
 impl Platform for Profiles {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
     fn shape(&self, map: &MapSpec) -> Result<Shape> {
         changes::shape(map, self.max_part_bytes)
     }
 
-    fn limits(&self) -> Limits {
-        Limits { max_part_bytes: self.max_part_bytes, ..Limits::default() }
+    fn plan(&self, map: &MapSpec) -> Delivery {
+        let only_increments = changes::only_increments(map).then(|| "increments".to_owned());
+        let (effect, repeat) = (Effect::new(changes::repeatable(map), only_increments), repeat(map));
+        let limits = Limits { max_part_bytes: self.max_part_bytes, ..Limits::default() };
+        Delivery::new(effect).with_limits(limits).with_body_call(move |part| upload_call(part, repeat))
     }
 
-    fn check_parts(&self, map: &MapSpec, parts: &[Part], policy: &Policy) -> Result<()> {
+    fn check(&self, map: &MapSpec, parts: &[Part], policy: &Policy) -> Result<()> {
         if !changes::only_increments(map) {
             can_wait_in_turn(parts, policy)?;
         }
         fits_quota(&self.quota(), "profile uploads an hour", parts, policy.max_quota_wait)
     }
 
-    fn effect(&self, map: &MapSpec) -> Effect {
-        let only_increments = changes::only_increments(map).then(|| "increments".to_owned());
-        Effect::new(changes::repeatable(map), only_increments)
-    }
-
-    fn body_call(&self, map: &MapSpec, part: usize) -> Option<Call> {
-        Some(upload_call(part, repeat(map)))
-    }
-
     fn deliver<'a>(
         &'a self,
-        measured: &'a Measured,
+        list: Option<&'a Measured>,
         map: &'a MapSpec,
         remote: &'a mut Remote<'_>,
     ) -> BoxFuture<'a, Result<Verdict>> {
         let repeat = repeat(map);
         Box::pin(async move {
+            let measured = required(list)?;
             let form = |seed: &JobSeed| self.form(seed);
             let upload = Upload {
                 account: &self.account,
@@ -100,7 +91,7 @@ impl Platform for Profiles {
                 find: None,
             };
             let left = upload.parts_left(measured, remote)?;
-            self.check_parts(map, left, remote.policy())?;
+            self.check(map, left, remote.policy())?;
             deliver(&upload, measured, remote).await
         })
     }

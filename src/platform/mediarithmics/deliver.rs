@@ -44,7 +44,7 @@ impl Import {
         map: &MapSpec,
         remote: &mut Remote<'_>,
     ) -> Result<Verdict> {
-        self.check_parts(map, measured.parts(), remote.policy())?;
+        self.check(map, measured.parts(), remote.policy())?;
         let import = self.import_id(remote).await?;
         // UPDATE and DELETE of one user must not overtake each other
         let in_turn = commands::mixes_operations(map);

@@ -3,10 +3,10 @@
 use super::ENTRY;
 use super::commands::{self, Format};
 use crate::body::{Measured, Part};
-use crate::calls::{BoxFuture, Call, JobSeed, Journal, Policy, Remote, StepState};
+use crate::calls::{BoxFuture, JobSeed, Journal, Policy, Remote, StepState};
 use crate::error::{Error, Result};
 use crate::mapping::{MapSpec, Shape};
-use crate::platform::{Effect, Limits, Platform, Verdict, can_wait_in_turn};
+use crate::platform::{Delivery, Effect, Limits, Platform, Verdict, can_wait_in_turn, required};
 use crate::secret::Secret;
 use crate::settings::Settings;
 use crate::warning::{Warning, WarningKind};
@@ -82,19 +82,20 @@ fn path_part(at: &str, key: &str, id: String) -> Result<String> {
 }
 
 impl Platform for Import {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
     fn shape(&self, map: &MapSpec) -> Result<Shape> {
         commands::shape(map, self.format, self.max_part_bytes)
     }
 
-    fn limits(&self) -> Limits {
-        Limits { max_part_bytes: Some(self.max_part_bytes), ..Limits::default() }
+    fn plan(&self, map: &MapSpec) -> Delivery {
+        // commands are keyed: the same ones again leave the same membership
+        let effect = Effect::new(true, commands::constant_operation(map));
+        let limits = Limits { max_part_bytes: Some(self.max_part_bytes), ..Limits::default() };
+        let own = matches!(self.target, Target::Create(_));
+        // an execution in doubt is looked for and, if it is not there, sent again
+        Delivery::new(effect).with_limits(limits).with_body_call(move |part| super::deliver::execution_call(part, own))
     }
 
-    fn check_parts(&self, map: &MapSpec, parts: &[Part], policy: &Policy) -> Result<()> {
+    fn check(&self, map: &MapSpec, parts: &[Part], policy: &Policy) -> Result<()> {
         // UPDATE and DELETE of one user must not overtake each other
         if commands::mixes_operations(map) { can_wait_in_turn(parts, policy) } else { Ok(()) }
     }
@@ -112,22 +113,12 @@ impl Platform for Import {
         Ok(Some(Warning::new(WarningKind::Orphan, text).with_hint(hint)))
     }
 
-    fn effect(&self, map: &MapSpec) -> Effect {
-        // commands are keyed: the same ones again leave the same membership
-        Effect::new(true, commands::constant_operation(map))
-    }
-
-    fn body_call(&self, _: &MapSpec, part: usize) -> Option<Call> {
-        // an execution in doubt is looked for and, where it is not there, sent again
-        Some(super::deliver::execution_call(part, matches!(self.target, Target::Create(_))))
-    }
-
     fn deliver<'a>(
         &'a self,
-        measured: &'a Measured,
+        list: Option<&'a Measured>,
         map: &'a MapSpec,
         remote: &'a mut Remote<'_>,
     ) -> BoxFuture<'a, Result<Verdict>> {
-        Box::pin(self.send_all(measured, map, remote))
+        Box::pin(async move { self.send_all(required(list)?, map, remote).await })
     }
 }

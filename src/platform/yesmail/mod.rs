@@ -16,7 +16,7 @@ mod serve;
 mod ticket;
 mod verdict;
 
-use super::{Effect, Entry, Limits, Platform, Verdict};
+use super::{Delivery, Effect, Entry, Platform, Verdict, required};
 use crate::body::Measured;
 use crate::calls::{BoxFuture, Call, JobSeed, Journal, Remote, RetrySafety};
 use crate::error::{Error, Result};
@@ -58,10 +58,6 @@ fn build(settings: &Settings<'_>) -> Result<Box<dyn Platform>> {
 }
 
 impl Platform for Yesmail {
-    fn name(&self) -> &'static str {
-        ENTRY.name
-    }
-
     fn shape(&self, spec: &MapSpec) -> Result<Shape> {
         let MapSpec(map) = spec;
         if !map.contains_key("id") {
@@ -84,18 +80,47 @@ impl Platform for Yesmail {
         }))
     }
 
-    fn limits(&self) -> Limits {
-        Limits::default()
+    fn plan(&self, map: &MapSpec) -> Delivery {
+        let effect = Effect::new(false, Some("tickets".to_owned())).fetched();
+        let mut delivery = match self.options.host {
+            Host::Put { .. } => Delivery::new(effect).with_body_call(|_| Call::new(put::PUT, RetrySafety::Always)),
+            Host::Ftp { .. } => Delivery::new(effect).with_body_call(|_| Call::new(ftp::FTP, RetrySafety::Always)),
+            // a list is served until its ticket is final
+            Host::Serve(_) | Host::Uri(_) => Delivery::new(effect),
+        };
+        delivery.needs_source = !matches!(self.options.host, Host::Uri(_));
+        delivery.needs_wait = matches!(self.options.host, Host::Serve(_)).then_some("destination.host.serve");
+        delivery.remark = self.remark(map);
+        delivery
     }
 
-    fn needs_source(&self) -> bool {
-        !matches!(self.options.host, Host::Uri(_))
+    fn left_behind(&self, seed: &JobSeed, journal: &dyn Journal) -> Result<Option<Warning>> {
+        match self.options.host {
+            Host::Ftp { .. } => ftp::left_behind(seed, journal),
+            _ => Ok(None),
+        }
     }
 
-    fn needs_wait(&self) -> Option<&'static str> {
-        matches!(self.options.host, Host::Serve(_)).then_some("destination.host.serve")
+    fn deliver<'a>(
+        &'a self,
+        list: Option<&'a Measured>,
+        map: &'a MapSpec,
+        remote: &'a mut Remote<'_>,
+    ) -> BoxFuture<'a, Result<Verdict>> {
+        Box::pin(async move {
+            match &self.options.host {
+                Host::Uri(uri) => {
+                    self.options.ask_first(map, remote, false).await?;
+                    self.options.import(map, remote, uri, None, None).await
+                }
+                _ => self.options.deliver(required(list)?, map, remote).await,
+            }
+        })
     }
+}
 
+impl Yesmail {
+    /// Returns what may surprise about the address that Yesmail fetches the file from.
     fn remark(&self, map: &MapSpec) -> Option<String> {
         match &self.options.host {
             // a single column has nothing to separate
@@ -111,47 +136,6 @@ impl Platform for Yesmail {
             ),
             _ => None,
         }
-    }
-
-    fn import<'a>(&'a self, map: &'a MapSpec, remote: &'a mut Remote<'_>) -> BoxFuture<'a, Result<Verdict>> {
-        Box::pin(async {
-            match &self.options.host {
-                Host::Uri(uri) => {
-                    self.options.ask_first(map, remote, false).await?;
-                    self.options.import(map, remote, uri, None, None).await
-                }
-                _ => Err(Error::usage("destination.host needs a source").with_hint("set source.path")),
-            }
-        })
-    }
-
-    fn left_behind(&self, seed: &JobSeed, journal: &dyn Journal) -> Result<Option<Warning>> {
-        match self.options.host {
-            Host::Ftp { .. } => ftp::left_behind(seed, journal),
-            _ => Ok(None),
-        }
-    }
-
-    fn effect(&self, _: &MapSpec) -> Effect {
-        Effect::new(false, Some("tickets".to_owned())).fetched()
-    }
-
-    fn body_call(&self, _: &MapSpec, _: usize) -> Option<Call> {
-        match self.options.host {
-            Host::Put { .. } => Some(Call::new(put::PUT, RetrySafety::Always)),
-            Host::Ftp { .. } => Some(Call::new(ftp::FTP, RetrySafety::Always)),
-            // what is served is served as long as somebody may come for it
-            Host::Serve(_) | Host::Uri(_) => None,
-        }
-    }
-
-    fn deliver<'a>(
-        &'a self,
-        measured: &'a Measured,
-        map: &'a MapSpec,
-        remote: &'a mut Remote<'_>,
-    ) -> BoxFuture<'a, Result<Verdict>> {
-        Box::pin(self.options.deliver(measured, map, remote))
     }
 }
 

@@ -319,7 +319,8 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
-    pub(crate) fn add(&mut self, kind: Kind, one: One) {
+    /// Adds a job; returns how many there are.
+    pub(crate) fn add(&mut self, kind: Kind, one: One) -> usize {
         let (jobs, sum) = self.kinds.entry(kind).or_default();
         *jobs += 1;
         sum.kills.iter_mut().zip(one.kills).for_each(|(sum, n)| *sum += n);
@@ -328,6 +329,7 @@ impl Figures {
         sum.closed += one.closed;
         sum.imports += one.imports;
         sum.faults.extend(one.faults);
+        self.kinds.values().map(|(jobs, _)| jobs).sum()
     }
 
     pub(crate) fn kills(&self) -> usize {

@@ -81,7 +81,7 @@ impl List {
         policy.attempts = 2;
         policy.wait = Duration::ZERO;
         let mut cx = Remote::new(&seed, &journal, client, policy);
-        self.platform.deliver(&self.measured, &self.map, &mut cx).await
+        self.platform.deliver(Some(&self.measured), &self.map, &mut cx).await
     }
 }
 
