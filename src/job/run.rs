@@ -10,7 +10,7 @@ use super::measuring::{Measuring, cancelled};
 use super::named::{look_up, named_elsewhere};
 use super::open_run::Known;
 use super::rejects::file_of;
-use super::report::{Report, Status, peak_rss_bytes};
+use super::report::{Report, Status};
 use super::start::{Go, Start, split_after};
 use crate::body::{Measured, Part};
 use crate::calls::{Assume, Journal, Remote, StepState};
@@ -61,6 +61,7 @@ impl Job {
     async fn go(&self, command: &'static str, env: &Env, record: Option<&RunRecord>, assume: Option<Assume>) -> Report {
         let mut report = Report::new(command);
         report.started_at = Some(env.world.clock.wall());
+        report.peak_rss_bytes = (env.world.memory)();
         self.describe(env, &mut report);
         match self.context(env, assume) {
             Err(error) => report.fail(error),
@@ -98,7 +99,7 @@ impl Job {
         env.stage(Stage::End);
         report.hide(&env.taint);
         report.end(env.world.clock.wall());
-        report.peak_rss_bytes = peak_rss_bytes();
+        report.peak_rss_bytes = (env.world.memory)();
         report.hide(&env.taint);
         report
     }
@@ -131,7 +132,7 @@ impl Job {
         // before it is kept in the state
         report.hide(&ctx.env.taint);
         report.end(ctx.clock_now());
-        report.peak_rss_bytes = peak_rss_bytes();
+        report.peak_rss_bytes = (ctx.env.world.memory)();
         if let Err(error) = self.end(ctx, go.run, report) {
             report.fail(error);
         }

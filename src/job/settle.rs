@@ -6,7 +6,7 @@ use super::journal::{ClosedAs, JobLocks, Keep, RunRecord};
 use super::named::without_source;
 use super::open_run::Known;
 use super::rejects::Rejects;
-use super::report::{Report, Status, peak_rss_bytes};
+use super::report::{Report, Status};
 use crate::body::Measured;
 use crate::calls::Policy;
 use crate::error::{Error, Kind, Result};
@@ -49,7 +49,9 @@ impl Job {
         let run = self.take_over(ctx, record, locks.clone(), None)?;
         let mut report = Report::new("run");
         report.restore(record);
+        self.describe(ctx.env, &mut report);
         report.run_id = Some(record.id.clone());
+        report.started_at = Some(record.started);
         let policy = self.policy();
         // also with `wait: 0` it is asked for once
         let policy = Policy { wait: policy.wait.max(Duration::from_millis(1)), ..policy };
@@ -73,7 +75,8 @@ impl Job {
             report.status = Some(Status::Partial);
         }
         report.hide(&ctx.env.taint);
-        report.peak_rss_bytes = peak_rss_bytes();
+        report.end(ctx.clock_now());
+        report.peak_rss_bytes = (ctx.env.world.memory)();
         let warning = outcome(record, &report, partly, accepted);
         let spool = ctx.state.fact(record, "spool")?;
         run.finish(report.exit_code, Keep::Nothing, &report.to_json())?;

@@ -1,5 +1,6 @@
-//! What a job gets from the machine and not from its caller: time, chance and connections. The simulation puts in its own.
+//! What a job gets from the machine and not from its caller: time, chance, connections, memory. The simulation puts in its own.
 
+use super::report::peak_rss_bytes;
 use crate::calls::{Clock, SystemClock};
 use crate::error::{Error, Kind, Result};
 use crate::transport::Dial;
@@ -29,6 +30,8 @@ pub struct World {
     pub draw: Draw,
     /// Connections in place of TCP's; default none.
     pub dial: Option<Arc<dyn Dial>>,
+    /// Greatest resident memory of this process so far.
+    pub memory: fn() -> u64,
     /// Told of each write of the state; default nobody.
     pub watch: Option<Watch>,
 }
@@ -38,6 +41,6 @@ impl Default for World {
         let draw = |bytes: &mut [u8]| {
             getrandom::fill(bytes).map_err(|error| Error::new(Kind::Local, format!("no random numbers: {error}")))
         };
-        World { clock: Arc::new(SystemClock), draw: Arc::new(draw), dial: None, watch: None }
+        World { clock: Arc::new(SystemClock), draw: Arc::new(draw), dial: None, memory: peak_rss_bytes, watch: None }
     }
 }

@@ -1,0 +1,264 @@
+//! One simulation from its plan to its end: the invocations, and a user who settles what is left open.
+
+use crate::bed::{Bed, Ended, Room};
+use crate::oracle::{Happened, Oracle};
+use crate::plan::{Act, Content, Plan, Step};
+use listferry::calls::Assume;
+use listferry::job::journal::RunRecord;
+use listferry::job::{self, Env};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// So many invocations with a healthy vendor settle everything.
+const SETTLES_WITHIN: usize = 12;
+
+/// What happened over all simulations, to see that they reach what they should.
+#[derive(Default)]
+pub(crate) struct Tally {
+    pub(crate) invocations: AtomicU64,
+    pub(crate) exchanges: AtomicU64,
+    pub(crate) kills: AtomicU64,
+    pub(crate) codes: [AtomicU64; 32],
+}
+
+/// How a simulation came out.
+pub(crate) struct Outcome {
+    /// The digest as it grew.
+    pub(crate) trail: Vec<(&'static str, u64)>,
+    pub(crate) failure: Option<String>,
+    pub(crate) trace: Vec<String>,
+}
+
+/// Plays a plan.
+pub(crate) fn play(room: &Room, plan: &Plan, trace: bool, tally: Option<&Tally>) -> Outcome {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
+    runtime.block_on(async {
+        let bed = Bed::new(room, plan, trace);
+        let mut sim = Sim { bed, oracle: Oracle::new(plan), plan, last: None, tally };
+        let mut failure = sim.all().await.err();
+        if failure.is_none() {
+            failure = sim.oracle.at_the_end(&sim.bed).err();
+        }
+        let mut net = sim.bed.connector.net();
+        Outcome { trail: std::mem::take(&mut net.trail), failure, trace: net.trace.take().unwrap_or_default() }
+    })
+}
+
+struct Sim<'p> {
+    bed: Bed,
+    oracle: Oracle,
+    plan: &'p Plan,
+    /// The exit code of the last invocation; none: it was killed.
+    last: Option<u8>,
+    tally: Option<&'p Tally>,
+}
+
+impl Sim<'_> {
+    async fn all(&mut self) -> Result<(), String> {
+        for step in &self.plan.steps {
+            self.step(step).await?;
+        }
+        self.settle().await
+    }
+
+    /// Nothing goes wrong any more: the user runs the job until it has ended, and says the truth where it is asked for.
+    async fn settle(&mut self) -> Result<(), String> {
+        let mut restored = false;
+        self.bed.connector.net().vendor.book.moody = false;
+        for _ in 0..SETTLES_WITHIN {
+            let mut source = None;
+            let act = match self.last {
+                Some(21) => Act::Assume,
+                Some(10) if !self.bed.content.bad => {
+                    source = self.oracle.content_of_last();
+                    Act::Assume
+                }
+                Some(23) if restored => Act::New,
+                Some(23) => {
+                    restored = true;
+                    source = self.oracle.content_of_last();
+                    Act::Run
+                }
+                _ => Act::Run,
+            };
+            if source.is_none() && self.bed.content.bad {
+                source = Some(Content { bad: false, ..self.bed.content });
+            }
+            let step = Step { after: 14_400, source, act, faults: Vec::new(), stop: None, writes_report: true };
+            let refused = self.bed.connector.net().vendor.book.refusals;
+            self.step(&step).await?;
+            let refused = self.bed.connector.net().vendor.book.refusals > refused;
+            match self.last {
+                Some(0 | 11) if act != Act::Assume => return Ok(()),
+                Some(12) if refused => return Ok(()),
+                _ => {}
+            }
+        }
+        Err(format!("stuck: no end after {SETTLES_WITHIN} invocations with a healthy vendor, the last {:?}", self.last))
+    }
+
+    async fn step(&mut self, step: &Step) -> Result<(), String> {
+        self.bed.skip(step.after);
+        if let Some(content) = step.source {
+            self.bed.write_source(content);
+        }
+        self.bed.announced.lock().expect("a list").clear();
+        let record = self.last_record()?;
+        {
+            let mut net = self.bed.connector.net();
+            net.faults.clone_from(&step.faults);
+            net.said.clear();
+        }
+        self.oracle.begins(&self.bed, step.act);
+        let ended = match (step.act, record) {
+            (Act::Close, Some(record)) if record.is_open() => {
+                job::close(&self.bed.env(), &record.id).map_err(|error| format!("close: {error}"))?;
+                self.oracle.abandoned(&record.id, &self.bed);
+                self.bed.connector.net().note(|| format!("runs close {}", record.id));
+                return Ok(());
+            }
+            (act, record) => self.invoke(step, act, record).await,
+        };
+        self.judge(step, ended)
+    }
+
+    async fn invoke(&mut self, step: &Step, act: Act, record: Option<RunRecord>) -> Ended {
+        let mut env = self.bed.env();
+        let mut words = "run".to_owned();
+        let mut resumed = None;
+        let mut assume = None;
+        match (act, record) {
+            (Act::Once(key), _) => {
+                env.once = Some(format!("key-{key}"));
+                words = format!("run --once key-{key}");
+            }
+            (Act::New, Some(record)) if record.is_open() => {
+                words = format!("run --new {}", record.id);
+                self.oracle.abandoned(&record.id, &self.bed);
+                env.new_run = Some(record.id);
+            }
+            (Act::Resume, Some(record)) => {
+                words = format!("resume {}", record.id);
+                resumed = Some(record);
+            }
+            (Act::Assume, Some(record)) => {
+                assume = self.oracle.truth(&record, &self.bed);
+                words = format!("resume {} assuming {assume:?}", record.id);
+                if assume == Some(Assume::Done) {
+                    self.oracle.assumed(&record.id, &self.bed);
+                }
+                resumed = Some(record);
+            }
+            _ => {}
+        }
+        let content = self.bed.content;
+        self.bed.connector.net().note(|| format!("{words}   (source v{}, {} rows)", content.version, content.rows));
+        self.oracle.resumes = resumed.is_some();
+        match resumed {
+            None => self.bed.invoke(&mut env, step.stop, |job, env| job.run(env)).await,
+            Some(record) => {
+                let record = &record;
+                let begin = |job: &'_ listferry::job::Job, env: &'_ Env| -> _ {
+                    let (job, env) = (job.clone(), env.clone());
+                    let record = record.clone();
+                    async move { job.resume(&env, &record, assume).await }
+                };
+                self.bed.invoke(&mut env, step.stop, begin).await
+            }
+        }
+    }
+
+    /// What the oracle says of how an invocation ended.
+    fn judge(&mut self, step: &Step, ended: Ended) -> Result<(), String> {
+        let mut happened = Happened::default();
+        match ended {
+            Ended::Panicked(text) => return Err(format!("panic: {text}")),
+            Ended::Killed => {
+                self.bed.connector.net().note(|| format!("killed ({:?})", step.stop));
+                self.last = None;
+            }
+            Ended::Report(report) => {
+                self.last = Some(report.exit_code);
+                let json = report.to_json();
+                let text = json.to_string();
+                {
+                    let mut net = self.bed.connector.net();
+                    net.add("a report", text.as_bytes());
+                    let message = json["error"]["message"].as_str().unwrap_or("").to_owned();
+                    net.note(|| format!("exit {}, run {}, {message}", json["exit_code"], json["run_id"]));
+                }
+                if step.writes_report
+                    && let Some(id) = &report.run_id
+                {
+                    let env = self.bed.env();
+                    job::reported(&env, id).map_err(|error| format!("reported: {error}"))?;
+                }
+                happened.code = Some(report.exit_code);
+                happened.run = report.run_id.clone();
+                happened.continued = report.continued;
+                happened.text = text;
+            }
+        }
+        happened.written = step.writes_report;
+        self.count(&happened);
+        self.digest();
+        let happened = self.known(happened)?;
+        self.oracle.ended(&self.bed, happened)
+    }
+
+    fn digest(&self) {
+        let announced = self.bed.announced.lock().expect("a list").join("\n");
+        let state = match self.last {
+            Some(_) => std::fs::read(self.bed.state_dir().join("state.db")).unwrap_or_default(),
+            None => Vec::new(),
+        };
+        let mut net = self.bed.connector.net();
+        net.add("a line on stderr", announced.as_bytes());
+        net.add("the state", &state);
+        for line in announced.lines() {
+            net.note(|| format!("said: {line}"));
+        }
+    }
+
+    fn count(&self, happened: &Happened) {
+        let Some(tally) = self.tally else { return };
+        tally.invocations.fetch_add(1, Ordering::Relaxed);
+        let net = self.bed.connector.net();
+        tally.exchanges.fetch_add(net.said.len() as u64, Ordering::Relaxed);
+        let counter = match happened.code {
+            None => &tally.kills,
+            Some(code) => &tally.codes[usize::from(if code > 99 { 31 } else { code })],
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Adds what the state says of the run.
+    fn known(&self, mut happened: Happened) -> Result<Happened, String> {
+        let env = self.bed.env();
+        let state = job::state(&env).map_err(|error| format!("state: {error}"))?;
+        if happened.run.is_none() && happened.code.is_none() {
+            // a killed process: the run that it said it continues, else the newest
+            let announced = self.bed.announced.lock().expect("a list").join("\n");
+            let continued = announced.split("continuing run ").nth(1);
+            let id = continued.and_then(|rest| rest.split([':', ',']).next()).map(str::to_owned);
+            happened.continued = id.is_some();
+            happened.run = match id {
+                Some(id) => Some(id),
+                None => state.last_run().map_err(|error| format!("state: {error}"))?.map(|record| record.id),
+            };
+        }
+        if let Some(id) = &happened.run
+            && let Some(record) = state.run_of_id(id).map_err(|error| format!("state: {error}"))?
+        {
+            let parts = state.parts(&record).map_err(|error| format!("state: {error}"))?;
+            happened.accepted = parts.iter().filter(|part| part.accepted).count();
+            happened.closed = record.closed;
+        }
+        Ok(happened)
+    }
+
+    fn last_record(&self) -> Result<Option<RunRecord>, String> {
+        let state = job::state(&self.bed.env()).map_err(|error| format!("state: {error}"))?;
+        state.last_run().map_err(|error| format!("state: {error}"))
+    }
+}
