@@ -49,7 +49,7 @@ pub struct Env {
     pub taint: Taint,
     /// Secrets that are not set are made up: only for a job that is pointed at the sandbox. Default false.
     pub sandbox: bool,
-    /// Time, chance and connections; default: the machine's.
+    /// Time, random numbers and connections; default: the machine's.
     #[doc(hidden)]
     pub world: World,
 }

@@ -1,4 +1,4 @@
-//! What a job gets from the machine and not from its caller: time, chance, connections, memory. The simulation puts in its own.
+//! Time, random numbers, connections and memory of a job, which are the machine's unless a simulation gives its own.
 
 use super::report::peak_rss_bytes;
 use crate::calls::{Clock, SystemClock};
@@ -9,7 +9,7 @@ use std::sync::Arc;
 /// Fills bytes with random ones.
 pub type Draw = Arc<dyn Fn(&mut [u8]) -> Result<()> + Send + Sync>;
 
-/// Told of each write of the state, before it begins and after it is durable.
+/// Called at each write of the state, before it begins and after it is durable.
 pub type Watch = Arc<dyn Fn(Write) + Send + Sync>;
 
 /// A moment of a write of the state.
@@ -21,18 +21,18 @@ pub enum Write {
     Done,
 }
 
-/// Time, chance and connections; the default is the machine's.
+/// Time, random numbers, connections and memory; the default is the machine's.
 #[derive(Clone)]
 pub struct World {
-    /// What time it is.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// Where random numbers come from.
+    /// The source of random numbers.
     pub draw: Draw,
     /// Connections in place of TCP's; default none.
     pub dial: Option<Arc<dyn Dial>>,
     /// Greatest resident memory of this process so far.
     pub memory: fn() -> u64,
-    /// Told of each write of the state; default nobody.
+    /// Called at each write of the state; default none.
     pub watch: Option<Watch>,
 }
 

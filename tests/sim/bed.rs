@@ -1,4 +1,4 @@
-//! What a simulated process runs in: a state directory and a source on a file system in memory, simulated time, seeded
+//! The world of a simulated process: a state directory and a source on a file system in memory, simulated time, seeded
 //! chance, and the ways to kill it.
 
 use crate::net::{Connector, Net};
@@ -63,7 +63,7 @@ type Files = Vec<(PathBuf, Vec<u8>)>;
 /// The payload of the unwinding that kills a process.
 struct Killed;
 
-/// What an invocation is stopped by, while it runs.
+/// The stop of the invocation under way.
 struct Watch {
     stop: Option<Stop>,
     writes: AtomicU32,
@@ -72,7 +72,7 @@ struct Watch {
 }
 
 impl Watch {
-    fn told(&self, write: Write) {
+    fn notice(&self, write: Write) {
         let n = match write {
             Write::Begins => self.writes.fetch_add(1, Ordering::Relaxed) + 1,
             Write::Done => self.writes.load(Ordering::Relaxed),
@@ -127,7 +127,7 @@ pub(crate) enum Ended {
     Panicked(String),
 }
 
-/// Where the simulations of one thread live; one after the other.
+/// A folder for the simulations of one thread, one after the other.
 pub(crate) struct Room {
     dir: PathBuf,
     /// A state as `runs init` makes it.
@@ -162,7 +162,7 @@ pub(crate) struct Bed {
     draws: Arc<AtomicU64>,
     seed: u64,
     pub(crate) content: Content,
-    /// What invocations said of open runs.
+    /// Lines about open runs.
     pub(crate) announced: Arc<Mutex<Vec<String>>>,
 }
 
@@ -251,8 +251,8 @@ impl Bed {
     {
         let watch =
             Arc::new(Watch { stop, writes: AtomicU32::new(0), state: self.state_dir(), kept: Mutex::default() });
-        let told = Arc::clone(&watch);
-        env.world.watch = Some(Arc::new(move |write| told.told(write)));
+        let kill = Arc::clone(&watch);
+        env.world.watch = Some(Arc::new(move |write| kill.notice(write)));
         let env: &'j Env = env;
         let cancelled: &AtomicBool = &env.progress().cancelled;
         let life = Life { work: Some(Box::pin(begin(&self.job, env))), polls: 0, stop, watch: &watch };

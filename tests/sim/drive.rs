@@ -3,6 +3,7 @@
 use crate::bed::{Bed, Ended, Room};
 use crate::oracle::{Happened, Oracle};
 use crate::plan::{Act, Content, Plan, Step};
+use crate::sabotage::Sabotage;
 use listferry::calls::Assume;
 use listferry::job::journal::RunRecord;
 use listferry::job::{self, Env};
@@ -11,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// So many invocations with a healthy vendor settle everything.
 const SETTLES_WITHIN: usize = 12;
 
-/// What happened over all simulations, to see that they reach what they should.
+/// Counts over all simulations, which show that they reach what they should.
 #[derive(Default)]
 pub(crate) struct Tally {
     pub(crate) invocations: AtomicU64,
@@ -29,12 +30,18 @@ pub(crate) struct Outcome {
 }
 
 /// Plays a plan.
-pub(crate) fn play(room: &Room, plan: &Plan, trace: bool, tally: Option<&Tally>) -> Outcome {
+pub(crate) fn play(
+    room: &Room,
+    plan: &Plan,
+    trace: bool,
+    tally: Option<&Tally>,
+    sabotage: Option<Sabotage>,
+) -> Outcome {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
     runtime.block_on(async {
         let bed = Bed::new(room, plan, trace);
-        let mut sim = Sim { bed, oracle: Oracle::new(plan), plan, last: None, tally };
+        let mut sim = Sim { bed, oracle: Oracle::new(plan), plan, last: None, tally, sabotage };
         let mut failure = sim.all().await.err();
         if failure.is_none() {
             failure = sim.oracle.at_the_end(&sim.bed).err();
@@ -51,6 +58,7 @@ struct Sim<'p> {
     /// The exit code of the last invocation; none: it was killed.
     last: Option<u8>,
     tally: Option<&'p Tally>,
+    sabotage: Option<Sabotage>,
 }
 
 impl Sim<'_> {
@@ -119,7 +127,7 @@ impl Sim<'_> {
             }
             (act, record) => self.invoke(step, act, record).await,
         };
-        self.judge(step, ended)
+        self.check(step, ended)
     }
 
     async fn invoke(&mut self, step: &Step, act: Act, record: Option<RunRecord>) -> Ended {
@@ -168,8 +176,8 @@ impl Sim<'_> {
         }
     }
 
-    /// What the oracle says of how an invocation ended.
-    fn judge(&mut self, step: &Step, ended: Ended) -> Result<(), String> {
+    /// Has the oracle check how an invocation ended.
+    fn check(&mut self, step: &Step, ended: Ended) -> Result<(), String> {
         let mut happened = Happened::default();
         match ended {
             Ended::Panicked(text) => return Err(format!("panic: {text}")),
@@ -203,7 +211,11 @@ impl Sim<'_> {
         self.count(&happened);
         self.digest();
         let happened = self.known(happened)?;
-        self.oracle.ended(&self.bed, happened)
+        self.oracle.ended(&self.bed, happened)?;
+        if let Some(sabotage) = self.sabotage {
+            sabotage.strike(&self.bed.state_dir());
+        }
+        Ok(())
     }
 
     fn digest(&self) {

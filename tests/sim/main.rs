@@ -1,8 +1,14 @@
 //! A seeded simulation of the client: whole jobs over streams in memory, with simulated time, seeded faults and a kill at
-//! any await or write of the state, judged by what a model of the vendor really did. See tests/GATE.md.
+//! any await or write of the state, checked against the effects at a model of the vendor. See tests/GATE.md.
 //!
 //! `SIM_SEEDS=20000 cargo test --profile sim --test sim` plays more of them, from `SIM_START` on; `SIM_SEED=17` plays
 //! one, and shows it call by call.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "paused time, and words for the person who runs it"
+)]
 
 mod bed;
 mod drive;
@@ -10,12 +16,14 @@ mod net;
 mod oracle;
 mod plan;
 mod rng;
+mod sabotage;
 mod shrink;
 mod vendor;
 
 use bed::Room;
 use drive::{Tally, play};
-use plan::Plan;
+use plan::{Kind, Plan};
+use sabotage::Sabotage;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -25,11 +33,11 @@ fn variable(name: &str) -> Option<u64> {
 
 /// Plays a seed twice; why it fails, if it does.
 fn fails(room: &Room, plan: &Plan, tally: Option<&Tally>) -> Option<String> {
-    let once = play(room, plan, false, tally);
+    let once = play(room, plan, false, tally, None);
     if once.failure.is_some() {
         return once.failure;
     }
-    let again = play(room, plan, false, None);
+    let again = play(room, plan, false, None, None);
     if once.trail == again.trail {
         return None;
     }
@@ -43,7 +51,7 @@ fn fails(room: &Room, plan: &Plan, tally: Option<&Tally>) -> Option<String> {
 fn explained(room: &Room, plan: Plan, failure: String) -> String {
     let seed = plan.seed;
     let (small, failure) = shrink::shrink(plan, failure, &|plan| fails(room, plan, None));
-    let trace = play(room, &small, true, None).trace.join("\n");
+    let trace = play(room, &small, true, None, None).trace.join("\n");
     format!("{failure}\n{small}{trace}\nagain: SIM_SEED={seed} cargo test --test sim\n")
 }
 
@@ -92,4 +100,18 @@ fn seeds_keep_the_contract() {
     );
     let found = found.into_inner().expect("a list");
     assert!(found.is_empty(), "{} seeds fail\n\n{}", found.len(), found.join("\n"));
+}
+
+#[test]
+fn a_client_that_forgets_is_found() {
+    for sabotage in Sabotage::ALL {
+        let room = Room::new(&format!("{sabotage:?}"));
+        let plans = (0..3000).map(Plan::draw).filter(|plan| plan.kind == Kind::Increment).take(200);
+        let found = plans.enumerate().find_map(|(number, plan)| {
+            let failure = play(&room, &plan, false, None, Some(sabotage)).failure?;
+            sabotage.causes().iter().any(|cause| failure.starts_with(cause)).then_some((number, failure))
+        });
+        let (number, failure) = found.unwrap_or_else(|| panic!("{sabotage:?} is not found"));
+        eprintln!("{sabotage:?}: found in simulation {number} of increments: {failure}");
+    }
 }

@@ -13,10 +13,10 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-/// What is said of one exchange.
+/// The record of one exchange.
 #[derive(Clone, Debug)]
 pub(crate) struct Said {
-    /// What the client was answered; 0: nothing.
+    /// The status of the answer; 0: none.
     pub(crate) status: u16,
     /// The answer was the vendor's own, or the fault's.
     pub(crate) by_fault: bool,
@@ -30,9 +30,9 @@ pub(crate) struct Net {
     /// Exchanges of the invocation under way.
     pub(crate) said: Vec<Said>,
     digest: Digest,
-    /// What went into the digest, and what the digest was then.
+    /// Each kind of input of the digest, with the digest after it.
     pub(crate) trail: Vec<(&'static str, u64)>,
-    /// Lines for a person, if somebody wants them.
+    /// Lines for a person, if they are wanted.
     pub(crate) trace: Option<Vec<String>>,
     seed: u64,
     choppy: bool,
@@ -194,7 +194,7 @@ impl Dial for Connector {
                 tokio::time::sleep(Duration::from_millis(latency)).await;
             }
             match fault {
-                _ if port != 8080 => Err(io::Error::other("nobody is at that port")),
+                _ if port != 8080 => Err(io::Error::other("nothing listens at that port")),
                 Some(Fault::Refused) => Err(io::ErrorKind::ConnectionRefused.into()),
                 Some(Fault::Hangs) => std::future::pending().await,
                 _ => {
@@ -213,11 +213,11 @@ struct Stream {
     number: usize,
     rng: Rng,
     choppy: bool,
-    /// What has come of the request.
+    /// The bytes of the request so far.
     came: Vec<u8>,
     /// Its length, once its head is there.
     length: Option<(usize, usize)>,
-    /// What the client is to read.
+    /// Bytes for the client to read.
     out: Vec<u8>,
     at: usize,
     until: Option<Pin<Box<Sleep>>>,

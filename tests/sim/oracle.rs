@@ -1,4 +1,4 @@
-//! What must hold after each invocation, whatever went wrong: judged by what the vendor really did.
+//! The rules that hold after each invocation, whatever went wrong, checked against the effects at the vendor.
 
 use crate::bed::Bed;
 use crate::plan::{Act, Content, Kind, Plan};
@@ -7,7 +7,7 @@ use listferry::calls::Assume;
 use listferry::job::journal::RunRecord;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What became of an invocation.
+/// The end of an invocation.
 #[derive(Default)]
 pub(crate) struct Happened {
     /// None: it was killed.
@@ -105,7 +105,7 @@ impl Oracle {
         bed.connector.net().vendor.book.excused.extend(track.effects.iter().copied());
     }
 
-    /// What a user who looks at the vendor says of a call in doubt.
+    /// The answer of a user who looks at the vendor to a call in doubt.
     pub(crate) fn truth(&self, record: &RunRecord, bed: &Bed) -> Option<Assume> {
         let track = self.runs.get(&record.id)?;
         Some(match self.slices(track, bed).len() > track.accepted {
@@ -125,7 +125,7 @@ impl Oracle {
         track.effects.iter().map(|number| key(net.vendor.book.effects[*number].slice)).collect()
     }
 
-    /// Judges what an invocation did.
+    /// Checks an invocation that has ended.
     pub(crate) fn ended(&mut self, bed: &Bed, happened: Happened) -> Result<(), String> {
         self.no_violations(bed)?;
         self.no_secrets(bed, &happened)?;
@@ -154,13 +154,13 @@ impl Oracle {
         }
     }
 
-    /// Books the new effects on their run, and judges whether that run may have them.
+    /// Adds the new effects to their run, and checks whether that run may have them.
     fn attribute(&mut self, bed: &Bed, happened: &Happened) -> Result<(), String> {
         let (new, overtaken): (Vec<usize>, _) = {
             let net = bed.connector.net();
             let new: Vec<usize> = (self.effects_before..net.vendor.book.effects.len()).collect();
             let book = &net.vendor.book;
-            // what lay with the vendor before may be taken now
+            // what the vendor had before may be imported now
             let lay_there = happened.continued && matches!(self.kind, Kind::CleverTap { .. } | Kind::YesmailPut);
             let stale = new.iter().filter(|_| !lay_there).find(|number| {
                 let slice = book.effects[**number].slice;
@@ -230,7 +230,7 @@ impl Oracle {
             }
             let complete = self.is_complete(track, bed);
             let known = track.accepted >= slices.len();
-            if !self.kind.repeatable() && !(complete && known) {
+            if !(self.kind.repeatable() || complete && known) {
                 return Err(format!("second start: run {id} sends although run {other} is half done or in doubt"));
             }
             let net = bed.connector.net();
@@ -272,10 +272,9 @@ impl Oracle {
         if let Some((id, before, content)) = &unreported
             && content == &bed.content
             && self.act == Act::Run
+            && (happened.run.as_ref() != Some(id) || code != *before || exchanges > 0 || !happened.continued)
         {
-            if happened.run.as_ref() != Some(id) || code != *before || exchanges > 0 || !happened.continued {
-                return Err(format!("report lost: run {id} ended with {before} unseen, and `run` gave {code}"));
-            }
+            return Err(format!("report lost: run {id} ended with {before} unseen, and `run` gave {code}"));
         }
         let Some(id) = &happened.run else { return Ok(()) };
         if happened.closed && matches!(code, 0 | 11) && !happened.written && !self.reported.contains(id) {
@@ -323,7 +322,7 @@ impl Oracle {
             21 if !self.troubled && !faulty => wrong("but nothing went wrong"),
             23 if self.kind.repeatable() => wrong("but it may be repeated"),
             23 if !changed => wrong("but nothing has changed"),
-            10 if !bed.content.bad && !(self.resumes && changed) && !silent => wrong("but the source is sound"),
+            10 if !(bed.content.bad || silent || self.resumes && changed) => wrong("but the source is sound"),
             12 if !silent
                 && !refused
                 && !answered(&|status| matches!(status, 300..=407 | 409..=428 | 430..=499 | 501)) =>
@@ -333,7 +332,7 @@ impl Oracle {
             30 if !silent && !answered(&|status| matches!(status, 401 | 403)) => wrong("but nothing was refused"),
             20 if !faulty && !self.troubled && !self.moody => wrong("but nothing went wrong"),
             0 | 2 | 10..=12 | 20..=23 | 30 | 130 => Ok(()),
-            _ => wrong("which is no exit code of the contract"),
+            _ => wrong("which the contract does not have"),
         }
     }
 
@@ -348,7 +347,7 @@ impl Oracle {
         let effects = track.effects.iter().map(|number| &net.vendor.book.effects[*number]);
         let mut all = Verdicts::Good;
         for effect in effects {
-            // nobody asks for ever; at the very end either may be seen
+            // it is not asked for without end; at the very end either may be seen
             let late = effect.ends_at.max(net.now()) + self.wait * 1000 > effect.taken_at + LIFE - 60_000;
             if late {
                 return Verdicts::Unknown;
@@ -367,7 +366,7 @@ impl Oracle {
         track.effects.iter().all(|number| net.vendor.book.effects[*number].ends_at < self.began)
     }
 
-    /// What must hold when all has settled.
+    /// Checks what holds when all has settled.
     pub(crate) fn at_the_end(&self, bed: &Bed) -> Result<(), String> {
         self.no_violations(bed)?;
         let state = std::fs::read(bed.state_dir().join("state.db")).unwrap_or_default();
@@ -386,6 +385,6 @@ enum Verdicts {
     Bad,
     /// Not all are there.
     Open,
-    /// Nobody asks, or nobody can.
+    /// It is not asked for, or cannot be.
     Unknown,
 }

@@ -1,4 +1,4 @@
-//! What happens in a simulation: the job, the vendor's mood, the invocations with their faults. Drawn from a seed, made
+//! The plan of a simulation: the job, the vendor's mood, the invocations with their faults. Drawn from a seed, made
 //! smaller by [`crate::shrink`].
 
 use crate::rng::Rng;
@@ -42,12 +42,12 @@ impl Kind {
     }
 }
 
-/// What goes wrong with one exchange.
+/// A fault of one exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// The connection is refused.
     Refused,
-    /// Nobody accepts the connection.
+    /// The connection is never accepted.
     Hangs,
     /// Reset when so many in a thousand of the request's bytes have come; nothing is done.
     CutRequest(u16),

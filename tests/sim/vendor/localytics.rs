@@ -8,7 +8,7 @@ pub(super) struct Localytics {
     /// When uploads of profiles came, whatever became of them.
     uploads: Vec<u64>,
     lists: Vec<List>,
-    /// What an activity is about.
+    /// The effect of each activity.
     activities: Vec<usize>,
 }
 

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 pub(crate) const KEY: &str = "canary-key-5f1c77e2";
 pub(crate) const SECRET: &str = "canary-secret-9a0be4d1";
-/// Where the vendors are.
+/// The address of all vendors.
 pub(crate) const BASE: &str = "http://127.0.0.1:8080";
 
 /// A request as it came, whole.
@@ -60,7 +60,7 @@ pub(crate) struct Slice {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Good,
-    /// So many rows fail.
+    /// That number of rows fails.
     Rows(u32),
     Failed,
 }
@@ -80,10 +80,10 @@ pub(crate) struct Effect {
     pub(crate) creates: bool,
 }
 
-/// What all vendors have in common.
+/// The part that all vendors have in common.
 pub(crate) struct Book {
     pub(crate) effects: Vec<Effect>,
-    /// What no client may do.
+    /// Deeds that no client may do.
     pub(crate) violations: Vec<String>,
     /// Refusals that are the vendor's own and no fault of the plan.
     pub(crate) refusals: u32,
@@ -127,7 +127,7 @@ impl Book {
             let parsed = id.as_deref().and_then(|id| id.strip_prefix('u')?.split_once('-'));
             let parsed = parsed.and_then(|(version, row)| Some((version.parse().ok()?, row.parse::<u32>().ok()?)));
             let Some((version, row)) = parsed else {
-                self.violation("a body has a line that is no row of the source");
+                self.violation("a body has a line that is not a row of the source");
                 return None;
             };
             match &mut slice {

@@ -1,11 +1,11 @@
-//! Yesmail: a file that lies somewhere is imported into a target list. It is fetched when the import is processed.
+//! Yesmail: a file at some address is imported into a target list. It is fetched when the import is processed.
 
 use super::{Ans, Book, KEY, Model, Req, SECRET, Slice, Verdict};
 use serde_json::{Value, json};
 
 #[derive(Default)]
 pub(super) struct Yesmail {
-    /// What lies where Yesmail fetches from.
+    /// The file at the address that Yesmail fetches from.
     file: Option<Vec<u8>>,
     tickets: Vec<Ticket>,
 }

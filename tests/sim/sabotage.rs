@@ -1,0 +1,46 @@
+//! Clients that forget: their state loses something between two invocations, as if it had never been written. The oracle
+//! has to find each of them.
+
+use std::path::Path;
+
+/// The loss.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Sabotage {
+    /// That a call was begun.
+    Intents,
+    /// That a call was answered, and a part accepted.
+    Answers,
+    /// That a call that was begun got no answer.
+    Doubts,
+    /// That a report was not written.
+    Reports,
+    /// How many calls were made within the hour.
+    Slots,
+}
+
+impl Sabotage {
+    pub(crate) const ALL: [Sabotage; 5] =
+        [Sabotage::Intents, Sabotage::Answers, Sabotage::Doubts, Sabotage::Reports, Sabotage::Slots];
+
+    /// The failures that it may cause, by their first words.
+    pub(crate) fn causes(self) -> &'static [&'static str] {
+        match self {
+            Sabotage::Intents | Sabotage::Answers => &["applied twice", "second start"],
+            Sabotage::Doubts => &["lost", "exit 0, but the vendor has not all rows"],
+            Sabotage::Reports => &["report lost"],
+            Sabotage::Slots => &["more than ten profile uploads within an hour"],
+        }
+    }
+
+    pub(crate) fn strike(self, state: &Path) {
+        let sql = match self {
+            Sabotage::Intents => "DELETE FROM steps WHERE state = 1",
+            Sabotage::Answers => "DELETE FROM steps WHERE state = 2; DELETE FROM parts",
+            Sabotage::Doubts => "UPDATE steps SET state = 2, value = '{\"activity_id\":\"act-0\"}' WHERE state = 1",
+            Sabotage::Reports => "UPDATE runs SET reported = 1 WHERE closed",
+            Sabotage::Slots => "DELETE FROM slots",
+        };
+        let db = rusqlite::Connection::open(state.join("state.db")).expect("a state");
+        db.execute_batch(sql).expect("a statement");
+    }
+}
