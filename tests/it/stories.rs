@@ -196,6 +196,31 @@ async fn story_05_new_rows_after_a_pending_verdict_are_a_new_run() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_a_later_one_settles_keeps_its_job_and_times() {
+    let done = Arc::new(AtomicBool::new(false));
+    let verdict = Arc::clone(&done);
+    let status = move || (200, if verdict.load(Ordering::Relaxed) { "Completed" } else { "Running" });
+    let bed = Bed::new(&format!("{ASSIGNS}{PROFILES}"), localytics(|_| None, status)).await;
+    bed.list("user", 100);
+    let monday = bed.run(&[]).await;
+    assert_eq!(monday.code, 22, "{}", monday.report);
+    done.store(true, Ordering::Relaxed);
+    bed.list("other", 100);
+    let tuesday = bed.run(&[]).await;
+    assert_eq!(tuesday.code, 0, "{}", tuesday.report);
+    let listed = ends(listferry(bed.dir.path(), &bed.vendor.base, &["runs"])).await.1;
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    let settled = &listed[0];
+    assert_eq!((&settled["run_id"], &settled["status"]), (&monday.report["run_id"], &json!("done")), "{settled}");
+    for key in ["job", "job_file"] {
+        assert_eq!(settled[key], monday.report[key], "{key}: {settled}");
+    }
+    let time = |key: &str| settled[key].as_str().unwrap_or_else(|| panic!("no {key}: {settled}")).to_owned();
+    assert!(time("started_at") <= time("ended_at"), "{settled}");
+    assert!(time("started_at").as_str() <= monday.report["ended_at"].as_str().unwrap(), "{settled}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn story_07_the_rest_is_cut_anew_and_no_part_is_repeated() {
     let bed = Bed::new(
         &format!("{INCREMENTS}{PROFILES}"),

@@ -41,7 +41,7 @@ pub(crate) fn play(
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
     runtime.block_on(async {
         let bed = Bed::new(room, plan, trace);
-        let mut sim = Sim { bed, oracle: Oracle::new(plan), plan, last: None, tally, sabotage };
+        let mut sim = Sim { bed, oracle: Oracle::new(plan), plan, last: None, newest: None, tally, sabotage };
         let mut failure = sim.all().await.err();
         if failure.is_none() {
             failure = sim.oracle.at_the_end(&sim.bed).err();
@@ -57,6 +57,8 @@ struct Sim<'p> {
     plan: &'p Plan,
     /// The exit code of the last invocation; none: it was killed.
     last: Option<u8>,
+    /// The newest run in the state.
+    newest: Option<RunRecord>,
     tally: Option<&'p Tally>,
     sabotage: Option<Sabotage>,
 }
@@ -111,7 +113,7 @@ impl Sim<'_> {
             self.bed.write_source(content);
         }
         self.bed.announced.lock().expect("a list").clear();
-        let record = self.last_record()?;
+        let record = self.newest.clone();
         {
             let mut net = self.bed.connector.net();
             net.faults.clone_from(&step.faults);
@@ -123,7 +125,7 @@ impl Sim<'_> {
                 job::close(&self.bed.env(), &record.id).map_err(|error| format!("close: {error}"))?;
                 self.oracle.abandoned(&record.id, &self.bed);
                 self.bed.connector.net().note(|| format!("runs close {}", record.id));
-                return Ok(());
+                return self.known(Happened::default()).map(drop);
             }
             (act, record) => self.invoke(step, act, record).await,
         };
@@ -195,22 +197,16 @@ impl Sim<'_> {
                     let message = json["error"]["message"].as_str().unwrap_or("").to_owned();
                     net.note(|| format!("exit {}, run {}, {message}", json["exit_code"], json["run_id"]));
                 }
-                if step.writes_report
-                    && let Some(id) = &report.run_id
-                {
-                    let env = self.bed.env();
-                    job::reported(&env, id).map_err(|error| format!("reported: {error}"))?;
-                }
                 happened.code = Some(report.exit_code);
                 happened.run = report.run_id.clone();
                 happened.continued = report.continued;
                 happened.text = text;
             }
         }
-        happened.written = step.writes_report;
+        happened.written = step.writes_report && happened.code.is_some();
         self.count(&happened);
-        self.digest();
         let happened = self.known(happened)?;
+        self.digest();
         self.oracle.ended(&self.bed, happened)?;
         if let Some(sabotage) = self.sabotage {
             sabotage.strike(&self.bed.state_dir());
@@ -244,33 +240,32 @@ impl Sim<'_> {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Adds what the state says of the run.
-    fn known(&self, mut happened: Happened) -> Result<Happened, String> {
-        let env = self.bed.env();
-        let state = job::state(&env).map_err(|error| format!("state: {error}"))?;
+    /// Reads from the state what is known of the run, and keeps the newest run for the next invocation.
+    fn known(&mut self, mut happened: Happened) -> Result<Happened, String> {
+        let failed = |error| format!("state: {error}");
+        let state = job::state(&self.bed.env()).map_err(failed)?;
+        if let Some(id) = happened.run.as_ref().filter(|_| happened.written) {
+            state.reported(id).map_err(failed)?;
+        }
+        self.newest = state.last_run().map_err(failed)?;
         if happened.run.is_none() && happened.code.is_none() {
             // a killed process: the run that it said it continues, else the newest
             let announced = self.bed.announced.lock().expect("a list").join("\n");
             let continued = announced.split("continuing run ").nth(1);
             let id = continued.and_then(|rest| rest.split([':', ',']).next()).map(str::to_owned);
             happened.continued = id.is_some();
-            happened.run = match id {
-                Some(id) => Some(id),
-                None => state.last_run().map_err(|error| format!("state: {error}"))?.map(|record| record.id),
-            };
+            happened.run = id.or_else(|| self.newest.as_ref().map(|record| record.id.clone()));
         }
-        if let Some(id) = &happened.run
-            && let Some(record) = state.run_of_id(id).map_err(|error| format!("state: {error}"))?
-        {
-            let parts = state.parts(&record).map_err(|error| format!("state: {error}"))?;
+        let Some(id) = &happened.run else { return Ok(happened) };
+        let record = match self.newest.clone().filter(|record| record.id == *id) {
+            Some(record) => Some(record),
+            None => state.run_of_id(id).map_err(failed)?,
+        };
+        if let Some(record) = record {
+            let parts = state.parts(&record).map_err(failed)?;
             happened.accepted = parts.iter().filter(|part| part.accepted).count();
             happened.closed = record.closed;
         }
         Ok(happened)
-    }
-
-    fn last_record(&self) -> Result<Option<RunRecord>, String> {
-        let state = job::state(&self.bed.env()).map_err(|error| format!("state: {error}"))?;
-        state.last_run().map_err(|error| format!("state: {error}"))
     }
 }
