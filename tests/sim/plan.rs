@@ -161,8 +161,11 @@ impl Plan {
     pub(crate) fn draw(seed: u64) -> Plan {
         let rng = &mut Rng::new(seed, 1);
         let kind = rng.pick(KINDS);
-        let rows = 1 + rng.below(9) as u32;
-        let part_rows = if kind.has_parts() { rows.div_ceil(1 + rng.below(4) as u32) } else { rows };
+        // a quota of ten an hour is used up
+        let hasty = rng.chance(12);
+        let rows = if hasty { 9 } else { 1 + rng.below(9) as u32 };
+        let parts = if hasty { 9 } else { 1 + rng.below(4) as u32 };
+        let part_rows = if kind.has_parts() { rows.div_ceil(parts) } else { rows };
         let wait = rng.pick(&[0, 2, 30, 30, 200]);
         let wait = if wait == 0 && kind.in_turn() { 30 } else { wait };
         let mut plan = Plan {
@@ -179,7 +182,8 @@ impl Plan {
         };
         let faulty = rng.pick(&[10, 40, 80]);
         for _ in 0..1 + rng.below(6) {
-            let step = plan.draw_step(rng, faulty);
+            let mut step = plan.draw_step(rng, faulty);
+            step.after = if hasty { step.after % 61 } else { step.after };
             plan.steps.push(step);
         }
         plan
