@@ -6,6 +6,7 @@ use listferry::body::{self, DiscardRejects, Options, Split};
 use listferry::buffer::{Padded, SLACK};
 use listferry::format::Table;
 use listferry::format::csv::{Csv, CsvOptions};
+use listferry::format::ndjson::{Ndjson, NdjsonOptions};
 use listferry::mapping::{Cells, Field, Json, Plan, Quoting, Rules, Separator, Shape, Unit, ValueSpec};
 use listferry::scan::{Carry, Isa, Scanner, Tape, WINDOW};
 use listferry::source::{Source, SourceOptions};
@@ -171,6 +172,53 @@ fn converts(criterion: &mut Criterion) {
     }
 }
 
+/// The generator's list as NDJSON, all values as text, tags as a list.
+fn ndjson(text: &[u8]) -> Vec<u8> {
+    let mut reader = csv::Reader::from_reader(text);
+    let names = reader.headers().expect("a header").clone();
+    let mut out = Vec::with_capacity(2 * text.len());
+    for record in reader.records() {
+        let record = record.expect("UTF-8");
+        let line: serde_json::Map<_, _> =
+            names.iter().zip(&record).map(|(name, value)| (name.to_owned(), value.into())).collect();
+        serde_json::to_writer(&mut out, &line).expect("memory takes it");
+        out.push(b'\n');
+    }
+    out
+}
+
+/// Converts the list from NDJSON; the output is that of the list as CSV.
+fn converts_ndjson(criterion: &mut Criterion) {
+    let text = text();
+    let lines_of = ndjson(&text);
+    let len = lines_of.len();
+    let source = Source::from_bytes("list.ndjson", lines_of, &SourceOptions::default()).expect("a list");
+    let columns = ["customer_id", "email", "notes", "tags"];
+    let opened = Ndjson::open(Arc::new(source), &columns, NdjsonOptions::default()).expect("lines");
+    let table = Table::from(opened);
+    let mut options = Options::default();
+    options.threads = 1;
+    for (name, shape) in [("cells", cells()), ("lines", lines())] {
+        let plan = Arc::new(Plan::compile_for(&shape, &[], &table).expect("a plan"));
+        let wanted = expected(&text, name == "lines");
+        let mut out = Vec::with_capacity(wanted.len());
+        let mut write = |slab: &[u8]| {
+            out.extend_from_slice(slab);
+            Ok(())
+        };
+        body::convert(&table, &plan, &options, &mut write, &mut DiscardRejects).expect("converts");
+        assert!(out == wanted, "{name}: not what csv and serde_json write");
+        let mut group = group(criterion, "one thread, from memory", len);
+        group.bench_function(format!("measure {name} from NDJSON"), |b| {
+            b.iter(|| {
+                let measured = body::measure(&table, &plan, &Split::default(), &options, &mut DiscardRejects);
+                assert_eq!(measured.expect("measures").body_bytes(), wanted.len() as u64);
+            });
+        });
+        group.finish();
+    }
+}
+
 /// Hashes addresses as the platforms require: white space removed, in lower case.
 fn hashes(criterion: &mut Criterion) {
     use sha2::{Digest, Sha256};
@@ -272,5 +320,5 @@ fn crc(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(stations, scans, converts, hashes, packed, crc);
+criterion_group!(stations, scans, converts, converts_ndjson, hashes, packed, crc);
 criterion_main!(stations);

@@ -1,4 +1,4 @@
-//! Streams lists of people into the bulk-import APIs of marketing platforms: CSV and TSV of any size, in bounded
+//! Streams lists of people into the bulk-import APIs of marketing platforms: CSV, TSV and NDJSON of any size, in bounded
 //! memory.
 //!
 //! `docs/CONTRACT.md` in the repository describes exit codes, the report, the codes of rejected rows, and the guarantees.

@@ -62,8 +62,39 @@ pub trait Row: Record {
     /// Why the cell has no value.
     fn append(&self, column: usize, text: &mut Vec<u8>) -> Result<(), CellError>;
 
+    /// Returns what kind of value a cell is. Formats without lists have text only.
+    #[inline(always)]
+    fn kind(&self, _column: usize) -> CellKind {
+        CellKind::Text
+    }
+
+    /// Passes the elements of a [`CellKind::List`] on, decoded and validated as by [`Row::append`].
+    ///
+    /// # Errors
+    /// An element that is not a value of its own (`list_element`), or has none.
+    fn elements(&self, _column: usize, _each: &mut dyn FnMut(&[u8])) -> Result<(), CellError> {
+        Ok(())
+    }
+
+    /// Returns true if the record does not have the column at all. Its span is empty then.
+    #[inline(always)]
+    fn is_missing(&self, _column: usize) -> bool {
+        false
+    }
+
     /// Returns the value of a cell, not validated.
     fn value(&self, column: usize) -> Cow<'_, [u8]>;
+}
+
+/// What kind of value a cell is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CellKind {
+    /// One value; empty if there is none.
+    Text,
+    /// An array of values.
+    List,
+    /// A JSON object, or an array of objects: [`Row::append`] gives its JSON text.
+    Json,
 }
 
 /// The position of a record in its chunk and its input.
@@ -131,6 +162,9 @@ pub trait Columns {
         false
     }
 
+    /// Returns true if records may lack a column, or have lists in it.
+    fn have_lists(&self) -> bool;
+
     /// Returns what to do about a column that is not there, if the format knows better than "did you mean".
     fn missing(&self, _name: &str) -> Option<String> {
         None
@@ -145,5 +179,9 @@ pub trait Columns {
 impl Columns for [String] {
     fn names(&self) -> &[String] {
         self
+    }
+
+    fn have_lists(&self) -> bool {
+        false
     }
 }

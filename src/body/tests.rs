@@ -113,6 +113,7 @@ fn copy_shape(columns: &[&str]) -> Shape {
                 apply: Vec::new(),
                 default: None,
                 empty: None,
+                missing_is_empty: false,
                 split: None,
                 r#type: None,
                 bare: true,

@@ -172,8 +172,16 @@ fn options() -> impl Strategy<Value = Options> {
 
 fn field(name: &str, column: &str, required: bool) -> Field {
     let from = From::Column(column.to_owned());
-    let value =
-        ValueSpec { from, apply: Vec::new(), default: None, empty: None, split: None, r#type: None, bare: true };
+    let value = ValueSpec {
+        from,
+        apply: Vec::new(),
+        default: None,
+        empty: None,
+        missing_is_empty: false,
+        split: None,
+        r#type: None,
+        bare: true,
+    };
     Field { at: format!("map.{name}"), name: name.to_owned(), value, required, rules: Rules::default() }
 }
 

@@ -4,7 +4,7 @@ use super::entry::Entry;
 use crate::error::{Error, Result};
 
 /// Formats that are known by name and not supported yet.
-const LATER: [&str; 4] = ["ndjson", "jsonl", "xlsx", "parquet"];
+const LATER: [&str; 2] = ["xlsx", "parquet"];
 
 /// Returns the format of that name, or of a file with that path; the first one if neither tells.
 ///

@@ -10,6 +10,7 @@ pub mod csv;
 mod entry;
 #[cfg(feature = "jobs")]
 mod lookup;
+pub mod ndjson;
 pub(crate) mod reader;
 pub(crate) mod seam;
 mod text;
@@ -17,7 +18,7 @@ mod text;
 pub(crate) use chunk::{Chunk, ChunkId, Extent, Fatal};
 pub(crate) use reader::{Chunks, Format, Host, Reader, Tabular, Visit};
 #[cfg(feature = "jobs")]
-pub(crate) use {entry::Entry, lookup::find};
+pub(crate) use {entry::Entry, lookup::find, reader::Occurs};
 
 use crate::row::Columns;
 use crate::source::Source;
@@ -109,6 +110,29 @@ macro_rules! registry {
 
 registry! {
     Csv: csv::Csv, csv::CsvOptions, [csv::CSV, csv::TSV];
+    Ndjson: ndjson::Ndjson, ndjson::NdjsonOptions, [ndjson::NDJSON];
+}
+
+impl Columns for Table {
+    fn names(&self) -> &[String] {
+        self.tabular().names()
+    }
+
+    fn have_lists(&self) -> bool {
+        self.tabular().have_lists()
+    }
+
+    fn may_be_shown(&self) -> bool {
+        self.tabular().may_be_shown()
+    }
+
+    fn missing(&self, name: &str) -> Option<String> {
+        self.tabular().missing(name)
+    }
+
+    fn all_missing(&self) -> Option<String> {
+        self.tabular().all_missing()
+    }
 }
 
 impl Table {
@@ -116,6 +140,12 @@ impl Table {
     #[must_use]
     pub fn columns(&self) -> &[String] {
         Columns::names(self.tabular())
+    }
+
+    /// Returns the columns that no record has had so far; see [`Tabular::never_seen`].
+    #[cfg(feature = "jobs")]
+    pub(crate) fn never_seen(&self) -> Vec<reader::NeverSeen> {
+        self.tabular().never_seen()
     }
 
     /// Returns the source itself.

@@ -44,10 +44,37 @@ pub(crate) trait Tabular: Columns + Send + Sync {
         false
     }
 
+    /// Returns the columns that no record has had so far. Only formats whose records name their columns know it.
+    #[cfg(feature = "jobs")]
+    fn never_seen(&self) -> Vec<NeverSeen> {
+        Vec::new()
+    }
+
     /// Returns warnings about the source itself, found when it was opened.
     fn warnings(&self) -> Vec<Warning> {
         Vec::new()
     }
+}
+
+/// A column that no record has had.
+#[cfg(feature = "jobs")]
+pub(crate) struct NeverSeen {
+    /// Index of the column.
+    pub(crate) column: usize,
+    /// What the job file says about it.
+    pub(crate) rule: Option<Occurs>,
+    /// The name most like it among those that the first records have.
+    pub(crate) nearest: Option<String>,
+}
+
+/// What the job file says about a column that not every record needs to have.
+#[cfg(feature = "jobs")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Occurs {
+    /// At least one record must have it.
+    Required,
+    /// It may be missing in all of them.
+    Optional,
 }
 
 /// A source opened in a format.

@@ -7,7 +7,7 @@ use super::env::{Env, Stage};
 use super::journal::State;
 use super::open::{Passes, over_its_own};
 use super::packed::Packed;
-use super::pass::{PassOne, options, warn};
+use super::pass::{PassOne, check_never_seen, options, warn};
 use super::rejects::{Rejects, same_place};
 use super::report::{Report, digest, peak_rss_bytes};
 use super::secrets::JobSecrets;
@@ -214,6 +214,7 @@ impl Job {
         report.count(&counts);
         report.bytes.body = bytes;
         report.digest = Some(digest(crc.finalize()));
+        check_never_seen(&table, &plan, &counts, report)?;
         config.judge(&counts, None, report)?;
         out.flush().map_err(|error| Error::io("writing the output", error))
     }

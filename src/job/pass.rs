@@ -8,7 +8,7 @@ use super::text::plural;
 use crate::body::{self, Counts, Measured, Options, Split};
 use crate::calls::Policy;
 use crate::error::{Error, Result};
-use crate::format::Table;
+use crate::format::{Occurs, Table};
 use crate::mapping::{Plan, Shape, wanted};
 use crate::platform::{Delivery, Limits, Platform};
 use crate::row::Columns;
@@ -123,6 +123,7 @@ impl Config {
         closed?;
         warn(table.source(), measured.counts(), report);
         measured.warnings().iter().for_each(|warning| report.warn(warning.clone()));
+        check_never_seen(&table, &plan, measured.counts(), report)?;
         self.judge(measured.counts(), last_read, report)?;
         self.judge_warnings(&report.warnings)?;
         // The platform knows best what to do about it.
@@ -266,6 +267,10 @@ impl Columns for KnownColumns<'_> {
         self.columns.names()
     }
 
+    fn have_lists(&self) -> bool {
+        self.columns.have_lists()
+    }
+
     fn may_be_shown(&self) -> bool {
         self.show_values || self.columns.may_be_shown()
     }
@@ -277,6 +282,35 @@ impl Columns for KnownColumns<'_> {
     fn all_missing(&self) -> Option<String> {
         self.columns.all_missing()
     }
+}
+
+/// Checks the columns that no record had: one that changes what is written must occur, others are a warning.
+///
+/// # Errors
+/// `Data`: a column that must occur.
+pub(crate) fn check_never_seen(table: &Table, plan: &Plan, counts: &Counts, report: &mut Report) -> Result<()> {
+    if counts.read == 0 {
+        return Ok(());
+    }
+    for never in table.never_seen() {
+        let name = &table.columns()[never.column];
+        let text = format!("no record has the key {name:?}");
+        let did_you_mean = never.nearest.map(|nearest| format!("did you mean {nearest:?}? ")).unwrap_or_default();
+        if never.rule == Some(Occurs::Required) {
+            let hint = format!("{did_you_mean}source.ndjson.required has it");
+            return Err(Error::data(text).with_hint(hint));
+        }
+        if plan.needs(never.column) {
+            let text = format!("{text}, and which records are sent or what they contain depends on it");
+            let hint = format!("{did_you_mean}if it is right that no record has it, take it out of map and where");
+            return Err(Error::data(text).with_hint(hint));
+        }
+        if never.rule.is_none() {
+            let hint = format!("{did_you_mean}source.ndjson.optional silences this");
+            report.warn(Warning::new(WarningKind::KeyNeverSeen, text).in_column(name).with_hint(hint));
+        }
+    }
+    Ok(())
 }
 
 /// Reports what is odd about a source that was read to its end.

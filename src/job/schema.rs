@@ -157,6 +157,10 @@ fn definitions() -> Value {
                         "apply": { "$ref": "#/$defs/apply" },
                         "default": text,
                         "empty": { "enum": ["omit", "keep", "null", "reject", "delete", null] },
+                        "missing": {
+                            "description": "A key that a record does not have counts as one with an empty value: its empty rule acts.",
+                            "enum": ["empty", null],
+                        },
                         "split": described(&text, "Between the elements of an array."),
                         "type": { "enum": ["string", "integer", "decimal", "boolean", "date", "timestamp", "json", "email", "e164"] },
                         "format": described(&text, "strftime."),
@@ -179,6 +183,10 @@ fn definitions() -> Value {
                 { "type": "object", "properties": { "replace": { "type": "array", "items": text, "minItems": 2, "maxItems": 2 } }, "required": ["replace"], "additionalProperties": false },
                 { "type": "object", "properties": { "prefix": text }, "required": ["prefix"], "additionalProperties": false },
                 { "type": "object", "properties": { "truncate": { "type": "integer", "minimum": 1 } }, "required": ["truncate"], "additionalProperties": false },
+                {
+                    "description": "One text of the elements of a list, with this between them.",
+                    "type": "object", "properties": { "join": text }, "required": ["join"], "additionalProperties": false,
+                },
                 { "type": "object", "properties": { "md5": unless_hashed }, "required": ["md5"], "additionalProperties": false },
                 { "type": "object", "properties": { "sha1": unless_hashed }, "required": ["sha1"], "additionalProperties": false },
                 { "type": "object", "properties": { "sha256": unless_hashed }, "required": ["sha256"], "additionalProperties": false },

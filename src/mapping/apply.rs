@@ -50,6 +50,8 @@ pub(super) fn apply(conversion: &Apply, text: &mut Vec<u8>, spare: &mut Vec<u8>)
             }
             None => return Err(("not_in_values", "not one of the values that the map lists")),
         },
+        // a list has been joined before; a single text stays
+        Apply::Join(_) => {}
         Apply::StripInvisible if text.is_ascii() => {}
         Apply::StripInvisible => {
             replace_with(text, |text| text.chars().filter(|c| !is_invisible(*c)).collect());

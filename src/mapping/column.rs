@@ -12,6 +12,10 @@ impl Columns for ByName<'_> {
     fn names(&self) -> &[String] {
         self.0
     }
+
+    fn have_lists(&self) -> bool {
+        false
+    }
 }
 
 /// The columns of a source while a plan is compiled.

@@ -4,7 +4,7 @@ use super::cast::Cast;
 use super::column::{ByName, Names};
 use super::filter::Filter;
 use super::frame::{Frame, cast, kind, refuse_json_template};
-use super::literals::LiteralStates;
+use super::literals::{Around, LiteralStates};
 use super::op::Op;
 use super::output::{CellRule, Form, Output};
 use super::plan::{Plan, Rule, Trial, Watched};
@@ -56,6 +56,7 @@ fn compile(shape: &Shape, conditions: &[Condition], names: Names<'_>, candidate:
         .iter()
         .map(|condition| Filter::new(condition, names.index(&condition.column, "where", &[], false)?))
         .collect::<Result<Vec<_>>>()?;
+    compiler.needed.extend(filters.iter().map(|filter| filter.column));
     let layout = match shape {
         Shape::Json(json) => compiler.json(json)?,
         Shape::Delimited(cells) => compiler.delimited(cells, candidate.unwrap_or(0))?,
@@ -86,6 +87,7 @@ fn compile(shape: &Shape, conditions: &[Condition], names: Names<'_>, candidate:
         separator: layout.separator,
         trial,
         watched: compiler.watched,
+        needed: compiler.needed,
     })
 }
 
@@ -184,6 +186,8 @@ pub(super) struct Compiler<'a> {
     /// The op of a unit, where it has one.
     compiled_units: Vec<Option<usize>>,
     watched: Watched,
+    /// Indexes of the columns whose absence changes what is written or rejected.
+    pub(super) needed: Vec<usize>,
 }
 
 /// A constant after apply, default, split and type; `None`: empty.
@@ -202,6 +206,7 @@ impl<'a> Compiler<'a> {
             unit_names: Vec::new(),
             compiled_units: Vec::new(),
             watched: Watched::default(),
+            needed: Vec::new(),
         }
     }
 
@@ -294,6 +299,7 @@ impl<'a> Compiler<'a> {
         let rules = &field.rules;
         Output {
             split: field.value.split.clone().map(String::into_bytes),
+            list: rules.list && !matches!(form, Form::Cell(_)),
             cast: cast(field),
             no_control: rules.no_control,
             lower_email: rules.lower_email,
@@ -385,7 +391,19 @@ impl<'a> Compiler<'a> {
             return Err(Error::usage(format!("{}: this value cannot be left out", field.at))
                 .with_hint("set empty to reject or keep"));
         }
-        self.field(field, index, frame.form, &before, &after, instead.as_deref())
+        let list = (format!("{}{}", unit.before, frame.list.0), format!("{}{}", frame.list.1, unit.after));
+        let around = Around {
+            before: before.as_bytes(),
+            after: after.as_bytes(),
+            list: self.columns.columns.have_lists().then_some((list.0.as_bytes(), list.1.as_bytes())),
+            instead: instead.as_deref().map(str::as_bytes),
+            can_be_left_out: false,
+            missing_is_left_out: optional
+                && instead.is_some()
+                && !field.value.missing_is_empty
+                && self.columns.columns.have_lists(),
+        };
+        self.field(field, index, frame.form, around)
     }
 
     fn cell(&mut self, field: &Field, index: usize, rule: CellRule) -> Result<()> {
@@ -401,18 +419,12 @@ impl<'a> Compiler<'a> {
         }
         let before = if index > 0 { String::from(rule.separator as char) } else { String::new() };
         let instead = (Compiler::empty(field) != Empty::Reject).then_some(before.as_str());
-        self.field(field, Some(index), Form::Cell(rule), &before, "", instead)
+        let around = Around { before: before.as_bytes(), instead: instead.map(str::as_bytes), ..Around::default() };
+        self.field(field, Some(index), Form::Cell(rule), around)
     }
 
-    fn field(
-        &mut self,
-        field: &Field,
-        index: Option<usize>,
-        form: Form,
-        before: &str,
-        after: &str,
-        instead: Option<&str>,
-    ) -> Result<()> {
+    fn field(&mut self, field: &Field, index: Option<usize>, form: Form, mut around: Around<'_>) -> Result<()> {
+        let Around { before, after, instead, .. } = around;
         refuse_json_template(field)?;
         if matches!(field.value.from, From::Object(_)) && kind(field) != Some(&Type::Json) {
             let message = format!("{}: an object is for fields that hold JSON", field.at);
@@ -428,10 +440,10 @@ impl<'a> Compiler<'a> {
                     if value != b"0" {
                         self.constant_bits.1 |= bit;
                     }
-                    [before.as_bytes(), &value, after.as_bytes()].concat()
+                    [before, &value, after].concat()
                 }
                 None => match instead {
-                    Some(instead) => instead.as_bytes().to_vec(),
+                    Some(instead) => instead.to_vec(),
                     None => return Ok(()),
                 },
             };
@@ -445,8 +457,12 @@ impl<'a> Compiler<'a> {
         }
         let reject = instead.is_none() && Compiler::empty(field) == Empty::Reject;
         let left_out = instead.is_none() && !reject;
-        let steps = self.literals.value(before.as_bytes(), after.as_bytes(), instead.map(str::as_bytes), left_out);
+        around.can_be_left_out = left_out;
+        let steps = self.literals.value(&around);
         let value = self.value(field, origin, output);
+        if reject || (instead.is_some() && !matches!(form, Form::Cell(_))) {
+            self.needed.extend(value.column());
+        }
         let op = Op::new(&value, self.values.len() as u32, steps, left_out);
         self.values.push(value);
         if let Some(index) = index {

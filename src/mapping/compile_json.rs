@@ -16,7 +16,7 @@ impl Compiler<'_> {
                 name: format!("{}.{key}", field.name),
                 value: value.clone(),
                 required: false,
-                rules: Rules::default(),
+                rules: Rules { list: true, ..Rules::default() },
             };
             compiled.extend(self.member(&member, key)?);
         }
@@ -39,7 +39,12 @@ impl Compiler<'_> {
             (_, Some(origin)) => {
                 self.judge_default(field, &output)?;
                 let value = self.value(field, origin, output);
-                Content::Value { value: Box::new(value), open: frame.open, close: frame.close }
+                if empty != WhenEmpty::Omit {
+                    self.needed.extend(value.column());
+                }
+                let (open, close, list) = (frame.open, frame.close, frame.list);
+                let missing_is_empty = field.value.missing_is_empty;
+                Content::Value { value: Box::new(value), open, close, list, missing_is_empty }
             }
             (From::Constant(text), None) => match (self.fold(field, text, &output)?.0, empty) {
                 (Some(json), _) => Content::Constant([frame.open.as_bytes(), &json, frame.close.as_bytes()].concat()),

@@ -3,7 +3,7 @@
 use super::scratch::Scratch;
 use super::spec::{Condition, Test};
 use crate::error::{Error, Result};
-use crate::row::{CellError, Needs, Row};
+use crate::row::{CellError, CellKind, Needs, Row};
 use regex::bytes::Regex;
 
 pub(super) struct Filter {
@@ -41,6 +41,9 @@ impl Filter {
 
     /// Returns true if the record stays.
     pub(super) fn holds(&self, row: &impl Row, scratch: &mut Scratch) -> Result<bool, CellError> {
+        if row.kind(self.column) == CellKind::List {
+            return self.holds_for_list(row);
+        }
         let (at, len) = row.span(self.column);
         if row.is_plain(at, len, Needs::Ascii) {
             return Ok(self.test(&row.input().bytes()[at..at + len]));
@@ -48,6 +51,27 @@ impl Filter {
         scratch.text.clear();
         row.append(self.column, &mut scratch.text)?;
         Ok(self.test(&scratch.text))
+    }
+
+    /// Of a list `equals`, `in` and `matches` hold if one element fits, `not_equals` and `not_in` if none does.
+    #[cold]
+    fn holds_for_list(&self, row: &impl Row) -> Result<bool, CellError> {
+        let (mut fits_one, mut fits_all, mut is_empty) = (false, true, true);
+        row.elements(self.column, &mut |element| {
+            let fits = self.test(element);
+            (fits_one, fits_all, is_empty) = (fits_one | fits, fits_all & fits, false);
+        })?;
+        Ok(match &self.test {
+            Compiled::Equals { wanted, .. } | Compiled::In { wanted, .. } => {
+                if *wanted {
+                    fits_one
+                } else {
+                    fits_all
+                }
+            }
+            Compiled::Matches(_) => fits_one,
+            Compiled::Empty { wanted } => is_empty == *wanted,
+        })
     }
 
     #[inline]

@@ -41,6 +41,8 @@ pub(super) struct Frame {
     pub(super) form: Form,
     pub(super) open: &'static str,
     pub(super) close: &'static str,
+    /// Around a list.
+    pub(super) list: (&'static str, &'static str),
     /// In place of an empty one that is kept.
     pub(super) kept: &'static str,
 }
@@ -56,6 +58,7 @@ impl Frame {
             (false, false) => ("", ""),
         };
         let kept = if array { "[]" } else { "\"\"" };
-        Frame { form: if text { Form::Quoted } else { Form::Raw }, open, close, kept }
+        let list = if text { ("[\"", "\"]") } else { ("[", "]") };
+        Frame { form: if text { Form::Quoted } else { Form::Raw }, open, close, list, kept }
     }
 }

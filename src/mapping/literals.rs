@@ -30,7 +30,35 @@ struct State {
     listed: Listed,
 }
 
-/// A table of steps, two a state: where there is a value, where it is empty.
+/// What a record has for a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Presence {
+    /// A value.
+    Filled = 0,
+    /// None.
+    Empty = 1,
+    /// None, and not even the column.
+    Missing = 2,
+    /// A list of values.
+    List = 3,
+}
+
+/// The text around a value.
+#[derive(Default)]
+pub(super) struct Around<'t> {
+    pub(super) before: &'t [u8],
+    pub(super) after: &'t [u8],
+    /// Before and after a list; `None`: there are no lists.
+    pub(super) list: Option<(&'t [u8], &'t [u8])>,
+    /// In place of all of it if the value is empty; `None`: it is left out.
+    pub(super) instead: Option<&'t [u8]>,
+    /// An empty value is left out; false without `instead`: the record is rejected.
+    pub(super) can_be_left_out: bool,
+    /// A value whose column is missing is left out although an empty one is not.
+    pub(super) missing_is_left_out: bool,
+}
+
+/// A table of steps, one for each state and [`Presence`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct StepTable {
     first: u32,
@@ -38,15 +66,15 @@ pub(super) struct StepTable {
 }
 
 impl StepTable {
-    /// The step from a state, by whether the value is empty.
+    /// The step from a state.
     #[inline(always)]
-    pub(super) fn step(self, state: u32, empty: bool) -> usize {
-        (self.first + 2 * state + u32::from(empty)) as usize
+    pub(super) fn step(self, state: u32, presence: Presence) -> usize {
+        (self.first + PRESENCES * state + presence as u32) as usize
     }
 
     /// Whether all its literals are short ones.
     pub(super) fn is_short(self, steps: &Literals) -> bool {
-        (self.first..self.first + 2 * self.states).all(|step| steps.length(step as usize) <= 16)
+        (self.first..self.first + PRESENCES * self.states).all(|step| steps.length(step as usize) <= 16)
     }
 }
 
@@ -55,6 +83,9 @@ pub(super) struct LiteralStates {
     states: Vec<State>,
     steps: Vec<(Vec<u8>, u32)>,
 }
+
+/// How many a [`Presence`] can be.
+const PRESENCES: u32 = 4;
 
 /// More states than that are merged by an op of their own.
 const MAX_STATES: usize = 8;
@@ -91,30 +122,25 @@ impl LiteralStates {
     /// first and stay, so that they can be filtered.
     pub(super) fn merge(&mut self) -> StepTable {
         let without = self.states.iter().take_while(|state| state.listed == Listed::None).count();
-        let merge = |at: usize, state: &State| {
+        let merge = |_, at: usize, state: &State| {
             if at < without { (Vec::new(), at as u32) } else { (state.owed.clone(), without as u32) }
         };
-        let table = self.table(merge, merge);
+        let table = self.table(merge);
         self.states.truncate(without);
         self.states.push(State { owed: Vec::new(), listed: Listed::Some });
         table
     }
 
-    /// A value with the text before and after; `instead` stands for all of it where the value is empty, else it is left out
-    /// or, where it cannot be, rejected.
-    pub(super) fn value(
-        &mut self,
-        before: &[u8],
-        after: &[u8],
-        instead: Option<&[u8]>,
-        can_be_left_out: bool,
-    ) -> StepTable {
+    /// A value with the text around it.
+    pub(super) fn value(&mut self, around: &Around<'_>) -> StepTable {
+        let Around { before, after, list, instead, can_be_left_out, missing_is_left_out } = *around;
         let states = self.states.clone();
         let listed = if self.states[0].listed == Listed::Outside { Listed::Outside } else { Listed::Some };
-        if !can_be_left_out {
+        if !can_be_left_out && !missing_is_left_out {
             self.states.clear();
         }
         let own = self.state(State { owed: after.to_vec(), listed });
+        let of_list = list.map(|(before, after)| (before, self.state(State { owed: after.to_vec(), listed })));
         let other = instead.map(|_| self.state(State { owed: Vec::new(), listed }));
         let with = |state: &State, text: &[u8]| {
             let mut state = state.clone();
@@ -123,14 +149,17 @@ impl LiteralStates {
             state.owed
         };
         let after = std::mem::replace(&mut self.states, states);
-        let table = self.table(
-            |_, state| (with(state, before), own),
-            |at, state| match (instead, other) {
-                (Some(text), Some(other)) => (with(state, text), other),
-                _ if can_be_left_out => (Vec::new(), at as u32),
-                _ => (Vec::new(), REJECT),
+        let table = self.table(|presence, at, state| match (presence, instead, other) {
+            (Presence::Filled, ..) => (with(state, before), own),
+            (Presence::List, ..) => match of_list {
+                Some((before, of_list)) => (with(state, before), of_list),
+                None => (Vec::new(), REJECT),
             },
-        );
+            (Presence::Missing, ..) if missing_is_left_out => (Vec::new(), at as u32),
+            (_, Some(text), Some(other)) => (with(state, text), other),
+            _ if can_be_left_out => (Vec::new(), at as u32),
+            _ => (Vec::new(), REJECT),
+        });
         self.states = after;
         table
     }
@@ -138,17 +167,18 @@ impl LiteralStates {
     /// An empty value is rejected after all.
     pub(super) fn reject_empty(&mut self, table: StepTable) {
         for state in 0..table.states {
-            self.steps[table.step(state, true)].1 = REJECT;
+            self.steps[table.step(state, Presence::Empty)].1 = REJECT;
+            self.steps[table.step(state, Presence::Missing)].1 = REJECT;
         }
     }
 
     /// The end of the record; returns its steps and all of them.
     pub(super) fn finish(mut self, close: &[u8], filter_without_units: bool) -> (StepTable, Literals) {
-        let end = |at: usize, state: &State| {
+        let end = |_, at: usize, state: &State| {
             let filter = filter_without_units && state.listed == Listed::None;
             ([&state.owed[..], close].concat(), if filter { FILTER } else { at as u32 })
         };
-        let end = self.table(end, end);
+        let end = self.table(end);
         (end, Literals::new(&self.steps))
     }
 
@@ -161,15 +191,13 @@ impl LiteralStates {
         at as u32
     }
 
-    /// For each state: the step where there is a value, and where it is empty.
-    fn table(
-        &mut self,
-        there: impl Fn(usize, &State) -> (Vec<u8>, u32),
-        empty: impl Fn(usize, &State) -> (Vec<u8>, u32),
-    ) -> StepTable {
+    /// The step for each state and presence.
+    fn table(&mut self, step: impl Fn(Presence, usize, &State) -> (Vec<u8>, u32)) -> StepTable {
         let table = StepTable { first: self.steps.len() as u32, states: self.states.len() as u32 };
         for (at, state) in self.states.iter().enumerate() {
-            self.steps.extend([there(at, state), empty(at, state)]);
+            for presence in [Presence::Filled, Presence::Empty, Presence::Missing, Presence::List] {
+                self.steps.push(step(presence, at, state));
+            }
         }
         table
     }

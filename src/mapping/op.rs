@@ -1,7 +1,7 @@
 //! One value of the row as the plan runs it: which cells may be copied as they stand, and how.
 
 use super::cast::{Cast, is_canonical_integer, is_decimal};
-use super::literals::StepTable;
+use super::literals::{Presence, StepTable};
 use super::output::{CellRule, Form};
 use super::spec::Apply;
 use super::value::{Origin, Value};
@@ -142,6 +142,18 @@ impl Op {
             fast_len,
             slot: NONE,
             identifier: NONE,
+        }
+    }
+
+    /// Returns what a row has for a value that is copied, `len` bytes long.
+    #[inline(always)]
+    pub(super) fn presence(&self, row: &impl Row, len: usize) -> Presence {
+        if len != 0 {
+            Presence::Filled
+        } else if row.is_missing(self.column as usize) {
+            Presence::Missing
+        } else {
+            Presence::Empty
         }
     }
 

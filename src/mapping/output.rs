@@ -10,6 +10,8 @@ use crate::row::CellError;
 /// How the text of a value, when it is not empty, is validated and written. Quotes and brackets around it are literals.
 pub(super) struct Output {
     pub(super) split: Option<Vec<u8>>,
+    /// The value may be a list.
+    pub(super) list: bool,
     pub(super) cast: Cast,
     pub(super) no_control: bool,
     pub(super) lower_email: bool,
@@ -51,6 +53,19 @@ impl Output {
             done = at + separator.len();
         }
         self.element(&text[done..], spare, clash, out)
+    }
+
+    /// Writes the elements of `scratch`, of which there are some.
+    pub(super) fn write_list(&self, scratch: &mut Scratch, out: &mut OutBuf) -> Result<(), CellError> {
+        let Scratch { elements, spare, clash, .. } = scratch;
+        let between: &[u8] = if self.form == Form::Quoted { b"\",\"" } else { b"," };
+        for (nth, text) in elements.iter().enumerate() {
+            if nth > 0 {
+                out.extend(between);
+            }
+            self.element(text, spare, clash, out)?;
+        }
+        Ok(())
     }
 
     fn element(&self, text: &[u8], spare: &mut Vec<u8>, clash: &mut bool, out: &mut OutBuf) -> Result<(), CellError> {

@@ -5,8 +5,9 @@ use super::{parse_apply, template};
 use crate::error::{Error, Result, nearest};
 use serde_json::{Map, Value};
 
-const KEYS: [&str; 11] =
-    ["column", "value", "template", "object", "needs", "apply", "default", "empty", "split", "type", "format"];
+const KEYS: [&str; 12] = [
+    "column", "value", "template", "object", "needs", "apply", "default", "empty", "missing", "split", "type", "format",
+];
 const UNIT: &str = "unit";
 const TYPES: [&str; 9] = ["string", "integer", "decimal", "boolean", "date", "timestamp", "json", "email", "e164"];
 const EMPTIES: [&str; 4] = ["omit", "keep", "null", "reject"];
@@ -40,6 +41,7 @@ fn value(value: &Value, at: &str, extra: &[&str]) -> Result<ValueSpec> {
             apply: Vec::new(),
             default: None,
             empty: None,
+            missing_is_empty: false,
             split: None,
             r#type: None,
             bare: true,
@@ -85,6 +87,14 @@ fn object(map: &Map<String, Value>, at: &str, extra: &[&str]) -> Result<ValueSpe
                 .with_hint("what becomes of an empty value; without it required values reject the row"));
         }
     };
+    let missing_is_empty = match get("missing") {
+        None => false,
+        Some(Value::String(word)) if word == "empty" => true,
+        Some(_) => {
+            return Err(Error::usage(format!("{at}.missing can only be: empty"))
+                .with_hint("a key that a record does not have then counts as one with an empty value"));
+        }
+    };
     let split = match get("split") {
         None => None,
         Some(Value::String(text)) if !text.is_empty() => Some(text.clone()),
@@ -94,7 +104,7 @@ fn object(map: &Map<String, Value>, at: &str, extra: &[&str]) -> Result<ValueSpe
         }
     };
     let r#type = parse_type(get("type"), get("format"), get(UNIT), at)?;
-    Ok(ValueSpec { from, apply, default, empty, split, r#type, bare: false })
+    Ok(ValueSpec { from, apply, default, empty, missing_is_empty, split, r#type, bare: false })
 }
 
 /// Column, constant, template or object.

@@ -5,7 +5,7 @@ use super::spec::{Apply, Hash, Otherwise, ValueTable};
 use crate::error::{Error, Result};
 use serde_json::{Map, Value};
 
-const CONVERSIONS: [&str; 13] = [
+const CONVERSIONS: [&str; 14] = [
     "trim",
     "lower",
     "upper",
@@ -17,6 +17,7 @@ const CONVERSIONS: [&str; 13] = [
     "replace",
     "prefix",
     "truncate",
+    "join",
     "values",
     "strip_invisible",
 ];
@@ -43,9 +44,9 @@ fn conversion(entry: &Value, at: &str) -> Result<Apply> {
             "nfc" => Apply::Nfc,
             "strip_invisible" => Apply::StripInvisible,
             "md5" | "sha1" | "sha256" => Apply::Hash { hash: hash(name), unless_hashed: false },
-            "replace" | "prefix" | "truncate" | "values" => {
+            "replace" | "prefix" | "truncate" | "join" | "values" => {
                 return Err(Error::usage(format!("{at}: {name} needs an argument")).with_hint(
-                    "write { replace: [from, to] }, { prefix: x }, { truncate: n } or { values: { from: to } }",
+                    "write { replace: [from, to] }, { prefix: x }, { truncate: n }, { join: \"|\" } or { values: { from: to } }",
                 ));
             }
             _ => return Err(unknown(at, "conversion", name, CONVERSIONS)),
@@ -84,6 +85,7 @@ fn with_argument(map: &Map<String, Value>, at: &str) -> Result<Apply> {
         "prefix" => {
             scalar(argument).map(Apply::Prefix).ok_or_else(|| Error::usage(format!("{at}.prefix must be a text")))
         }
+        "join" => scalar(argument).map(Apply::Join).ok_or_else(|| Error::usage(format!("{at}.join must be a text"))),
         "truncate" => match argument.as_u64().and_then(|n| usize::try_from(n).ok()) {
             Some(n) if n > 0 => Ok(Apply::Truncate(n)),
             _ => Err(Error::usage(format!("{at}.truncate must be a whole number above 0 (code points)"))),

@@ -4,7 +4,7 @@
 //! need no conversion are one copy (see `op`); everything else goes the general way of `value`.
 
 use super::filter::Filter;
-use super::literals::{FILTER, REJECT, StepTable};
+use super::literals::{FILTER, Presence, REJECT, StepTable};
 use super::op::{Code, Op};
 use super::scratch::Scratch;
 use super::shape::Shape;
@@ -37,6 +37,8 @@ pub struct Plan {
     /// What is needed to try the next separator.
     pub(super) trial: Option<Trial>,
     pub(super) watched: Watched,
+    /// Indexes of the columns whose absence changes what is written or rejected.
+    pub(super) needed: Vec<usize>,
 }
 
 /// What the next separator is tried with.
@@ -134,6 +136,12 @@ impl Plan {
         self.one_line
     }
 
+    /// Returns true if `where` names the column, or a value made of it is required, written or deleted when it is empty.
+    #[cfg(feature = "jobs")]
+    pub(crate) fn needs(&self, column: usize) -> bool {
+        self.needed.contains(&column)
+    }
+
     /// Makes a scratch count what warnings are about, until [`Scratch::sights`].
     pub(crate) fn watch(&self, scratch: &mut Scratch) {
         scratch.watch(self.watched.columns.len(), self.watched.identifiers.len());
@@ -201,7 +209,7 @@ impl Plan {
         for op in &self.ops {
             let (mut at, mut len) = row.span(op.column as usize);
             if op.simple & marked && row.is_short_and_plain(at, len, op.needs) && len <= op.fast_len as usize {
-                let step = op.steps.step(state, len == 0);
+                let step = op.steps.step(state, op.presence(row, len));
                 state = cursor.piece_and_copy(&self.steps, step, op.short, input, at, len, op.lower);
                 if state == REJECT {
                     return self.reject(out, begin, EMPTY, None, Some(op), scratch);
@@ -212,7 +220,7 @@ impl Plan {
                 continue;
             }
             if op.code == Code::Merge {
-                state = cursor.piece(&self.steps, op.steps.step(state, false), op.short);
+                state = cursor.piece(&self.steps, op.steps.step(state, Presence::Filled), op.short);
                 continue;
             }
             if !op.copies(row, &mut at, &mut len) {
@@ -230,7 +238,7 @@ impl Plan {
                     Err(error) => return self.reject(out, begin, error, None, Some(op), scratch),
                 }
             }
-            state = cursor.piece(&self.steps, op.steps.step(state, len == 0), op.short);
+            state = cursor.piece(&self.steps, op.steps.step(state, op.presence(row, len)), op.short);
             if state == REJECT {
                 return self.reject(out, begin, EMPTY, None, Some(op), scratch);
             }
@@ -246,7 +254,7 @@ impl Plan {
                 _ => cursor.copy(input, at, len, op.lower),
             }
         }
-        let end = cursor.piece(&self.steps, self.end.step(state, false), self.short_end);
+        let end = cursor.piece(&self.steps, self.end.step(state, Presence::Filled), self.short_end);
         if end == FILTER {
             out.truncate(begin);
             return Outcome::Filtered;
@@ -295,18 +303,20 @@ impl Plan {
     ) -> std::result::Result<Slow, CellError> {
         let value = &self.values[op.value as usize];
         value.read(row, scratch)?;
-        let empty = scratch.text.is_empty();
+        let presence = value.presence(row, scratch);
         let mut cursor = out.cursor();
-        let state = cursor.piece(&self.steps, op.steps.step(state, empty), op.short);
+        let state = cursor.piece(&self.steps, op.steps.step(state, presence), op.short);
         cursor.finish();
         if state == REJECT {
             return Err(EMPTY);
         }
         let value_at = out.len();
-        if !empty {
-            value.output.write(scratch, out)?;
+        match presence {
+            Presence::Filled => value.output.write(scratch, out)?,
+            Presence::List => value.output.write_list(scratch, out)?,
+            Presence::Empty | Presence::Missing => return Ok(Slow { state, value: None }),
         }
-        Ok(Slow { state, value: (!empty).then_some(value_at) })
+        Ok(Slow { state, value: Some(value_at) })
     }
 
     #[cold]

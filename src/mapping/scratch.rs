@@ -11,11 +11,42 @@ pub struct Scratch {
     pub error: RowError,
     pub(super) text: Vec<u8>,
     pub(super) spare: Vec<u8>,
+    /// The value is a list: `elements` in place of `text`.
+    pub(super) is_list: bool,
+    pub(super) elements: Elements,
     /// An object on its way into `text`.
     pub(super) json: OutBuf,
     /// A value held the separator on trial.
     pub(super) clash: bool,
     pub(super) watch: Watch,
+}
+
+/// Texts one after the other.
+#[derive(Default)]
+pub(super) struct Elements {
+    texts: Vec<u8>,
+    /// Where each of them ends.
+    ends: Vec<usize>,
+}
+
+impl Elements {
+    pub(super) fn clear(&mut self) {
+        self.texts.clear();
+        self.ends.clear();
+    }
+
+    pub(super) fn push(&mut self, text: &[u8]) {
+        self.texts.extend_from_slice(text);
+        self.ends.push(self.texts.len());
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.ends.iter().scan(0, |from, &end| Some(&self.texts[std::mem::replace(from, end)..end]))
+    }
 }
 
 impl Scratch {

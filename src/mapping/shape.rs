@@ -79,6 +79,8 @@ pub struct Rules {
     pub one_of: Option<&'static [&'static str]>,
     /// The value is always written as an array (a single value: an array of one).
     pub array: bool,
+    /// The value may be an array.
+    pub list: bool,
     /// The value is written as a JSON string whatever its type (`data_bag`).
     pub as_text: bool,
     /// The value says which person the record is about: it is looked at for accidents (warnings).

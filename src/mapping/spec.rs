@@ -20,6 +20,8 @@ pub struct ValueSpec {
     pub default: Option<String>,
     /// What becomes of an empty value; `None`: reject where the field is required, else omit.
     pub empty: Option<Empty>,
+    /// Whether a column that a record does not have counts as an empty one, so that `empty` acts on it, too.
+    pub missing_is_empty: bool,
     /// Separator of an array's elements.
     pub split: Option<String>,
     /// What it must be, `None`: what the field wants, else a string.
@@ -93,6 +95,8 @@ pub enum Apply {
     Values(ValueTable),
     /// Without zero-width and bidirectional controls, byte order marks and soft hyphens.
     StripInvisible,
+    /// One text of the elements of a list, with this between them; all conversions before act on each element.
+    Join(String),
 }
 
 /// A hash function.

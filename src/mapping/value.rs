@@ -3,12 +3,13 @@
 //! empty by their own rule.
 
 use super::apply::{apply, as_str};
+use super::literals::Presence;
 use super::output::Output;
-use super::scratch::Scratch;
+use super::scratch::{Elements, Scratch};
 use super::spec::{Apply, TemplateNeeds};
 use super::watch::{NONE, Sight};
 use crate::buffer::OutBuf;
-use crate::row::{CellError, Row};
+use crate::row::{CellError, CellKind, Row};
 
 /// Where a value comes from; constants are folded into literals.
 pub(super) enum Origin {
@@ -66,6 +67,9 @@ pub(super) enum Content {
         value: Box<Value>,
         open: &'static str,
         close: &'static str,
+        /// Around a list.
+        list: (&'static str, &'static str),
+        missing_is_empty: bool,
     },
     Object(Object),
 }
@@ -88,7 +92,11 @@ impl Value {
     /// Leaves the text, with `apply` and `default` done, in `scratch.text`.
     pub(super) fn read(&self, row: &impl Row, scratch: &mut Scratch) -> Result<(), CellError> {
         scratch.text.clear();
+        scratch.is_list = false;
         match &self.origin {
+            Origin::Column(column) if row.kind(*column) != CellKind::Text => {
+                return self.read_nested(*column, row, scratch);
+            }
             Origin::Column(column) => row.append(*column, &mut scratch.text)?,
             Origin::Template(template) => template.fill(row, scratch)?,
             Origin::Object(object) => object.fill(row, scratch)?,
@@ -110,6 +118,86 @@ impl Value {
             scratch.text.extend_from_slice(default);
         }
         Ok(())
+    }
+
+    /// As [`Value::read`], for a list, an object or an array of objects. A list that is not joined is left in
+    /// `scratch.elements`, and `scratch.is_list` is true.
+    #[cold]
+    #[inline(never)]
+    fn read_nested(&self, column: usize, row: &impl Row, scratch: &mut Scratch) -> Result<(), CellError> {
+        let is_json = self.output.cast.is_json();
+        if row.kind(column) == CellKind::Json || is_json {
+            if !is_json {
+                return Err(CellError::new(
+                    "not_one_value",
+                    "an object where one value is expected (type: json sends its text; a JSON Pointer names a value in it)",
+                ));
+            }
+            row.append(column, &mut scratch.text)?;
+        } else {
+            scratch.elements.clear();
+            let elements = &mut scratch.elements;
+            row.elements(column, &mut |element| elements.push(element))?;
+            scratch.is_list = true;
+        }
+        for conversion in &self.apply {
+            self.convert_nested(conversion, scratch)?;
+        }
+        if scratch.is_list && scratch.elements.is_empty() {
+            // an empty list is empty
+            scratch.is_list = false;
+        }
+        if scratch.is_list && self.output.split.is_some() {
+            return Err(CellError::new("list", "a list where `split` expects one text"));
+        }
+        if scratch.is_list && !self.output.list {
+            let what = "a list where one value is expected (apply: { join: \"|\" } makes one of it)";
+            return Err(CellError::new("list", what));
+        }
+        if !scratch.is_list
+            && scratch.text.is_empty()
+            && let Some(default) = &self.default
+        {
+            scratch.text.extend_from_slice(default);
+        }
+        Ok(())
+    }
+
+    /// Applies a conversion to each element of a list, or to the text.
+    fn convert_nested(&self, conversion: &Apply, scratch: &mut Scratch) -> Result<(), CellError> {
+        let refused = |(code, what)| CellError::new(code, what);
+        let Scratch { text, spare, elements, is_list, .. } = scratch;
+        if !*is_list {
+            return apply(conversion, text, spare).map_err(refused);
+        }
+        if let Apply::Join(between) = conversion {
+            for (nth, element) in elements.iter().enumerate() {
+                text.extend_from_slice(if nth > 0 { between.as_bytes() } else { b"" });
+                text.extend_from_slice(element);
+            }
+            *is_list = false;
+            return Ok(());
+        }
+        let mut converted = Elements::default();
+        for element in elements.iter() {
+            text.clear();
+            text.extend_from_slice(element);
+            apply(conversion, text, spare).map_err(refused)?;
+            converted.push(text);
+        }
+        text.clear();
+        *elements = converted;
+        Ok(())
+    }
+
+    /// Returns what the value that was just read is.
+    pub(super) fn presence(&self, row: &impl Row, scratch: &Scratch) -> Presence {
+        match (&self.origin, scratch.text.is_empty()) {
+            _ if scratch.is_list => Presence::List,
+            (_, false) => Presence::Filled,
+            (Origin::Column(column), true) if row.is_missing(*column) => Presence::Missing,
+            (_, true) => Presence::Empty,
+        }
     }
 
     /// Looks at the text before a conversion after which there is nothing to see; true if that was all.
@@ -154,6 +242,11 @@ impl Template {
                 Piece::Literal(literal) => text.extend_from_slice(literal),
                 Piece::Column { column, slot } => {
                     let from = text.len();
+                    if row.kind(*column) == CellKind::List {
+                        let error =
+                            CellError::new("list", "a list in a template (apply: { join: \"|\" } is for columns)");
+                        return Err(CellError { column: Some(*column), ..error });
+                    }
                     row.append(*column, text)?;
                     if !is_blank(&text[from..]) {
                         filled += 1;
@@ -194,6 +287,7 @@ impl Object {
         json.truncate(0);
         let written = self.write(row, scratch, &mut json);
         scratch.text.clear();
+        scratch.is_list = false;
         if let Ok(true) = written {
             scratch.text.extend_from_slice(json.bytes());
         }
@@ -209,8 +303,13 @@ impl Object {
             let start = out.len();
             out.push(before);
             out.extend(&member.key);
-            if !member.content.write(row, scratch, out)? {
-                match member.empty {
+            let presence = member.content.write(row, scratch, out)?;
+            if matches!(presence, Presence::Empty | Presence::Missing) {
+                let empty = match (presence, member.empty) {
+                    (Presence::Missing, WhenEmpty::Write(_)) => WhenEmpty::Omit,
+                    (_, empty) => empty,
+                };
+                match empty {
                     WhenEmpty::Omit => {
                         out.truncate(start);
                         continue;
@@ -238,25 +337,30 @@ impl Object {
 }
 
 impl Content {
-    /// Appends the JSON; false, and nothing appended, if it is empty.
-    fn write(&self, row: &impl Row, scratch: &mut Scratch, out: &mut OutBuf) -> Result<bool, CellError> {
+    /// Appends the JSON; nothing if it is empty.
+    fn write(&self, row: &impl Row, scratch: &mut Scratch, out: &mut OutBuf) -> Result<Presence, CellError> {
         match self {
             Content::Constant(json) => out.extend(json),
-            Content::Object(object) => return object.write(row, scratch, out),
-            Content::Value { value, open, close } => {
+            Content::Object(object) if object.write(row, scratch, out)? => {}
+            Content::Object(_) => return Ok(Presence::Empty),
+            Content::Value { value, open, close, list, missing_is_empty } => {
                 value.read(row, scratch)?;
-                if scratch.text.is_empty() {
-                    return Ok(false);
-                }
+                let presence = value.presence(row, scratch);
+                let (open, close) = match presence {
+                    Presence::Filled => (open, close),
+                    Presence::List => (&list.0, &list.1),
+                    Presence::Missing if *missing_is_empty => return Ok(Presence::Empty),
+                    Presence::Empty | Presence::Missing => return Ok(presence),
+                };
                 out.extend(open.as_bytes());
-                value
-                    .output
-                    .write(scratch, out)
-                    .map_err(|error| CellError { column: error.column.or(value.column()), ..error })?;
+                let output = &value.output;
+                let written =
+                    if scratch.is_list { output.write_list(scratch, out) } else { output.write(scratch, out) };
+                written.map_err(|error| CellError { column: error.column.or(value.column()), ..error })?;
                 out.extend(close.as_bytes());
             }
         }
-        Ok(true)
+        Ok(Presence::Filled)
     }
 
     fn column(&self) -> Option<usize> {

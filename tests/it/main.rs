@@ -58,6 +58,8 @@ mod mediarithmics;
 #[cfg(all(feature = "cli", target_os = "linux"))]
 mod memory;
 #[cfg(feature = "cli")]
+mod ndjson;
+#[cfg(feature = "cli")]
 mod piped;
 #[cfg(feature = "jobs")]
 mod quotas;

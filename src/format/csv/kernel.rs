@@ -20,7 +20,7 @@
 use super::row::CsvRow;
 use crate::format::chunk::Fatal;
 use crate::format::reader::Visit;
-use crate::format::text::{End, Region, Stretch, Unsplit, longer_than, record_start};
+use crate::format::text::{End, Region, Stretch, Unsplit, lines_between, longer_than, record_start};
 use crate::row::RowError;
 use crate::scan::{Boosted, Carry, Scanner, Tape, WINDOW, count_lines};
 use std::sync::Arc;
@@ -213,13 +213,4 @@ fn malformed<V: Visit>(record: Unsplit<'_>, found: Option<usize>, rules: &Rules,
         None => ("text_after_quote", "text between a closing quote and the next delimiter".to_owned()),
     };
     visit.malformed(&record, RowError { code, column: None, reason })
-}
-
-/// Physical line ends in `bytes[from..to]`, where `from` may lie within a CRLF.
-fn lines_between(bytes: &[u8], from: usize, to: usize) -> u64 {
-    if to <= from {
-        return 0;
-    }
-    let split = from > 0 && bytes[from - 1] == b'\r' && bytes[from] == b'\n';
-    count_lines(&bytes[from + usize::from(split)..to])
 }

@@ -71,6 +71,10 @@ impl Columns for Csv {
         &self.columns
     }
 
+    fn have_lists(&self) -> bool {
+        false
+    }
+
     fn may_be_shown(&self) -> bool {
         !self.options.header
     }

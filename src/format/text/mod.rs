@@ -13,4 +13,4 @@ pub(super) use front::{Front, refuse_foreign};
 pub(super) use grid::Grid;
 pub(super) use reader::TextReader;
 pub(super) use region::{Region, Unsplit};
-pub(super) use rules::{DataStart, End, Stretch, Text, longer_than, record_start};
+pub(super) use rules::{DataStart, End, Stretch, Text, lines_between, longer_than, record_start};

@@ -4,6 +4,7 @@ use super::region::Places;
 use crate::buffer::Padded;
 use crate::error::Error;
 use crate::format::reader::{Tabular, Visit};
+use crate::scan::count_lines;
 
 /// A format whose records are text between line ends: the rest (grid, streams, seams, long records, positions) is shared.
 pub(crate) trait Text: Tabular + Sized + 'static {
@@ -88,4 +89,13 @@ pub(crate) fn record_start(bytes: &[u8], end: usize) -> usize {
     } else {
         end + 1
     }
+}
+
+/// Physical line ends in `bytes[from..to]`, where `from` may lie within a CRLF.
+pub(crate) fn lines_between(bytes: &[u8], from: usize, to: usize) -> u64 {
+    if to <= from {
+        return 0;
+    }
+    let split = from > 0 && bytes[from - 1] == b'\r' && bytes[from] == b'\n';
+    count_lines(&bytes[from + usize::from(split)..to])
 }

@@ -182,7 +182,13 @@ fn rules(op: Op, value: &ValueSpec, at: &str) -> Result<Rules> {
     }
     let default_type = (op == Op::Increment).then_some(Type::Integer);
     let array = matches!(op, Op::SetAdd | Op::SetRemove);
-    Ok(Rules { default_type, max_code_points: Some(MAX_CODE_POINTS), array, ..Rules::default() })
+    Ok(Rules {
+        default_type,
+        max_code_points: Some(MAX_CODE_POINTS),
+        array,
+        list: op != Op::Increment,
+        ..Rules::default()
+    })
 }
 
 #[cfg(test)]

@@ -1,0 +1,19 @@
+//! NDJSON: one JSON object on each line.
+
+mod kernel;
+mod keys;
+mod list;
+mod options;
+mod row;
+mod string;
+#[cfg(feature = "jobs")]
+mod suggest;
+mod table;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+#[cfg(feature = "jobs")]
+pub(super) use options::NDJSON;
+pub use options::NdjsonOptions;
+pub use table::Ndjson;

@@ -1,0 +1,144 @@
+//! A line as the plan reads it.
+
+use super::list;
+use super::string::{BadText, unescape};
+use super::walk::{Kind, Span};
+use crate::buffer::Padded;
+use crate::format::text::Region;
+use crate::row::{CellError, CellKind, Needs, Record, RecordPlace, Row};
+use std::borrow::Cow;
+
+/// One line with the places of its values.
+pub(crate) struct NdjsonRow<'a, 's> {
+    pub(super) region: &'a Region<'a>,
+    pub(super) spans: &'s [Span],
+    /// Of the line in the region's input.
+    pub(super) from: usize,
+    pub(super) to: usize,
+}
+
+impl<'a> NdjsonRow<'a, '_> {
+    /// The value as it is in the source, without the quotes of a string.
+    fn raw(&self, column: usize) -> &'a [u8] {
+        let Span { at, len, .. } = self.spans[column];
+        &self.region.input.bytes()[at as usize..at as usize + len as usize]
+    }
+}
+
+fn bad_text(why: BadText, column: usize) -> CellError {
+    match why {
+        BadText::Nul => CellError::nul(column),
+        BadText::LoneSurrogate => CellError {
+            code: "lone_surrogate",
+            what: "half of a surrogate pair (\\ud800 to \\udfff)",
+            column: Some(column),
+        },
+    }
+}
+
+impl Record for NdjsonRow<'_, '_> {
+    fn place(&self) -> RecordPlace {
+        self.region.place(self.from)
+    }
+
+    fn kept_bytes(&self) -> usize {
+        self.to - self.from
+    }
+
+    fn keep(&self, into: &mut Vec<u8>) {
+        into.extend_from_slice(&self.region.input.bytes()[self.from..self.to]);
+    }
+}
+
+impl Row for NdjsonRow<'_, '_> {
+    #[inline(always)]
+    fn input(&self) -> Padded<'_> {
+        self.region.input
+    }
+
+    /// An array or object is taken from the start of the line on: the quote of its key makes sure that the span is not plain.
+    #[inline(always)]
+    fn span(&self, column: usize) -> (usize, usize) {
+        let Span { at, len, kind } = self.spans[column];
+        let (at, len) = (at as usize, len as usize);
+        match kind {
+            Kind::Array | Kind::Object => (self.from, at + len - self.from),
+            _ => (at, len),
+        }
+    }
+
+    #[inline(always)]
+    fn is_marked(&self, byte: u8) -> bool {
+        byte == self.region.dialect.marked
+    }
+
+    #[inline(always)]
+    fn is_plain(&self, at: usize, len: usize, needs: Needs) -> bool {
+        self.region.is_plain(at, len, needs)
+    }
+
+    #[inline(always)]
+    fn is_short_and_plain(&self, at: usize, len: usize, needs: Needs) -> bool {
+        self.region.is_short_and_plain(at, len, needs)
+    }
+
+    #[inline(never)]
+    fn second_look(&self, at: usize, len: usize, needs: Needs) -> Option<(usize, usize)> {
+        (self.region.is_clean(at, len) && self.region.is_valid(at, len, needs)).then_some((at, len))
+    }
+
+    fn append(&self, column: usize, text: &mut Vec<u8>) -> Result<(), CellError> {
+        let Span { at, len, kind } = self.spans[column];
+        let raw = self.raw(column);
+        let (at, len) = (at as usize, len as usize);
+        if !self.region.is_clean_ascii(at, len) && simdutf8::basic::from_utf8(raw).is_err() {
+            return Err(CellError::invalid_utf8(column));
+        }
+        if kind != Kind::String || self.region.is_clean(at, len) {
+            text.extend_from_slice(raw);
+            return Ok(());
+        }
+        unescape(raw, text).map_err(|why| bad_text(why, column))
+    }
+
+    fn value(&self, column: usize) -> Cow<'_, [u8]> {
+        let raw = self.raw(column);
+        if self.spans[column].kind != Kind::String || memchr::memchr(b'\\', raw).is_none() {
+            return Cow::Borrowed(raw);
+        }
+        let mut text = Vec::with_capacity(raw.len());
+        // what is not valid is shown as far as it is
+        let _ = unescape(raw, &mut text);
+        Cow::Owned(text)
+    }
+
+    #[inline(always)]
+    fn kind(&self, column: usize) -> CellKind {
+        match self.spans[column].kind {
+            Kind::Object => CellKind::Json,
+            Kind::Array if list::is_of_objects(self.raw(column)) => CellKind::Json,
+            Kind::Array => CellKind::List,
+            _ => CellKind::Text,
+        }
+    }
+
+    fn elements(&self, column: usize, each: &mut dyn FnMut(&[u8])) -> Result<(), CellError> {
+        let raw = self.raw(column);
+        if simdutf8::basic::from_utf8(raw).is_err() {
+            return Err(CellError::invalid_utf8(column));
+        }
+        list::elements(raw, each).map_err(|why| match why {
+            list::BadElement::Text(why) => bad_text(why, column),
+            list::BadElement::NotAValue => CellError {
+                code: "list_element",
+                what: "a list with a null, a list or an object in it",
+                column: Some(column),
+            },
+        })
+    }
+
+    #[inline(always)]
+    fn is_missing(&self, column: usize) -> bool {
+        self.spans[column].kind == Kind::Missing
+    }
+}

@@ -1,0 +1,202 @@
+//! A source opened as NDJSON.
+
+use super::kernel::{Kernel, TOO_LONG, dialect};
+use super::keys::Keys;
+use super::options::NdjsonOptions;
+use super::string::unescape;
+use super::walk::{Kind, Line, Walker};
+use crate::buffer::{Padded, SLACK};
+use crate::error::{Error, Place, Result};
+use crate::format::cells::{Cell, Cells};
+use crate::format::chunk::ChunkId;
+use crate::format::entry::validate_max_record_bytes;
+use crate::format::reader::{Format, Tabular, Visit};
+use crate::format::text::{DataStart, End, Front, Grid, Stretch, Text, TextReader, longer_than, refuse_foreign};
+use crate::row::Columns;
+use crate::scan::{Carry, Scanner, Tape};
+use crate::source::Source;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+#[cfg(feature = "jobs")]
+use {
+    super::suggest::first_keys,
+    crate::error::nearest,
+    crate::format::reader::{NeverSeen, Occurs},
+    std::sync::atomic::Ordering,
+};
+
+/// A [`Source`] of JSON objects, one on each line. Its columns are those that were asked for when it was opened.
+pub struct Ndjson {
+    source: Arc<Source>,
+    options: NdjsonOptions,
+    columns: Arc<[String]>,
+    keys: Keys,
+    starts: Vec<DataStart>,
+    seen: Arc<[AtomicBool]>,
+}
+
+impl Ndjson {
+    /// Looks at the start of every file. `columns` are names of keys of the outermost object, or JSON Pointers that start with
+    /// `/`; a name that is given twice counts once.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::Data`]: a file that is empty, or begins like something else.
+    /// [`crate::error::Kind::Local`]: the source cannot be read.
+    /// [`crate::error::Kind::Usage`]: a pointer that is not valid.
+    pub fn open(source: Arc<Source>, columns: &[&str], options: NdjsonOptions) -> Result<Ndjson> {
+        validate_max_record_bytes(options.max_record_bytes)?;
+        let mut names: Vec<String> = Vec::with_capacity(columns.len());
+        for name in columns.iter().copied().chain(options.required.iter().map(String::as_str)) {
+            if !names.iter().any(|known| known == name) {
+                names.push(name.to_owned());
+            }
+        }
+        let keys = Keys::new(&names)?;
+        let mut starts = Vec::with_capacity(source.inputs().len());
+        for input in source.inputs() {
+            let front = Front::new(input)?;
+            let start = check(&front)
+                .map_err(|error| error.with_place(Place { file: Some(input.name().to_owned()), ..Place::default() }))?;
+            starts.push(start);
+        }
+        let seen = names.iter().map(|_| AtomicBool::new(false)).collect();
+        Ok(Ndjson { source, options, columns: names.into(), keys, starts, seen })
+    }
+
+    fn walker(&self) -> Walker {
+        Walker::new(self.keys.clone(), self.columns.len())
+    }
+}
+
+/// Returns where the records start in a file that begins like NDJSON.
+fn check(front: &Front<'_>) -> Result<DataStart> {
+    refuse_foreign(front, "NDJSON")?;
+    let start = front.bom();
+    let text = &front.bytes[start..];
+    if text.is_empty() {
+        return Err(Error::data("the source is empty").with_hint("check the export that wrote it"));
+    }
+    if text.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Error::data("the source begins with [: it is one JSON array, not one JSON object on each line")
+            .with_hint("make lines of it first: jq -c '.[]' list.json > list.ndjson"));
+    }
+    Ok(DataStart { byte: start as u64, lines: 0 })
+}
+
+impl Columns for Ndjson {
+    fn names(&self) -> &[String] {
+        &self.columns
+    }
+
+    fn have_lists(&self) -> bool {
+        true
+    }
+}
+
+impl Tabular for Ndjson {
+    fn source(&self) -> &Arc<Source> {
+        &self.source
+    }
+
+    fn shared_columns(&self) -> &Arc<[String]> {
+        &self.columns
+    }
+
+    fn lines_before(&self, _input: usize) -> u64 {
+        0
+    }
+
+    fn rejects_have_text(&self) -> bool {
+        true
+    }
+
+    #[cfg(feature = "jobs")]
+    fn never_seen(&self) -> Vec<NeverSeen> {
+        let is_seen = |column: &usize| self.seen[*column].load(Ordering::Relaxed);
+        let never: Vec<usize> = (0..self.columns.len()).filter(|column| !is_seen(column)).collect();
+        let names = if never.is_empty() { Default::default() } else { first_keys(&self.source) };
+        let of = |column: usize| {
+            let name = &self.columns[column];
+            let rule = if self.options.required.contains(name) {
+                Some(Occurs::Required)
+            } else {
+                self.options.optional.contains(name).then_some(Occurs::Optional)
+            };
+            let nearest = nearest(name, names.iter().map(String::as_str)).map(str::to_owned);
+            NeverSeen { column, rule, nearest }
+        };
+        never.into_iter().map(of).collect()
+    }
+
+    /// The values of the columns in a line; of a line that is not valid, those before the place that is to blame.
+    fn cells<'k>(&self, kept: &'k [u8]) -> Cells<'k> {
+        let mut padded = kept.to_vec();
+        padded.resize(kept.len() + SLACK, 0);
+        let input = Padded::new(&padded, 0, kept.len());
+        let (mut tape, mut carry) = (Tape::default(), Carry::new(false));
+        tape.start(kept.len());
+        Scanner::new(dialect(b'"')).window(input, 0, kept.len(), &mut carry, &mut tape);
+        let mut walker = self.walker();
+        let line = Line::<false> { input, dirty: tape.dirty.bytes(), from: 0, to: kept.len() };
+        // why it was rejected is known already
+        let _ = walker.walk(&line);
+        Box::new(walker.spans.into_iter().map(|span| {
+            let raw = &kept[span.at as usize..][..span.len as usize];
+            if span.kind != Kind::String || memchr::memchr(b'\\', raw).is_none() {
+                return Cell::new(raw);
+            }
+            let mut text = Vec::with_capacity(raw.len());
+            match unescape(raw, &mut text) {
+                Ok(()) => Cell::new(text),
+                Err(_) => Cell::new(raw),
+            }
+        }))
+    }
+}
+
+impl Text for Ndjson {
+    type Kernel = Kernel;
+    const HAS_STATE: bool = false;
+
+    fn kernel(&self, marked: Option<u8>) -> Kernel {
+        let longest = usize::try_from(self.options.max_record_bytes).unwrap_or(usize::MAX);
+        Kernel::new(marked, self.walker(), longest, Arc::clone(&self.seen))
+    }
+
+    fn start_of(&self, input: usize) -> DataStart {
+        self.starts[input]
+    }
+
+    fn max_record_bytes(&self) -> u64 {
+        self.options.max_record_bytes
+    }
+
+    fn state_after(&self, _text: Padded<'_>, _state: u64) -> u64 {
+        0
+    }
+
+    fn last_end(&self, text: Padded<'_>) -> Option<usize> {
+        memchr::memrchr2(b'\n', b'\r', text.bytes())
+    }
+
+    fn run<V: Visit>(kernel: &mut Kernel, text: &Stretch<'_>, visit: &mut V) -> Result<End, V::Stop> {
+        kernel.run(text, visit)
+    }
+
+    fn never_ends(&self, _record: &[u8], _inside: bool, _ended: bool) -> (Error, usize) {
+        (longer_than(self.options.max_record_bytes, TOO_LONG), 0)
+    }
+}
+
+impl Format for Ndjson {
+    type Chunks<'f> = Grid<'f, Ndjson>;
+    type Reader = TextReader<Ndjson>;
+
+    fn chunks(&self, from: ChunkId, chunk_bytes: usize, threads: usize) -> Grid<'_, Ndjson> {
+        Grid::new(self, from, chunk_bytes, threads)
+    }
+
+    fn reader(&self, marked: Option<u8>, chunk_bytes: usize) -> TextReader<Ndjson> {
+        TextReader::new(self, marked, chunk_bytes)
+    }
+}
