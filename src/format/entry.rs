@@ -15,6 +15,8 @@ pub(crate) struct Entry<O: 'static> {
     pub(crate) name: &'static str,
     /// Endings of file names that mean this format, without the dot.
     pub(crate) endings: &'static [&'static str],
+    /// The key of `source` that its options are under.
+    pub(crate) section: &'static str,
     /// Its keys in `source`.
     pub(crate) keys: &'static [Key],
     /// Reads its options from `source`.

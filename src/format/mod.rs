@@ -102,6 +102,7 @@ macro_rules! registry {
         pub(crate) const FORMATS: &[Entry<TableOptions>] = &[$($(Entry {
             name: $entry.name,
             endings: $entry.endings,
+            section: $entry.section,
             keys: $entry.keys,
             read: |source| ($entry.read)(source).map(TableOptions::$variant),
         },)+)+];

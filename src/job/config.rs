@@ -283,6 +283,10 @@ fn source(map: &Map<String, Value>, folder: &Path) -> Result<SourceConfig> {
     }
     let entry = format::find(FORMATS, settings.opt_text("format")?.as_deref(), path.as_deref())?;
     let format = (entry.read)(&settings)?;
+    // the options of other formats must be valid, too
+    for other in FORMATS.iter().filter(|other| other.section != entry.section) {
+        (other.read)(&settings)?;
+    }
     let compression = match settings.opt_text("compression")?.as_deref() {
         None | Some("auto") => Compression::Auto,
         Some("none") => Compression::None,

@@ -83,13 +83,14 @@ mod job_file {
     pub(in crate::format) const CSV: Entry<CsvOptions> = Entry {
         name: "csv",
         endings: &["csv"],
+        section: "csv",
         keys: &[key("csv", KeyKind::Object(KEYS), None, "The dialect.")],
         read: |source| read(source, b','),
     };
 
     /// Cells between tabs; its dialect is in `source.csv`, too.
     pub(in crate::format) const TSV: Entry<CsvOptions> =
-        Entry { name: "tsv", endings: &["tsv"], keys: &[], read: |source| read(source, b'\t') };
+        Entry { name: "tsv", endings: &["tsv"], section: "csv", keys: &[], read: |source| read(source, b'\t') };
 
     impl Options for CsvOptions {
         type Format = Csv;

@@ -54,6 +54,7 @@ mod job_file {
     pub(in crate::format) const NDJSON: Entry<NdjsonOptions> = Entry {
         name: "ndjson",
         endings: &["ndjson", "jsonl"],
+        section: "ndjson",
         keys: &[Key::new("ndjson", KeyKind::Object(KEYS), false, None, "Keys of the records.")],
         read,
     };
