@@ -1,7 +1,8 @@
 //! Streams lists of people into the bulk-import APIs of marketing platforms: CSV, TSV and NDJSON of any size, in bounded
 //! memory.
 //!
-//! `docs/CONTRACT.md` in the repository describes exit codes, the report, the codes of rejected rows, and the guarantees.
+//! In the repository `docs/ARCHITECTURE.md` describes the code, and `docs/CONTRACT.md` describes exit codes, the report, the
+//! codes of rejected rows, and the guarantees.
 //!
 //! ```text
 //! source ─chunks─▶ worker: scan ▸ read ▸ map ▸ encode ─slabs─▶ in order ─▶ measure | request body | file

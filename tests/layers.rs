@@ -1,5 +1,5 @@
 //! The rules of the code's layout: which room (folder of `src/`) may use which, and where `unsafe` and printing are allowed.
-//! The contract with users is docs/CONTRACT.md; `tests/it/contract.rs` checks that it is complete.
+//! docs/ARCHITECTURE.md describes the rooms. The contract with users is docs/CONTRACT.md; `tests/it/contract.rs` checks that it is complete.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
