@@ -313,3 +313,26 @@ async fn story_27_new_needs_the_id_of_the_run_in_the_way() {
         next.report
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn story_20_a_retry_after_11_sends_the_whole_list_and_is_advised_against() {
+    let uploads = scripted::Uploads::default();
+    let script = move |seen: &Seen, _: usize, _: &str| {
+        if seen.line.starts_with("POST") {
+            return Does::Answer(202, format!(r#"{{"activity_id": "a-{}"}}"#, uploads.take(seen)));
+        }
+        let rows = scripted::activity(seen).map_or(0, |nth| uploads.records(nth));
+        let counts =
+            format!(r#""successful_imports": {}, "failed_imports": 1, "total_number_of_imports": {rows}"#, rows - 1);
+        Does::Answer(200, format!(r#"{{"status": "Completed", "upload_statistics": {{{counts}}}}}"#))
+    };
+    let bed = Bed::new(&format!("{ASSIGNS}{PROFILES}"), script).await;
+    bed.list("user", 100);
+    for sent in 1..=2 {
+        let came = bed.run(&[]).await;
+        assert_eq!((came.code, &came.report["open"], bed.uploads()), (11, &json!(false), sent), "{}", came.report);
+    }
+    let contract = include_str!("../../docs/CONTRACT.md");
+    let row = contract.lines().find(|line| line.starts_with("| 11 |")).unwrap();
+    assert!(row.contains("not retry"), "{row}");
+}

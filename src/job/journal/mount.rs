@@ -78,7 +78,7 @@ mod tests {
 28 22 0:27 / /mnt/nine rw - 9p share rw";
 
     #[test]
-    fn a_state_on_a_network_file_system_is_refused() {
+    fn story_23_a_state_on_a_network_file_system_is_refused() {
         for dir in ["/srv", "/srv/etl/state", "/mnt/with blank/state", "/mnt/gluster/x"] {
             let error = judge(Path::new(dir), MOUNTS).expect_err(dir);
             assert_eq!(error.kind(), Kind::Busy, "{dir}");
