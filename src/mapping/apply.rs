@@ -1,10 +1,10 @@
-//! The conversions of `apply`, on validated UTF-8. Each leaves its result in `text`; `spare` is lent memory.
+//! The conversions of `apply`, on validated UTF-8. Each leaves its result in `text`; `spare` is reusable memory.
 
 use super::spec::{Apply, Hash};
 use sha2::Digest;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
-/// Why a conversion rejects a text: the reject's code and what it is.
+/// The reason why a conversion rejects a text: the code, and the reason in words.
 pub(super) type Refused = (&'static str, &'static str);
 
 /// Applies one conversion; an empty text stays empty.
@@ -60,12 +60,12 @@ pub(super) fn apply(conversion: &Apply, text: &mut Vec<u8>, spare: &mut Vec<u8>)
     Ok(())
 }
 
-/// True for a text of exactly as many hex digits as the hash has.
+/// Returns true for a text of exactly as many hex digits as the hash has.
 pub(super) fn is_digest(text: &[u8], hash: Hash) -> bool {
     text.len() == hash.hex_digits() && text.iter().all(u8::is_ascii_hexdigit)
 }
 
-/// Zero-width and bidirectional controls, the byte order mark, the soft hyphen.
+/// Whether a character is a zero-width or bidirectional control, the byte order mark, or the soft hyphen.
 pub(super) fn is_invisible(c: char) -> bool {
     matches!(
         c,
@@ -80,13 +80,13 @@ pub(super) fn is_invisible(c: char) -> bool {
     )
 }
 
-/// The text; it was validated when the cell was read, and no conversion breaks it.
+/// Returns the text, which was validated when the cell was read; conversions keep it valid.
 pub(super) fn as_str(text: &[u8]) -> &str {
     simdutf8::basic::from_utf8(text).unwrap_or_default()
 }
 
 fn trim(text: &mut Vec<u8>) {
-    // most values have no white space at their ends, and these bytes are none in any alphabet
+    // most values have no white space at their ends, and these bytes are not white space in any alphabet
     if let (Some(b'!'..=b'~'), Some(b'!'..=b'~')) = (text.first(), text.last()) {
         return;
     }
@@ -103,7 +103,7 @@ fn replace_with(text: &mut Vec<u8>, convert: impl Fn(&str) -> String) {
     *text = convert(as_str(text)).into_bytes();
 }
 
-/// In registers, since bytes that are written one by one and read as words at once stall the processor.
+/// writes whole words, since reading bytes as words right after writing them one by one stalls the processor
 fn hex(digest: &[u8], text: &mut Vec<u8>) {
     const MOST: usize = 32;
     let mut bytes = [0u8; MOST];
@@ -178,7 +178,7 @@ mod tests {
         assert_eq!(run(&unless(Hash::Md5), "900150983CD24fb0d6963f7d28e17f72"), "900150983cd24fb0d6963f7d28e17f72");
         let sha1 = "a9993e364706816aba3e25717850c26c9cd0d89d";
         assert_eq!(run(&unless(Hash::Sha1), sha1), sha1);
-        // another hash's digest, a digit too few, another letter: not this hash
+        // the digest of another hash, one digit too few, or another letter is not this hash
         let other = format!("g{}", &sha1[1..]);
         for (kind, text) in
             [(Hash::Md5, digest), (Hash::Sha256, &digest[1..]), (Hash::Sha1, &other), (Hash::Md5, "abc")]

@@ -1,4 +1,4 @@
-//! The types: what a text must be, and how it is written.
+//! The types: validation and output of a text.
 
 use super::apply::as_str;
 use super::moment::{Format, rfc3339};
@@ -15,7 +15,7 @@ pub(super) enum Cast {
     Date(Format),
     Timestamp(Option<Format>, TimeUnit),
     Json,
-    /// JSON that was written here: an object of the map.
+    /// JSON that was written by the plan: an object of the map.
     Built,
     Email,
     E164,
@@ -38,22 +38,22 @@ impl Cast {
         }
     }
 
-    /// True if JSON has it in quotes.
+    /// Returns true if JSON has the value in quotes.
     pub(super) fn is_text(&self) -> bool {
         matches!(self, Cast::String | Cast::Date(_) | Cast::Email | Cast::E164)
     }
 
-    /// True if the text is what is written.
+    /// Returns true if the text is written unchanged.
     pub(super) fn is_verbatim(&self) -> bool {
         matches!(self, Cast::String | Cast::Built)
     }
 
-    /// True if it is JSON text, in which white space between tokens may hold line ends.
+    /// Returns true if the value is JSON text, in which white space between tokens may contain line ends.
     pub(super) fn is_json(&self) -> bool {
         matches!(self, Cast::Json | Cast::Built)
     }
 
-    /// Writes the value of `text` into `to`, which is empty; a reject's code and what the text is not.
+    /// Writes the value of `text` to `to`, which is empty; otherwise returns the reject code and the reason.
     pub(super) fn cast(&self, text: &[u8], to: &mut Vec<u8>) -> Result<(), (&'static str, &'static str)> {
         match self {
             Cast::String | Cast::Built => to.extend_from_slice(text),
@@ -79,8 +79,8 @@ impl Cast {
     }
 }
 
-/// The HTML standard's valid e-mail address:
-/// `[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]+@LABEL(\.LABEL)*`, a label of 1 to 63 letters, digits and inner hyphens.
+/// Whether a text is a valid e-mail address by the HTML standard: `[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]+@LABEL(\.LABEL)*`,
+/// with labels of 1 to 63 letters, digits and inner hyphens.
 fn is_email(text: &[u8]) -> bool {
     let Some(at) = memchr::memchr(b'@', text) else { return false };
     let (local, domain) = (&text[..at], &text[at + 1..]);
@@ -118,7 +118,8 @@ fn integer(text: &[u8]) -> Result<i64, (&'static str, &'static str)> {
     Ok(value)
 }
 
-/// True for digits that are an integer as we write it: no plus, no leading zero, surely within 64 bits.
+/// Returns true for digits that are an integer in canonical form: no plus, no leading zero, and certainly within 64
+/// bits.
 #[inline]
 pub(super) fn is_canonical_integer(text: &[u8]) -> bool {
     let digits = match text {
@@ -132,7 +133,7 @@ pub(super) fn is_canonical_integer(text: &[u8]) -> bool {
     }
 }
 
-/// JSON's number grammar: `-? (0 | [1-9][0-9]*) (. [0-9]+)? ([eE] [+-]? [0-9]+)?`.
+/// Whether a text follows JSON's number grammar: `-? (0 | [1-9][0-9]*) (. [0-9]+)? ([eE] [+-]? [0-9]+)?`.
 #[inline]
 pub(super) fn is_decimal(text: &[u8]) -> bool {
     fn digits(text: &[u8]) -> (usize, &[u8]) {
@@ -296,7 +297,7 @@ mod tests {
         let seconds = Type::Timestamp(Some("%s".into()), TimeUnit::Milliseconds);
         assert_eq!(run(&seconds, "1732369507").as_deref(), Ok("1732369507000"));
         assert_eq!(run(&seconds, "1732369507000"), Err("not_a_timestamp"));
-        // both units mean the same instant
+        // both units express the same instant
         for (text, seconds) in [("2016-12-31T23:59:60Z", "1483228800"), ("2016-12-31T23:59:60.5Z", "1483228800")] {
             assert_eq!(run(&s, text).as_deref(), Ok(seconds), "{text}");
             assert_eq!(&run(&ms, text).unwrap()[..10], seconds, "{text}");

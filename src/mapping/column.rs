@@ -1,4 +1,4 @@
-//! Columns by name, and what to say if there is none of that name.
+//! Columns by name, and hints for names that do not exist.
 
 use super::shape::{Field, Shape, Unit};
 use super::spec::{Condition, From, TemplatePart, ValueSpec};
@@ -22,7 +22,7 @@ impl Columns for ByName<'_> {
 #[derive(Clone, Copy)]
 pub(super) struct Names<'a> {
     pub(super) columns: &'a dyn Columns,
-    /// Whether errors may show the names: a first line that is no header has values of the user in it.
+    /// Whether errors may show the names: a first line that is not a header contains values of the user.
     shown: bool,
 }
 
@@ -32,7 +32,7 @@ impl<'a> Names<'a> {
         Names { columns, shown: columns.may_be_shown() || wanted(shape, conditions).any(is_there) }
     }
 
-    /// The index of a column by name. The place of an error has the column; the caller adds the file.
+    /// Returns the index of a column by name. The place of an error has the column; the caller adds the file.
     pub(super) fn index(&self, name: &str, at: &str, constants: &[&str], bare: bool) -> Result<usize> {
         let mut found = self.columns.names().iter().enumerate().filter(|(_, column)| *column == name).map(|(i, _)| i);
         let wrong = |why: &str| {
@@ -54,7 +54,7 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// What to do about a column that is not there.
+    /// Returns the hint for a missing column.
     fn missing(&self, name: &str) -> String {
         let names = self.columns.names();
         let near = nearest(name, names.iter().map(String::as_str));
@@ -67,7 +67,7 @@ impl<'a> Names<'a> {
             let alike = alike.map(|near| format!("did you mean \"{}\"? ", shown(near))).unwrap_or_default();
             let hint = self.columns.all_missing();
             return alike
-                + &hint.unwrap_or_else(|| format!("there are {} columns and none that the job names", names.len()));
+                + &hint.unwrap_or_else(|| format!("there are {} columns, none of which the job uses", names.len()));
         }
         match near {
             Some(near) => format!("did you mean \"{}\"? The header has: {}", shown(near), listed(names)),
@@ -76,7 +76,7 @@ impl<'a> Names<'a> {
     }
 }
 
-/// The columns that the job names.
+/// Returns the columns that the job uses.
 pub(crate) fn wanted<'s>(shape: &'s Shape, conditions: &'s [Condition]) -> impl Iterator<Item = &'s str> {
     let (units, cells): (Vec<&Unit>, &[Field]) = match shape {
         Shape::Json(json) => (json.lead.iter().chain(&json.units).collect(), &[]),
@@ -103,7 +103,7 @@ fn name<'s>(value: &'s ValueSpec, names: &mut Vec<&'s str>) {
     }
 }
 
-/// Whether a cell is surely the name, misspelt: a letter or two in other case, other punctuation.
+/// Whether a cell is certainly the name, misspelt: other case, other punctuation.
 fn is_misspelt(cell: &str, name: &str) -> bool {
     let letters = |text: &str| -> String {
         text.chars().take(100).filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
@@ -112,7 +112,7 @@ fn is_misspelt(cell: &str, name: &str) -> bool {
     strsim::osa_distance(&letters(cell), &name) <= 1 + name.chars().count() / 8
 }
 
-/// A name of a column for a message: cut, and in quotes with escapes where it would not be read as one otherwise.
+/// Formats a column name for a message: cut, and in quotes with escapes if it could be misread.
 fn shown(name: &str) -> String {
     let cut: String = name.chars().take(32).collect();
     let more = if cut.len() < name.len() { "…" } else { "" };
@@ -124,7 +124,7 @@ fn shown(name: &str) -> String {
     if plain { format!("{cut}{more}") } else { format!("{cut:?}{more}") }
 }
 
-/// Names of columns for a message: the first twenty.
+/// Lists the first twenty column names for a message.
 fn listed(names: &[String]) -> String {
     let more = if names.len() > 20 { ", …" } else { "" };
     names.iter().take(20).map(|name| shown(name)).collect::<Vec<_>>().join(", ") + more

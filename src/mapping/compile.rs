@@ -1,4 +1,4 @@
-//! From a [`Shape`] and the names of the columns to a [`Plan`].
+//! Compiles a [`Shape`] and the names of the columns to a [`Plan`].
 
 use super::cast::Cast;
 use super::column::{ByName, Names};
@@ -18,20 +18,20 @@ use crate::encode;
 use crate::error::{Error, Result};
 use crate::row::Columns;
 
-/// The separators that are tried, in order.
+/// The separators to try, in order.
 const CANDIDATES: [u8; 4] = [b'\t', b'|', b';', b','];
 
 impl Plan {
     /// Compiles against the names of the source's columns.
     ///
     /// # Errors
-    /// `Usage`: a column that is not there (with the nearest name) or there twice, a rule of the platform that the
-    /// map breaks.
+    /// `Usage`: a column that does not exist (with the nearest name) or exists twice, or a rule of the platform that
+    /// the map breaks.
     pub fn compile(shape: &Shape, conditions: &[Condition], columns: &[String]) -> Result<Plan> {
         Plan::compile_for(shape, conditions, &ByName(columns))
     }
 
-    /// As [`Plan::compile`], against columns that know what to do about one that is missing.
+    /// Like [`Plan::compile`], against columns that have hints for missing ones.
     ///
     /// # Errors
     /// As [`Plan::compile`].
@@ -39,12 +39,12 @@ impl Plan {
         compile(shape, conditions, Names::new(columns, shape, conditions), None)
     }
 
-    /// The same plan with the next separator on trial; `None` if it is fixed or the last one.
+    /// Returns the same plan with the next separator on trial; `None` if the separator is fixed or the last one.
     #[must_use]
     pub fn next_separator(&self) -> Option<Plan> {
         let Trial { shape, conditions, next } = self.trial.as_ref()?;
         let columns = ByName(&self.columns);
-        // it compiled before; only the separator differs
+        // it compiled before, and only the separator differs
         compile(shape, conditions, Names::new(&columns, shape, conditions), Some(*next)).ok()
     }
 }
@@ -64,7 +64,7 @@ fn compile(shape: &Shape, conditions: &[Condition], names: Names<'_>, candidate:
     if compiler.clash
         && let Some(next) = layout.next
     {
-        // a constant is in every record: no need to try
+        // a constant is in every record, so there is no need to try
         return compile(shape, conditions, names, Some(next));
     }
     let checks = compiler.checks(layout.checks)?;
@@ -91,7 +91,7 @@ fn compile(shape: &Shape, conditions: &[Condition], names: Names<'_>, candidate:
     })
 }
 
-/// What surrounds the values of a record.
+/// The text around the values of a record.
 struct Layout<'s> {
     /// The header line of the output.
     head: Vec<u8>,
@@ -106,7 +106,7 @@ struct Layout<'s> {
     max_record_bytes: Option<u64>,
 }
 
-/// The separator to use or to try from `candidate` on, and the one after it.
+/// Returns the separator to use, or to try from `candidate` on, and the one after it.
 fn cell_rule(cells: &Cells, candidate: usize) -> (CellRule, Option<usize>) {
     let never = cells.quoting == Quoting::Never;
     let Separator::Auto = cells.separator else {
@@ -142,22 +142,23 @@ fn header_line(cells: &Cells, rule: CellRule) -> Result<Vec<u8>> {
     Ok(out.into_vec())
 }
 
-/// What is counted by its absence must not be written where it is empty.
-fn judge_absence(json: &Json) -> Result<()> {
+/// `empty: keep|null` is invalid for fields of an "exactly one of" rule: an empty value would still be written.
+fn check_absence(json: &Json) -> Result<()> {
     let counted = json.checks.iter().filter_map(|check| match check {
         Check::ExactlyOne(members) => Some(members),
         Check::NotBothNonZero(..) => None,
     });
     for field in counted.flatten().filter_map(|&unit| json.units.get(unit)?.field.as_ref()) {
         if matches!(field.value.empty, Some(Empty::Keep | Empty::Null)) {
-            let message = format!("{}: exactly one of several is written, an empty one is left out", field.at);
+            let message =
+                format!("{}: only one of these fields is written, so an empty one has to be left out", field.at);
             return Err(Error::usage(message).with_hint("use empty: omit or reject"));
         }
     }
     Ok(())
 }
 
-/// A text of the job file (`what`: constant, default) as it stands in the output.
+/// Returns a text of the job file (`what`: constant or default) as it is written to the output.
 fn written(field: &Field, what: &str, scratch: &mut Scratch, output: &Output) -> Result<Vec<u8>> {
     let mut out = OutBuf::default();
     output.write(scratch, &mut out).map_err(|error| {
@@ -172,32 +173,32 @@ fn written(field: &Field, what: &str, scratch: &mut Scratch, output: &Output) ->
 
 pub(super) struct Compiler<'a> {
     columns: Names<'a>,
-    /// On the first compilation; with a later separator they are only written differently.
-    judges_defaults: bool,
+    /// True in the first compilation; with a later separator, defaults are only written differently.
+    checks_defaults: bool,
     literals: LiteralStates,
     ops: Vec<Op>,
     values: Vec<Value>,
-    /// Constants that are there, and those that are not "0", by bit of their unit.
+    /// Bits of the units that are constants, and of those that are not "0".
     constant_bits: (u64, u64),
     /// The separator on trial occurs in a constant.
     clash: bool,
     /// Names of the units by index, for the messages of checks.
     unit_names: Vec<String>,
-    /// The op of a unit, where it has one.
+    /// The op of a unit, if it has one.
     compiled_units: Vec<Option<usize>>,
     watched: Watched,
     /// Indexes of the columns whose absence changes what is written or rejected.
     pub(super) needed: Vec<usize>,
 }
 
-/// A constant after apply, default, split and type; `None`: empty.
+/// A constant after apply, default, split and type; `None` if empty.
 pub(super) struct Folded(pub(super) Option<Vec<u8>>);
 
 impl<'a> Compiler<'a> {
-    fn new(columns: Names<'a>, judges_defaults: bool) -> Compiler<'a> {
+    fn new(columns: Names<'a>, checks_defaults: bool) -> Compiler<'a> {
         Compiler {
             columns,
-            judges_defaults,
+            checks_defaults,
             literals: LiteralStates::new(),
             ops: Vec::new(),
             values: Vec::new(),
@@ -210,9 +211,9 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// All values of a JSON row.
+    /// Compiles all values of a JSON row.
     fn json<'s>(&mut self, json: &'s Json) -> Result<Layout<'s>> {
-        judge_absence(json)?;
+        check_absence(json)?;
         for unit in &json.lead {
             self.unit(unit, None, false)?;
         }
@@ -233,7 +234,7 @@ impl<'a> Compiler<'a> {
         })
     }
 
-    /// All cells of a delimited row; `candidate` is the first separator to try.
+    /// Compiles all cells of a delimited row; `candidate` is the first separator to try.
     fn delimited<'s>(&mut self, cells: &'s Cells, candidate: usize) -> Result<Layout<'s>> {
         let (rule, next) = cell_rule(cells, candidate);
         let head = header_line(cells, rule)?;
@@ -252,7 +253,7 @@ impl<'a> Compiler<'a> {
         })
     }
 
-    /// Where a value comes from; `None`: a constant.
+    /// Returns the origin of a value; `None` for a constant.
     pub(super) fn origin(&mut self, field: &Field) -> Result<Option<Origin>> {
         let columns = &self.columns;
         let column = |name: &str, bare| columns.index(name, &field.at, field.rules.constants, bare);
@@ -314,17 +315,17 @@ impl<'a> Compiler<'a> {
         field.value.empty.unwrap_or(if field.required { Empty::Reject } else { Empty::Omit })
     }
 
-    /// What is required cannot be left out, kept empty or null.
-    fn judge_required(field: &Field) -> Result<()> {
+    /// A required value cannot be left out, kept empty or null.
+    fn check_required(field: &Field) -> Result<()> {
         if !field.required || matches!(field.value.empty, None | Some(Empty::Reject)) {
             return Ok(());
         }
-        let message = format!("{}: a value is required, empty can only be \"reject\" here", field.at);
+        let message = format!("{}: a value is required, so empty can only be \"reject\"", field.at);
         Err(Error::usage(message)
             .with_hint("to leave out records that have none, use where: [{ column: …, empty: false }]"))
     }
 
-    /// A constant, converted and judged now.
+    /// Converts and validates a constant.
     pub(super) fn fold(&mut self, field: &Field, text: &str, output: &Output) -> Result<Folded> {
         let mut scratch = Scratch { text: text.as_bytes().to_vec(), ..Scratch::default() };
         for conversion in &field.value.apply {
@@ -347,10 +348,11 @@ impl<'a> Compiler<'a> {
         Ok(Folded(Some(value)))
     }
 
-    /// A default that can never be written is a mistake in the job file, not in the rows that would need it.
-    pub(super) fn judge_default(&self, field: &Field, output: &Output) -> Result<()> {
+    /// Validates a default. One that can never be written is a mistake in the job file, not in the rows that would need
+    /// it.
+    pub(super) fn check_default(&self, field: &Field, output: &Output) -> Result<()> {
         match &field.value.default {
-            Some(default) if self.judges_defaults && !default.is_empty() => {
+            Some(default) if self.checks_defaults && !default.is_empty() => {
                 let mut scratch = Scratch { text: default.as_bytes().to_vec(), ..Scratch::default() };
                 written(field, "default", &mut scratch, output).map(drop)
             }
@@ -358,7 +360,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// A unit of a JSON row; `index` counts in the checks.
+    /// Compiles a unit of a JSON row; `index` is its number for the checks.
     fn unit(&mut self, unit: &Unit, index: Option<usize>, optional: bool) -> Result<()> {
         if let Some(index) = index {
             debug_assert_eq!(index, self.unit_names.len());
@@ -369,14 +371,14 @@ impl<'a> Compiler<'a> {
             self.literals.constant(format!("{}{}", unit.before, unit.after).as_bytes());
             return Ok(());
         };
-        Compiler::judge_required(field)?;
+        Compiler::check_required(field)?;
         let frame = Frame::of(field);
         let array = frame.kept == "[]";
         if let (Some(Empty::Keep), Some(kind)) = (field.value.empty, &field.rules.default_type)
             && !array
             && !Cast::new(Some(kind)).is_text()
         {
-            let message = format!("{}: empty: keep writes an empty text, which this field does not take", field.at);
+            let message = format!("{}: empty: keep writes an empty text, which this field does not accept", field.at);
             return Err(Error::usage(message).with_hint("use empty: omit or reject"));
         }
         let before = format!("{}{}", unit.before, frame.open);
@@ -409,13 +411,13 @@ impl<'a> Compiler<'a> {
     fn cell(&mut self, field: &Field, index: usize, rule: CellRule) -> Result<()> {
         self.unit_names.push(field.name.clone());
         self.compiled_units.push(None);
-        Compiler::judge_required(field)?;
+        Compiler::check_required(field)?;
         if field.value.empty == Some(Empty::Null) {
-            return Err(Error::usage(format!("{}: empty: null is for JSON, a delimited file has none", field.at))
+            return Err(Error::usage(format!("{}: empty: null is for JSON, a delimited file has no null", field.at))
                 .with_hint("use keep, omit or reject"));
         }
         if field.value.split.is_some() {
-            return Err(Error::usage(format!("{}: split makes an array, a delimited file has none", field.at)));
+            return Err(Error::usage(format!("{}: split makes an array, a delimited file has no arrays", field.at)));
         }
         let before = if index > 0 { String::from(rule.separator as char) } else { String::new() };
         let instead = (Compiler::empty(field) != Empty::Reject).then_some(before.as_str());
@@ -427,7 +429,7 @@ impl<'a> Compiler<'a> {
         let Around { before, after, instead, .. } = around;
         refuse_json_template(field)?;
         if matches!(field.value.from, From::Object(_)) && kind(field) != Some(&Type::Json) {
-            let message = format!("{}: an object is for fields that hold JSON", field.at);
+            let message = format!("{}: an object is for fields that contain JSON", field.at);
             return Err(Error::usage(message).with_hint("use a column, or a template for text"));
         }
         let output = Compiler::output(field, form);
@@ -450,7 +452,7 @@ impl<'a> Compiler<'a> {
             self.literals.constant(&text);
             return Ok(());
         };
-        self.judge_default(field, &output)?;
+        self.check_default(field, &output)?;
         if self.literals.is_full() {
             let steps = self.literals.merge();
             self.ops.push(Op::merge(steps));
@@ -472,7 +474,7 @@ impl<'a> Compiler<'a> {
         Ok(())
     }
 
-    /// The rules over several units, as far as they can be broken at run time.
+    /// Compiles the rules over several units, if they can be broken at run time.
     fn checks(&mut self, checks: &[Check]) -> Result<Vec<Rule>> {
         let mut rules = Vec::new();
         for check in checks {
@@ -490,7 +492,7 @@ impl<'a> Compiler<'a> {
                     (0, 0) => return Err(Error::usage(format!("map: exactly one of {names} is required"))),
                     (2.., _) => return Err(Error::usage(format!("map: only one of {names} may have a value"))),
                     (0, 1) if self.ops[ops[0]].left_out => {
-                        // its absence is all that can go wrong
+                        // only its absence can break the rule
                         self.literals.reject_empty(self.ops[ops[0]].steps);
                         continue;
                     }

@@ -1,4 +1,4 @@
-//! JSON objects of the map when a plan is compiled.
+//! Compiles JSON objects of the map.
 
 use super::compile::Compiler;
 use super::frame::{Frame, refuse_json_template};
@@ -23,7 +23,7 @@ impl Compiler<'_> {
         Ok(Object { members: compiled })
     }
 
-    /// A member of an object; `None`: a constant that is empty and left out.
+    /// Compiles a member of an object; `None` for a constant that is empty and left out.
     fn member(&mut self, field: &Field, key: &str) -> Result<Option<Member>> {
         refuse_json_template(field)?;
         let frame = Frame::of(field);
@@ -37,7 +37,7 @@ impl Compiler<'_> {
         let content = match (&field.value.from, self.origin(field)?) {
             (_, Some(Origin::Object(object))) => Content::Object(object),
             (_, Some(origin)) => {
-                self.judge_default(field, &output)?;
+                self.check_default(field, &output)?;
                 let value = self.value(field, origin, output);
                 if empty != WhenEmpty::Omit {
                     self.needed.extend(value.column());

@@ -39,7 +39,7 @@ impl Filter {
         Ok(Filter { column, test })
     }
 
-    /// Returns true if the record stays.
+    /// Returns true if the record is kept.
     pub(super) fn holds(&self, row: &impl Row, scratch: &mut Scratch) -> Result<bool, CellError> {
         if row.kind(self.column) == CellKind::List {
             return self.holds_for_list(row);

@@ -1,4 +1,4 @@
-//! What JSON around a value needs when a plan is compiled: quotes and brackets, and templates that are refused.
+//! JSON around a value when a plan is compiled: quotes and brackets, and templates that are refused.
 
 use super::cast::Cast;
 use super::output::Form;
@@ -7,12 +7,12 @@ use super::spec::{From, Type};
 use super::template;
 use crate::error::{Error, Result};
 
-/// What a value must be, by the job file or else the platform.
+/// Returns the type of a value, from the job file or else the platform.
 pub(super) fn kind(field: &Field) -> Option<&Type> {
     field.value.r#type.as_ref().or(field.rules.default_type.as_ref())
 }
 
-/// How the text of a field is converted and validated.
+/// Returns the conversion and validation of a field's text.
 pub(super) fn cast(field: &Field) -> Cast {
     match &field.value.from {
         From::Object(_) => Cast::Built,
@@ -20,7 +20,7 @@ pub(super) fn cast(field: &Field) -> Cast {
     }
 }
 
-/// A template knows nothing of JSON: a quote or backslash in a cell would change what the text means.
+/// Refuses columns inside JSON of a template: a quote or backslash in a cell would change the meaning of the text.
 pub(super) fn refuse_json_template(field: &Field) -> Result<()> {
     let From::Template(parts, _) = &field.value.from else { return Ok(()) };
     if kind(field) != Some(&Type::Json) || !template::has_columns(parts) {
@@ -28,22 +28,21 @@ pub(super) fn refuse_json_template(field: &Field) -> Result<()> {
     }
     let hint = match template::as_object(parts) {
         Some(object) => format!("write {object}"),
-        None => {
-            "write { object: { key: column, … } }; for JSON that a column holds, { column: …, type: json }".to_owned()
-        }
+        None => "write { object: { key: column, … } }; for a column that contains JSON, { column: …, type: json }"
+            .to_owned(),
     };
     let message = format!("{}: a template cannot put columns into JSON, their text is not escaped", field.at);
     Err(Error::usage(message).with_hint(hint))
 }
 
-/// What stands around the text of a value in JSON.
+/// The JSON around the text of a value.
 pub(super) struct Frame {
     pub(super) form: Form,
     pub(super) open: &'static str,
     pub(super) close: &'static str,
-    /// Around a list.
+    /// The JSON around a list.
     pub(super) list: (&'static str, &'static str),
-    /// In place of an empty one that is kept.
+    /// Written instead of an empty value that is kept.
     pub(super) kept: &'static str,
 }
 

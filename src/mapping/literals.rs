@@ -1,25 +1,25 @@
 //! Literals between values, merged at compile time.
 //!
-//! What stands between two values depends on which units before were left out: whether there has to be a comma, and
-//! what the last one that is there ends with. So after each value the record is in one of a few *states*, each with
-//! the text it still owes; before each value there is one literal a state: what is owed, the comma, what comes before
-//! the value. At run time the state is a small number that, with whether the value is empty, picks a step: the literal to
-//! write, and as its tag the next state. Nothing is written that has to be taken back, each value costs two copies, and none of it
-//! is a branch: which values are empty cannot be guessed.
+//! The text between two values depends on which units before were left out: whether a comma is needed, and what the
+//! last written unit ends with. So after each value the record is in one of a few *states*, each with the text that it
+//! still owes. Before each value there is one literal per state: the owed text, the comma, and the text before the
+//! value. At run time the state is a small number. Together with whether the value is empty, it selects a step: the
+//! literal to write, with the next state as its tag. Nothing is written that has to be removed again, each value costs
+//! two copies, and there is no branch, because it cannot be predicted which values are empty.
 
 use crate::buffer::Literals;
 
-/// In place of a state: an empty value is not allowed here.
+/// Instead of a state: an empty value is not allowed here.
 pub(super) const REJECT: u32 = u32::MAX;
-/// In place of a state: the record is to be filtered.
+/// Instead of a state: the record is to be filtered.
 pub(super) const FILTER: u32 = u32::MAX - 1;
 
 /// Whether the next unit needs a comma.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Listed {
-    /// Not within the list.
+    /// Outside the list.
     Outside,
-    /// No unit yet.
+    /// In the list, before the first unit.
     None,
     Some,
 }
@@ -30,14 +30,14 @@ struct State {
     listed: Listed,
 }
 
-/// What a record has for a value.
+/// Whether a record has a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Presence {
     /// A value.
     Filled = 0,
-    /// None.
+    /// No value.
     Empty = 1,
-    /// None, and not even the column.
+    /// No value, and not even the column.
     Missing = 2,
     /// A list of values.
     List = 3,
@@ -66,28 +66,28 @@ pub(super) struct StepTable {
 }
 
 impl StepTable {
-    /// The step from a state.
+    /// Returns the step from a state.
     #[inline(always)]
     pub(super) fn step(self, state: u32, presence: Presence) -> usize {
         (self.first + PRESENCES * state + presence as u32) as usize
     }
 
-    /// Whether all its literals are short ones.
+    /// Whether all its literals are short.
     pub(super) fn is_short(self, steps: &Literals) -> bool {
         (self.first..self.first + PRESENCES * self.states).all(|step| steps.length(step as usize) <= 16)
     }
 }
 
-/// Collects literals while a plan is compiled, front to back.
+/// Collects literals from front to back while a plan is compiled.
 pub(super) struct LiteralStates {
     states: Vec<State>,
     steps: Vec<(Vec<u8>, u32)>,
 }
 
-/// How many a [`Presence`] can be.
+/// Number of variants of [`Presence`].
 const PRESENCES: u32 = 4;
 
-/// More states than that are merged by an op of their own.
+/// Maximum number of states; more are merged by an op of their own.
 const MAX_STATES: usize = 8;
 
 impl LiteralStates {
@@ -95,7 +95,7 @@ impl LiteralStates {
         LiteralStates { states: vec![State { owed: Vec::new(), listed: Listed::Outside }], steps: Vec::new() }
     }
 
-    /// Text that is there in every state.
+    /// Adds text that occurs in every state.
     pub(super) fn literal(&mut self, text: &[u8]) {
         self.states.iter_mut().for_each(|state| state.owed.extend_from_slice(text));
     }
@@ -105,7 +105,7 @@ impl LiteralStates {
         self.states.iter_mut().for_each(|state| state.listed = Listed::None);
     }
 
-    /// A unit that is always there and always the same.
+    /// Adds a unit that is always present and always the same.
     pub(super) fn constant(&mut self, text: &[u8]) {
         for state in &mut self.states {
             state.glue();
@@ -113,13 +113,13 @@ impl LiteralStates {
         }
     }
 
-    /// True where the states have to be merged first: see [`LiteralStates::merge`].
+    /// Returns true if the states have to be merged first: see [`LiteralStates::merge`].
     pub(super) fn is_full(&self) -> bool {
         self.states.len() > MAX_STATES
     }
 
-    /// Writes what is owed now in all states that have a unit behind them, which become one. Those without a unit come
-    /// first and stay, so that they can be filtered.
+    /// Writes what is owed now in all states after a unit, which become one. States before the first unit stay, so that
+    /// such records can be filtered.
     pub(super) fn merge(&mut self) -> StepTable {
         let without = self.states.iter().take_while(|state| state.listed == Listed::None).count();
         let merge = |_, at: usize, state: &State| {
@@ -131,7 +131,7 @@ impl LiteralStates {
         table
     }
 
-    /// A value with the text around it.
+    /// Adds a value with the text around it.
     pub(super) fn value(&mut self, around: &Around<'_>) -> StepTable {
         let Around { before, after, list, instead, can_be_left_out, missing_is_left_out } = *around;
         let states = self.states.clone();
@@ -164,7 +164,7 @@ impl LiteralStates {
         table
     }
 
-    /// An empty value is rejected after all.
+    /// Makes an empty value of this table rejected.
     pub(super) fn reject_empty(&mut self, table: StepTable) {
         for state in 0..table.states {
             self.steps[table.step(state, Presence::Empty)].1 = REJECT;
@@ -172,7 +172,7 @@ impl LiteralStates {
         }
     }
 
-    /// The end of the record; returns its steps and all of them.
+    /// Ends the record; returns its steps and all literals.
     pub(super) fn finish(mut self, close: &[u8], filter_without_units: bool) -> (StepTable, Literals) {
         let end = |_, at: usize, state: &State| {
             let filter = filter_without_units && state.listed == Listed::None;
@@ -182,7 +182,7 @@ impl LiteralStates {
         (end, Literals::new(&self.steps))
     }
 
-    /// The number of a state, made where it is new.
+    /// Returns the number of a state, adding it if it is new.
     fn state(&mut self, state: State) -> u32 {
         let at = self.states.iter().position(|known| *known == state).unwrap_or_else(|| {
             self.states.push(state);
@@ -191,7 +191,7 @@ impl LiteralStates {
         at as u32
     }
 
-    /// The step for each state and presence.
+    /// Returns the step for each state and presence.
     fn table(&mut self, step: impl Fn(Presence, usize, &State) -> (Vec<u8>, u32)) -> StepTable {
         let table = StepTable { first: self.steps.len() as u32, states: self.states.len() as u32 };
         for (at, state) in self.states.iter().enumerate() {

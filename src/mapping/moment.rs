@@ -1,21 +1,21 @@
-//! Dates and moments in a strftime format. chrono reads each item; what it reads too generously is refused: white space
-//! and signs before numbers, years of less than four digits, numbers side by side of which one lacks a digit.
+//! Dates and times in a strftime format. chrono parses each item. What it accepts too generously is refused: white
+//! space and signs before numbers, years of less than four digits, and adjacent numbers of which one lacks a digit.
 
 use chrono::format::{Fixed, Item, Numeric, Pad, Parsed, StrftimeItems, parse_and_remainder};
 use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, Timelike, Utc};
 use std::fmt::Write;
 
-/// A format, compiled.
+/// A compiled format.
 #[derive(Clone, Debug)]
 pub(super) struct Format(Vec<Item<'static>>);
 
 impl Format {
-    /// One that [`judge`] refuses matches nothing.
+    /// Compiles a format. A format that [`check`] refuses matches nothing.
     pub(super) fn new(format: &str) -> Format {
         Format(StrftimeItems::new(format).map(Item::to_owned).collect())
     }
 
-    /// The day, whatever else is in it; a second 60 only if it can be a leap second.
+    /// Parses the day, whatever else the text contains; second 60 is valid only if it can be a leap second.
     pub(super) fn date(&self, text: &str) -> Option<NaiveDate> {
         let parsed = self.parse(text)?;
         if parsed.second() == Some(60) {
@@ -24,12 +24,13 @@ impl Format {
         parsed.to_naive_date().ok()
     }
 
-    /// The moment: UTC if there is no offset, midnight if there is no time.
+    /// Parses a time: UTC if there is no offset, midnight if there is no time of day.
     pub(super) fn moment(&self, text: &str) -> Option<DateTime<Utc>> {
         moment(&self.parse(text)?)
     }
 
-    /// Whether the text has more digits than `%s` takes, which reads seconds: milliseconds since the epoch, mostly.
+    /// Whether the text has more digits than `%s` accepts, which reads seconds; usually they are milliseconds since the
+    /// epoch.
     pub(super) fn has_too_many_seconds(&self, text: &str) -> bool {
         let reads_seconds = self.0.iter().any(|item| matches!(item, Item::Numeric(Numeric::Timestamp, _)));
         reads_seconds && text.bytes().filter(u8::is_ascii_digit).count() > MAX_SECONDS_DIGITS
@@ -47,7 +48,7 @@ impl Format {
         rest.is_empty().then_some(parsed)
     }
 
-    /// Whether `read` is how the item at `at` is written.
+    /// Whether `read` is in the form of the item at `at`.
     fn fits(&self, at: usize, item: &Item<'_>, read: &str) -> bool {
         match item {
             Item::Literal(_) | Item::OwnedLiteral(_) => true,
@@ -69,10 +70,11 @@ impl Format {
     }
 }
 
-/// `%s` takes at most so many digits: milliseconds since 1973 have more, and seconds have as many from the year 5138 on.
+/// Maximum number of digits that `%s` accepts: milliseconds since 1973 have more, and seconds have fewer until the year
+/// 5138.
 const MAX_SECONDS_DIGITS: usize = 11;
 
-/// A moment in RFC 3339.
+/// Parses a time in RFC 3339.
 pub(super) fn rfc3339(text: &str) -> Option<DateTime<Utc>> {
     settled(DateTime::parse_from_rfc3339(text).ok()?.to_utc())
 }
@@ -89,8 +91,8 @@ fn moment(parsed: &Parsed) -> Option<DateTime<Utc>> {
     }
 }
 
-/// A leap second as the epoch counts it, which knows none: the first second of the next day. `None` if there can be none:
-/// it is 23:59:60 UTC at the end of a month.
+/// Returns a leap second as the epoch counts it: as the first second of the next day. `None` if it cannot be one, which
+/// is 23:59:60 UTC at the end of a month.
 fn settled(moment: DateTime<Utc>) -> Option<DateTime<Utc>> {
     const SECOND: u32 = 1_000_000_000;
     let nanos = moment.timestamp_subsec_nanos();
@@ -103,7 +105,7 @@ fn is_space(written: &str, read: &str) -> bool {
     !read.is_empty() && (read == written || read.bytes().all(|b| b == b' '))
 }
 
-/// Fewest and most digits of a number.
+/// Returns the minimum and maximum number of digits.
 fn width(number: &Numeric) -> (usize, usize) {
     match number {
         Numeric::Year | Numeric::IsoYear => (4, 4),
@@ -116,8 +118,8 @@ fn width(number: &Numeric) -> (usize, usize) {
     }
 }
 
-/// What is wrong with a format, and what to do.
-pub(super) fn judge(format: &str, is_timestamp: bool) -> Result<(), (&'static str, &'static str)> {
+/// Validates a format; returns what is wrong with it and the hint.
+pub(super) fn check(format: &str, is_timestamp: bool) -> Result<(), (&'static str, &'static str)> {
     const KNOWN: &str = "%Y year, %m month, %d day, %H hour, %M minute, %S second, %z offset, as in \"%d.%m.%Y\"";
     let format = Format::new(format);
     if format.0.is_empty() || format.0.contains(&Item::Error) {
@@ -133,15 +135,17 @@ pub(super) fn judge(format: &str, is_timestamp: bool) -> Result<(), (&'static st
     let mut text = String::new();
     for item in &format.0 {
         if write!(text, "{}", sample.format_with_items(std::iter::once(item))).is_err() {
-            // %#z is for reading only
+            // %#z can only be parsed
             text.push_str("+00");
         }
     }
     let day = if is_timestamp { format.moment(&text).map(|at| at.date_naive()) } else { format.date(&text) };
     match day == Some(sample.date_naive()) {
         true => Ok(()),
-        false if is_timestamp => Err(("no moment has that form: the day or a part of the time is missing", KNOWN)),
-        false => Err(("no date has that form: year, month or day is missing", KNOWN)),
+        false if is_timestamp => {
+            Err(("the format does not determine a time: the day or a part of the time is missing", KNOWN))
+        }
+        false => Err(("the format does not determine a date: year, month or day is missing", KNOWN)),
     }
 }
 
@@ -192,7 +196,7 @@ mod tests {
             ("%Y-%m-%dT%H:%M:%S%.f%:z", "2024-01-02T23:00:00.5+01:00"),
             ("%+", "2024-01-02T00:00:00Z"),
         ] {
-            judge(format, false).unwrap_or_else(|wrong| panic!("{format}: {wrong:?}"));
+            check(format, false).unwrap_or_else(|wrong| panic!("{format}: {wrong:?}"));
             assert_eq!(date(format, text).as_deref(), Some("2024-01-02"), "{format} {text:?}");
         }
     }
@@ -240,15 +244,15 @@ mod tests {
     #[test]
     fn a_format_that_gives_no_date_or_moment_is_refused() {
         for format in ["", "%Q", "%H:%M", "abc", "%d/%m", "%%", "%Y-%m", "%s", "%Y-%m-%d %f"] {
-            assert!(judge(format, false).is_err(), "{format}");
+            assert!(check(format, false).is_err(), "{format}");
         }
         for format in
             ["%H:%M", "%d/%m", "%Y-%m-%d %M", "%Y-%m-%d %I:%M", "%F %H", "%d/%m/%Y %H:%M:%S %Z", "%z", "%Y-%m-%d %S.%f"]
         {
-            assert!(judge(format, true).is_err(), "{format}");
+            assert!(check(format, true).is_err(), "{format}");
         }
         for format in ["%s", "%Y-%m-%d", "%F %T", "%d/%m/%Y %I:%M %P", "%F %T %#z", "%c", "%FT%T%.3fZ", "%+"] {
-            assert_eq!(judge(format, true), Ok(()), "{format}");
+            assert_eq!(check(format, true), Ok(()), "{format}");
         }
     }
 }

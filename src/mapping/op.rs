@@ -1,4 +1,4 @@
-//! One value of the row as the plan runs it: which cells may be copied as they stand, and how.
+//! One value of the row as the plan executes it: which cells may be copied unchanged, and how.
 
 use super::cast::{Cast, is_canonical_integer, is_decimal};
 use super::literals::{Presence, StepTable};
@@ -9,56 +9,56 @@ use super::watch::NONE;
 use crate::buffer::{Cursor, Padded};
 use crate::row::{Needs, Row};
 
-/// One value of the row, or a place where states merge.
+/// One value of the row, or a position at which states merge.
 pub(super) struct Op {
     pub(super) code: Code,
-    /// Nothing but text that is copied: no white space to take away, no checks that look at it, and no separator to look
-    /// for that the scan has not looked for.
+    /// True if the value is only text to copy: no white space to remove, no checks that read it, and no separator to
+    /// search that the scan has not searched.
     pub(super) simple: bool,
-    /// The literals before it are short.
+    /// True if the literals before it are short.
     pub(super) short: bool,
-    /// A-Z as a-z.
+    /// True if A-Z become a-z.
     pub(super) lower: bool,
-    /// White space at the ends of the value goes.
+    /// True if white space at the ends is removed.
     trim: bool,
     pub(super) needs: Needs,
-    /// Between the cells of the output, where it has any.
+    /// The separator between the cells of the output, if there is one.
     separator: Option<u8>,
-    /// An empty value is left out.
+    /// True if an empty value is left out.
     pub(super) left_out: bool,
-    /// Bit of the unit in the checks; 0: none looks at it.
+    /// Bit of the unit in the checks; 0 if no check uses it.
     pub(super) bit: u64,
     pub(super) column: u32,
     /// The literals before the value.
     pub(super) steps: StepTable,
-    /// The general way.
+    /// Number of the value in general form.
     pub(super) value: u32,
-    /// A longer cell goes the general way.
+    /// Maximum length of a cell for the fast path.
     pub(super) fast_len: u32,
-    /// Where warnings about the column are counted; `NONE`: nowhere.
+    /// Slot in which warnings about the column are counted, or `NONE`.
     pub(super) slot: u16,
-    /// The number of the identifier; `NONE`: it is none.
+    /// Number of the identifier, or `NONE`.
     pub(super) identifier: u16,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Code {
-    /// Text as it is, or in lower case.
+    /// Text, unchanged or in lower case.
     Text,
-    /// Split at one byte, each element a JSON string.
+    /// Split at one byte, with each element a JSON string.
     Split(u8),
-    /// Digits that are already canonical.
+    /// Digits in canonical form.
     Integer,
-    /// A number as JSON writes it.
+    /// A number in the form of JSON.
     Decimal,
-    /// The general way.
+    /// The general path.
     Slow,
     /// States merge: not a value.
     Merge,
 }
 
 impl Op {
-    /// The op for a value whose general way is number `index`.
+    /// Creates the op of a value whose general form has number `index`.
     pub(super) fn new(value: &Value, index: u32, steps: StepTable, left_out: bool) -> Op {
         if !matches!(value.origin, Origin::Column(_)) {
             return Op::slow(value, index, steps, left_out);
@@ -71,7 +71,7 @@ impl Op {
             [Apply::Trim, Apply::Lower] | [Apply::Lower, Apply::Trim] => (true, true),
             _ => return Op::slow(value, index, steps, left_out),
         };
-        // trimmed and in lower case, it fits the rule
+        // if trimmed and in lower case, it fits the rule
         let unproven = output.lower_email && !(trim && lower);
         if value.default.is_some() || output.one_of.is_some() || output.not_negative || unproven {
             return Op::slow(value, index, steps, left_out);
@@ -87,7 +87,7 @@ impl Op {
             _ => return Op::slow(value, index, steps, left_out),
         };
         let needs = match (lower || trim || value.identifier != NONE, output.no_control) {
-            // other letters have a lower case too, there is other white space, and there are invisible characters
+            // other letters have a lower case too, and there is other white space and invisible characters
             (true, _) => Needs::Ascii,
             (false, true) => Needs::NoControls,
             (false, false) => Needs::Utf8,
@@ -145,7 +145,7 @@ impl Op {
         }
     }
 
-    /// Returns what a row has for a value that is copied, `len` bytes long.
+    /// Returns whether a row has a value, which is copied and `len` bytes long.
     #[inline(always)]
     pub(super) fn presence(&self, row: &impl Row, len: usize) -> Presence {
         if len != 0 {
@@ -180,14 +180,14 @@ impl Op {
             _ => {}
         }
         if self.trim && *len != 0 {
-            // the cell is ASCII without control characters: a blank is all the white space that there is
+            // the cell is ASCII without control characters, so a blank is the only white space
             let text = text();
             if text[0] == b' ' || text[text.len() - 1] == b' ' {
                 return false;
             }
         }
         match self.separator {
-            // a control character would not be clean
+            // a control character would make the cell dirty
             Some(separator) => row.is_marked(separator) || separator < 0x20 || !contains(text(), separator),
             None => true,
         }
@@ -202,13 +202,13 @@ fn contains(bytes: &[u8], wanted: u8) -> bool {
         || rest.contains(&wanted)
 }
 
-/// Elements of a clean cell as JSON strings, without the outer quotes.
+/// Writes the elements of a clean cell as JSON strings, without the outer quotes.
 #[inline(always)]
 pub(super) fn split(input: Padded<'_>, at: usize, len: usize, separator: u8, cursor: &mut Cursor<'_>) {
     let end = at + len;
     let mut done = at;
     if len <= 16 {
-        // how many there are cannot be guessed: up to two separators are written whether they are there or not
+        // their number cannot be predicted: up to two separators are always written, even if there are none
         let mut found = input.matches_16(at, separator) & ((1 << len) - 1);
         for _ in 0..2 {
             let there = found != 0;
@@ -274,7 +274,7 @@ mod tests {
         fn joined(&mut self) {}
     }
 
-    /// One chunk, one thread.
+    /// one chunk, one thread
     impl<R> Host<R> for Run<'_> {
         type Stop = Fatal;
         fn state(&mut self) -> Result<u64, Fatal> {
@@ -317,7 +317,7 @@ mod tests {
         ]
     }
 
-    /// As a cell of the source, in quotes where it must be or for the fun of it; perhaps not UTF-8.
+    /// Writes a cell of the source, in quotes if necessary or at random; perhaps not valid UTF-8.
     fn written(text: &str, quoted: bool, spoil: bool) -> Vec<u8> {
         let mut cell = text.as_bytes().to_vec();
         if spoil && !cell.is_empty() {

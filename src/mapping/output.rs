@@ -1,4 +1,4 @@
-//! How the text of a value becomes bytes of the output: type, rules of the platform, encoding.
+//! Writes the text of a value to the output: type, rules of the platform, encoding.
 
 use super::apply::as_str;
 use super::cast::Cast;
@@ -7,7 +7,7 @@ use crate::buffer::OutBuf;
 use crate::encode;
 use crate::row::CellError;
 
-/// How the text of a value, when it is not empty, is validated and written. Quotes and brackets around it are literals.
+/// How a text that is not empty is validated and written. Quotes and brackets around it are literals.
 pub(super) struct Output {
     pub(super) split: Option<Vec<u8>>,
     /// The value may be a list.
@@ -25,18 +25,18 @@ pub(super) struct Output {
 pub(super) enum Form {
     /// The inside of a JSON string.
     Quoted,
-    /// JSON as it is.
+    /// JSON, unchanged.
     Raw,
-    /// A cell.
+    /// A delimited cell.
     Cell(CellRule),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct CellRule {
     pub(super) separator: u8,
-    /// The separator is on trial: it must not occur.
+    /// True if the separator is on trial, so that it must not occur.
     pub(super) trial: bool,
-    /// Quotes are not allowed.
+    /// True if quotes are not allowed.
     pub(super) never: bool,
 }
 
@@ -89,7 +89,7 @@ impl Output {
             && text.len() > limit
             && as_str(text).chars().count() > limit
         {
-            return Err(CellError::new("value_too_long", "longer than the platform takes"));
+            return Err(CellError::new("value_too_long", "longer than the platform accepts"));
         }
         if let Some(allowed) = self.one_of
             && !allowed.iter().any(|word| word.as_bytes() == text)
@@ -98,7 +98,7 @@ impl Output {
         }
         match self.form {
             Form::Quoted => encode::escape(text, out),
-            // CR and LF in checked JSON are white space between tokens; NDJSON has one line a record
+            // CR and LF in validated JSON are white space between tokens; NDJSON has one line per record
             Form::Raw if self.cast.is_json() => {
                 text.split(|b| matches!(b, b'\r' | b'\n')).for_each(|line| out.extend(line));
             }
@@ -109,7 +109,7 @@ impl Output {
     }
 }
 
-/// Validates that a text with an `@` is what `apply: [trim, lower]` would make of it.
+/// Validates that `apply: [trim, lower]` would not change a text with an `@`.
 fn lower_email(text: &[u8]) -> Result<(), CellError> {
     if memchr::memchr(b'@', text).is_none() {
         return Ok(());
@@ -120,7 +120,7 @@ fn lower_email(text: &[u8]) -> Result<(), CellError> {
         return Err(CellError::new("email_space", what));
     }
     if text.chars().any(|c| c.to_lowercase().ne([c])) {
-        let what = "a capital letter in an e-mail address (apply: [trim, lower] mends it)";
+        let what = "a capital letter in an e-mail address (apply: [trim, lower] converts it)";
         return Err(CellError::new("email_case", what));
     }
     Ok(())
@@ -144,7 +144,7 @@ impl CellRule {
     }
 }
 
-/// C0, DEL or C1.
+/// Whether a text contains C0, DEL or C1.
 fn has_control(text: &[u8]) -> bool {
     if text.is_ascii() {
         text.iter().any(|&b| b < 0x20 || b == 0x7f)

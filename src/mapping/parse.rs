@@ -229,7 +229,7 @@ fn parse_type(name: Option<&Value>, format: Option<&Value>, unit: Option<&Value>
 }
 
 fn check_format(format: &str, is_timestamp: bool, at: &str) -> Result<String> {
-    super::moment::judge(format, is_timestamp)
+    super::moment::check(format, is_timestamp)
         .map_err(|(wrong, hint)| Error::usage(format!("{at}.format: {wrong}")).with_hint(hint))?;
     Ok(format.to_owned())
 }

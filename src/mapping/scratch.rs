@@ -1,22 +1,22 @@
-//! Memory that a converting thread lends to the plan, and what the plan leaves in it.
+//! Memory that a converting thread lends to the plan, and the results that the plan leaves in it.
 
 use super::watch::{Sights, Watch};
 use crate::buffer::OutBuf;
 use crate::row::RowError;
 
-/// What a worker lends to [`super::Plan::run`]; recycled from record to record.
+/// Memory that a worker lends to [`super::Plan::run`], recycled from record to record.
 #[derive(Default)]
 pub struct Scratch {
     /// Why the last record was rejected; see [`super::Outcome::Rejected`].
     pub error: RowError,
     pub(super) text: Vec<u8>,
     pub(super) spare: Vec<u8>,
-    /// The value is a list: `elements` in place of `text`.
+    /// True if the value is a list: `elements` instead of `text`.
     pub(super) is_list: bool,
     pub(super) elements: Elements,
-    /// An object on its way into `text`.
+    /// An object that is being written, before it becomes `text`.
     pub(super) json: OutBuf,
-    /// A value held the separator on trial.
+    /// True if a value contained the separator on trial.
     pub(super) clash: bool,
     pub(super) watch: Watch,
 }
@@ -50,34 +50,34 @@ impl Elements {
 }
 
 impl Scratch {
-    /// Counts what warnings are about from here on, until [`Scratch::sights`].
+    /// Starts counting for warnings, until [`Scratch::sights`].
     pub(crate) fn watch(&mut self, columns: usize, identifiers: usize) {
         self.watch.start(columns.max(1), identifiers);
     }
 
-    /// Goes on with what another scratch has counted since [`Scratch::watch`].
+    /// Continues with the counts of another scratch since [`Scratch::watch`].
     pub(crate) fn take_sights_of(&mut self, other: &mut Scratch) {
         std::mem::swap(&mut self.watch, &mut other.watch);
     }
 
-    /// What warnings are about, since [`Scratch::watch`].
+    /// Returns the counts for warnings since [`Scratch::watch`].
     pub(crate) fn sights(&mut self) -> Sights {
         self.watch.take()
     }
 
-    /// True if something was seen in the record that was run: see [`Scratch::commit`].
+    /// Returns true if something was found in the record that was run: see [`Scratch::commit`].
     #[inline(always)]
     pub(crate) fn is_pending(&self) -> bool {
         self.watch.is_pending()
     }
 
-    /// The record was written: what was seen in it counts.
+    /// Counts what was found in the record, because it was written.
     #[cold]
     pub(crate) fn commit(&mut self, record: u64) {
         self.watch.commit(record);
     }
 
-    /// The record was not written.
+    /// Drops what was found in the record, because it was not written.
     pub(crate) fn forget(&mut self) {
         self.watch.forget();
     }

@@ -2,56 +2,56 @@
 
 use serde_json::{Map, Value};
 
-/// The `map` of a job, keys in the order written. What the keys mean is the platform's affair.
+/// The `map` of a job, with keys in the order written. The platform defines their meaning.
 #[derive(Clone, Debug, Default)]
 pub struct MapSpec(pub Map<String, Value>);
 
-/// One value of a `map`: a source column, a constant or a template, and what is done to it.
+/// One value of a `map`: a source column, a constant or a template, and its conversions.
 ///
-/// Order of work: column, constant, template or object; `apply`; `default`; the `empty` rule; `split`; `type`.
+/// Order of evaluation: column, constant, template or object; `apply`; `default`; the `empty` rule; `split`; `type`.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ValueSpec {
-    /// Where it comes from.
+    /// The origin of the value.
     pub from: From,
-    /// What is done to it, in order; an empty value stays empty.
+    /// The conversions in order; an empty value stays empty.
     pub apply: Vec<Apply>,
-    /// Instead of an empty value.
+    /// Replaces an empty value.
     pub default: Option<String>,
-    /// What becomes of an empty value; `None`: reject where the field is required, else omit.
+    /// The rule for an empty value; `None`: reject if the field is required, otherwise omit.
     pub empty: Option<Empty>,
     /// Whether a column that a record does not have counts as an empty one, so that `empty` acts on it, too.
     pub missing_is_empty: bool,
     /// Separator of an array's elements.
     pub split: Option<String>,
-    /// What it must be, `None`: what the field wants, else a string.
+    /// The type; `None`: the field's default, otherwise a string.
     pub r#type: Option<Type>,
     /// True if it was written as a bare string (a column name).
     pub bare: bool,
 }
 
-/// Where a value comes from.
+/// The origin of a value.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum From {
     /// A source column by name.
     Column(String),
-    /// The same text in each record.
+    /// The same text in every record.
     Constant(String),
-    /// Literal text and columns in turn.
+    /// Literal text and columns, alternating.
     Template(Vec<TemplatePart>, TemplateNeeds),
-    /// A JSON object of values by key, in the order written. Members that are empty follow their own `empty` rule
-    /// (default: omit); an object without members left is empty.
+    /// A JSON object of values by key, in the order written. Empty members follow their own `empty` rule (omit by
+    /// default); an object without members is empty.
     Object(Vec<(String, ValueSpec)>),
 }
 
-/// Which columns a template needs so that it is not empty. A column of white space alone counts as empty.
+/// Which columns a template needs to be non-empty. A column of only white space counts as empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TemplateNeeds {
-    /// All of them: no half identifier is sent.
+    /// All of them, so that half an identifier is never sent.
     #[default]
     All,
-    /// One of them.
+    /// At least one of them.
     Any,
 }
 
@@ -68,32 +68,32 @@ pub enum TemplatePart {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Apply {
-    /// Unicode White_Space at both ends.
+    /// Removes Unicode White_Space at both ends.
     Trim,
-    /// Unicode, locale-free.
+    /// Converts to lower case by Unicode, independent of the locale.
     Lower,
-    /// Unicode, locale-free.
+    /// Converts to upper case by Unicode, independent of the locale.
     Upper,
-    /// Keeps 0-9.
+    /// Keeps only 0-9.
     Digits,
-    /// Unicode normalisation form C.
+    /// Converts to Unicode normalisation form C.
     Nfc,
-    /// Lower-case hex of a hash.
+    /// Computes a hash, as lower-case hex.
     Hash {
-        /// Which one.
+        /// The hash function.
         hash: Hash,
-        /// A value of exactly as many hex digits as the hash has is put in lower case instead.
+        /// If true, a value of exactly as many hex digits as the hash has is only converted to lower case.
         unless_hashed: bool,
     },
-    /// Literal text, all occurrences: from, to.
+    /// Replaces all occurrences of a literal text: from, to.
     Replace(String, String),
-    /// Put before.
+    /// Adds a prefix.
     Prefix(String),
-    /// At most that many code points.
+    /// Keeps at most this many code points.
     Truncate(usize),
-    /// One text for another.
+    /// Replaces whole texts by a table.
     Values(ValueTable),
-    /// Without zero-width and bidirectional controls, byte order marks and soft hyphens.
+    /// Removes zero-width and bidirectional controls, byte order marks and soft hyphens.
     StripInvisible,
     /// One text of the elements of a list, with this between them; all conversions before act on each element.
     Join(String),
@@ -111,7 +111,7 @@ pub enum Hash {
 }
 
 impl Hash {
-    /// Number of hex digits of a digest.
+    /// Returns the number of hex digits of a digest.
     #[must_use]
     pub fn hex_digits(self) -> usize {
         match self {
@@ -122,22 +122,22 @@ impl Hash {
     }
 }
 
-/// Texts and what each becomes; made by [`ValueTable::new`].
+/// A table of texts and their replacements; see [`ValueTable::new`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct ValueTable {
-    /// In the order of their bytes.
+    /// Sorted by bytes.
     pairs: Vec<(Bytes, Bytes)>,
     otherwise: Otherwise,
 }
 
 type Bytes = Box<[u8]>;
 
-/// What becomes of a text that is not in a [`ValueTable`].
+/// The rule for a text that is not in a [`ValueTable`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Otherwise {
-    /// It stays as it is.
+    /// The text is unchanged.
     Keep,
-    /// It becomes empty.
+    /// The text becomes empty.
     Empty,
     /// The record is rejected.
     #[default]
@@ -145,7 +145,7 @@ pub enum Otherwise {
 }
 
 impl ValueTable {
-    /// A table of texts; of several equal ones the last counts.
+    /// Creates a table; of several equal texts the last counts.
     #[must_use]
     pub fn new(pairs: impl IntoIterator<Item = (String, String)>, otherwise: Otherwise) -> ValueTable {
         let sorted: std::collections::BTreeMap<_, _> = pairs.into_iter().collect();
@@ -153,7 +153,7 @@ impl ValueTable {
         ValueTable { pairs: sorted.into_iter().map(|(from, to)| (bytes(from), bytes(to))).collect(), otherwise }
     }
 
-    /// What a text becomes; `None`: the record is rejected.
+    /// Returns the replacement of a text; `None` if the record is rejected.
     #[must_use]
     pub fn get<'a>(&'a self, text: &'a [u8]) -> Option<&'a [u8]> {
         match (self.pairs.binary_search_by(|(from, _)| (**from).cmp(text)), self.otherwise) {
@@ -165,12 +165,12 @@ impl ValueTable {
     }
 }
 
-/// What becomes of an empty value.
+/// The rule for an empty value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Empty {
-    /// JSON: the key is left out; delimited: an empty cell.
+    /// JSON: the key is left out; delimited: an empty cell is written.
     Omit,
-    /// JSON: `""`, or `[]` after split; delimited: an empty cell.
+    /// JSON: `""`, or `[]` after split; delimited: an empty cell is written.
     Keep,
     /// JSON: `null`; delimited: refused in the job file.
     Null,
@@ -178,7 +178,7 @@ pub enum Empty {
     Reject,
 }
 
-/// What a value must be.
+/// The type of a value.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Type {
@@ -186,18 +186,19 @@ pub enum Type {
     String,
     /// `[+-]?[0-9]+` within 64 bits, written canonically.
     Integer,
-    /// JSON number grammar, digits kept as they are.
+    /// JSON's number grammar, with the digits unchanged.
     Decimal,
-    /// true false 1 0 yes no y n, any case.
+    /// true, false, 1, 0, yes, no, y or n, in any case.
     Boolean,
-    /// OutBuf as `YYYY-MM-DD`; strftime format of the input, default `%Y-%m-%d`. Leading zeros may be missing where a separator
-    /// follows, digits of the year may not; white space is where the format has some.
+    /// A date, written as `YYYY-MM-DD`; the strftime format is that of the input, by default `%Y-%m-%d`. Leading zeros
+    /// may be missing before a separator, but digits of the year may not; white space is allowed where the format has
+    /// some.
     Date(Option<String>),
-    /// RFC 3339 or the strftime format in; seconds or milliseconds since the epoch out. `%s` reads seconds, of at most 11
-    /// digits. A second 60 is valid only at 23:59:60 UTC at the end of a month; it counts as the first second of the next
-    /// day in both units.
+    /// A time: RFC 3339 or the strftime format as input; seconds or milliseconds since the epoch as output. `%s` reads
+    /// seconds, of at most 11 digits. Second 60 is valid only at 23:59:60 UTC at the end of a month; in both units it
+    /// counts as the first second of the next day.
     Timestamp(Option<String>, TimeUnit),
-    /// Checked and passed on.
+    /// JSON, validated and written unchanged.
     Json,
     /// A valid e-mail address by the rule of the HTML standard.
     Email,
@@ -214,16 +215,16 @@ pub enum TimeUnit {
     Milliseconds,
 }
 
-/// One entry of `where`: all must hold, else the record is filtered.
+/// One entry of `where`; all must hold, otherwise the record is filtered.
 #[derive(Clone, Debug)]
 pub struct Condition {
     /// The source column.
     pub column: String,
-    /// What is asked of its value.
+    /// The test of its value.
     pub test: Test,
 }
 
-/// What a [`Condition`] asks.
+/// The test of a [`Condition`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Test {
@@ -231,12 +232,12 @@ pub enum Test {
     Equals(String),
     /// Another text.
     NotEquals(String),
-    /// One of these.
+    /// One of these texts.
     In(Vec<String>),
-    /// None of these.
+    /// None of these texts.
     NotIn(Vec<String>),
-    /// A regular expression found anywhere in it.
+    /// A regular expression that matches anywhere in the text.
     Matches(String),
-    /// Empty (true) or not (false).
+    /// Empty (true) or not empty (false).
     Empty(bool),
 }

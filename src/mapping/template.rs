@@ -1,10 +1,10 @@
-//! Templates: text with `{column}` in it, and the object that one which writes JSON should be.
+//! Templates: text with `{column}` in it, and the `object` to use instead of a template that writes JSON.
 
 use super::spec::TemplatePart;
 use crate::error::{Error, Result};
 use serde_json::Value;
 
-/// Reads the text of a template.
+/// Parses the text of a template.
 pub(super) fn parse(text: &str, at: &str) -> Result<Vec<TemplatePart>> {
     let mut parts = Vec::new();
     let mut literal = String::new();
@@ -28,7 +28,7 @@ pub(super) fn parse(text: &str, at: &str) -> Result<Vec<TemplatePart>> {
                     }
                 }
                 if name.is_empty() {
-                    return Err(Error::usage(format!("{at}.template: {{}} names no column"))
+                    return Err(Error::usage(format!("{at}.template: {{}} does not name a column"))
                         .with_hint("a column's name goes into the braces; {{ and }} are braces"));
                 }
                 if !literal.is_empty() {
@@ -50,12 +50,12 @@ pub(super) fn parse(text: &str, at: &str) -> Result<Vec<TemplatePart>> {
     Ok(parts)
 }
 
-/// Whether it has columns.
+/// Whether the template has columns.
 pub(super) fn has_columns(parts: &[TemplatePart]) -> bool {
     parts.iter().any(|part| matches!(part, TemplatePart::Column(_)))
 }
 
-/// The `object` that a template of JSON text means, as it is written in a job file; `None` if the text is not a JSON
+/// Returns the `object` that a template of JSON text means, in the form of a job file; `None` if the text is not a JSON
 /// object around its columns.
 pub(super) fn as_object(parts: &[TemplatePart]) -> Option<String> {
     // a column inside a JSON string becomes a private character, outside of one a string of two of them
@@ -88,7 +88,7 @@ pub(super) fn as_object(parts: &[TemplatePart]) -> Option<String> {
     }
 }
 
-/// A JSON value with marks as a value of `map`.
+/// Formats a JSON value with marks as a value of `map`.
 fn member(value: &Value, names: &[&str]) -> Option<String> {
     let name = |c: char| (c as u32).checked_sub(0xF0000).and_then(|index| names.get(index as usize)).copied();
     match value {
@@ -124,7 +124,7 @@ fn member(value: &Value, names: &[&str]) -> Option<String> {
     }
 }
 
-/// A name as YAML takes it.
+/// Formats a name for YAML.
 fn shown(name: &str) -> String {
     let plain = name.starts_with(|c: char| c.is_ascii_alphabetic())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')

@@ -1,18 +1,18 @@
-//! What the first pass counts beside rejects: values that look like markers or accidents.
+//! Counts for warnings of the first pass: values that look like markers or accidents.
 //!
-//! Constant memory: counters by mapped column, and for each identifier a table of [`BUCKETS`] candidates for the most
-//! frequent value. Counters are those of one chunk; the body adds them up in the order of the source, so that they do not
+//! Memory is constant: counters per mapped column, and for each identifier a table of [`BUCKETS`] candidates for the
+//! most frequent value. Counters belong to one chunk; the body adds them up in the order of the source, so they do not
 //! depend on the number of threads.
 //!
-//! Speed: of a value that is copied as it stands a few instructions tell whether it can be one of these, without a branch that
-//! depends on it ([`Watch::look`]); values that are converted are looked at on their way. Of large sources only a sample of
-//! the records is looked at for frequent values.
+//! For speed, a few instructions decide whether a value that is copied unchanged can be one of these, without a branch
+//! that depends on the value ([`Watch::look`]). Values that are converted are examined during the conversion. In large
+//! sources only a sample of the records is examined for frequent values.
 
 use super::apply::{as_str, is_digest, is_invisible};
 use super::spec::Hash;
 use crate::buffer::Padded;
 
-/// What is counted for a column.
+/// A finding that is counted for a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sight {
     NullMarker,
@@ -34,13 +34,13 @@ impl Sight {
     ];
 }
 
-/// Records of a chunk with something to count.
+/// The records of a chunk with something to count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) count: u64,
-    /// The first of them, from 0 in the chunk.
+    /// Number of the first of them, from 0 in the chunk.
     pub(crate) first: u64,
-    /// The last of them: a record counts once.
+    /// Number of the last of them, so that a record counts once.
     last: u64,
 }
 
@@ -56,32 +56,32 @@ impl Seen {
     }
 }
 
-/// By [`Sight`].
+/// Indexed by [`Sight`].
 pub(crate) type Row = [Seen; Sight::ALL.len()];
 
-/// What was seen in a chunk.
+/// The counts of a chunk.
 #[derive(Debug, Default)]
 pub(crate) struct Sights {
-    /// By slot; empty if there is nothing.
+    /// Indexed by slot; empty if nothing was found.
     pub(crate) seen: Vec<Row>,
-    /// Candidates for the most frequent value, with the number of their identifier.
+    /// Candidates for the most frequent value, each with the number of its identifier.
     pub(crate) frequent: Vec<(u16, Bucket)>,
-    /// Records that were looked at for them.
+    /// Number of records examined for them.
     pub(crate) sampled: u64,
 }
 
-/// In place of a slot or an identifier: none.
+/// Instead of a slot or an identifier: none.
 pub(super) const NONE: u16 = u16::MAX;
-/// Columns that are watched; with more of them the others are not.
+/// Maximum number of watched columns; others are not watched.
 pub(super) const MAX_SLOTS: usize = 1024;
-/// Identifiers that are watched.
+/// Maximum number of watched identifiers.
 pub(super) const MAX_IDENTIFIERS: usize = 8;
 
 /// Counts while a chunk is converted.
 #[derive(Default)]
 pub(super) struct Watch {
     slots: usize,
-    /// Seen in the record under way, which may yet be rejected.
+    /// Found in the current record, which may yet be rejected.
     pending: Vec<(u16, Sight)>,
     seen: Vec<Row>,
     frequent: Vec<Frequent>,
@@ -89,19 +89,19 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Makes ready for a chunk.
+    /// Prepares for a chunk.
     pub(super) fn start(&mut self, slots: usize, identifiers: usize) {
         self.slots = slots;
         self.frequent.resize_with(identifiers, Frequent::default);
     }
 
-    /// False where nothing is counted: in all passes but the first.
+    /// Returns false if nothing is counted, as in all passes but the first.
     #[inline(always)]
     pub(super) fn is_on(&self) -> bool {
         self.slots > 0
     }
 
-    /// What was seen since the start of the chunk; nothing is watched any more.
+    /// Returns the counts since the start of the chunk, and stops watching.
     pub(super) fn take(&mut self) -> Sights {
         self.slots = 0;
         self.pending.clear();
@@ -113,18 +113,18 @@ impl Watch {
         Sights { seen: std::mem::take(&mut self.seen), frequent, sampled }
     }
 
-    /// True if something was seen in the record under way.
+    /// Returns true if something was found in the current record.
     #[inline(always)]
     pub(super) fn is_pending(&self) -> bool {
         !self.pending.is_empty()
     }
 
-    /// The record was not written.
+    /// Drops what was found in the record, because it was not written.
     pub(super) fn forget(&mut self) {
         self.pending.clear();
     }
 
-    /// The record was written: what was seen in it counts.
+    /// Counts what was found in the record, because it was written.
     pub(super) fn commit(&mut self, record: u64) {
         self.seen.resize(self.slots, Row::default());
         for (slot, sight) in self.pending.drain(..) {
@@ -140,7 +140,7 @@ impl Watch {
         }
     }
 
-    /// Looks at a value that is copied as it stands, ASCII if it is an identifier.
+    /// Examines a value that is copied unchanged; an identifier must be ASCII.
     #[inline(always)]
     pub(super) fn look(&mut self, slot: u16, identifier: u16, input: Padded<'_>, at: usize, len: usize) {
         let head = input.word(at);
@@ -166,7 +166,7 @@ impl Watch {
         self.text(slot, identifier, text);
     }
 
-    /// Looks at a text that was converted.
+    /// Examines a text that was converted.
     pub(super) fn text(&mut self, slot: u16, identifier: u16, text: &[u8]) {
         if is_marker(text) {
             self.saw(slot, Sight::NullMarker);
@@ -180,7 +180,7 @@ impl Watch {
         }
     }
 
-    /// Counts the records that are looked at for frequent values.
+    /// Counts the records that are examined for frequent values.
     pub(super) fn sampled(&mut self) {
         self.sampled += 1;
     }
@@ -192,14 +192,14 @@ impl Watch {
         }
     }
 
-    /// Looks at a text that is about to be hashed.
+    /// Examines a text that is about to be hashed.
     pub(super) fn hashed(&mut self, slot: u16, text: &[u8]) {
         if [Hash::Md5, Hash::Sha1, Hash::Sha256].into_iter().any(|hash| is_digest(text, hash)) {
             self.saw(slot, Sight::DoubleHash);
         }
     }
 
-    /// Looks at an identifier for what spreadsheets and data frames make of numbers.
+    /// Examines an identifier for forms that spreadsheets and data frames give to numbers.
     pub(super) fn number(&mut self, slot: u16, text: &[u8]) {
         if let Some(sight) = number(text) {
             self.saw(slot, sight);
@@ -207,17 +207,17 @@ impl Watch {
     }
 }
 
-/// Texts that stand for a missing value where no person wrote them. `\N` is one too, but a backslash is never copied as it
-/// stands.
+/// Texts that represent a missing value but were not typed by a person. `\N` is one too, but a backslash is never
+/// copied unchanged.
 const MARKERS: [&[u8]; 8] = [b"NULL", b"null", b"None", b"N/A", b"n/a", b"nan", b"NaN", b"NAN"];
 
-/// A text of up to four bytes in the upper half of a word: nothing else is there if the lower half is empty.
+/// Puts a text of up to four bytes into the upper half of a word; the lower half is then empty.
 #[inline(always)]
 fn marker_key(head: u64, len: usize) -> u64 {
     head.wrapping_shl(64u32.wrapping_sub(8 * len as u32))
 }
 
-/// Each marker has a place of its own in [`MARKER_TABLE`].
+/// Returns the position of a marker in [`MARKER_TABLE`], which is unique.
 #[inline(always)]
 const fn marker_place(key: u64) -> usize {
     (key.wrapping_mul(0x5B6E6E307D4BEDD) >> 60) as usize
@@ -242,8 +242,8 @@ fn is_marker(text: &[u8]) -> bool {
     text.len() <= 4 && (text == b"\\N" || MARKERS.contains(&text))
 }
 
-/// `4.9E+11` and `12.0`, as spreadsheets and data frames write them: an exponent of a plus and two digits, or a fraction of
-/// one zero.
+/// Recognises `4.9E+11` and `12.0` as written by spreadsheets and data frames: an exponent of a plus and two digits, or
+/// a fraction of one zero.
 fn number(text: &[u8]) -> Option<Sight> {
     let digits = |text: &[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_digit);
     match text.strip_prefix(b"-").unwrap_or(text) {
@@ -256,12 +256,12 @@ fn number(text: &[u8]) -> Option<Sight> {
     }
 }
 
-/// Buckets of the table of frequent values.
+/// Number of buckets in the table of frequent values.
 const BUCKETS: usize = 512;
 const BUCKET_SHIFT: u32 = 64 - BUCKETS.trailing_zeros();
 
-/// Finds values that many rows have: in each bucket a majority vote (Boyer and Moore) among the values that fall into it.
-/// A value on more than 1 % of the rows has the majority of its bucket, unless another such value is in it.
+/// Finds values that occur on many rows: each bucket takes a majority vote (Boyer and Moore) among its values. A value
+/// on more than 1 % of the rows has the majority of its bucket, unless the bucket has another such value.
 pub(crate) struct Frequent {
     buckets: Box<[Bucket; BUCKETS]>,
 }
@@ -271,7 +271,7 @@ pub(crate) struct Frequent {
 pub(crate) struct Bucket {
     key: u64,
     votes: u64,
-    /// How often `key` came since it got the bucket: a lower bound of how often it came.
+    /// How often `key` occurred since it got the bucket: a lower bound of its total.
     pub(crate) seen: u64,
 }
 
@@ -299,12 +299,12 @@ impl Frequent {
         }
     }
 
-    /// The most frequent candidate: how often it came at least.
+    /// Returns a lower bound of how often the most frequent candidate occurred.
     pub(crate) fn most(&self) -> u64 {
         self.buckets.iter().map(|bucket| bucket.seen).max().unwrap_or(0)
     }
 
-    /// Hands out the candidates and forgets all.
+    /// Passes on the candidates and empties the table.
     fn drain(&mut self, mut each: impl FnMut(Bucket)) {
         self.buckets.iter_mut().filter(|bucket| bucket.seen > 0).for_each(|bucket| each(std::mem::take(bucket)));
     }
@@ -321,7 +321,7 @@ fn short_key(first: u64, last: u64, len: usize) -> u64 {
     mix(first ^ KEYS[0], last ^ KEYS[1] ^ len as u64)
 }
 
-/// The key of a value: equal for equal ones, and as good as surely only for these.
+/// Returns the key of a value: equal for equal values, and almost certainly different for others.
 fn key(text: &[u8]) -> u64 {
     let len = text.len();
     let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) else {
@@ -399,7 +399,7 @@ mod tests {
     #[test]
     fn a_value_on_more_than_a_hundredth_of_the_rows_is_found() {
         for spread in [1, 7, 60, 90] {
-            // every so many rows the same value, counted in one table, and in pieces
+            // the same value every `spread` rows, counted in one table, and in pieces
             let values = || (0..10_000u64).map(|row| if row % spread == 0 { 0 } else { row * 2_654_435_761 });
             let (mut whole, mut joined) = (Frequent::default(), Frequent::default());
             feed(&mut whole, values());

@@ -58,7 +58,7 @@ fn a_required_value_cannot_be_kept_empty() {
             ),
         ] {
             let error = refused(destination, &format!("map: {{ {map} }}"));
-            let said = format!("{at}: a value is required, empty can only be \"reject\" here");
+            let said = format!("{at}: a value is required, so empty can only be \"reject\"");
             assert_eq!(error.message(), said, "{destination}");
             assert!(error.hint().unwrap().contains("where"));
             let rejecting = map.replace(&format!("empty: {empty}"), "empty: reject");
@@ -218,7 +218,7 @@ fn column_names_are_shown_only_if_they_are_names() {
     let data = "ann@example.com,Ann,+4917012345\n";
     let said = message_of("{ customer_id: email }", data);
     assert!(
-        said.contains("the first line has 3 columns and none that the job names") && said.contains("source.csv.header"),
+        said.contains("the first line has 3 columns, none of which the job uses") && said.contains("source.csv.header"),
         "{said}"
     );
     for value in ["example.com", "Ann", "4917012345"] {

@@ -59,7 +59,7 @@ fn an_object_is_for_fields_that_hold_json() {
         (PROFILES, "customer_id: id, changes: [{ op: assign, attr: a, object: { a: n } }]".to_owned()),
     ] {
         let error = refused(destination, &format!("map: {{ {map} }}"));
-        assert!(error.message().contains("an object is for fields that hold JSON"), "{error}");
+        assert!(error.message().contains("an object is for fields that contain JSON"), "{error}");
     }
 }
 

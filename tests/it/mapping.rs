@@ -213,7 +213,7 @@ fn an_object_or_json_template_out_of_place_is_refused() {
     let error = refused(&json_field(&member, true));
     assert!(error.message().contains("map.a.object.x: a template cannot"), "{error}");
     let error = refused(&Shape::Json(object(&json!({"object": {"x": "c0"}}))));
-    assert!(error.message().contains("an object is for fields that hold JSON"), "{error}");
+    assert!(error.message().contains("an object is for fields that contain JSON"), "{error}");
     let error = refused(&json_field(&json!({"object": {"x": {"object": {"y": "c3"}}}}), false));
     assert!(error.message().contains("map.a.object.x.object.y"), "{error}");
     assert_eq!(error.place().column.as_deref(), Some("c3"));

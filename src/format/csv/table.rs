@@ -89,7 +89,7 @@ impl Columns for Csv {
 
     fn all_missing(&self) -> Option<String> {
         Some(format!(
-            "the first line has {} columns and none that the job names: if it is no header, see source.csv.header; \
+            "the first line has {} columns, none of which the job uses: if it is not a header, see source.csv.header; \
              --show-values shows it",
             self.columns.len()
         ))
