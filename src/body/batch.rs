@@ -1,4 +1,4 @@
-//! What a worker makes of a chunk, on its way to the ordered stage. Positions are relative to the chunk.
+//! The result of a worker's chunk, on its way to the ordered stage. Positions are relative to the chunk.
 
 use super::Counts;
 use super::options::Bounds;
@@ -8,7 +8,7 @@ use crate::format::Fatal;
 use crate::mapping::Sights;
 use crate::row::{Record, RecordPlace, RowError};
 
-/// What a pass collects beside the output's length and digest.
+/// Options of a pass: what it collects in addition to the length and digest of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Collect {
     /// The output itself.
@@ -17,19 +17,19 @@ pub(crate) struct Collect {
     pub(crate) rejects: bool,
     /// Written records with their positions and output.
     pub(crate) rows: bool,
-    /// What warnings are about.
+    /// Counts for warnings.
     pub(crate) sights: bool,
 }
 
-/// Records of a chunk that show that files were joined into one.
+/// The records of a chunk that show that files were joined into one.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct JoinedRecords {
     pub(crate) count: u64,
-    /// The first of them, in the chunk, from 0.
+    /// Number of the first of them in the chunk, from 0.
     pub(crate) first: u64,
 }
 
-/// Rejected (and, if the pass wants them, written) records, in order; their bytes in one arena.
+/// Rejected (and, if the pass asks for them, written) records in order; their bytes share one arena.
 #[derive(Default)]
 pub(crate) struct RowLog {
     pub(crate) items: Vec<LoggedRow>,
@@ -39,35 +39,35 @@ pub(crate) struct RowLog {
 
 /// A record that was logged.
 pub(crate) struct LoggedRow {
-    /// In the chunk, from 0.
+    /// Number of the record in the chunk, from 0.
     pub(crate) record: u64,
     pub(crate) place: RecordPlace,
-    /// What is kept of it.
+    /// The range of what is kept of it.
     pub(crate) kept: (u32, u32),
-    /// Whether it was split into columns.
+    /// True if it was split into columns.
     pub(crate) is_split: bool,
     pub(crate) outcome: RowOutcome,
 }
 
-/// What became of a record that was logged.
+/// The outcome of a logged record.
 pub(crate) enum RowOutcome {
-    /// Its output.
+    /// Written; the range of its output.
     Written((u32, u32)),
     Rejected(RowError),
 }
 
 impl RowLog {
-    /// Bytes that were logged.
+    /// Returns a range of the logged bytes.
     pub(crate) fn bytes(&self, range: (u32, u32)) -> &[u8] {
         &self.arena[range.0 as usize..range.1 as usize]
     }
 
-    /// Memory of the arena.
+    /// Returns the memory of the arena.
     pub(crate) fn capacity(&self) -> usize {
         self.arena.capacity()
     }
 
-    /// Empties it, its memory kept.
+    /// Empties the log but keeps its memory.
     pub(crate) fn clear(&mut self) {
         self.items.clear();
         self.arena.clear();
@@ -96,7 +96,7 @@ impl RowLog {
         self.items.push(LoggedRow { record: number, place: record.place(), kept, is_split, outcome });
     }
 
-    /// Whether it has to be handed over before more is logged.
+    /// Whether the log has to be handed over before more is logged.
     pub(crate) fn is_large(&self, bounds: &Bounds) -> bool {
         self.arena.len() + self.reasons > bounds.row_bytes || self.items.len() > bounds.rows
     }
@@ -109,18 +109,18 @@ pub(crate) struct Batch {
     pub(crate) rows: RowLog,
 }
 
-/// Why a chunk was not finished.
+/// The reason why a chunk was not finished.
 pub(crate) enum Stop {
     /// The pass is being stopped by another thread.
     Stopped,
     /// The separator on trial occurs in a value.
     Clash,
-    /// After so many records of the chunk.
+    /// A fatal error after this number of records of the chunk.
     Fatal(Fatal, u64),
 }
 
 impl Stop {
-    /// The same, after so many records of the chunk.
+    /// Sets the number of records of the chunk before the stop.
     pub(crate) fn after(self, records: u64) -> Stop {
         match self {
             Stop::Fatal(fatal, _) => Stop::Fatal(fatal, records),
@@ -144,15 +144,15 @@ impl From<Fatal> for Stop {
 /// A finished chunk.
 #[derive(Default)]
 pub(crate) struct ChunkEnd {
-    /// Of its records; reasons are counted where the rows are.
+    /// Counts of its records; reject reasons are counted with the rows.
     pub(crate) counts: Counts,
     pub(crate) joined: JoinedRecords,
-    /// Physical lines in it.
+    /// Number of physical lines in it.
     pub(crate) lines: u64,
     /// State at its start.
     pub(crate) state: u64,
     /// Its length in the format's own measure.
     pub(crate) length: u64,
-    /// What warnings are about, if the pass wants it.
+    /// Counts for warnings, if the pass asks for them.
     pub(crate) sights: Option<Sights>,
 }

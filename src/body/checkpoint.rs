@@ -1,12 +1,12 @@
-//! Places where a pass can start in the middle.
+//! Positions at which a pass can start in the middle.
 
 use super::totals::Start;
 
-/// A place where a pass can start again, and what the output must be up to there.
+/// A position at which a pass can start again, and the digest of the output before it.
 #[derive(Clone, Debug)]
 pub(crate) struct Checkpoint {
     pub(crate) start: Start,
-    /// Of the output before it, header lines not counted.
+    /// CRC of the output before it, without header lines.
     #[cfg_attr(not(feature = "upload"), allow(dead_code, reason = "only bodies compare"))]
     pub(crate) crc: u64,
 }

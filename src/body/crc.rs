@@ -1,25 +1,25 @@
-//! CRC-64/NVME, and its combination from pieces: the digest does not depend on where the output was cut.
+//! CRC-64/NVME, and its combination from pieces, so that the digest does not depend on where the output was cut.
 
 /// The reflected polynomial.
 const POLYNOMIAL: u64 = 0x9a6c_9329_ac4b_c9b5;
 
-/// CRC-64/NVME of `bytes`.
+/// Returns the CRC-64/NVME of `bytes`.
 pub(crate) fn of(bytes: &[u8]) -> u64 {
     crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, bytes)
 }
 
-/// The CRC of `a` followed by `b`, from theirs and the length of `b` (the way of zlib's `crc32_combine`).
+/// Returns the CRC of `a` followed by `b`, from their CRCs and the length of `b` (as zlib's `crc32_combine` does).
 pub(crate) fn combine(a: u64, b: u64, b_len: u64) -> u64 {
     shift(a, b_len) ^ b
 }
 
-/// The CRC of `b`, from that of `a` followed by `b`, that of `a`, and the length of `b`.
+/// Returns the CRC of `b`, from the CRC of `a` followed by `b`, the CRC of `a`, and the length of `b`.
 #[cfg(test)]
 pub(crate) fn remove(ab: u64, a: u64, b_len: u64) -> u64 {
     ab ^ shift(a, b_len)
 }
 
-/// `crc` as if `bytes` zero bytes followed, without the inversions: x^(8 * bytes) * crc mod P.
+/// Returns `crc` as if `bytes` zero bytes followed, without the inversions: x^(8 * bytes) * crc mod P.
 fn shift(crc: u64, mut bytes: u64) -> u64 {
     let mut power = 1u64 << 63;
     let mut i = 3;
@@ -33,7 +33,7 @@ fn shift(crc: u64, mut bytes: u64) -> u64 {
     multiply(power, crc)
 }
 
-/// a * b mod P, bits reflected.
+/// Returns a * b mod P, with bits reflected.
 const fn multiply(a: u64, mut b: u64) -> u64 {
     let mut bit = 1u64 << 63;
     let mut product = 0;

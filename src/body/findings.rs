@@ -1,4 +1,4 @@
-//! What the first pass saw, added up in the order of the source, and the warnings that it makes.
+//! Findings of the first pass, added up in the order of the source, and the warnings about them.
 
 use super::Counts;
 use super::totals::Totals;
@@ -10,7 +10,7 @@ use crate::warning::{Warning, WarningKind};
 #[derive(Clone, Copy, Debug, Default)]
 struct Found {
     count: u64,
-    /// The first of them: its input, and its number in it from 1.
+    /// The first of them: its input, and its number there, from 1.
     first: Option<(usize, u64)>,
 }
 
@@ -26,18 +26,18 @@ impl Found {
 /// The sums of a pass.
 #[derive(Default)]
 pub(crate) struct Findings {
-    /// By slot of the plan.
+    /// Indexed by slot of the plan.
     seen: Vec<[Found; Sight::ALL.len()]>,
-    /// By number of the identifier.
+    /// Indexed by number of the identifier.
     frequent: Vec<Frequent>,
-    /// Records that were looked at for them.
+    /// Number of records examined for them.
     sampled: u64,
     /// The first record that is not valid UTF-8.
     first_invalid: Option<(usize, u64)>,
 }
 
 impl Findings {
-    /// Adds what was seen in the chunk that starts at `totals`.
+    /// Adds the findings of the chunk that starts at `totals`.
     pub(crate) fn add(&mut self, sights: &Sights, totals: &Totals) {
         if self.seen.len() < sights.seen.len() {
             self.seen.resize(sights.seen.len(), Default::default());
@@ -55,14 +55,14 @@ impl Findings {
         }
     }
 
-    /// Takes note of a rejected record, numbered from 1 in its input.
+    /// Records a rejected record, numbered from 1 in its input.
     pub(crate) fn rejected(&mut self, code: &str, input: usize, record: u64) {
         if code == "invalid_utf8" && self.first_invalid.is_none() {
             self.first_invalid = Some((input, record));
         }
     }
 
-    /// The warnings, those of a kind together.
+    /// Returns the warnings, sorted by kind.
     pub(crate) fn warnings(&self, plan: &Plan, table: &dyn Tabular, counts: &Counts) -> Vec<Warning> {
         let mut warnings = Vec::new();
         for sight in Sight::ALL {
@@ -83,7 +83,7 @@ impl Findings {
 
     fn encoding(&self, table: &dyn Tabular, counts: &Counts) -> Option<Warning> {
         let count = counts.reject_reasons.get("invalid_utf8").copied().unwrap_or(0);
-        // a stray row or two is what rejects are for
+        // single bad rows are handled as rejects
         if count < 3 || count * 100 < counts.read - counts.filtered {
             return None;
         }
@@ -116,7 +116,7 @@ fn of_column(sight: Sight, n: u64, column: &str) -> Warning {
             format!(
                 "{values} of \"{column}\" look{s} like a missing one (NULL, \\N, N/A, nan, None) and {are} sent as text"
             ),
-            "leave them empty in the source, or add { values: { \"NULL\": \"\" }, else: keep } to apply",
+            "empty them in the source, or add { values: { \"NULL\": \"\" }, else: keep } to apply",
         ),
         Sight::Scientific => (
             WarningKind::Scientific,
@@ -131,12 +131,12 @@ fn of_column(sight: Sight, n: u64, column: &str) -> Warning {
         Sight::DoubleHash => (
             WarningKind::DoubleHash,
             format!("{values} of \"{column}\" look{s} like a hash already and {are} hashed again"),
-            "write { sha256: { unless_hashed: true } } (or md5, sha1), or leave the hash out",
+            "write { sha256: { unless_hashed: true } } (or md5, sha1), or remove the hash",
         ),
         Sight::Invisible => (
             WarningKind::Invisible,
             format!("{} of \"{column}\" contain{s} invisible characters", many("identifier", "identifiers")),
-            "strip_invisible in apply takes them out",
+            "strip_invisible in apply removes them",
         ),
         Sight::TemplateEmptied => (
             WarningKind::TemplateEmptied,
@@ -147,7 +147,7 @@ fn of_column(sight: Sight, n: u64, column: &str) -> Warning {
     Warning::new(kind, text).in_column(column).with_count(n).with_hint(hint)
 }
 
-/// `most`: on how many of the `sampled` rows the most frequent identifier is at least.
+/// `most`: a lower bound of how many of the `sampled` rows have the most frequent identifier.
 fn frequent_id(most: u64, sampled: u64, written: u64, column: &str) -> Option<Warning> {
     if most < 2 || most.saturating_mul(100) <= sampled {
         return None;
@@ -155,10 +155,10 @@ fn frequent_id(most: u64, sampled: u64, written: u64, column: &str) -> Option<Wa
     let text = match sampled == written {
         true => format!("one identifier of \"{column}\" is on at least {most} of {written} rows"),
         false => format!(
-            "one identifier of \"{column}\" is on about {:.1} % of the rows: on {most} of {sampled} that were looked at",
+            "one identifier of \"{column}\" is on about {:.1} % of the rows: on {most} of {sampled} that were examined",
             100.0 * most as f64 / sampled as f64
         ),
     };
-    let hint = "a placeholder in place of unknown ones? where leaves such rows out";
+    let hint = "if it is a placeholder for unknown ones, leave such rows out with where";
     Some(Warning::new(WarningKind::FrequentId, text).in_column(column).with_count(most).with_hint(hint))
 }

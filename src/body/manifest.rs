@@ -1,14 +1,14 @@
-//! What pass one found, as plain data that can be stored.
+//! The result of pass one, as plain data that can be stored.
 
 use super::Counts;
 use serde::{Deserialize, Serialize};
 
-/// What pass one found: counts, parts, digest, separator. Plain data: a later process delivers by it without the source if
-/// every part was sent already, and knows by it whether the source is still the same.
+/// The result of pass one: counts, parts, digest, separator. Plain data: with it a later process can finish a delivery
+/// without the source if every part was sent, and check whether the source is still the same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Manifest {
-    /// What became of the records.
+    /// Counts of the records.
     pub counts: Counts,
     /// The parts in order; at least one, which may be empty.
     pub parts: Vec<Part>,
@@ -18,19 +18,19 @@ pub struct Manifest {
     pub separator: Option<u8>,
     /// Bytes of the source as stored.
     pub source_bytes: u64,
-    /// Length and CRC of the output of all parts without header lines: the same however it is cut.
+    /// Length and CRC of the output of all parts without header lines, which do not depend on how it is cut.
     pub content: (u64, u64),
 }
 
-/// One body's worth of output.
+/// The output for one body.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Part {
-    /// From 0.
+    /// Index from 0.
     pub index: usize,
-    /// Content, header line included, framing not.
+    /// Size of the content with its header line, without framing.
     pub bytes: u64,
-    /// Records.
+    /// Number of records.
     pub records: u64,
     /// Index of its first record in the whole output.
     pub first_record: u64,
@@ -41,7 +41,7 @@ pub struct Part {
 }
 
 impl Part {
-    /// A part as an earlier process measured it.
+    /// Creates a part from the measurements of an earlier process.
     #[cfg(feature = "jobs")]
     pub(crate) fn recorded(index: usize, bytes: u64, records: u64, first_record: u64, crc: u64, at: u64) -> Part {
         Part { index, bytes, records, first_record, crc, at }
@@ -49,14 +49,14 @@ impl Part {
 }
 
 impl Manifest {
-    /// A manifest from the parts that an earlier process measured.
+    /// Creates a manifest from the parts that an earlier process measured.
     #[cfg(feature = "jobs")]
     pub(crate) fn recorded(counts: Counts, parts: Vec<Part>, digest: u64, source_bytes: u64) -> Manifest {
         let content = (parts.iter().map(|part| part.bytes).sum(), digest);
         Manifest { counts, parts, digest, separator: None, source_bytes, content }
     }
 
-    /// Bytes of the content of all parts.
+    /// Returns the number of content bytes of all parts.
     #[must_use]
     pub fn body_bytes(&self) -> u64 {
         self.parts.iter().map(|part| part.bytes).sum()
@@ -72,13 +72,13 @@ impl Manifest {
             && self.separator == other.separator
     }
 
-    /// Returns true if `accepted` are the first parts, byte for byte in length.
+    /// Returns true if `accepted` are the first parts, with the same lengths.
     #[must_use]
     pub fn begins_with(&self, accepted: &[Part]) -> bool {
         self.parts.len() >= accepted.len() && self.parts.iter().zip(accepted).all(|(own, other)| own == other)
     }
 
-    /// The manifest of the first `parts` parts alone: what was accepted of a list that was not sent to its end.
+    /// Returns the manifest of only the first `parts` parts, for a list that was partly accepted.
     #[must_use]
     pub fn first_parts(&self, parts: usize) -> Manifest {
         let mut first = self.clone();

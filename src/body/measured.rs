@@ -1,4 +1,4 @@
-//! What pass one found, and what a second pass needs.
+//! The result of pass one, and what a second pass needs.
 
 use super::checkpoint::Checkpoint;
 use super::totals::Totals;
@@ -8,16 +8,16 @@ use crate::mapping::Plan;
 use crate::warning::Warning;
 use std::sync::Arc;
 
-/// What pass one found, and the way to pass two. Cheap to clone.
+/// The result of pass one, from which pass two can start. Cheap to clone.
 #[derive(Clone)]
 pub struct Measured {
     pub(super) manifest: Manifest,
     pub(super) warnings: Arc<[Warning]>,
-    /// None: an earlier process measured, and the source is not at hand.
+    /// `None` if an earlier process measured, and the source is not available.
     pub(crate) second: Option<SecondPass>,
 }
 
-/// What a second pass needs.
+/// The state from which a second pass can start.
 #[derive(Clone)]
 pub(crate) struct SecondPass {
     pub(crate) checkpoints: Arc<[Checkpoint]>,
@@ -29,74 +29,74 @@ pub(crate) struct SecondPass {
 }
 
 impl Measured {
-    /// What pass one found, as plain data.
+    /// Returns the result of pass one as plain data.
     #[must_use]
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// What became of the records.
+    /// Returns the counts of the records.
     #[must_use]
     pub fn counts(&self) -> &Counts {
         &self.manifest.counts
     }
 
-    /// Values and records that look like accidents, those of a kind together.
+    /// Returns warnings about values and records that look like accidents, sorted by kind.
     #[must_use]
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
     }
 
-    /// The parts in order; at least one, which may be empty.
+    /// Returns the parts in order; there is at least one, which may be empty.
     #[must_use]
     pub fn parts(&self) -> &[Part] {
         &self.manifest.parts
     }
 
-    /// CRC-64/NVME of the content of all parts in order.
+    /// Returns the CRC-64/NVME of the content of all parts in order.
     #[must_use]
     pub fn digest(&self) -> u64 {
         self.manifest.digest
     }
 
-    /// Bytes of the content of all parts.
+    /// Returns the number of content bytes of all parts.
     #[must_use]
     pub fn body_bytes(&self) -> u64 {
         self.manifest.body_bytes()
     }
 
-    /// Bytes of the source as stored.
+    /// Returns the number of bytes of the source as stored.
     #[must_use]
     pub fn source_bytes(&self) -> u64 {
         self.manifest.source_bytes
     }
 
-    /// The separator of a delimited output, as chosen.
+    /// Returns the chosen separator of a delimited output.
     #[must_use]
     pub fn separator(&self) -> Option<u8> {
         self.manifest.separator
     }
 
-    /// Threads that convert in pass two.
+    /// Returns the number of threads that convert in pass two.
     #[cfg(feature = "upload")]
     pub(crate) fn threads(&self) -> usize {
         self.second.as_ref().map_or(1, |second| second.options.threads.max(1))
     }
 
-    /// The plan as used, its separator fixed; none if the source is not at hand.
+    /// Returns the plan with its separator fixed; `None` if the source is not available.
     #[must_use]
     pub fn plan(&self) -> Option<&Arc<Plan>> {
         self.second.as_ref().map(|second| &second.plan)
     }
 
-    /// Returns what an earlier process measured, without the source: for a delivery that has nothing left to send. A body
-    /// of it fails at once.
+    /// Returns the measurements of an earlier process, without the source: for a delivery that has nothing left to
+    /// send. Its bodies fail at once.
     #[must_use]
     pub fn recorded(manifest: Manifest) -> Measured {
         Measured { manifest, warnings: Arc::default(), second: None }
     }
 
-    /// Returns true if the source is not at hand: nothing can be sent.
+    /// Returns true if the source is not available, so that nothing can be sent.
     #[must_use]
     pub fn is_recorded(&self) -> bool {
         self.second.is_none()
@@ -104,7 +104,7 @@ impl Measured {
 }
 
 impl SecondPass {
-    /// The last checkpoint at or before a position that `key` reads off a start.
+    /// Returns the last checkpoint at or before a position, which `key` reads from the totals.
     pub(crate) fn checkpoint_before(&self, at: u64, key: impl Fn(&Totals) -> u64) -> &Checkpoint {
         let n = self.checkpoints.partition_point(|checkpoint| key(&checkpoint.start.totals) <= at);
         // several may share a position (chunks without output): the last of them is the nearest

@@ -19,27 +19,28 @@ use crate::mapping::Sights;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Takes what a pass produces, in order, one call at a time.
+/// Receives the results of a pass in order, one call at a time.
 pub(crate) trait Consumer: Send {
-    /// Takes a piece of output. `false`: no more is wanted, the pass ends without an error.
+    /// Receives a piece of output. Returns false if it wants no more; the pass then ends without an error.
     fn slab(&mut self, slab: Slab) -> Result<bool>;
 
-    /// Takes rows that the pass was asked for; positions relative to `totals`, which is in the input of the rows.
+    /// Receives rows that the pass was asked for; their positions are relative to `totals`, which belongs to the input
+    /// of the rows.
     fn rows(&mut self, rows: &RowLog, totals: &Totals, table: &dyn Tabular) -> Result<bool>;
 
-    /// Takes what warnings are about, in the chunk that starts at `totals`, if the pass was asked for it.
+    /// Receives the counts for warnings of the chunk that starts at `totals`, if the pass was asked for them.
     fn sights(&mut self, _sights: &Sights, _totals: &Totals) {}
 
-    /// Called when a chunk has ended; `totals` is what precedes the next chunk of the same input.
+    /// Called when a chunk has ended; `totals` precede the next chunk of the same input.
     fn chunk_end(&mut self, chunk: ChunkId, totals: &Totals, table: &dyn Tabular) -> Result<bool>;
 }
 
-/// How a pass ended.
+/// The end of a pass.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
     /// All of the source was read.
     Whole,
-    /// The consumer had enough.
+    /// The consumer wanted no more.
     Enough,
     /// The separator on trial occurs in a value.
     Clash,
@@ -62,10 +63,10 @@ pub(crate) struct Ordered<'a, 'c> {
 
 #[derive(Default)]
 struct Order {
-    /// Finished chunks that wait for their turn, in slot seq % window.
+    /// Finished chunks that wait for their turn, in slot `seq % window`.
     done: Vec<Option<Done>>,
     outcome: Option<Result<Ended>>,
-    /// Threads that wait: to notify none is a system call, too.
+    /// Number of waiting threads, because notifying none is a system call, too.
     waiting: usize,
 }
 
@@ -83,7 +84,7 @@ struct Sink<'c> {
 }
 
 impl<'a, 'c> Ordered<'a, 'c> {
-    /// For a pass that starts at `totals` and has at most `window` chunks under way.
+    /// Creates the stage for a pass that starts at `totals` and has at most `window` chunks in progress.
     pub(crate) fn new(
         table: &'a dyn Tabular,
         options: &'a Options,
@@ -106,7 +107,7 @@ impl<'a, 'c> Ordered<'a, 'c> {
         }
     }
 
-    /// How the pass ended, and what all chunks add up to.
+    /// Returns how the pass ended, and the totals of all chunks.
     pub(crate) fn outcome(&self) -> Result<(Ended, Totals)> {
         let totals = self.lock_sink().totals.clone();
         match self.lock_order().outcome.take() {
@@ -124,12 +125,12 @@ impl<'a, 'c> Ordered<'a, 'c> {
         self.stopped.load(Ordering::Acquire)
     }
 
-    /// Waits until the chunk may be started on. `Err`: the pass is being stopped.
+    /// Waits until the chunk may be started. `Err` if the pass is being stopped.
     pub(crate) fn wait_for_window(&self, seq: u64) -> Result<(), Stop> {
         self.wait_for(|head| seq < head + self.window)
     }
 
-    /// Waits until the chunk is at the head. `Err`: the pass is being stopped.
+    /// Waits until the chunk is at the head. `Err` if the pass is being stopped.
     pub(crate) fn wait_for_head(&self, seq: u64) -> Result<(), Stop> {
         self.wait_for(|head| head == seq)
     }
@@ -152,17 +153,17 @@ impl<'a, 'c> Ordered<'a, 'c> {
         }
     }
 
-    /// An empty output, waiting for one if need be.
+    /// Returns an empty output, waiting for one if necessary.
     pub(crate) fn take_slab(&self, seq: u64) -> Result<OutBuf, Stop> {
         self.pool.take(&|| self.at_head(seq), &|| self.is_stopped()).ok_or(Stop::Stopped)
     }
 
-    /// An empty output, if there is one now (the head always gets one).
+    /// Returns an empty output if one is free now (the head always gets one).
     pub(crate) fn try_take_slab(&self, seq: u64) -> Option<OutBuf> {
         self.pool.try_take(self.at_head(seq))
     }
 
-    /// Hands a batch of the chunk at the head, which is in `input`, to the consumer.
+    /// Passes a batch of the chunk at the head, which is in `input`, to the consumer.
     pub(crate) fn consume(&self, input: usize, batch: &mut Batch) -> Result<(), Stop> {
         let mut sink = self.lock_sink();
         let Sink { consumer, totals } = &mut *sink;
@@ -189,7 +190,7 @@ impl<'a, 'c> Ordered<'a, 'c> {
         Err(Stop::Stopped)
     }
 
-    /// A chunk is over: hands over what is at the head, and what waited after it.
+    /// Finishes a chunk: passes on what is at the head, and what waited after it.
     pub(crate) fn finish(&self, done: Done) {
         let slot = (done.seq % self.window) as usize;
         let mut next = {
@@ -256,7 +257,7 @@ impl<'a, 'c> Ordered<'a, 'c> {
         }
     }
 
-    /// The error with its place in the input; the record is the one after so many of the chunk.
+    /// Returns the error with its place in the input; `records` records of the chunk precede it.
     fn placed(&self, fatal: Fatal, records: u64, chunk: Chunk) -> Error {
         let totals = &self.lock_sink().totals;
         let Fatal { mut error, place } = fatal;
@@ -291,7 +292,7 @@ impl<'a, 'c> Ordered<'a, 'c> {
     }
 }
 
-/// Ends the pass if a thread panics: the others must not wait for ever.
+/// Ends the pass if a thread panics, because the others would wait forever.
 pub(crate) struct StopOnPanic<'o, 'a, 'c>(pub(crate) &'o Ordered<'a, 'c>);
 
 impl Drop for StopOnPanic<'_, '_, '_> {

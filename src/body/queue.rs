@@ -1,16 +1,16 @@
-//! From the thread that converts to the task that sends: pieces in order, bounded in bytes.
+//! A queue from the converting thread to the sending task: pieces in order, bounded in bytes.
 //!
-//! Waking a thread costs more than writing a piece to a socket, so each side takes what it can at once: the receiver
-//! empties the queue in one go, and only then the sender, if it waits, is woken to fill it again. At most twice the bound
-//! is under way.
+//! Waking a thread costs more than writing a piece to a socket, so each side takes all it can at once. The receiver
+//! empties the queue in one go, and only then wakes a waiting sender to fill it again. The queue and the receiver
+//! together have at most twice the bound.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-/// Something that takes up memory.
+/// An item with a size in memory.
 pub(super) trait Weight {
-    /// Bytes.
+    /// Returns the size in bytes.
     fn weight(&self) -> usize;
 }
 
@@ -35,16 +35,16 @@ impl<T> Shared<T> {
     }
 }
 
-/// Blocks where the queue is full.
+/// The sending side, which blocks while the queue is full.
 pub(super) struct Sender<T>(Arc<Shared<T>>);
 
-/// Polled by a task.
+/// The receiving side, polled by a task.
 pub(super) struct Receiver<T> {
     shared: Arc<Shared<T>>,
     taken: VecDeque<T>,
 }
 
-/// A queue that holds `most` bytes, or one item of any size.
+/// Creates a queue that holds `most` bytes, or one item of any size.
 pub(super) fn queue<T: Weight>(most: usize) -> (Sender<T>, Receiver<T>) {
     let state = State {
         items: VecDeque::new(),
@@ -59,7 +59,7 @@ pub(super) fn queue<T: Weight>(most: usize) -> (Sender<T>, Receiver<T>) {
 }
 
 impl<T: Weight> Sender<T> {
-    /// Appends an item, once there is room for it. False: nobody receives any more.
+    /// Appends an item once there is room. Returns false if the receiver was dropped.
     pub(super) fn send(&self, item: T) -> bool {
         let Sender(shared) = self;
         let weight = item.weight();
@@ -95,7 +95,7 @@ impl<T> Drop for Sender<T> {
 }
 
 impl<T> Receiver<T> {
-    /// The next item; `None`: the sender is gone and nothing is left.
+    /// Returns the next item; `None` if the sender was dropped and the queue is empty.
     pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
         if let Some(item) = self.taken.pop_front() {
             return Poll::Ready(Some(item));
@@ -127,7 +127,7 @@ impl<T> Drop for Receiver<T> {
             std::mem::take(&mut state.items)
         };
         self.shared.room.notify_one();
-        // what an item does when it is dropped is not done under the lock
+        // drop the items without the lock
         drop(items);
     }
 }
@@ -177,7 +177,7 @@ mod tests {
                 });
                 for want in 0..5000 {
                     assert_eq!(next(&mut receiver), Some(want));
-                    // taken and queued: the bound twice, and one that `sent` already counts
+                    // received and queued: twice the bound, and one item that `sent` already counts
                     let under_way = sent.load(Ordering::SeqCst).saturating_sub(want);
                     assert!(under_way <= 2 * (most / 10).max(1) + 1, "{under_way} of {most}");
                 }

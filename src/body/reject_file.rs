@@ -12,33 +12,33 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Most rows of a reject file; more are only counted.
+/// Maximum number of rows in a reject file; more are only counted.
 pub const MAX_REJECT_ROWS: u64 = 1_000_000;
 
 /// The columns that follow those of the source.
 const MARKS: &str = "_stage,_file,_record,_line,_byte,_column,_code,_reason,_raw";
 
-/// Where the columns of a reject file lie in a source that is one: they are not repeated.
+/// Returns the position of a reject file's columns in a source that is one, since they are not repeated.
 fn marks_in(columns: &[String]) -> Range<usize> {
     let marks: Vec<&str> = MARKS.split(',').collect();
     let at = columns.windows(marks.len()).position(|window| window == marks);
     at.map_or(0..0, |at| at..at + marks.len())
 }
 
-/// A reject file, made (0600) when the first row comes.
+/// A reject file, created (0600) with its first row.
 pub struct RejectFile {
     path: PathBuf,
-    /// Of the source.
+    /// Columns of the source.
     columns: Arc<[String]>,
-    /// Those that are left out, since a reject file adds them.
+    /// Columns that are left out, since a reject file adds them.
     marks: Range<usize>,
     out: Option<BufWriter<File>>,
-    /// A device or a pipe lies there: it is written to, and neither synced nor removed.
+    /// True if the path is a device or a pipe, which is written to and neither synced nor removed.
     device: bool,
     rows: u64,
 }
 
-/// What follows the cells of the source in a row.
+/// The cells of a row after those of the source.
 struct Marks<'a> {
     stage: &'a str,
     column: &'a str,
@@ -77,7 +77,7 @@ impl RejectFile {
         self.write(Some(&row.source), &Marks { stage: "platform", column: "", code: "platform", reason: message })
     }
 
-    /// Adds a row that the platform refused and that cannot be looked up: the platform's words alone.
+    /// Adds a row that the platform refused and that cannot be looked up: only the platform's message.
     ///
     /// # Errors
     /// `Local`: it cannot be written.
@@ -85,7 +85,7 @@ impl RejectFile {
         self.write(None, &Marks { stage: "platform", column: "", code: "platform", reason })
     }
 
-    /// Gives the file another name.
+    /// Renames the file.
     ///
     /// # Errors
     /// `Local`.
@@ -135,7 +135,7 @@ impl RejectFile {
         written.map_err(|error| self.give_up(error))
     }
 
-    /// Half a file would pass for a whole one, and keep a full disk full.
+    /// Removes the file: an incomplete one could be mistaken for a complete one, and keeps a full disk full.
     fn give_up(&mut self, error: std::io::Error) -> Error {
         // the first error is the one to report
         let _ = self.remove();
@@ -162,7 +162,7 @@ impl RejectSink for RejectFile {
     }
 }
 
-/// What already exists at the path of a reject file.
+/// An existing file at the path of a reject file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Existing {
     None,
@@ -172,7 +172,7 @@ pub(crate) enum Existing {
     Device,
 }
 
-/// Looks at the path of a reject file.
+/// Examines the path of a reject file.
 ///
 /// # Errors
 /// `Usage`: there is another file.
@@ -194,20 +194,20 @@ pub(crate) fn inspect_target(path: &Path) -> Result<Existing> {
     Ok(Existing::RejectFile)
 }
 
-/// The rows cannot be written: what to do about it.
+/// Returns the error for rows that cannot be written, with a hint.
 pub(crate) fn failed(path: &Path, error: std::io::Error) -> Error {
     use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     let what = match error.kind() {
-        StorageFull | QuotaExceeded | FileTooLarge => "make room, or name a place with more of it",
-        _ => "name another place",
+        StorageFull | QuotaExceeded | FileTooLarge => "make room, or choose a place with more of it",
+        _ => "choose another place",
     };
     Error::io(format!("the reject file {}", path.display()), error)
         .with_hint(format!("{what}: rejects.file, and --state-dir, where a run keeps its own"))
 }
 
-/// A new file that only its owner reads; a link that lies there is not followed.
+/// Creates a file that only its owner can read; an existing link is not followed.
 fn private(path: &Path) -> std::io::Result<File> {
-    // the first row may be one that the platform refused: no pass has made the directory then
+    // the first row may be one that the platform refused, before any pass has created the directory
     if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty() && !dir.exists()) {
         let mut builder = std::fs::DirBuilder::new();
         builder.recursive(true);
@@ -229,13 +229,13 @@ fn private(path: &Path) -> std::io::Result<File> {
     }
 }
 
-/// A device or a pipe: written to as it is.
+/// Whether the path is a device or a pipe, which is written in place.
 fn is_device(meta: &std::fs::Metadata) -> bool {
     !meta.is_file() && !meta.is_dir() && !meta.is_symlink()
 }
 
-/// Writes a row straight through, since it may be large: `columns` cells of the source, but for those in `marks`, then what
-/// follows.
+/// Writes a row directly, because it may be large: `columns` cells of the source except those in `marks`, then the
+/// further cells.
 fn put(
     out: &mut impl Write,
     source: Option<&SourceRecord<'_>>,
@@ -274,7 +274,7 @@ fn put(
     out.write_all(b"\n")
 }
 
-/// Writes a value piece by piece: a large one is not copied.
+/// Writes a value piece by piece, so that a large one is not copied.
 fn value_of(out: &mut impl Write, value: &Cell<'_>) -> std::io::Result<()> {
     let mut pieces = value.pieces();
     if !value.pieces().any(is_special) {
@@ -285,7 +285,7 @@ fn value_of(out: &mut impl Write, value: &Cell<'_>) -> std::io::Result<()> {
     out.write_all(b"\"")
 }
 
-/// Whether a cell with that text is quoted in the reject file.
+/// Whether a cell with this text is quoted in the reject file.
 fn is_special(text: &[u8]) -> bool {
     text.iter().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r'))
 }
@@ -317,7 +317,7 @@ mod tests {
     use crate::row::RowError;
     use crate::source::{Source, SourceOptions};
 
-    /// A source of one column: what matters of it is its dialect.
+    /// A source of one column, used for its dialect.
     fn csv(delimiter: u8) -> Csv {
         let source = Source::from_bytes("a,b.csv", b"id\n".to_vec(), &SourceOptions::default()).unwrap();
         Csv::open(Arc::new(source), CsvOptions { delimiter, ..CsvOptions::default() }).unwrap()
@@ -364,7 +364,7 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         let marks = "local,\"a,b.csv\",3,5,77,id,empty,map.id is empty,";
         assert_eq!(text, format!("id,mine,{MARKS}\n1,m,{marks}\n"));
-        // a column of the user's that only bears such a name stays
+        // a column of the user with such a name stays
         let columns = ["id".to_owned(), "_file".to_owned()];
         assert_eq!(marks_in(&columns), 0..0);
     }
@@ -392,7 +392,7 @@ mod tests {
         assert!(!path.exists());
     }
 
-    /// A FIFO, since what goes wrong with /dev/null would take that of the machine away.
+    /// A FIFO, since an error with /dev/null would remove the machine's own.
     #[cfg(target_os = "linux")]
     #[test]
     fn a_device_is_written_to_and_neither_synced_nor_removed() {

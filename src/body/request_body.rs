@@ -1,7 +1,7 @@
-//! Pass two: the body that streams exactly what was measured, and fails before its last block if it cannot.
+//! Pass two: a body that streams exactly what was measured, and fails before its last block if it cannot.
 //!
-//! Three layers, each of which can be tested alone: [`PartStream`] cuts a part out of a pass, [`Verified`] holds the last piece
-//! back until the part is what was measured, [`Body`] puts the frame around it and knows the exact size.
+//! Three layers, each of which can be tested alone: [`PartStream`] cuts a part out of a pass, [`Verified`] holds the
+//! last piece back until the part is verified, and [`Body`] adds the frame and has the exact size.
 
 use super::Part;
 use super::measured::{Measured, SecondPass};
@@ -19,23 +19,23 @@ use std::task::{Context, Poll, Wake, Waker, ready};
 /// Bytes around the content of each part (multipart framing); not counted in sizes and digest of the content.
 #[derive(Clone, Debug, Default)]
 pub struct Frame {
-    /// Before the content.
+    /// Bytes before the content.
     pub head: Vec<u8>,
-    /// After the content; held back with its last slab.
+    /// Bytes after the content; held back with its last slab.
     pub tail: Vec<u8>,
 }
 
-/// An exact-length request body; see [`Measured::body`]. Not `Clone`: a retry opens a fresh one.
+/// An exact-length request body; see [`Measured::body`]. Not `Clone`: open a fresh one for a retry.
 ///
-/// Its last block is held back until length and digest of the part agree with pass one and the source is unchanged, so the other
-/// side never has a complete body that differs.
+/// Its last block is held back until length and digest of the part agree with pass one and the source is unchanged, so
+/// the receiver never has a complete body that differs.
 pub struct Body {
-    /// `None`: the source is not at hand.
+    /// `None` if the source is not available.
     content: Option<Verified>,
     frame_head: Bytes,
     frame_tail: Bytes,
     step: Step,
-    /// Bytes still to come out.
+    /// Number of bytes still to return.
     remaining: u64,
 }
 
@@ -76,7 +76,7 @@ impl Measured {
 }
 
 impl SecondPass {
-    /// What is wanted of a part, from the nearest checkpoint on.
+    /// Returns the wanted content of a part, from the nearest checkpoint on.
     fn content(&self, (part, is_last): (Part, bool), total: (u64, u64), wanted: Range<u64>) -> Verified {
         let head = Bytes::copy_from_slice(self.plan.head());
         let whole = wanted == (0..part.bytes);
@@ -104,8 +104,8 @@ impl Body {
         BodyReader { body: self, piece: Bytes::new() }
     }
 
-    /// Converts with `threads` threads, and drops `guard` when they have ended. For several bodies within one budget of
-    /// memory.
+    /// Converts with `threads` threads, and drops `guard` when they have ended. For several bodies that share one
+    /// budget of memory.
     pub(crate) fn within(mut self, threads: usize, guard: impl Send + Sync + 'static) -> Body {
         if let Some(spec) = self.content.as_mut().and_then(|content| content.stream_mut().spec_mut()) {
             spec.options.threads = threads;
@@ -114,10 +114,10 @@ impl Body {
         self
     }
 
-    /// The next piece; `None`: there is no more.
+    /// Returns the next piece; `None` at the end.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
         let Some(content) = &mut self.content else {
-            return Poll::Ready(Err(changed("the source of the run is not at hand")));
+            return Poll::Ready(Err(changed("the source of the run is not available")));
         };
         if self.step == Step::FrameHead {
             content.begin()?;
@@ -172,7 +172,7 @@ impl http_body::Body for Body {
     }
 }
 
-/// A [`Body`] as a blocking reader; its errors carry an [`Error`] inside.
+/// A [`Body`] as a blocking reader; its errors carry an [`Error`].
 pub struct BodyReader {
     body: Body,
     piece: Bytes,

@@ -1,4 +1,4 @@
-//! Where rejected records go, and how many there are of each code.
+//! The receiver of rejected records, and their counts by code.
 
 use super::Counts;
 use super::batch::{RowLog, RowOutcome};
@@ -20,26 +20,26 @@ pub struct Reject<'a> {
     pub error: &'a RowError,
 }
 
-/// Takes rejects in the order of the source.
+/// Receives rejects in the order of the source.
 pub trait RejectSink: Send {
-    /// Takes one.
+    /// Receives a reject.
     ///
     /// # Errors
     /// Ends the pass.
     fn reject(&mut self, reject: &Reject<'_>) -> Result<()>;
 
-    /// Forgets all: the pass starts anew.
+    /// Drops all rejects, because the pass starts again.
     ///
     /// # Errors
     /// Ends the pass.
     fn restart(&mut self) -> Result<()>;
 
-    /// Called when a pass stops before the end of the source, with the records of all whole chunks and the rejected ones of
-    /// the chunk that it ended in. The default implementation ignores them.
+    /// Called when a pass stops before the end of the source, with the records of all complete chunks and the rejected
+    /// ones of the last chunk. Ignored by default.
     fn stopped(&mut self, _so_far: &Counts) {}
 }
 
-/// Takes rejects and forgets them.
+/// Ignores rejects.
 pub struct DiscardRejects;
 
 impl RejectSink for DiscardRejects {
@@ -51,13 +51,13 @@ impl RejectSink for DiscardRejects {
     }
 }
 
-/// Rejects on their way to the sink, counted by code.
+/// Passes rejects on to the sink and counts them by code.
 pub(crate) struct CountingSink<'a> {
     sink: &'a mut dyn RejectSink,
     pub(crate) reasons: BTreeMap<String, u64>,
-    /// Of the chunks that are over.
+    /// Counts of the finished chunks.
     whole: Counts,
-    /// Rejected in the chunk under way.
+    /// Number of records rejected in the current chunk.
     begun: u64,
 }
 
@@ -90,7 +90,7 @@ impl<'a> CountingSink<'a> {
         self.begun = 0;
     }
 
-    /// The pass ended before the end of the source.
+    /// Reports that the pass ended before the end of the source.
     pub(crate) fn stopped(&mut self) {
         let mut so_far = Counts { reject_reasons: self.reasons.clone(), ..self.whole.clone() };
         so_far.read += self.begun;

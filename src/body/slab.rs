@@ -4,13 +4,13 @@ use crate::buffer::OutBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// A slab is sealed at this size; one large record may make it larger.
+/// Size at which a slab is sealed; one large record may make it larger.
 pub(crate) const SLAB_BYTES: usize = 256 << 10;
 
-/// How many slabs may wait between a pass and the socket, for each converting thread.
+/// Maximum number of slabs between a pass and the socket, per converting thread.
 pub(crate) const QUEUED_SLABS: usize = 4;
 
-/// Room behind the seal, so that the record that crosses it needs no new memory.
+/// Room after the seal, so that the record that crosses it needs no new memory.
 const ROOM: usize = 16 << 10;
 
 /// A piece of output, cut between records.
@@ -40,7 +40,7 @@ impl Drop for Pooled {
     }
 }
 
-/// Recycled output buffers, at most so many at a time.
+/// Recycled output buffers, a bounded number at a time.
 pub(crate) struct Pool {
     state: Mutex<State>,
     changed: Condvar,
@@ -50,20 +50,21 @@ pub(crate) struct Pool {
 #[derive(Default)]
 struct State {
     free: Vec<Vec<u8>>,
-    /// One that a large record made large, for the next one.
+    /// A buffer that a large record has enlarged, for the next one.
     large: Option<Vec<u8>>,
     lent: usize,
-    /// Threads that wait: to notify nobody is a system call too.
+    /// Number of waiting threads, because notifying none is a system call, too.
     waiting: usize,
 }
 
 impl Pool {
-    /// A pool that lends `most` buffers, and more only to whoever is at the head.
+    /// Creates a pool that lends `most` buffers, and more only to the thread at the head.
     pub(crate) fn new(most: usize) -> Arc<Pool> {
         Arc::new(Pool { state: Mutex::default(), changed: Condvar::new(), most })
     }
 
-    /// An empty output. Waits until one is free or `at_head` says that waiting would never end; `None` where `stopped`.
+    /// Returns an empty output. Waits until one is free or `at_head` says that waiting would never end; `None` if
+    /// `stopped`.
     pub(crate) fn take(&self, at_head: &dyn Fn() -> bool, stopped: &dyn Fn() -> bool) -> Option<OutBuf> {
         let mut state = self.lock();
         loop {
@@ -79,7 +80,7 @@ impl Pool {
                 drop(state);
                 return Some(OutBuf::with_capacity(SLAB_BYTES + ROOM));
             }
-            // the head moves on without our lock: look again now and then
+            // the head moves on without our lock, so check again now and then
             state.waiting += 1;
             state =
                 self.changed.wait_timeout(state, Duration::from_millis(5)).unwrap_or_else(PoisonError::into_inner).0;
@@ -87,7 +88,7 @@ impl Pool {
         }
     }
 
-    /// An empty output, if one is free now; whoever is at the head always gets one.
+    /// Returns an empty output if one is free now; the thread at the head always gets one.
     pub(crate) fn try_take(&self, at_head: bool) -> Option<OutBuf> {
         let mut state = self.lock();
         if let Some(buffer) = state.free.pop() {
@@ -102,7 +103,7 @@ impl Pool {
         Some(OutBuf::with_capacity(SLAB_BYTES + ROOM))
     }
 
-    /// An empty output that a large record has made large before. Only for the worker at the head.
+    /// Returns an empty output that a large record has enlarged before. Only for the worker at the head.
     pub(crate) fn take_large(&self) -> Option<OutBuf> {
         let mut state = self.lock();
         let buffer = state.large.take()?;
@@ -110,12 +111,12 @@ impl Pool {
         Some(OutBuf::reuse(buffer))
     }
 
-    /// What was written, to be returned to this pool when dropped.
+    /// Wraps what was written; dropping it returns the memory to this pool.
     pub(crate) fn seal(self: &Arc<Pool>, out: OutBuf) -> Pooled {
         Pooled { buffer: out.into_vec(), pool: self.clone() }
     }
 
-    /// Wakes those who wait, because the head has moved.
+    /// Wakes the waiting threads, because the head has moved.
     pub(crate) fn wake(&self) {
         if self.lock().waiting > 0 {
             self.changed.notify_all();
@@ -125,7 +126,7 @@ impl Pool {
     pub(crate) fn give_back(&self, buffer: Vec<u8>) {
         let mut state = self.lock();
         state.lent = state.lent.saturating_sub(1);
-        // what large records made large is kept once, and what the head got beyond the bound is not
+        // one buffer enlarged by large records is kept, buffers that the head got beyond the bound are not
         if buffer.capacity() > 2 * SLAB_BYTES {
             state.large.get_or_insert(buffer);
         } else if state.free.len() + state.lent < self.most {

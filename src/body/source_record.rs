@@ -1,4 +1,4 @@
-//! A record of the source, as sinks and callers see it.
+//! A record of the source, as seen by sinks and callers.
 
 use super::batch::{LoggedRow, RowLog};
 use super::totals::Totals;
@@ -48,12 +48,12 @@ impl<'a> SourceRecord<'a> {
         self.is_split.then(|| self.table.cells(self.kept))
     }
 
-    /// What the reject file has of the record beside its cells.
+    /// Returns the part of the record that the reject file has besides its cells.
     pub(super) fn raw(&self) -> Option<Cow<'a, [u8]>> {
         (!self.is_split || self.table.rejects_have_text()).then(|| self.text())
     }
 
-    /// A record at (record, line, byte) of the first file.
+    /// Creates a record at (record, line, byte) of the first file.
     #[cfg(test)]
     pub(super) fn for_test(
         (record, line, byte): (u64, u64, u64),

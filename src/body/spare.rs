@@ -1,20 +1,20 @@
-//! What records need that are much larger than a chunk: one set of memory for the whole pass, borrowed by the thread at the
-//! head. One for each thread would break the memory promise, and so would making and freeing them for each record:
-//! allocators keep for a thread what it freed.
+//! Memory for records that are much larger than a chunk: one set for the whole pass, borrowed by the thread at the
+//! head. One per thread would break the memory promise, and so would allocating it for each record, because allocators
+//! keep freed memory per thread.
 
 use super::batch::RowLog;
 use crate::buffer::OutBuf;
 use crate::mapping::Scratch;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A row of more bytes goes to the consumer by itself.
+/// A larger row is passed to the consumer by itself.
 pub(crate) const LARGE_ROW_BYTES: usize = 1 << 20;
 
-/// What a converting thread works with.
+/// The tools of a converting thread.
 pub(crate) struct Tools<R> {
     pub(crate) reader: R,
     pub(crate) scratch: Scratch,
-    /// Only if no data is wanted: digested and reused.
+    /// Output of a pass that wants no data: digested and reused.
     pub(crate) own: OutBuf,
 }
 
@@ -24,7 +24,7 @@ impl<R> Tools<R> {
     }
 }
 
-/// The one set of tools that may be large; only the thread at the head has them.
+/// The one set of tools that may become large; only the thread at the head has it.
 pub(crate) struct SpareTools<R>(Mutex<Option<Tools<R>>>);
 
 impl<R> SpareTools<R> {
@@ -50,7 +50,7 @@ impl SpareRows {
         lock(&self.0).take().unwrap_or_default()
     }
 
-    /// Keeps the memory of rows that were handed over if it is large.
+    /// Keeps the memory of rows that were passed on, if it is large.
     pub(crate) fn give_back(&self, mut rows: RowLog) {
         if rows.capacity() > LARGE_ROW_BYTES {
             rows.clear();

@@ -18,7 +18,7 @@ struct Naive {
     cells: Option<Vec<Vec<u8>>>,
 }
 
-/// Reads delimited text a byte at a time; `None` where a quote is open at the end.
+/// Reads delimited text one byte at a time; `None` if a quote is open at the end.
 fn naive(text: &[u8], columns: usize) -> Option<Vec<Naive>> {
     let mut records = Vec::new();
     let (mut at, mut line) = (0usize, 1u64);
@@ -185,7 +185,7 @@ pub(super) fn gzip(data: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A cell that goes over more than one window and chunk.
+/// A cell that spans more than one window and chunk.
 const MANY_LINES: [u8; 302] = {
     let mut cell = [b'\n'; 302];
     let mut at = 2;
@@ -210,7 +210,7 @@ fn text() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
     #[test]
-    fn any_chunk_size_thread_count_and_compression_gives_what_the_naive_reader_gives(
+    fn any_chunks_threads_and_compression_give_the_naive_result(
         body in text(), chunk in prop_oneof![Just(1usize), 2usize..40, Just(300)], threads in prop_oneof![Just(1usize), Just(2), Just(3), Just(8)], two in any::<bool>(),
     ) {
         let columns: &[&str] = if two { &["a", "b"] } else { &["a"] };
@@ -266,7 +266,7 @@ proptest! {
 }
 
 #[test]
-fn s12_a_quote_that_never_closes_is_found_within_the_bound_and_named() {
+fn s12_an_unclosed_quote_is_found_within_the_bound_and_named() {
     let mut bytes = b"a,b\n".to_vec();
     for i in 0..9 {
         bytes.extend(format!("{i},\"two\nlines\"\n").into_bytes());
@@ -299,7 +299,7 @@ fn s12_a_quote_that_never_closes_is_found_within_the_bound_and_named() {
 }
 
 #[test]
-fn s12_the_line_named_is_that_of_the_quote_that_opens_not_of_a_stray_one() {
+fn s12_the_line_named_is_that_of_the_opening_quote() {
     for (record, line) in [
         ("1,\"two\nlines\", \"stray,\"never closed\n", 3),
         ("1,5\" pipe,\"never closed\n", 2),
@@ -359,10 +359,10 @@ fn several_files_are_one_list_and_positions_restart() {
     assert_eq!(Csv::open(Arc::new(source), CsvOptions::default()).err().unwrap().kind(), Kind::Data);
 }
 
-/// What a chunk was told about its seam stayed in its slot where it had not asked (the first of a file, a stream's), and a
-/// later chunk took it for its own.
+/// A seam state that its chunk had not asked for (the first of a file, or a stream's) used to stay in its slot, and a
+/// later chunk used it.
 #[test]
-fn many_small_files_with_quoted_line_ends_are_read_alike_whatever_the_threads() {
+fn many_small_files_with_quoted_line_ends_are_read_alike() {
     let dir = tempfile::tempdir().unwrap();
     let mut want = b"a,b\n".to_vec();
     for file in 0..40 {
@@ -444,7 +444,7 @@ mod bodies {
         }
     }
 
-    /// Large records go through buffers that the threads share, and leave in pieces.
+    /// Large records use buffers that the threads share, and are sent in pieces.
     #[test]
     fn large_records_among_small_ones_are_sent_and_shown_as_measured() {
         let mut bytes = b"a,b\n".to_vec();
@@ -463,7 +463,7 @@ mod bodies {
                         all.extend(sent.strip_prefix(b"a,b\n").unwrap());
                     }
                     assert_eq!(measured.counts().written, 60);
-                    // what needs no quotes leaves without
+                    // values that need no quotes are written without
                     let want: Vec<u8> =
                         String::from_utf8(bytes.clone()).unwrap().replace(",\"\"\n", ",\n").into_bytes();
                     assert!(all == want, "{threads} threads, {split:?}");
@@ -506,7 +506,7 @@ mod bodies {
         );
     }
 
-    /// Content that changes when told, at the same size.
+    /// Content that changes on demand, at the same size.
     struct Changing(std::sync::Mutex<Vec<u8>>);
 
     impl crate::source::ReadAt for Changing {

@@ -1,7 +1,7 @@
-//! Positions over several files: what is reported of a record must be where the list was written, whatever the pass, the
-//! files before it, the threads and the sizes that the pipeline works with.
+//! Positions over several files: the reported position of a record must be where it was written, whatever the pass, the
+//! files before it, the threads and the bounds of the pipeline.
 //!
-//! The oracle reads nothing: it writes the files record by record and notes the place of each.
+//! The oracle reads nothing: it writes the files record by record and notes the position of each.
 
 use super::options::Bounds;
 use super::tests::gzip;
@@ -18,11 +18,11 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug)]
 enum Item {
     Good,
-    /// With so many line ends in a quoted cell.
+    /// A valid record with this many line ends in a quoted cell.
     Lines(usize),
-    /// A required value is empty.
+    /// A record in which a required value is empty.
     Empty,
-    /// It has not the cells of the header; with so many line ends in a quoted cell.
+    /// A record without the header's number of cells, with this many line ends in a quoted cell.
     Ragged(usize),
     Blank,
 }
@@ -32,14 +32,14 @@ struct File {
     items: Vec<Item>,
     line_end: &'static str,
     bom: bool,
-    /// Empty lines before the header.
+    /// Number of empty lines before the header.
     before: usize,
-    /// The last record ends without a line end.
+    /// True if the last record ends without a line end.
     cut: bool,
     compression: usize,
 }
 
-/// Where a record was written.
+/// The position at which a record was written.
 #[derive(Clone, Debug, PartialEq)]
 struct Spot {
     file: String,
@@ -48,17 +48,17 @@ struct Spot {
     byte: u64,
 }
 
-/// A record as written: its place, its bytes, the output record unless it is rejected.
+/// A record as written: its position, its bytes, and its output record unless it is rejected.
 struct Noted {
     spot: Spot,
     raw: Vec<u8>,
     output: Option<Vec<u8>>,
 }
 
-/// A file under construction.
+/// A file that is being written.
 struct Text {
     bytes: Vec<u8>,
-    /// Line ends written so far.
+    /// Number of line ends written so far.
     ends: u64,
 }
 
@@ -78,7 +78,7 @@ impl Text {
     }
 }
 
-/// The content of a file; what was written is appended to `noted`.
+/// Writes the content of a file; its records are appended to `noted`.
 fn write(file: &File, name: &str, json: bool, noted: &mut Vec<Noted>) -> Vec<u8> {
     let mut text = Text { bytes: if file.bom { b"\xEF\xBB\xBF".to_vec() } else { Vec::new() }, ends: 0 };
     (0..file.before).for_each(|_| text.end(file.line_end));
@@ -217,7 +217,7 @@ fn spot(source: &SourceRecord<'_>) -> Spot {
     Spot { file: base(source.file), record: source.record, line, byte }
 }
 
-/// Places of the rejected records.
+/// Positions of the rejected records.
 #[derive(Default)]
 struct Spots(Vec<Spot>);
 
@@ -232,7 +232,7 @@ impl RejectSink for Spots {
     }
 }
 
-/// A glob on the disk and what was written into it.
+/// A glob on the disk and the records that were written to it.
 struct Bed {
     _dir: tempfile::TempDir,
     table: Table,
@@ -263,7 +263,7 @@ impl Bed {
     }
 }
 
-/// Rows that a lookup shows from an output record on: index, place, source and output record.
+/// Returns the rows that a lookup shows from an output record on: index, position, source and output record.
 fn looked_up(measured: &Measured, from: u64) -> Vec<(u64, Spot, Vec<u8>, Vec<u8>)> {
     let mut rows = Vec::new();
     measured
@@ -300,7 +300,7 @@ proptest! {
             .chain(written.iter().filter_map(|row| row.output.as_deref())).flatten().copied().collect();
         prop_assert_eq!(output, want);
 
-        // each part's first record, as a platform that names rows by their index in the file makes us look them up
+        // each part's first record, as in a lookup for a platform that reports rows by their index in the file
         let starts = measured.parts().iter().map(|part| part.first_record);
         for from in starts.chain([(from * written.len() as f64) as u64]) {
             let want: Vec<_> = written.iter().enumerate().skip(from as usize)
@@ -353,15 +353,15 @@ proptest! {
     }
 }
 
-/// Line ends, one at a time.
+/// Counts line ends one at a time.
 fn count_ends(text: &[u8]) -> u64 {
     let ends = |at: usize| text[at] == b'\n' || (text[at] == b'\r' && text.get(at + 1) != Some(&b'\n'));
     (0..text.len()).filter(|&at| ends(at)).count() as u64
 }
 
-/// The case that was reported: rows are handed over in the middle of the second file's only chunk.
+/// The reported case: rows are passed on in the middle of the second file's only chunk.
 #[test]
-fn rows_of_a_second_file_do_not_bear_the_name_of_the_first() {
+fn rows_of_a_second_file_have_its_name() {
     let file = |items: Vec<Item>| File { items, line_end: "\n", bom: false, before: 0, cut: false, compression: 0 };
     let second: Vec<Item> = (1..=5000).map(|n| if n % 1000 == 0 { Item::Empty } else { Item::Good }).collect();
     for json in [true, false] {
@@ -372,7 +372,7 @@ fn rows_of_a_second_file_do_not_bear_the_name_of_the_first() {
             let split = Split { max_part_bytes: part, ..Split::default() };
             let measured = measure(&bed.table, &bed.plan, &split, &options, &mut spots).unwrap();
             assert_eq!(spots.0, bed.rejected(), "{threads} threads, parts of {part:?}");
-            // the whole file is one chunk of many shown rows
+            // the whole file is one chunk with many shown rows
             let rows = looked_up(&measured, 0);
             let spots: Vec<_> = rows.into_iter().map(|(_, spot, ..)| spot).collect();
             let want: Vec<_> = bed.written().into_iter().map(|row| row.spot.clone()).collect();
@@ -381,7 +381,7 @@ fn rows_of_a_second_file_do_not_bear_the_name_of_the_first() {
     }
 }
 
-/// The second case: 2 + 2 rows, looked up from the second file on: line 5 instead of 3.
+/// The second case: 2 + 2 rows, looked up from the second file on, reported line 5 instead of 3.
 #[test]
 fn a_lookup_that_starts_in_a_later_file_counts_its_own_lines() {
     let file = |records: usize| File {

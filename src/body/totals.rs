@@ -1,31 +1,31 @@
-//! What the chunks up to a point of a pass add up to, and where a pass can start.
+//! The totals of the chunks up to a point of a pass, and the start of a pass.
 
 use super::batch::ChunkEnd;
 use super::{Counts, Joined};
 use crate::format::{ChunkId, Tabular};
 
-/// What the records before the head add up to.
+/// The totals of the records before the head.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Totals {
     pub(crate) input: usize,
-    /// In this input, from 0.
+    /// Number of records in this input.
     pub(crate) record: u64,
-    /// In this input, header included.
+    /// Number of lines in this input, including the header.
     pub(crate) line: u64,
     pub(crate) counts: Counts,
-    /// Output handed over so far, without header lines.
+    /// Bytes of output passed on so far, without header lines.
     pub(crate) out_bytes: u64,
     pub(crate) out_records: u64,
 }
 
 impl Totals {
-    /// What precedes the first record of a source: the header of its first input.
+    /// Returns the totals before the first record of a source: the header of its first input.
     pub(crate) fn at_start(table: &dyn Tabular) -> Totals {
         Totals { line: table.lines_before(0), ..Totals::default() }
     }
 
-    /// Moves to `input`, where records and lines count anew; does nothing if it is there. Inputs without records hand
-    /// out no chunks, so several may be skipped at once.
+    /// Moves to `input`, where records and lines are counted from the start; does nothing if it is the current one.
+    /// Inputs without records have no chunks, so several may be skipped at once.
     pub(crate) fn enter(&mut self, input: usize, table: &dyn Tabular) {
         if self.input != input {
             self.input = input;
@@ -51,7 +51,7 @@ impl Totals {
     }
 }
 
-/// Where a pass starts.
+/// The start of a pass.
 #[derive(Clone, Debug)]
 pub(crate) struct Start {
     pub(crate) chunk: ChunkId,
@@ -59,7 +59,7 @@ pub(crate) struct Start {
 }
 
 impl Start {
-    /// The first record of the first input.
+    /// Returns the first record of the first input.
     pub(crate) fn of(table: &dyn Tabular) -> Start {
         Start { chunk: ChunkId::default(), totals: Totals::at_start(table) }
     }

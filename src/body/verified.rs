@@ -1,10 +1,11 @@
 //! The content of a part, or a range of it, held back until it has been verified.
 //!
-//! The last piece of what is wanted is in `held` until all of the part has been `seen`, its CRC is the measured one (if the whole
-//! part is wanted), and the source is unchanged: so the other side never has a complete body that differs. `seen` counts content
-//! that came by, header line included, and `crc` is that of it; both change with each piece, whether it is wanted or not.
+//! The last piece that is wanted stays in `held` until all of the part has been `seen`, its CRC is the measured one (if
+//! the whole part is wanted), and the source is unchanged, so the receiver never has a complete body that differs.
+//! `seen` counts the content so far, header line included, and `crc` is its CRC; both change with each piece, whether
+//! it is wanted or not.
 //!
-//! Looking whether the source is unchanged may take long (a slow network mount), so a thread of its own does it.
+//! Checking whether the source is unchanged may take long (on a slow network mount), so a separate thread does it.
 
 use super::part_stream::PartStream;
 use super::queue::{Receiver, Weight, queue};
@@ -31,13 +32,13 @@ pub(super) struct Verified {
     in_line: bool,
     part: Part,
     is_last_part: bool,
-    /// Header line; part of the content.
+    /// Header line, which is part of the content.
     head: Bytes,
-    /// What of the content is wanted.
+    /// The range of the content that is wanted.
     wanted: Range<u64>,
     seen: u64,
     crc: u64,
-    /// The last non-empty piece of what is wanted.
+    /// The last non-empty piece that is wanted.
     held: Option<Bytes>,
     step: Step,
 }
@@ -48,7 +49,7 @@ enum Step {
     Content,
     /// The part is complete: its digest must be right, and the session of the last part must end here.
     Complete,
-    /// The source is looked at.
+    /// The source is being checked.
     Checking(Receiver<Result<()>>),
     Done,
 }
@@ -86,7 +87,7 @@ impl Verified {
         Ok(())
     }
 
-    /// A piece of content, at the position `seen`; what is wanted of it is held, what was held comes out.
+    /// Takes a piece of content at the position `seen`: holds what is wanted of it, and returns what was held.
     fn take(&mut self, bytes: Bytes, crc: Option<u64>) -> Option<Bytes> {
         let len = bytes.len() as u64;
         if self.is_whole() {
@@ -102,7 +103,7 @@ impl Verified {
         self.held.replace(bytes.slice(from as usize..to as usize))
     }
 
-    /// Starts to look whether the source is unchanged.
+    /// Starts to check whether the source is unchanged.
     fn check(&self) -> Result<Receiver<Result<()>>> {
         let (sender, checked) = queue(1);
         let source = self.source.clone();
@@ -118,7 +119,7 @@ impl Verified {
         Ok(checked)
     }
 
-    /// The next piece of what is wanted; `None`: all of it came, and is what was measured.
+    /// Returns the next piece that is wanted; `None` when all of it was returned and verified.
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
         loop {
             match &mut self.step {
@@ -129,7 +130,7 @@ impl Verified {
                 }
                 Step::Content => {
                     let Some((bytes, crc)) = ready!(self.stream.poll_next(cx))? else {
-                        return Poll::Ready(Err(changed("the second reading gives less output")));
+                        return Poll::Ready(Err(changed("the second pass gives less output")));
                     };
                     if let Some(bytes) = self.take(bytes, crc) {
                         return Poll::Ready(Ok(Some(bytes)));
@@ -141,13 +142,13 @@ impl Verified {
                             ready!(self.stream.poll_end(cx))?;
                         }
                         if self.crc != self.part.crc {
-                            return Poll::Ready(Err(changed("the second reading gives other output")));
+                            return Poll::Ready(Err(changed("the second pass gives different output")));
                         }
                     }
                     self.step = Step::Checking(self.check()?);
                 }
                 Step::Checking(checked) => {
-                    let gone = || Err(Error::new(Kind::Local, "the checking thread is gone"));
+                    let gone = || Err(Error::new(Kind::Local, "the checking thread has ended"));
                     ready!(checked.poll_recv(cx)).unwrap_or_else(gone)?;
                     if self.is_whole() {
                         self.stream.park();
