@@ -1,4 +1,4 @@
-//! An APSIS One export as a job's source, or for its own sake.
+//! APSIS One exports: as a job's source, and for the command `export`.
 
 use super::config::Config;
 use super::open::over_its_own;
@@ -18,11 +18,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 impl Job {
-    /// Fetches the export that `source.apsis` names into a file, decoded; a file that is there stays until the new one
-    /// is whole.
+    /// Fetches the export of `source.apsis` into a file, decoded. An existing file stays until the new one is complete.
     ///
     /// # Errors
-    /// `Usage`: the job names no export, or `target` is its job file; else as [`Apsis::export`].
+    /// `Usage`: the job has no export, or `target` is its job file; otherwise as [`Apsis::export`].
     pub async fn export(&self, env: &Env, target: &Path) -> Result<Fetched> {
         let config = &self.config;
         if self.is_file(target) {
@@ -31,7 +30,7 @@ impl Job {
         let secrets = JobSecrets::new(Arc::clone(&env.variables), &config.folder, &env.taint);
         let secrets = if env.sandbox { secrets.for_sandbox("made-up-for-the-sandbox") } else { secrets };
         let apsis = apsis(config, &secrets)?
-            .ok_or_else(|| Error::usage("source.apsis is required").with_hint("it names the export to fetch"))?;
+            .ok_or_else(|| Error::usage("source.apsis is required").with_hint("it describes the export to fetch"))?;
         let client = config.client(env, &secrets)?;
         secrets.log_literal();
         let kept = Kept::of(env, &apsis.key());
@@ -49,7 +48,7 @@ impl Job {
         let remote =
             Remote::new(&seed, &journal, &client, self.policy()).with_keeper(&keep).with_clock(&*env.world.clock);
         let fetched = apsis.export(&remote, target).await;
-        // one that may still come is waited for by the next export of the job
+        // an export that may still come is waited for by the job's next export
         let may_come = fetched.as_ref().is_err_and(|error| !matches!(error.kind(), Kind::Refused | Kind::Usage));
         if !may_come {
             kept.remove();
@@ -58,8 +57,8 @@ impl Job {
     }
 }
 
-/// Where `export` keeps what it requested, so that the next one waits for the same: a private file in the state
-/// directory. Without one, each export requests anew.
+/// Stores the request of `export`, so that the next one waits for the same export: in a private file in the state
+/// directory. Without a state directory, each export makes a new request.
 struct Kept(Option<PathBuf>);
 
 impl Kept {
@@ -87,16 +86,16 @@ impl Kept {
     fn remove(&self) {
         if let Some(path) = &self.0 {
             let _ = std::fs::remove_file(path);
-            // a directory that was made for it alone
+            // removes a directory that was created only for the file
             let _ = path.parent().map(std::fs::remove_dir);
         }
     }
 }
 
-/// The export of a job, where its source is one.
+/// Returns the export of a job, if its source is one.
 ///
 /// # Errors
-/// `Usage`: a key missing or wrong, a secret that is not set.
+/// `Usage`: a key is missing or invalid, or a secret is not set.
 pub(crate) fn apsis(config: &Config, secrets: &dyn Secrets) -> Result<Option<Apsis>> {
     let Some(map) = &config.source.apsis else { return Ok(None) };
     let settings = Settings { map, at: "source.apsis", secrets, folder: &config.folder };
@@ -135,7 +134,7 @@ pub(crate) fn apsis(config: &Config, secrets: &dyn Secrets) -> Result<Option<Aps
         && !same_origin(trusted, trusted)
     {
         return Err(Error::usage("source.apsis.trusted_origin must be scheme and host of an address")
-            .with_hint("for example https://files.example.com: where the export lies, if that is another host"));
+            .with_hint("for example https://files.example.com: if the export is on another host"));
     }
     Ok(Some(Apsis::new(options)))
 }
@@ -144,11 +143,11 @@ fn is_json(text: &str) -> bool {
     serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok()
 }
 
-/// Fetches the export into the spool and opens it; its owner removes [`Source::spool_path`] when the run has ended. A run
-/// that is taken up waits for the export that it had asked for.
+/// Fetches the export into the spool and opens it. Its owner removes [`Source::spool_path`] when the run has ended. A
+/// resumed run waits for the export that it had requested.
 ///
 /// # Errors
-/// `Usage`: an export that is no CSV; else as [`Apsis::spool`].
+/// `Usage`: the export is not CSV; otherwise as [`Apsis::spool`].
 pub(crate) async fn spooled(config: &Config, secrets: &dyn Secrets, dir: &Path, remote: &Remote<'_>) -> Result<Source> {
     let is_xlsx = config.source.apsis.as_ref().is_some_and(|map| map.get("format") == Some(&Value::from("xlsx")));
     if is_xlsx {

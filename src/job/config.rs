@@ -1,4 +1,4 @@
-//! The job file as typed settings, with the defaults of the contract.
+//! The job file as typed settings, with defaults.
 
 use super::env::Env;
 use super::secrets::Lookup;
@@ -17,14 +17,14 @@ use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// A job file, checked as far as it can be without its source, its secrets and its platform.
+/// A job file, validated as far as possible without its source, its secrets and its platform.
 #[derive(Clone)]
 pub(crate) struct Config {
-    /// As messages name it.
+    /// The file's name in messages.
     pub(crate) file: String,
     pub(crate) name: String,
     pub(crate) timezone: Timezone,
-    /// The name if the job file gives one.
+    /// The job's name, if the job file gives one.
     pub(crate) given_name: Option<String>,
     pub(crate) state: StateOptions,
     pub(crate) folder: PathBuf,
@@ -40,14 +40,14 @@ pub(crate) struct Config {
     pub(crate) upload: Upload,
     pub(crate) spool: Spool,
     pub(crate) wait: Duration,
-    /// The file's tree after all overrides.
+    /// The file's tree, after all overrides.
     pub(crate) tree: Map<String, Value>,
 }
 
 /// `source`.
 #[derive(Clone)]
 pub(crate) struct SourceConfig {
-    /// As written, relative to the job file's folder; `-` is stdin.
+    /// The path as written, relative to the job file's folder; `-` is stdin.
     pub(crate) path: Option<String>,
     pub(crate) apsis: Option<Map<String, Value>>,
     pub(crate) format: TableOptions,
@@ -67,11 +67,11 @@ pub(crate) struct Expect {
 /// `rejects`.
 #[derive(Clone, Debug)]
 pub(crate) struct RejectLimits {
-    /// `None` where only a percentage was given.
+    /// `None` if only a percentage was given.
     pub(crate) max: Option<u64>,
     pub(crate) max_percent: Option<f64>,
     pub(crate) max_remote: u64,
-    /// `None`: the platform's default.
+    /// `None` for the platform's default.
     pub(crate) max_unaccounted: Option<u64>,
     pub(crate) file: Option<PathBuf>,
 }
@@ -96,15 +96,16 @@ pub(crate) struct Spool {
 /// `state`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct StateOptions {
-    /// A directory that holds no state ends the run with 3.
+    /// If true, a directory without a state ends the run with 3.
     pub(crate) require: bool,
 }
 
 impl Config {
-    /// Reads the text of a job file. `file` names it in messages, `name` is the job's name unless the file says another.
+    /// Reads the text of a job file. `file` is its name in messages, and `name` the job's name unless the file gives
+    /// another.
     ///
     /// # Errors
-    /// `Usage`, with the place and what to do.
+    /// `Usage`, with the place and a hint.
     pub(crate) fn read(text: &str, file: &str, folder: &Path, name: &str, overrides: &[String]) -> Result<Config> {
         let mut tree = yaml::parse(text, file)?;
         for assignment in overrides {
@@ -113,12 +114,12 @@ impl Config {
         let Node::Map(tree) = tree else {
             return Err(Error::usage("a job file is a mapping with source, map and destination")
                 .with_place(in_file(file))
-                .with_hint("`listferry schema` has all the keys"));
+                .with_hint("`listferry schema` prints all keys"));
         };
         Config::of(tree, file, folder, name).map_err(|error| placed(error, file))
     }
 
-    /// What is found wrong with the file later on is told with its name, too.
+    /// Adds the job file's name to usage errors found after parsing.
     pub(crate) fn placed(&self, error: Error) -> Error {
         if error.kind() == Kind::Usage { placed(error, &self.file) } else { error }
     }
@@ -144,7 +145,7 @@ impl Config {
         let name = given_name.clone().unwrap_or_else(|| name.to_owned());
         if name.is_empty() || name.chars().any(char::is_control) {
             return Err(Error::usage("name must be a text without control characters")
-                .with_hint("one line, not empty; without it the job file's name is taken"));
+                .with_hint("one line, not empty; the default is the job file's name"));
         }
         let timezone = top.opt_text("timezone")?.map(|name| Timezone::parse(&name)).transpose()?;
         let map = object(&tree, "map")?;
@@ -177,7 +178,7 @@ impl Config {
         Ok(config)
     }
 
-    /// The platform, which every command but `export` needs.
+    /// Returns the platform, which every command but `export` needs.
     ///
     /// # Errors
     /// `Usage`: `destination.platform` or `map` is missing.
@@ -187,12 +188,12 @@ impl Config {
                 .with_hint(format!("one of {}", PLATFORMS.iter().map(|e| e.name).collect::<Vec<_>>().join(", ")))
         })?;
         if self.map.0.is_empty() {
-            return Err(Error::usage("map is required").with_hint("it says which columns make the platform's fields"));
+            return Err(Error::usage("map is required").with_hint("it defines the platform's fields by columns"));
         }
         Ok(entry)
     }
 
-    /// `network`, whose proxy may be a secret.
+    /// Returns `network`, whose proxy may be a secret.
     ///
     /// # Errors
     /// `Usage`.
@@ -217,7 +218,7 @@ impl Config {
         })
     }
 
-    /// The client for the network. The secrets of all URLs in the job file are known to its taint from then on.
+    /// Returns the network client. Its taint includes the secrets of all URLs in the job file.
     ///
     /// # Errors
     /// `Usage`.
@@ -229,7 +230,7 @@ impl Config {
     }
 }
 
-/// The environment of this process, for jobs that are not told another.
+/// Returns the environment of this process, for jobs without another one.
 pub(crate) fn process_variables() -> Lookup {
     std::sync::Arc::new(|name| std::env::var(name).ok())
 }
@@ -255,13 +256,13 @@ fn bad_duration(at: &str) -> Error {
         .with_hint("a number and its unit: ms, s, m, h, d")
 }
 
-/// The mapping under a key; none is an empty one.
+/// Returns the mapping of a key, or an empty one.
 fn object(tree: &Map<String, Value>, key: &str) -> Result<Map<String, Value>> {
     match tree.get(key) {
         None | Some(Value::Null) => Ok(Map::new()),
         Some(Value::Object(map)) => Ok(map.clone()),
         Some(_) => Err(Error::usage(format!("{key} must be a mapping"))
-            .with_hint("its keys stand below it, further to the right; `listferry schema` has them")),
+            .with_hint("indent its keys below it; `listferry schema` prints all keys")),
     }
 }
 
@@ -298,7 +299,7 @@ fn source(map: &Map<String, Value>, folder: &Path) -> Result<SourceConfig> {
         }
         Some(_) => {
             return Err(Error::usage("source.compression must be auto, none, gzip or zstd")
-                .with_hint("auto tells by the first bytes of the file"));
+                .with_hint("auto detects it by the first bytes of the file"));
         }
     };
     let mut open = SourceOptions { compression, ..SourceOptions::default() };
@@ -359,7 +360,7 @@ fn rejects(map: &Map<String, Value>, folder: &Path) -> Result<RejectLimits> {
     })
 }
 
-/// `warnings.error`: kinds that the first pass finds.
+/// Reads `warnings.error`: kinds that the first pass finds.
 fn warnings(map: &Map<String, Value>) -> Result<Vec<WarningKind>> {
     let known = WarningKind::OF_FIRST_PASS;
     let kind = |name: &Value| {

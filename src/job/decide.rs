@@ -1,4 +1,4 @@
-//! What `run` does with an open run of the same job: the table of the contract, as one function.
+//! Decides what `run` does with an open run of the same job. See docs/CONTRACT.md for when a run is open.
 
 /// How far an open run came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,18 +20,18 @@ pub(super) enum Stand {
 /// How the job and its source differ from those of the open run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
-    /// In nothing.
+    /// They do not differ.
     None,
-    /// In something, but the target is the same.
+    /// They differ, but the target is the same.
     Some,
-    /// In the target with its names filled in, and perhaps in more.
+    /// The target, with its names filled in, differs, and perhaps more.
     Target,
 }
 
-/// What to do.
+/// The decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// Go on with the open run.
+    /// Continue the open run.
     Continue,
     /// Close the open run as superseded and start a new one.
     Supersede,
@@ -39,7 +39,7 @@ pub(super) enum Next {
     AwaitVerdict,
     /// Wait until the accepted parts are final, then close the open run as superseded and start a new one.
     AwaitParts,
-    /// Ask for the ticket of the open run; start a new one if it is final, else as [`Next::Block`].
+    /// Poll the ticket of the open run; start a new one if it is final, otherwise as [`Next::Block`].
     AwaitTicket,
     /// End with 23.
     Block,
@@ -49,7 +49,7 @@ pub(super) enum Next {
     StartBeside,
 }
 
-/// Returns what `run` does. Where two rows of the table fit, `stand` is the lower one.
+/// Returns what `run` does. If two states fit, `stand` is the later one in its order.
 pub(super) fn next(stand: Stand, change: Change) -> Next {
     match (stand, change) {
         (Stand::InDoubt, Change::None | Change::Some) => Next::Doubt,

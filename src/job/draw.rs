@@ -1,4 +1,4 @@
-//! What is drawn for a new run.
+//! Values drawn for a new run.
 
 use super::journal::NewRun;
 use super::timezone::Timezone;
@@ -10,16 +10,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub(super) struct Draw {
     pub(super) id: String,
     random: String,
-    /// The day that `{date}` means, `YYYY-MM-DD`.
+    /// The day for `{date}`, as `YYYY-MM-DD`.
     pub(super) date: String,
     now: SystemTime,
 }
 
 impl Draw {
-    /// Draws for a run that starts now.
+    /// Draws the values for a run that starts now.
     ///
     /// # Errors
-    /// `Local`: there are no random numbers.
+    /// `Local`: no random numbers are available.
     pub(super) fn new(world: &World, timezone: &Timezone) -> Result<Draw> {
         let now = world.clock.wall();
         let random = random(world)?;
@@ -29,13 +29,13 @@ impl Draw {
         Ok(Draw { id, random, date: timezone.day(now), now })
     }
 
-    /// As it is recorded.
+    /// Returns the form that is recorded.
     pub(super) fn new_run(&self) -> NewRun<'_> {
         NewRun { id: &self.id, random: &self.random, date: &self.date, now: self.now }
     }
 }
 
-/// 128 random bits as 32 hex digits.
+/// Returns 128 random bits as 32 hex digits.
 fn random(world: &World) -> Result<String> {
     let mut bytes = [0; 16];
     (world.draw)(&mut bytes)?;

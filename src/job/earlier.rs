@@ -1,5 +1,5 @@
-//! Runs of a job that have ended although what they sent was not final: superseded without a verdict, or not waited for
-//! (`wait: 0`) while the platform fetches their file. A new run that they could disturb asks about them first.
+//! Runs of a job that have ended although their imports were not final: superseded without a verdict, or not waited for
+//! (`wait: 0`) while the platform fetches their file. A new run that could disturb them asks for their verdicts first.
 
 use super::Job;
 use super::context::Context;
@@ -12,7 +12,7 @@ use crate::warning::Warning;
 use std::time::SystemTime;
 
 impl Context<'_> {
-    /// Returns until when the verdict of what a run has sent last is asked for.
+    /// Returns until when the verdict on what a run has sent last is polled.
     pub(super) fn asked_until(&self, record: &RunRecord) -> Result<Option<SystemTime>> {
         let parts = self.state.parts(record)?;
         let last = parts.iter().filter_map(|part| part.accepted_at).max();
@@ -21,11 +21,11 @@ impl Context<'_> {
 }
 
 impl Job {
-    /// Asks for the verdicts that a new run would have to wait for. Returns the run that is not final yet, with the error
-    /// that ends the command.
+    /// Asks for the verdicts that a new run has to wait for. Returns the run that is not final yet, with the error that
+    /// ends the command.
     ///
     /// # Errors
-    /// `Busy`, `Local`: the state.
+    /// `Busy`, `Local`: an error of the state.
     pub(super) async fn settle_earlier(
         &self,
         ctx: &Context<'_>,
@@ -34,7 +34,7 @@ impl Job {
     ) -> Result<Option<(RunRecord, Error)>> {
         for record in ctx.state.unsettled_runs_of(&ctx.intent)? {
             if ctx.asked_until(&record)?.is_none_or(|until| until <= ctx.clock_now()) {
-                // nothing is asked any more, and what became of it is not known
+                // polling is over, and the result stays unknown
                 ctx.state.forget(&record)?;
                 continue;
             }

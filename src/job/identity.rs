@@ -1,4 +1,4 @@
-//! Which runs are runs of the same job, and which of them are the same run.
+//! Identifies which runs belong to the same job, and which are the same run.
 
 use super::config::Config;
 use super::env::Env;
@@ -11,33 +11,33 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};
 
-/// What makes a job the same job: its name (or the path of its file) with platform, base_url, account and target, hashed.
+/// The identity of a job: its name (or the path of its file) with platform, base_url, account and target, hashed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct JobKey(String);
 
 impl JobKey {
-    /// Returns the key for what a job file says; `identity` holds account and target.
+    /// Returns the key of a job file; `identity` is account and target.
     pub(crate) fn new(name: &str, platform: &str, base_url: Option<&str>, identity: &[&str]) -> JobKey {
         let mut parts = vec![name, platform, base_url.unwrap_or_default()];
         parts.extend(identity);
         JobKey(hash(&parts))
     }
 
-    /// The hash, 32 hex digits.
+    /// Returns the hash, as 32 hex digits.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// What a fingerprint is made of, in its order.
+/// The sections of a fingerprint, in order.
 pub(super) const SECTIONS: [&str; 4] = ["source", "where", "map", "destination"];
 
-/// What a run is about.
+/// The intention of a run: its job, target and content.
 #[derive(Clone, Debug)]
 pub(crate) struct Intent {
     /// The job.
     pub(crate) key: JobKey,
-    /// The job by the rule of listferry 0.1.0, whose runs are found as well.
+    /// The key of the job by the rule of listferry 0.1.0, to find its runs as well.
     pub(crate) old_key: Option<JobKey>,
     /// Its name.
     pub(crate) name: String,
@@ -45,17 +45,17 @@ pub(crate) struct Intent {
     pub(crate) platform: String,
     /// The job file, absolute.
     pub(crate) job_file: Option<PathBuf>,
-    /// Overrides, kept for `resume`; no secrets.
+    /// Overrides without secrets, kept for `resume`.
     pub(crate) overrides: Vec<String>,
     /// Hashes of the keys that shape bytes or calls.
     pub(crate) fingerprint: String,
-    /// The same by the rule of listferry 0.1.0.
+    /// The fingerprint by the rule of listferry 0.1.0.
     pub(crate) old_fingerprint: String,
     /// Platform, base_url, account and target as written.
     pub(crate) target: Vec<String>,
-    /// Whether a name of the destination holds `{date}`.
+    /// Whether a name of the destination contains `{date}`.
     pub(crate) dated: bool,
-    /// What repeating or reordering its imports would change.
+    /// The effect of repeating or reordering its imports.
     pub(crate) effect: Effect,
     /// `--once KEY`.
     pub(crate) once: Option<String>,
@@ -64,7 +64,7 @@ pub(crate) struct Intent {
 }
 
 impl Intent {
-    /// Hash of the target with `{date}` filled in.
+    /// Returns a hash of the target with `{date}` filled in.
     pub(crate) fn target_on(&self, date: &str) -> String {
         let filled: Vec<String> = self.target.iter().map(|part| part.replace("{date}", date)).collect();
         hash(&filled.iter().map(String::as_str).collect::<Vec<_>>())
@@ -72,7 +72,7 @@ impl Intent {
 }
 
 impl Config {
-    /// Returns what a run of this job would be about.
+    /// Returns the intention of a run of this job.
     ///
     /// # Errors
     /// `Usage`: a secret of the account is not set.
@@ -132,8 +132,9 @@ impl Config {
         Ok(values)
     }
 
-    /// Hashes of what shapes bytes or calls, one for each of [`SECTIONS`]: `source` without `expect`, `where`, `map`, and `destination` without secrets,
-    /// queries of URLs and `max_part_bytes` (the parts that are left are cut anew).
+    /// Returns hashes of everything that shapes bytes or calls, one for each of [`SECTIONS`]: `source` without
+    /// `expect`, `where`, `map`, and `destination` without secrets, queries of URLs and `max_part_bytes` (remaining
+    /// parts are cut again).
     fn fingerprint(&self, entry: &Entry) -> String {
         let mut source = self.tree.get("source").and_then(Value::as_object).cloned().unwrap_or_default();
         source.remove("expect");
@@ -149,7 +150,7 @@ impl Config {
     }
 }
 
-/// A mapping of the job file without the values of secret keys and without the queries of URLs.
+/// Returns a mapping of the job file without the values of secret keys and without the queries of URLs.
 fn without_secrets(map: &Map<String, Value>, keys: &[Key]) -> Map<String, Value> {
     let mut kept = Map::new();
     for (name, value) in map {
@@ -178,7 +179,7 @@ fn holds_date(value: &Value) -> bool {
     }
 }
 
-/// JSON with the keys in the order written (that of `map` is the order of columns); `null` is the same as absent.
+/// Returns JSON with the keys in the order written (that of `map` is the order of columns); `null` counts as absent.
 fn canonical(value: &Value) -> String {
     fn without_nulls(value: &Value) -> Value {
         match value {
@@ -193,7 +194,7 @@ fn canonical(value: &Value) -> String {
     without_nulls(value).to_string()
 }
 
-/// Hashes a list of texts with their lengths, so that no two lists run together.
+/// Hashes a list of texts with their lengths, so that different lists have different input.
 pub(super) fn hash(parts: &[&str]) -> String {
     let mut sha = Sha256::new();
     for part in parts {

@@ -1,24 +1,24 @@
-//! Words for an interrupted command: how much was sent, and the command that continues.
+//! Messages for an interrupted command: how much was sent, and the command that continues.
 
 use super::journal::Standing;
 use super::report::Report;
 use super::text::plural;
 use crate::error::Kind;
 
-/// How far a command came that was interrupted, and what continues it.
+/// How far an interrupted command came, and how to continue it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stopped {
     /// The amount that was sent, in words.
     pub sent: String,
-    /// The run that `resume` continues; `None`: nothing is open, and the same command starts over.
+    /// The run that `resume` continues; `None` if nothing is open, and the same command starts over.
     pub run_id: Option<String>,
-    /// `resume` needs `--assume`: a call that must not be repeated got no answer.
+    /// True if `resume` needs `--assume`, because a call that must not be repeated got no answer.
     pub in_doubt: bool,
 }
 
 impl Report {
-    /// Notes what an interrupted run has sent. `served`: the platform fetches the list only while the run goes on.
+    /// Records what an interrupted run has sent. `served`: the platform can fetch the list only while the run goes on.
     pub(super) fn stopped_at(&mut self, standing: Standing, open: bool, served: bool) {
         let (parts, accepted) = (self.parts.len(), standing.accepted);
         let mut sent = match () {
@@ -37,7 +37,7 @@ impl Report {
         self.stopped(sent, open, standing.in_doubt);
     }
 
-    /// Notes that a command was interrupted before it sent anything of its own.
+    /// Records that a command was interrupted before it sent anything.
     pub(super) fn stopped_before(&mut self) {
         self.stopped("nothing was sent".to_owned(), false, false);
     }

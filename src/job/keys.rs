@@ -1,5 +1,5 @@
-//! What a job file may hold, outside of `destination` and `map`, which are the platforms' affair. One table for the
-//! error on an unknown key and for the schema.
+//! The keys of a job file outside `destination` and `map`, which the platforms define. One table serves the error for
+//! an unknown key and the schema.
 
 use crate::format::FORMATS;
 use crate::settings::{Key, KeyKind, joined};
@@ -10,20 +10,25 @@ const fn key(name: &'static str, kind: KeyKind, default: Option<&'static str>, d
 
 /// The top level. `map` and `destination` depend on the platform.
 pub(crate) const TOP: &[Key] = &[
-    key("version", KeyKind::Integer, Some("1"), "Version of the job file's form."),
-    key("timezone", KeyKind::Text, Some("UTC"), "The IANA time zone whose day {date} means, as Europe/Paris."),
+    key("version", KeyKind::Integer, Some("1"), "Version of the job file's format."),
+    key(
+        "timezone",
+        KeyKind::Text,
+        Some("UTC"),
+        "The IANA time zone of the day that {date} means, for example Europe/Paris.",
+    ),
     key("name", KeyKind::Text, None, "Name of the job; default: the job file's name without its ending."),
-    key("source", KeyKind::Object(SOURCE), None, "Where the list lies."),
+    key("source", KeyKind::Object(SOURCE), None, "The source of the list."),
     key("where", KeyKind::Any, Some("[]"), "Conditions that all must hold; rows left out are counted as filtered."),
-    key("map", KeyKind::Any, None, "What the platform's fields are made of."),
+    key("map", KeyKind::Any, None, "The values of the platform's fields."),
     key("rejects", KeyKind::Object(REJECTS), None, "How many rows may be rejected, and where they are written."),
-    key("allow_empty", KeyKind::Bool, Some("false"), "Send even where there is nothing to send."),
-    key("destination", KeyKind::Any, None, "The platform and the place on it."),
+    key("allow_empty", KeyKind::Bool, Some("false"), "Send even if there is nothing to send."),
+    key("destination", KeyKind::Any, None, "The platform and the target on it."),
     key("warnings", KeyKind::Object(WARNINGS), None, "Which warnings are errors."),
     key("upload", KeyKind::Object(UPLOAD), None, "Attempts and timers."),
     key("network", KeyKind::Object(NETWORK), None, "Proxy and certificates."),
     key("spool", KeyKind::Object(SPOOL), None, "Where a source that can be read only once is kept."),
-    key("state", KeyKind::Object(STATE), None, "What is kept of runs."),
+    key("state", KeyKind::Object(STATE), None, "The record of runs."),
     key(
         "wait",
         KeyKind::Duration,
@@ -75,21 +80,26 @@ const SOURCE_FIRST: &[Key] = &[
         "compression",
         KeyKind::OneOf(&["auto", "none", "gzip", "zstd"]),
         Some("auto"),
-        "How the bytes are compressed; auto looks at the first bytes.",
+        "Compression of the source; auto detects it by the first bytes.",
     ),
 ];
 
 const SOURCE_LAST: &[Key] = &[
-    key("encoding", KeyKind::Text, Some("utf-8"), "Of the text; a byte order mark is removed."),
+    key("encoding", KeyKind::Text, Some("utf-8"), "Encoding of the text; a byte order mark is removed."),
     key("max_record_bytes", KeyKind::Size, Some("8MiB"), "A longer record ends the run with exit 10."),
-    key("max_expansion", KeyKind::Integer, Some("200"), "Most bytes out of one compressed byte, judged after 64 MiB."),
+    key(
+        "max_expansion",
+        KeyKind::Integer,
+        Some("200"),
+        "Maximum ratio of decompressed to compressed bytes, checked after 64 MiB.",
+    ),
     key(
         "max_window",
         KeyKind::Size,
         Some("16MiB"),
         "Largest window of a zstd frame, a power of two, at most 128MiB; memory grows by it.",
     ),
-    key("expect", KeyKind::Object(EXPECT), None, "Guards against half an export."),
+    key("expect", KeyKind::Object(EXPECT), None, "Guards against a truncated export."),
 ];
 
 /// `source.expect`.
@@ -100,31 +110,31 @@ pub(crate) const EXPECT: &[Key] = &[
         "max_change_percent",
         KeyKind::Number,
         None,
-        "Greatest change of the number of records since the last done run.",
+        "Maximum change of the number of records since the last done run.",
     ),
     key("sha256", KeyKind::Text, None, "SHA-256 of the source as stored, in hex."),
 ];
 
 /// `source.apsis`.
 pub(crate) const APSIS: &[Key] = &[
-    key("report", KeyKind::OneOf(&["duplicates", "segments", "consents"]), None, "Which report is exported."),
-    key("client_id", KeyKind::Secret, None, "Of the API key."),
-    key("client_secret", KeyKind::Secret, None, "Of the API key."),
+    key("report", KeyKind::OneOf(&["duplicates", "segments", "consents"]), None, "The report to export."),
+    key("client_id", KeyKind::Secret, None, "Client id of the API key."),
+    key("client_secret", KeyKind::Secret, None, "Client secret of the API key."),
     key(
         "request",
         KeyKind::Any,
         None,
         "The body of the report request as APSIS One documents it: a mapping, or JSON as a text, sent byte for byte.",
     ),
-    key("format", KeyKind::OneOf(&["csv", "xlsx"]), Some("csv"), "Of the export; a source has to be csv."),
-    key("gzip", KeyKind::Bool, Some("true"), "Whether the export is asked for as gzip."),
+    key("format", KeyKind::OneOf(&["csv", "xlsx"]), Some("csv"), "Format of the export; a source has to be csv."),
+    key("gzip", KeyKind::Bool, Some("true"), "Whether to request gzip."),
     key("wait", KeyKind::Duration, Some("24h"), "How long to wait for the export."),
     key("base_url", KeyKind::Text, None, "Replaces scheme, host and port of the platform's own address."),
     key(
         "trusted_origin",
         KeyKind::Text,
         None,
-        "Another scheme and host where the file may lie and that gets the token.",
+        "Another scheme and host that may serve the file and receives the token.",
     ),
 ];
 
@@ -140,7 +150,7 @@ pub(crate) const REJECTS: &[Key] = &[
         "More rows than that which the platform neither imported nor refused nor ignored end the run with exit 11. \
          Default 0; for Localytics audiences there is no limit.",
     ),
-    key("file", KeyKind::Text, None, "Where the rejected rows go; default: in the state directory."),
+    key("file", KeyKind::Text, None, "File for the rejected rows; default: in the state directory."),
 ];
 
 /// `warnings`.
@@ -154,19 +164,24 @@ pub(crate) const WARNINGS: &[Key] = &[key(
 
 /// `upload`.
 pub(crate) const UPLOAD: &[Key] = &[
-    key("attempts", KeyKind::Integer, Some("5"), "Of each call."),
-    key("connect_timeout", KeyKind::Duration, Some("10s"), "Until the connection stands."),
-    key("stall_timeout", KeyKind::Duration, Some("60s"), "Longest time in which no byte is taken."),
-    key("response_timeout", KeyKind::Duration, Some("5m"), "From the last byte to the head of the answer."),
-    key("give_up_after", KeyKind::Duration, Some("2h"), "Over all attempts."),
+    key("attempts", KeyKind::Integer, Some("5"), "Attempts of each call."),
+    key("connect_timeout", KeyKind::Duration, Some("10s"), "Maximum time to connect."),
+    key("stall_timeout", KeyKind::Duration, Some("60s"), "Maximum time in which no byte is accepted."),
+    key(
+        "response_timeout",
+        KeyKind::Duration,
+        Some("5m"),
+        "Maximum time from the last byte to the head of the answer.",
+    ),
+    key("give_up_after", KeyKind::Duration, Some("2h"), "Maximum time of all attempts together."),
     key(
         "part_wait",
         KeyKind::Duration,
         Some("2h"),
-        "Longest wait for the verdict on a part before the next one is sent.",
+        "Maximum wait for the verdict on a part before the next one is sent.",
     ),
-    key("max_quota_wait", KeyKind::Duration, Some("15m"), "Longest wait for a quota of the platform."),
-    key("max_rate", KeyKind::Size, None, "Most bytes a second."),
+    key("max_quota_wait", KeyKind::Duration, Some("15m"), "Maximum wait for a quota of the platform."),
+    key("max_rate", KeyKind::Size, None, "Maximum bytes per second."),
 ];
 
 /// `network`.
@@ -178,8 +193,8 @@ pub(crate) const NETWORK: &[Key] = &[
 
 /// `spool`.
 pub(crate) const SPOOL: &[Key] = &[
-    key("dir", KeyKind::Text, None, "Default: in the state directory."),
-    key("max", KeyKind::Size, Some("20GB"), "A longer source ends the run."),
+    key("dir", KeyKind::Text, None, "Directory for the copies; default: in the state directory."),
+    key("max", KeyKind::Size, Some("20GB"), "A larger source ends the run."),
 ];
 
 /// `state`.
@@ -187,10 +202,10 @@ pub(crate) const STATE: &[Key] = &[key(
     "require",
     KeyKind::Bool,
     Some("false"),
-    "End with exit 3 if the state directory holds no state yet; `listferry runs init` makes it.",
+    "End with exit 3 if the state directory has no state yet; `listferry runs init` creates it.",
 )];
 
-/// What every `destination` has beside the platform's own keys.
+/// Keys that every `destination` has besides the platform's own.
 pub(crate) const DESTINATION: &[Key] = &[
     Key { name: "platform", kind: KeyKind::Text, required: true, default: None, doc: "Which platform." },
     key("base_url", KeyKind::Text, None, "Replaces scheme, host and port of the platform's own address."),

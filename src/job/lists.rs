@@ -10,22 +10,22 @@ use crate::settings::Settings;
 use serde_json::Value;
 use std::time::Duration;
 
-/// A person waits for the answer: few attempts, short waits.
+/// A person waits for the answer, so few attempts and short waits.
 const ATTEMPTS: u32 = 4;
-/// A limit is counted by the minute.
+/// Maximum wait; the limit is counted by the minute.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 impl Job {
-    /// The lists of the job's app, as Localytics tells of them.
+    /// Returns the lists of the job's app, in the form that Localytics uses.
     ///
     /// # Errors
-    /// `Usage`: the job goes elsewhere, a secret is not set; else as [`AudienceLists::list`].
+    /// `Usage`: the job has another platform, or a secret is not set; otherwise as [`AudienceLists::list`].
     pub async fn lists(&self, env: &Env) -> Result<Vec<Value>> {
         let found = self.with_lists(env, async |lists, remote| lists.list(remote).await).await?;
         Ok(found.into_iter().map(|list| env.taint.value(list)).collect())
     }
 
-    /// Gives a list another name.
+    /// Renames a list.
     ///
     /// # Errors
     /// As [`Job::lists`] and [`AudienceLists::rename`].
@@ -41,7 +41,7 @@ impl Job {
         self.with_lists(env, async |lists, remote| lists.delete(remote, id).await).await
     }
 
-    /// Does something with the lists. The calls belong to no run, but count against the quota that runs share.
+    /// Works on the lists. The calls belong to no run, but count against the quota that runs share.
     async fn with_lists<T>(
         &self,
         env: &Env,

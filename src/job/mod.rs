@@ -61,7 +61,7 @@ use crate::error::{Error, Result};
 use config::Config;
 use std::path::{Path, PathBuf};
 
-/// A job file, read and checked.
+/// A job file, read and validated.
 ///
 /// ```
 /// use listferry::job::{Env, Job};
@@ -85,23 +85,23 @@ use std::path::{Path, PathBuf};
 #[derive(Clone)]
 pub struct Job {
     config: Config,
-    /// Where it was read from.
+    /// The file it was read from.
     file: Option<PathBuf>,
-    /// As given, without those that hold a secret: kept with the run, for `resume`.
+    /// Overrides as given, without those that contain a secret; kept with the run for `resume`.
     overrides: Vec<String>,
 }
 
 impl Job {
-    /// Reads a job file's text; relative paths are relative to the working directory, the name is `job` unless the
-    /// text says another.
+    /// Reads a job file's text. Relative paths are relative to the working directory, and the name is `job` unless the
+    /// text gives one.
     ///
     /// # Errors
-    /// `Usage`: no YAML, an unknown key (with the nearest one), a value that cannot be.
+    /// `Usage`: invalid YAML, an unknown key (with the nearest one), or an invalid value.
     pub fn from_yaml(text: &str) -> Result<Job> {
         Job::read(text, Path::new(""), &[])
     }
 
-    /// As [`Job::from_yaml`], with the folder that relative paths are relative to and overrides `key.path=value`.
+    /// Like [`Job::from_yaml`], with the folder that relative paths are relative to, and overrides `key.path=value`.
     ///
     /// # Errors
     /// As [`Job::from_yaml`].
@@ -110,11 +110,11 @@ impl Job {
         Ok(Job { overrides: overrides::without_secrets(config.entry, overrides), config, file: None })
     }
 
-    /// Reads a job file; its name without ending is the job's unless it says another, its folder the one that relative
-    /// paths are relative to.
+    /// Reads a job file. Its name without ending is the job's unless it gives another; its folder is the one that
+    /// relative paths are relative to.
     ///
     /// # Errors
-    /// As [`Job::from_yaml`]; `Usage`: there is no such file, it cannot be read, or it is no UTF-8.
+    /// As [`Job::from_yaml`]; `Usage`: the file does not exist, cannot be read, or is not UTF-8.
     pub fn open(path: &Path, overrides: &[String]) -> Result<Job> {
         let shown = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|error| {
@@ -132,7 +132,7 @@ impl Job {
         Ok(Job { overrides: overrides::without_secrets(config.entry, overrides), config, file: Some(path.to_owned()) })
     }
 
-    /// Its name: with platform, address, account and target it says which runs are runs of the same job.
+    /// Returns its name. Together with platform, address, account and target it identifies the runs of the same job.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.config.name
@@ -144,7 +144,7 @@ impl Job {
         self.config.source.apsis.is_some()
     }
 
-    /// The destination's platform.
+    /// Returns the destination's platform.
     #[must_use]
     pub fn platform(&self) -> Option<&'static str> {
         self.config.entry.map(|entry| entry.name)

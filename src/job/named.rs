@@ -1,4 +1,4 @@
-//! The rows that a platform named: looked up in the source while it is there, put into the reject file as the user's own.
+//! Maps row errors reported by the platform back to source rows and appends them to the reject file.
 
 use super::rejects::Rejects;
 use super::report::Report;
@@ -10,14 +10,14 @@ use crate::warning::{Warning, WarningKind};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-/// Rows are looked up together until they take so many bytes; each time is a reading of the source.
+/// Maximum size of rows that are looked up together; each lookup reads the source.
 const BATCH_BYTES: usize = 6 << 20;
 
-/// Indexes that a warning shows.
+/// Number of indexes that a warning shows.
 const SHOWN_INDEXES: usize = 5;
 
-/// Rows that the platform named, as the user's own, into the reject file; how many there were. A row that the list does
-/// not have is a warning.
+/// Adds the reported rows to the reject file as the user's own, and returns their number. A row that the list does not
+/// have is a warning.
 pub(super) fn look_up(
     journal: &dyn Journal,
     measured: &Measured,
@@ -45,7 +45,7 @@ pub(super) fn look_up(
     Ok(found.rows)
 }
 
-/// Rows that the platform named, without the source that they came from: the platform's position and words alone.
+/// Adds the reported rows without the source that they came from: only the platform's position and message.
 pub(super) fn without_source(journal: &dyn Journal, rejects: &mut Rejects, report: &mut Report) -> Result<u64> {
     let named = journal.fault_count()?;
     rejects.open_unplaced()?;
@@ -59,12 +59,15 @@ pub(super) fn without_source(journal: &dyn Journal, rejects: &mut Rejects, repor
         Ok(true)
     })?;
     rejects.keep(report)?;
-    let text = format!("{} that the platform named could not be looked up: the source has changed", self::rows(named));
+    let text = format!(
+        "{} reported by the platform could not be looked up, because the source has changed",
+        self::rows(named)
+    );
     report.warn(Warning::new(WarningKind::RowsNotFound, text).with_count(named));
     Ok(rows)
 }
 
-/// What a file that we did not make has failed rows of: their indexes are all that can be told.
+/// Describes failed rows of a file that we did not make: only their indexes are known.
 pub(super) fn named_elsewhere(journal: &dyn Journal) -> Result<Option<String>> {
     let (mut indexes, named) = (Vec::new(), journal.fault_count()?);
     journal.faults(&mut |fault| {
@@ -92,19 +95,19 @@ fn listed(indexes: &[u64]) -> String {
     indexes.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// What came of looking rows up.
+/// The result of looking rows up.
 #[derive(Default)]
 struct Found {
     rows: u64,
-    /// Indexes that the list does not have, and the first of them.
+    /// Number of indexes that the list does not have, and the first of them.
     unknown_indexes: u64,
     first_indexes: Vec<u64>,
-    /// Keys that no row has. They are values of rows, so no message shows them.
+    /// Number of keys that no row has. They are row values, so no message shows them.
     unknown_keys: u64,
 }
 
 impl Found {
-    /// What the platform named and the list does not have, in words.
+    /// Describes the reported rows that the list does not have.
     fn unknown(&self, written: u64) -> Option<String> {
         let more = if self.unknown_indexes > self.first_indexes.len() as u64 { ", …" } else { "" };
         let by_index = (self.unknown_indexes > 0).then(|| {
@@ -113,19 +116,19 @@ impl Found {
         let by_key = (self.unknown_keys > 0).then(|| format!("{} by customer id", rows(self.unknown_keys)));
         let named: Vec<String> = [by_index, by_key].into_iter().flatten().collect();
         (!named.is_empty()).then(|| {
-            format!("the platform named {} that the list of {} does not have", named.join(" and "), rows(written))
+            format!("the platform reported {} that the list of {} does not have", named.join(" and "), rows(written))
         })
     }
 }
 
-/// Rows that are looked up together, with what the platform says of each: platforms say the same of many.
+/// Rows that are looked up together, each with the platform's message. Many rows share a message.
 #[derive(Default)]
 struct Batch {
     by_index: BTreeMap<u64, Arc<str>>,
-    /// And whether a row has that key.
+    /// For each key its message, and whether a row has the key.
     by_key: HashMap<String, (Arc<str>, bool)>,
     messages: HashSet<Arc<str>>,
-    /// About what it takes.
+    /// Approximate size.
     bytes: usize,
 }
 
@@ -179,7 +182,7 @@ fn find(measured: &Measured, batch: Batch, rejects: &mut Rejects, found: &mut Fo
     Ok(())
 }
 
-/// The customer id of a JSON line: it stands first in it.
+/// Returns the customer id of a JSON line, which is its first key.
 fn customer(output: &[u8]) -> Option<String> {
     let rest = output.strip_prefix(b"{\"customer_id\":")?;
     serde_json::Deserializer::from_slice(rest).into_iter::<String>().next()?.ok()

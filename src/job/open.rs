@@ -1,4 +1,4 @@
-//! A job's source, opened: files as they lie, streams as they come or as a copy.
+//! Opens a job's source: files in place, streams as they come or as a copy.
 
 use super::config::Config;
 use super::env::Env;
@@ -11,26 +11,28 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// What a source is opened for.
+/// The purpose for which a source is opened.
 #[derive(Clone, Copy)]
 pub(crate) enum Passes<'r> {
     /// One pass: a stream needs no copy.
     One,
-    /// Several, of a command that keeps nothing and needs no writable state directory: the copy of a stream has no name.
+    /// Several passes of a command that keeps nothing and needs no writable state directory: the copy of a stream has
+    /// no name.
     Several,
-    /// Those of the run with this id: the copy stays for as long as the run can be taken up.
+    /// The passes of the run with this id: the copy is kept as long as the run can be resumed.
     OfRun(&'r str),
 }
 
 impl Config {
-    /// Opens the source. A stream that says nothing can be stopped by `progress.cancelled`.
+    /// Opens the source. A silent stream can be cancelled by `progress.cancelled`.
     ///
     /// # Errors
-    /// `Local`: missing, unreadable, the copy cannot be written. `Data`: longer than `spool.max`, damaged. `Interrupted`.
+    /// `Local`: missing, unreadable, or the copy cannot be written. `Data`: larger than `spool.max`, or damaged.
+    /// `Interrupted`.
     pub(crate) fn open(&self, env: &Env, passes: Passes<'_>) -> Result<Arc<Source>> {
         let Some(path) = self.source.path.as_deref() else {
             return Err(match self.source.apsis {
-                Some(_) => Error::usage("source.apsis: export it first, this command contacts nobody")
+                Some(_) => Error::usage("source.apsis: this command works offline; run `listferry export` first")
                     .with_hint("listferry export JOB -o FILE, then --set source.apsis=null --set source.path=FILE"),
                 None => Error::usage("source.path is required").with_hint("a file, a glob, or \"-\" for stdin"),
             });
@@ -50,7 +52,7 @@ impl Config {
             Passes::One | Passes::Several => Source::spool_unnamed(copy_to, name, &mut stream, options)?,
             Passes::OfRun(id) => {
                 let copy = self.spool_file(env, id)?;
-                // half of one, of a process of this run that was killed
+                // an incomplete copy of a killed process of this run
                 let _ = std::fs::remove_file(&copy);
                 Source::spool_as(&copy, name, &mut stream, max, options)?
             }
@@ -58,16 +60,16 @@ impl Config {
         Ok(Arc::new(source))
     }
 
-    /// Path, size and times of the source's files as a hash; none for a stream.
+    /// Returns a hash of path, size and times of the source's files; none for a stream.
     ///
     /// # Errors
-    /// `Local`: a file is not there or cannot be read.
+    /// `Local`: a file does not exist or cannot be read.
     pub(crate) fn stamp(&self) -> Result<Option<String>> {
         let Some(path) = self.source.path.as_deref().filter(|_| !self.is_stream()) else { return Ok(None) };
         Ok(Source::open_in(&self.folder, Path::new(path), &self.source.open, None)?.stamp())
     }
 
-    /// How long an APSIS export may be waited for.
+    /// Returns the maximum wait for an APSIS export.
     pub(crate) fn apsis_wait(&self) -> std::time::Duration {
         let map = self.source.apsis.as_ref();
         let settings = map.map(|map| Settings { map, at: "source.apsis", secrets: &NoSecrets, folder: &self.folder });
@@ -80,7 +82,7 @@ impl Config {
         self.source.path.as_deref().is_some_and(|path| path == "-" || Source::is_stream(&self.folder.join(path)))
     }
 
-    /// The source's path for messages and positions, `-` for standard input.
+    /// Returns the source's path for messages and positions, `-` for standard input.
     pub(crate) fn source_name(&self) -> String {
         match self.source.path.as_deref() {
             None => "apsis".to_owned(),
@@ -89,12 +91,12 @@ impl Config {
         }
     }
 
-    /// Whether `path` leads to what the job reads: what writes there destroys it.
+    /// Whether `path` leads to a file that the job reads, so that writing there would destroy it.
     pub(crate) fn reads(&self, source: &Source, path: &Path) -> bool {
         source.is_at(path) || (self.source.path.as_deref() == Some("-") && Source::is_stdin(path))
     }
 
-    /// Where a run keeps what it must be able to read again.
+    /// Returns the directory for copies that a run must be able to read again.
     ///
     /// # Errors
     /// `Usage`: no state directory is known.
@@ -105,9 +107,9 @@ impl Config {
         }
     }
 
-    /// Removes what a run kept of a stream, whole or half; `kept`: where it said that it lies.
+    /// Removes a run's copy of a stream, complete or not; `kept` is the path that was recorded.
     pub(crate) fn forget_spool(&self, env: &Env, run_id: &str, kept: Option<&str>) {
-        // the run is over either way; the sweep finds what stays
+        // the run is over either way, and the sweep finds what stays
         if let Some(path) = kept {
             let _ = std::fs::remove_file(self.kept_spool(env, path));
         }
@@ -116,8 +118,8 @@ impl Config {
         }
     }
 
-    /// Where the copy lies of which a run wrote down this path. A path that is not UTF-8 is not written down exactly, but its
-    /// last name is, and says where to look.
+    /// Returns the path of the copy that a run recorded as `written`. A path that is not UTF-8 is not recorded exactly,
+    /// but its last name is.
     pub(crate) fn kept_spool(&self, env: &Env, written: &str) -> PathBuf {
         let path = PathBuf::from(written);
         match (path.exists(), path.file_name(), self.spool_dir(env)) {
@@ -130,14 +132,14 @@ impl Config {
         Ok(self.spool_dir(env)?.join(format!("spool-{run_id}")))
     }
 
-    /// Where a command that keeps nothing tries to put a copy.
+    /// Returns the candidate directories for a copy of a command that keeps nothing.
     fn spool_dirs(&self, env: &Env) -> Vec<PathBuf> {
         let last = self.spool.dir.is_none().then(std::env::temp_dir);
         self.spool_dir(env).ok().into_iter().chain(last).collect()
     }
 }
 
-/// Standard input, or the FIFO or the like at `path`.
+/// Opens standard input, or the FIFO or device at `path`.
 fn stream(path: Option<PathBuf>, env: &Env) -> Result<Stoppable> {
     let progress = Arc::clone(env.progress());
     let open = move || -> Result<Box<dyn Read>> {
@@ -149,8 +151,8 @@ fn stream(path: Option<PathBuf>, env: &Env) -> Result<Stoppable> {
     Stoppable::open(open, move || progress.cancelled.load(Ordering::Relaxed))
 }
 
-/// Output that would replace what the job is made of.
+/// Returns the error for output that would replace a file of the job.
 pub(super) fn over_its_own(what: &str, target: &Path) -> Error {
     Error::usage(format!("the output would replace the {what} {}", target.display()))
-        .with_hint("name another file with -o")
+        .with_hint("choose another file with -o")
 }

@@ -1,4 +1,4 @@
-//! An open run of the same job: how far it came, and what its pass one found.
+//! An open run of the same job: how far it came, and the result of its pass one.
 
 use super::decide::Stand;
 use super::journal::{NOT_KEPT, PASS_ONE, RunRecord, State};
@@ -7,15 +7,15 @@ use crate::error::Result;
 use crate::platform::Effect;
 use serde_json::Value;
 
-/// What pass one of a recorded run found.
+/// The result of pass one of a recorded run.
 pub(super) struct Known {
     manifest: Manifest,
-    /// Recorded by listferry 0.1.0, which did not keep everything: only the digest is compared.
+    /// True if recorded by listferry 0.1.0, which did not keep everything: only the digest is compared.
     by_digest: bool,
 }
 
 impl Known {
-    /// Reads what a run recorded; none if it did not come so far.
+    /// Reads the record of a run; none if pass one did not finish.
     pub(super) fn of(state: &State, record: &RunRecord) -> Result<Option<Known>> {
         let Some(measured) = &record.measured else { return Ok(None) };
         if let Ok(manifest) = serde_json::from_value::<Manifest>(measured.clone()) {
@@ -25,7 +25,7 @@ impl Known {
         Ok(of_0_1_0(measured, &report).map(|manifest| Known { manifest, by_digest: true }))
     }
 
-    /// The manifest itself.
+    /// Returns the manifest.
     pub(super) fn manifest(&self) -> &Manifest {
         &self.manifest
     }
@@ -39,7 +39,7 @@ impl Known {
     }
 }
 
-/// A manifest from the facts that 0.1.0 kept: digest in hex, and bytes, records and CRC of each part.
+/// Makes a manifest from the facts that 0.1.0 kept: digest in hex, and bytes, records and CRC of each part.
 fn of_0_1_0(facts: &Value, report: &Value) -> Option<Manifest> {
     let digest = facts.get("digest")?.as_str()?.strip_prefix("crc64nvme:")?;
     let digest = u64::from_str_radix(digest, 16).ok()?;
@@ -62,7 +62,7 @@ fn of_0_1_0(facts: &Value, report: &Value) -> Option<Manifest> {
     Some(Manifest::recorded(counts, parts, digest, count("/bytes/source")))
 }
 
-/// Returns how far an open run came. `needs_source`: the platform does not have the file from elsewhere.
+/// Returns how far an open run came. `needs_source`: the platform gets the file from us.
 pub(super) fn stand(state: &State, record: &RunRecord, needs_source: bool) -> Result<Stand> {
     let standing = state.standing_of(record)?;
     if standing.in_doubt {

@@ -1,4 +1,4 @@
-//! Which overrides are kept with a run, for `resume`: none that holds a secret as it stands, on whatever level it is set.
+//! Selects the overrides that are kept with a run for `resume`: none that contains a literal secret, on whatever level.
 
 use super::written::Node;
 use super::{keys, yaml};
@@ -8,15 +8,15 @@ use crate::settings::{Key, KeyKind};
 use serde_json::Value;
 use url::Url;
 
-/// The overrides without those that hold a secret; `entry` is the destination's platform.
+/// Returns the overrides without those that contain a secret; `entry` is the destination's platform.
 pub(crate) fn without_secrets(entry: Option<&Entry>, overrides: &[String]) -> Vec<String> {
     overrides.iter().filter(|assignment| !holds_secret(entry, assignment)).cloned().collect()
 }
 
-/// Judged by the tables of keys; what they do not know is taken for a secret.
+/// Decides by the tables of keys; unknown keys count as secrets.
 fn holds_secret(entry: Option<&Entry>, assignment: &str) -> bool {
     let (path, value) = assignment.split_once('=').unwrap_or((assignment, ""));
-    // What holds for an entry of a list holds for the list.
+    // the key of a list also applies to its entries
     let path = path.split('[').next().unwrap_or_default();
     let mut tree = Node::Fixed(Value::Null);
     if yaml::set(&mut tree, &format!("{path}={value}")).is_err() {
@@ -56,11 +56,11 @@ fn is_reference(value: &Value) -> bool {
     map.len() == 1 && map.iter().all(|(form, name)| matches!(form.as_str(), "env" | "file") && name.is_string())
 }
 
-/// Whether an address with user-info, a query or a fragment is in it.
+/// Whether a value contains an address with user-info, a query or a fragment.
 fn has_secret_address(value: &Value) -> bool {
     match value {
         Value::String(text) => {
-            // the first understands what the second does not see, and the other way round
+            // each of the two checks finds addresses that the other does not
             let hidden = Url::parse(text).is_ok_and(|url| {
                 let named = !url.username().is_empty() || url.password().is_some();
                 url.has_host() && (named || url.query().is_some() || url.fragment().is_some())

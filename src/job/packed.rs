@@ -1,27 +1,27 @@
-//! The output of `convert`: as it is, or compressed as the name of its file says.
+//! The output of `convert`: plain, or compressed according to the name of its file.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-/// Slabs are larger and go straight through; headers and ends are not.
+/// Slabs are larger and are written directly; headers and ends are not.
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// A file that is written, `.gz` and `.zst` compressed.
+/// A file that is written; `.gz` and `.zst` are compressed.
 pub(super) enum Packed<'f> {
     Plain(Target<'f>),
     Gzip(flate2::write::GzEncoder<Target<'f>>),
     Zstd(zstd::stream::write::Encoder<'static, Target<'f>>),
 }
 
-/// What takes no more once the output is given up: a compressor that is dropped would complete it.
+/// Accepts no more once the output is given up: dropping a compressor would complete its output.
 pub(super) struct Target<'f> {
     out: BufWriter<&'f File>,
     given_up: bool,
 }
 
 impl<'f> Packed<'f> {
-    /// For a file of that name.
+    /// Creates the output for a file with this name.
     pub(super) fn new(file: &'f File, name: &Path) -> io::Result<Packed<'f>> {
         let target = Target { out: BufWriter::with_capacity(BUFFER_BYTES, file), given_up: false };
         let ending = name.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
@@ -32,7 +32,7 @@ impl<'f> Packed<'f> {
         })
     }
 
-    /// Completes the output if it is `whole`, else leaves it as it is.
+    /// Completes the output if it is `whole`, otherwise leaves it as it is.
     pub(super) fn finish(mut self, whole: bool) -> io::Result<()> {
         if !whole {
             match &mut self {
@@ -59,7 +59,7 @@ impl Write for Packed<'_> {
         }
     }
 
-    /// A compressor keeps what it has until the end.
+    /// A compressor keeps its data until the end.
     fn flush(&mut self) -> io::Result<()> {
         match self {
             Packed::Plain(target) => target.flush(),

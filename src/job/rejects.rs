@@ -1,4 +1,4 @@
-//! Where the rejects of a pass go: the reject file, and the first few for people.
+//! Destination of a pass's rejects: the reject file, and the first few for display.
 
 use super::config::Config;
 use super::env::Env;
@@ -15,25 +15,25 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Rejected rows on their way into a file.
+/// Rejected rows that are being written to a file.
 pub(crate) struct Rejects {
-    /// Where they are written.
+    /// Path that they are written to.
     path: Option<PathBuf>,
-    /// What `rejects.file` says, where that is another place: it gets a copy.
+    /// The path in `rejects.file` if it is another one: it gets a copy.
     copy: Option<PathBuf>,
-    /// Without a file the rows are only counted (commands that need no writable state).
+    /// True if the rows may only be counted if there is no file (commands that need no writable state).
     may_miss: bool,
     show_values: bool,
     file: Option<RejectFile>,
     first: Vec<String>,
     /// Why there is no file although rows were rejected.
     missed: Option<String>,
-    /// Of a pass that did not come to its end.
+    /// Counts of a pass that did not finish.
     so_far: Option<Counts>,
 }
 
 impl Rejects {
-    /// Of a command that keeps nothing: into what `rejects.file` says, else a place in the state directory.
+    /// Creates the rejects of a command that keeps nothing: in `rejects.file`, otherwise in the state directory.
     pub(crate) fn new(config: &Config, env: &Env, name: &str) -> Rejects {
         let (path, may_miss) = match &config.rejects.file {
             Some(path) => (Some(path.clone()), false),
@@ -51,8 +51,8 @@ impl Rejects {
         }
     }
 
-    /// Of a run: into a file of its own in the state directory, which no other run or command touches; what
-    /// `rejects.file` says gets a copy. They may not be lost.
+    /// Creates the rejects of a run: in a separate file in the state directory, which no other run or command uses;
+    /// `rejects.file` gets a copy. They must not be lost.
     ///
     /// # Errors
     /// `Usage`: no state directory is known.
@@ -62,7 +62,7 @@ impl Rejects {
         Ok(Rejects { path, copy, may_miss: false, ..Rejects::new(config, env, run_id) })
     }
 
-    /// Refuses to write over what is read: the reject file of an earlier run, corrected, is a source like any other.
+    /// Refuses to overwrite the source: the corrected reject file of an earlier run may be the source.
     ///
     /// # Errors
     /// `Usage`.
@@ -70,24 +70,25 @@ impl Rejects {
         let over = [&self.path, &self.copy].into_iter().flatten().find(|path| config.reads(source, path));
         let Some(path) = over else { return Ok(()) };
         let shown = path.display();
-        let said = if config.rejects.file.is_some() { "rejects.file: " } else { "the reject file goes there: " };
+        let said = if config.rejects.file.is_some() { "rejects.file: " } else { "the path of the reject file: " };
         Err(match source.inputs() {
             [_] => Error::usage(format!("{said}{shown} is the source itself, and would be replaced"))
-                .with_hint("copy the corrected rows to another file and name that as source.path"),
+                .with_hint("copy the corrected rows to another file and use that as source.path"),
             _ => Error::usage(format!("{said}{shown} is among the files of source.path"))
-                .with_hint("move it to where source.path does not look, or name another rejects.file"),
+                .with_hint("move it out of source.path, or choose another rejects.file"),
         })
     }
 
-    /// Whether the rejected rows go there.
+    /// Whether the rejected rows are written to `path`.
     pub(crate) fn is_at(&self, path: &Path) -> bool {
         self.path.as_deref().is_some_and(|own| same_place(own, path))
     }
 
-    /// Before the first row. What an earlier run or command left is removed; the copy stays until there is another.
+    /// Prepares for the first row. Removes the file of an earlier run or command; the copy stays until there is a new
+    /// one.
     ///
     /// # Errors
-    /// `Usage`: something else lies there. `Local`: it cannot be removed.
+    /// `Usage`: another file exists there. `Local`: it cannot be removed.
     pub(crate) fn open(&mut self, table: &Table) -> Result<()> {
         self.open_for(table.tabular().shared_columns().clone())
     }
@@ -112,7 +113,7 @@ impl Rejects {
         self.open_for(Arc::default())
     }
 
-    /// After the pass, however it ended.
+    /// Ends the pass, however it ended.
     ///
     /// # Errors
     /// `Local`: the rows cannot be written.
@@ -124,7 +125,7 @@ impl Rejects {
         self.keep(report)
     }
 
-    /// The rows are those of another run than the one that was drawn.
+    /// Assigns the rows to another run than the one that was drawn.
     ///
     /// # Errors
     /// `Local`: the file cannot be renamed.
@@ -139,14 +140,14 @@ impl Rejects {
         Ok(())
     }
 
-    /// Removes the file: the run that it was for does not start. The copy that the user wants stays.
+    /// Removes the file, because its run does not start. The user's copy stays.
     pub(crate) fn discard(self) {
         if let Some(path) = self.file.as_ref().and_then(RejectFile::path) {
             let _ = std::fs::remove_file(path);
         }
     }
 
-    /// Adds a row that the platform refused and that is not in the source any more.
+    /// Adds a row that the platform refused and that is no longer in the source.
     ///
     /// # Errors
     /// `Local`.
@@ -154,7 +155,7 @@ impl Rejects {
         self.file.as_mut().map_or(Ok(()), |file| file.unplaced(reason))
     }
 
-    /// Adds a row that the platform refused; [`Rejects::keep`] when there are no more.
+    /// Adds a row that the platform refused; call [`Rejects::keep`] after the last.
     ///
     /// # Errors
     /// `Local`.
@@ -162,7 +163,7 @@ impl Rejects {
         self.file.as_mut().map_or(Ok(()), |file| file.platform(row, message))
     }
 
-    /// What was written is on the disk and where the user wants it.
+    /// Syncs the file and copies it to where the user wants it.
     ///
     /// # Errors
     /// `Local`.
@@ -181,7 +182,7 @@ impl Rejects {
         Ok(())
     }
 
-    /// The rows are only counted from now on, where that is allowed.
+    /// Counts rows without writing them from now on, if that is allowed.
     fn miss(&mut self, error: Error) -> Result<()> {
         if !self.may_miss || error.kind() != Kind::Local {
             return Err(error);
@@ -194,7 +195,7 @@ impl Rejects {
     }
 }
 
-/// The cell at fault; the whole record if there is none.
+/// Returns the cell at fault, or the whole record if there is none.
 fn value(reject: &Reject<'_>) -> String {
     let cells = reject.error.column.and_then(|column| Some((reject.source.cells()?, column)));
     let cell = cells.and_then(|(mut cells, column)| cells.nth(column));
@@ -236,12 +237,12 @@ impl RejectSink for Rejects {
     }
 }
 
-/// Where the rejected rows of a run or command lie in a state directory.
+/// Returns the path for the rejected rows of a run or command in a state directory.
 pub(crate) fn file_of(state_dir: &Path, name: &str) -> PathBuf {
     state_dir.join("rejects").join(format!("{}.csv", safe(name)))
 }
 
-/// Puts a copy where the user wants it; where there are no rows, that of an earlier run is removed.
+/// Copies the file to where the user wants it; if there are no rows, removes that of an earlier run.
 fn publish(own: Option<&Path>, to: &Path) -> Result<()> {
     let failed = |error| body::reject_file_failed(to, error);
     let existing = body::inspect_target(to)?;
@@ -261,7 +262,7 @@ fn publish(own: Option<&Path>, to: &Path) -> Result<()> {
     temporary.replace()
 }
 
-/// Whether two paths name one place, whether something lies there or not.
+/// Whether two paths mean the same file, whether it exists or not.
 pub(crate) fn same_place(a: &Path, b: &Path) -> bool {
     let place = |path: &Path| {
         path.canonicalize().ok().or_else(|| {
@@ -272,12 +273,12 @@ pub(crate) fn same_place(a: &Path, b: &Path) -> bool {
     place(a).is_some_and(|a| place(b) == Some(a))
 }
 
-/// A value of a row as it may be shown on request.
+/// Formats a row value that is shown on request.
 fn shown(value: &str) -> String {
     value.chars().take(32).collect::<String>().escape_debug().to_string()
 }
 
-/// A name as part of a file's name.
+/// Formats a name as part of a file name.
 fn safe(name: &str) -> String {
     name.chars().map(|c| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' }).take(80).collect()
 }

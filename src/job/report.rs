@@ -1,4 +1,4 @@
-//! What came of a command: one object for machines, some lines for people.
+//! The report of a command: an object for machines, and text for people.
 
 use super::interrupted::Stopped;
 use crate::body::{Counts, Measured};
@@ -12,22 +12,22 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-/// What came of a command. Serialised with the keys that the contract names, in its order.
+/// The report of a command. Serialised with the keys of docs/CONTRACT.md, in that order.
 ///
-/// Commands return a report however they end, since records, parts and rejects are worth knowing after a failure too. So a
-/// report that is dropped hides failures: look at its [`exit_code`](Report::exit_code), or let `?` do it with
-/// [`Report::into_result`].
+/// Commands return a report however they end, since records, parts and rejects are worth knowing after a failure too.
+/// Dropping a report therefore hides failures: check its [`exit_code`](Report::exit_code), or use
+/// [`Report::into_result`] with `?`.
 #[derive(Debug, Serialize)]
-#[must_use = "a command that failed says so in its report alone: use `into_result()` or look at `exit_code`"]
+#[must_use = "only the report says whether a command failed: use `into_result()` or check `exit_code`"]
 #[non_exhaustive]
 pub struct Report {
-    /// The run's id; `None` where no run was begun.
+    /// Id of the run; `None` if no run was started.
     pub run_id: Option<String>,
     /// `run`, `check`, `convert`, …
     pub command: &'static str,
     /// The destination's platform.
     pub platform: Option<String>,
-    /// How it ended.
+    /// How the command ended.
     pub status: Option<Status>,
     /// The process exit code.
     pub exit_code: u8,
@@ -39,61 +39,61 @@ pub struct Report {
     /// When the command started.
     #[serde(serialize_with = "moment")]
     pub started_at: Option<SystemTime>,
-    /// When it ended.
+    /// When the command ended.
     #[serde(serialize_with = "moment")]
     pub ended_at: Option<SystemTime>,
-    /// The listferry that made the report.
+    /// Version of the listferry that made the report.
     pub version: &'static str,
-    /// The sandbox stood in for the platform: nothing reached it.
+    /// True if the platform was the sandbox, so that nothing reached the real one.
     pub sandbox: bool,
-    /// An earlier run was continued, or the report is its stored one.
+    /// True if an earlier run was continued, or the report is its stored one.
     pub continued: bool,
-    /// The list was the same as in the last done run, and was not sent again.
+    /// True if the list was the same as in the last done run and was not sent again.
     pub unchanged: bool,
-    /// The run has not ended: the next `run` of the job has to take account of it.
+    /// True if the run has not ended: the next `run` of the job has to take account of it.
     pub open: bool,
-    /// What became of the records.
+    /// Counts of the records.
     pub records: Records,
-    /// Rejected records by code.
+    /// Number of rejected records by code.
     pub reject_reasons: BTreeMap<String, u64>,
-    /// Bytes in and out.
+    /// Bytes of source and output.
     pub bytes: Bytes,
     /// CRC-64/NVME of all output, `crc64nvme:` and 16 hex digits.
     pub digest: Option<String>,
     /// The parts of the output.
     pub parts: Vec<PartReport>,
-    /// What the platform answered.
+    /// The platform's response.
     pub platform_result: Value,
-    /// Where the rejected rows are. As an object always the absolute path: it is read from another directory, later.
+    /// Path of the rejected rows; always absolute in JSON, which may be read from another directory later.
     #[serde(serialize_with = "absolute")]
     pub rejects_file: Option<PathBuf>,
-    /// What went wrong.
+    /// The error that ended the command.
     #[serde(serialize_with = "error_object")]
     pub error: Option<Error>,
-    /// What deserves a look although it fails nothing.
+    /// Warnings.
     pub warnings: Vec<Warning>,
-    /// Where the time went.
+    /// Duration of each stage.
     pub seconds: Seconds,
-    /// Greatest resident memory of this process, 0 where unknown.
+    /// Peak resident memory of this process; 0 if unknown.
     pub peak_rss_bytes: u64,
-    /// The first rejects, for people.
+    /// The first rejects, for display.
     #[serde(skip)]
     pub first_rejects: Vec<String>,
-    /// How far it came, if it was interrupted; the hint of the error says it, too.
+    /// How far the run came, if it was interrupted; also in the hint of the error.
     #[serde(skip)]
     pub stopped: Option<Stopped>,
 }
 
-/// How a run ended.
+/// The end of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Status {
     /// Exit 0.
     Done,
-    /// Exit 10: the data are not fit.
+    /// Exit 10: the data is invalid.
     Rejected,
-    /// Exit 11: taken in part.
+    /// Exit 11: partly accepted.
     Partial,
     /// Not done.
     Failed,
@@ -103,7 +103,7 @@ pub enum Status {
     Pending,
     /// Exit 23: an open run is in the way.
     Blocked,
-    /// Stopped.
+    /// Stopped by a signal.
     Interrupted,
 }
 
@@ -119,7 +119,7 @@ impl Status {
         Status::Interrupted,
     ];
 
-    /// The status that belongs to an error; `None` for usage.
+    /// Returns the status for an error; `None` for usage errors.
     #[must_use]
     pub fn of(kind: Kind) -> Option<Status> {
         match kind {
@@ -133,7 +133,7 @@ impl Status {
         }
     }
 
-    /// As in the report.
+    /// Returns the name used in reports.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -149,17 +149,17 @@ impl Status {
     }
 }
 
-/// What became of the records: read = written + filtered + rejected.
+/// Counts of the records: read = written + filtered + rejected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Records {
-    /// In the source.
+    /// Records in the source.
     pub read: u64,
-    /// In the output.
+    /// Records in the output.
     pub written: u64,
-    /// Left out by `where` or the platform's row.
+    /// Records left out by `where` or by the platform's row.
     pub filtered: u64,
-    /// Invalid.
+    /// Invalid records.
     pub rejected: u64,
     /// Rows that the platform refused, as it counts them; `None` if it gives no counts.
     #[serde(default)]
@@ -167,34 +167,34 @@ pub struct Records {
     /// Rows that the platform ignored, as it counts them; `None` if it gives no counts.
     #[serde(default)]
     pub ignored: Option<u64>,
-    /// Rows that were sent and that the platform neither imported nor refused nor ignored; `None` if it gives no counts.
+    /// Rows that were sent and are in none of the platform's counts; `None` if it gives no counts.
     #[serde(default)]
     pub unaccounted: Option<u64>,
 }
 
-/// Bytes in and out.
+/// Bytes of source and output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Bytes {
-    /// As stored.
+    /// Bytes of the source, as stored.
     pub source: u64,
-    /// Of the content of all parts.
+    /// Bytes of the content of all parts.
     pub body: u64,
 }
 
-/// One part.
+/// A part of the output.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PartReport {
-    /// From 0.
+    /// Index from 0.
     pub index: usize,
-    /// Of the content.
+    /// Number of content bytes.
     pub bytes: u64,
-    /// Records.
+    /// Number of records.
     pub records: u64,
-    /// How often it was sent or tried.
+    /// Number of attempts to send it.
     pub attempts: u32,
-    /// What the platform calls it.
+    /// The platform's id of the part.
     pub remote_id: Value,
 }
 
@@ -211,7 +211,7 @@ pub struct Seconds {
 }
 
 impl Report {
-    /// A report of nothing yet.
+    /// Creates an empty report.
     pub fn new(command: &'static str) -> Report {
         Report {
             run_id: None,
@@ -244,18 +244,18 @@ impl Report {
         }
     }
 
-    /// A report of a command that failed at once.
+    /// Creates the report of a command that failed at once.
     pub fn failed(command: &'static str, error: Error) -> Report {
         let mut report = Report::new(command);
         report.fail(error);
         report
     }
 
-    /// Returns the report of a command that is done (exit 0), or the error of one that is not. The rest of the report goes
-    /// with the error: see [`Error::report`].
+    /// Returns the report of a command that is done (exit 0), or the error of one that is not. The rest of the report
+    /// is attached to the error: see [`Error::report`].
     ///
     /// # Errors
-    /// Whatever the command ended with, of the [`Kind`] that belongs to its exit code.
+    /// The error that ended the command, of the [`Kind`] of its exit code.
     ///
     /// ```
     /// use listferry::Kind;
@@ -288,18 +288,18 @@ impl Report {
         Err(error.with_attached(self))
     }
 
-    /// How the command ended, in words, for a report that has an exit code and no error.
+    /// Describes how the command ended, for a report that has an exit code and no error.
     fn ending(&self) -> String {
         let status = self.status.map_or("", Status::name);
         format!("{} ended with exit code {} {status}", self.command, self.exit_code).trim_end().to_owned()
     }
 
-    /// The command has ended: now.
+    /// Records that the command has ended now.
     pub(crate) fn end(&mut self, now: SystemTime) {
         self.ended_at = Some(now);
     }
 
-    /// Adds what pass one found.
+    /// Adds the result of pass one.
     pub(crate) fn adopt(&mut self, found: &Report) {
         self.records = found.records;
         self.reject_reasons.clone_from(&found.reject_reasons);
@@ -312,10 +312,10 @@ impl Report {
         found.warnings.iter().cloned().for_each(|warning| self.warn(warning));
     }
 
-    /// Says that the run goes on with the next `run`, where its error says nothing of it.
+    /// Adds to the error that the next `run` continues the run, unless its hint says so.
     pub(crate) fn hint_to_continue(&mut self) {
         let Some(error) = self.error.take() else { return };
-        let then = "run the job again when that is mended: it goes on, and what was accepted is not sent again";
+        let then = "fix the cause and run the job again: it continues, and what was accepted is not sent again";
         self.error = Some(match error.hint() {
             Some(hint) if hint.contains("not sent again") => error,
             Some(hint) => {
@@ -326,7 +326,7 @@ impl Report {
         });
     }
 
-    /// Puts an error, its exit code and status in, and what the platform answered if it refused.
+    /// Sets the error with its exit code and status, and the platform's response if it refused.
     pub fn fail(&mut self, error: Error) {
         if let Some(answer) = error.answer()
             && self.platform_result.as_object().is_none_or(serde_json::Map::is_empty)
@@ -338,7 +338,7 @@ impl Report {
         self.error = Some(error);
     }
 
-    /// Adds a warning, unless it is there already.
+    /// Adds a warning, unless the report has it already.
     pub fn warn(&mut self, warning: Warning) {
         if !self.warnings.contains(&warning) {
             self.warnings.push(warning);
@@ -373,7 +373,7 @@ impl Report {
             .collect();
     }
 
-    /// What a recorded run reported when it ended.
+    /// Restores the report of a recorded run that has ended.
     pub(crate) fn restore(&mut self, record: &super::journal::RunRecord) {
         self.run_id = Some(record.id.clone());
         self.platform = Some(record.platform.clone());
@@ -398,7 +398,7 @@ impl Report {
         self.status = Status::ALL.into_iter().find(|known| Some(known.name()) == status).or(self.status);
     }
 
-    /// What the journal knows of the parts.
+    /// Adds the parts from the journal.
     pub(crate) fn place(&mut self, states: &[PartState]) {
         for state in states {
             if let Some(part) = self.parts.iter_mut().find(|part| part.index == state.index) {
@@ -408,7 +408,7 @@ impl Report {
         }
     }
 
-    /// What pass one found, from the report of another process of the run.
+    /// Restores the result of pass one from the report of an earlier process of the run.
     pub(crate) fn restore_pass_one(&mut self, report: &Value) {
         self.records = read(report, "records");
         self.reject_reasons = read(report, "reject_reasons");
@@ -418,7 +418,7 @@ impl Report {
         self.rejects_file = read(report, "rejects_file");
     }
 
-    /// Hides secrets wherever a text of the other side may stand.
+    /// Removes secrets from all texts that may come from servers.
     pub fn hide(&mut self, taint: &Taint) {
         let own = |text: &str| taint.own_text(text).into_owned();
         self.error = self.error.take().map(|error| error.map_text(own));
@@ -432,7 +432,7 @@ impl Report {
         }
     }
 
-    /// The one object of the contract.
+    /// Returns the report as a JSON object.
     #[must_use]
     pub fn to_json(&self) -> Value {
         serde_json::to_value(self).unwrap_or(Value::Null)
@@ -440,20 +440,20 @@ impl Report {
 }
 
 impl Error {
-    /// Returns the report of the command that ended with this error, if it comes from [`Report::into_result`]: records, parts,
-    /// where the rejected rows are. Its `error` is `None`, since that is this error.
+    /// Returns the report of the command that ended with this error, if it comes from [`Report::into_result`]: records,
+    /// parts, path of the rejected rows. Its `error` is `None`, since that is this error.
     #[must_use]
     pub fn report(&self) -> Option<&Report> {
         self.attached()
     }
 }
 
-/// A key of a report; where it is missing or something else, nothing.
+/// Reads a key of a report; the default if the key is missing or has another type.
 fn read<T: serde::de::DeserializeOwned + Default>(report: &Value, key: &str) -> T {
     report.get(key).and_then(|value| T::deserialize(value).ok()).unwrap_or_default()
 }
 
-/// A digest as reports show it.
+/// Formats a digest for reports.
 pub(crate) fn digest(crc: u64) -> String {
     format!("crc64nvme:{crc:016x}")
 }
@@ -478,7 +478,7 @@ fn error_object<S: Serializer>(error: &Option<Error>, serializer: S) -> Result<S
     object.serialize(serializer)
 }
 
-/// `VmHWM` of this process in bytes; 0 where the system does not tell.
+/// Returns `VmHWM` of this process in bytes; 0 if the system does not report it.
 #[must_use]
 pub fn peak_rss_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

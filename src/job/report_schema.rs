@@ -6,7 +6,8 @@ use crate::warning::WarningKind;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
-/// The JSON Schema (2020-12) of the report: what `--output json` writes, and each element of `runs --output json`.
+/// Returns the JSON Schema (2020-12) of the report: the output of `--output json`, and each element of `runs --output
+/// json`.
 ///
 /// ```
 /// let schema = listferry::job::report_schema();
@@ -15,15 +16,15 @@ use std::collections::BTreeSet;
 #[must_use]
 pub fn report_schema() -> Value {
     let mut schema = object(&[
-        ("run_id", text("The run; null if none was begun.", true)),
+        ("run_id", text("The id of the run; null if none was started.", true)),
         ("command", text("The command: run, check, convert, …", false)),
         ("platform", text("The destination's platform.", true)),
-        ("status", one_of("How it ended; null if nothing was tried.", statuses())),
+        ("status", one_of("How the command ended; null if nothing was tried.", statuses())),
         ("exit_code", one_of("The exit code of the process; null while it runs.", exit_codes())),
         ("job", text("The name of the job.", true)),
         ("job_file", text("The job file, absolute; null if the job was not read from a file.", true)),
         ("started_at", moment("When the command started.")),
-        ("ended_at", moment("When it ended.")),
+        ("ended_at", moment("When the command ended.")),
         ("version", text("The version of listferry.", false)),
         ("sandbox", flag("The platform was the sandbox.")),
         ("continued", flag("An earlier run was continued, or this is its stored report.")),
@@ -31,19 +32,25 @@ pub fn report_schema() -> Value {
         ("open", flag("The run has not ended: the next run of the job has to take account of it.")),
         ("records", records()),
         ("reject_reasons", counts_by_code()),
-        ("bytes", object(&[("source", count("As stored.")), ("body", count("Of all parts, without framing."))])),
+        (
+            "bytes",
+            object(&[
+                ("source", count("Bytes of the source, as stored.")),
+                ("body", count("Bytes of all parts, without framing.")),
+            ]),
+        ),
         ("digest", digest()),
         ("parts", list("The parts in order.", part())),
-        ("platform_result", json!({ "description": "What the platform answered.", "type": "object" })),
+        ("platform_result", json!({ "description": "The platform's response.", "type": "object" })),
         ("rejects_file", text("The file of the rejected rows, absolute.", true)),
         ("error", error()),
-        ("warnings", list("What deserves a look although it fails nothing.", warning())),
+        ("warnings", list("Findings that deserve attention but fail nothing.", warning())),
         ("seconds", object(&[("measure", seconds()), ("upload", seconds()), ("wait", seconds())])),
         ("peak_rss_bytes", count("Greatest resident memory of the process; 0 if unknown.")),
     ]);
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
     schema["title"] = "listferry report".into();
-    // of a usage error nothing but these is sure
+    // after a usage error only these two are certain
     let all = std::mem::replace(&mut schema["required"], json!(["exit_code", "error"]));
     let of = |code: Value, then: Value| json!({ "if": { "properties": { "exit_code": code }, "required": ["exit_code"] }, "then": then });
     let others: Vec<Value> = exit_codes().into_iter().filter(|code| *code != Kind::Usage.exit_code()).collect();
@@ -77,17 +84,17 @@ fn records() -> Value {
 fn part() -> Value {
     object(&[
         ("index", count("From 0.")),
-        ("bytes", count("Of the content.")),
-        ("records", count("Records in it.")),
-        ("attempts", count("How often its body was begun.")),
-        ("remote_id", json!({ "description": "What the platform calls it.", "type": ["string", "null"] })),
+        ("bytes", count("Number of content bytes.")),
+        ("records", count("Number of records.")),
+        ("attempts", count("How often sending its body was started.")),
+        ("remote_id", json!({ "description": "The platform's id of the part.", "type": ["string", "null"] })),
     ])
 }
 
 fn error() -> Value {
     let kinds = Kind::ALL.iter().map(|kind| Value::from(kind.name())).collect();
     let mut error = object(&[
-        ("kind", one_of("What went wrong.", kinds)),
+        ("kind", one_of("The kind of error.", kinds)),
         ("message", text("What is wrong, and where.", false)),
         ("hint", text("What to do.", true)),
     ]);
@@ -99,10 +106,10 @@ fn warning() -> Value {
     let kinds = WarningKind::ALL.iter().map(|kind| Value::from(kind.name())).collect();
     let number = |doc| json!({ "description": doc, "type": ["integer", "null"], "minimum": 0 });
     object(&[
-        ("kind", one_of("What it is about.", kinds)),
-        ("message", text("What was found.", false)),
+        ("kind", one_of("The kind of warning.", kinds)),
+        ("message", text("The finding, for people.", false)),
         ("column", text("The source column.", true)),
-        ("count", number("How many records, values or rows.")),
+        ("count", number("Number of records, values or rows affected.")),
         ("first_record", number("The first such record in its file, from 1 without the header.")),
         ("hint", text("What to do.", true)),
     ])

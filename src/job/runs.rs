@@ -1,4 +1,4 @@
-//! Past runs, as they are listed.
+//! Lists past runs.
 
 use super::env::Env;
 use super::journal::{ClosedAs, Init, JobLocks, RunRecord, State};
@@ -9,7 +9,7 @@ use serde_json::Value;
 use std::io::Write;
 use std::path::PathBuf;
 
-/// The state directory of a job's runs, open; only for reading where nothing can be written.
+/// Opens the state directory of the jobs' runs; only for reading if nothing can be written.
 ///
 /// # Errors
 /// `Usage`: no state directory is known. `Busy`: it cannot be read.
@@ -25,7 +25,7 @@ pub fn reported(env: &Env, run_id: &str) -> Result<()> {
     State::open(&env.state_dir()?)?.reported(run_id)
 }
 
-/// Makes the state in the state directory, or sets a damaged one aside.
+/// Creates the state in the state directory, or sets a damaged one aside.
 ///
 /// # Errors
 /// As [`State::init`].
@@ -33,10 +33,11 @@ pub fn init(env: &Env, force: bool) -> Result<Init> {
     State::init(&env.state_dir()?, force)
 }
 
-/// Abandons an open run without sending anything; of one that has ended without a verdict it is forgotten how to ask for it.
+/// Abandons an open run without sending anything. The verdict of a run that has ended without one can then no longer be
+/// polled.
 ///
 /// # Errors
-/// `Usage`: there is no such run, or it has ended. `Busy`: it is running.
+/// `Usage`: the run does not exist, or has ended. `Busy`: it is running.
 pub fn close(env: &Env, run_id: &str) -> Result<RunRecord> {
     let state = state(env)?;
     let Some(record) = state.run_of_id(run_id)? else {
@@ -44,7 +45,7 @@ pub fn close(env: &Env, run_id: &str) -> Result<RunRecord> {
             .with_hint("`listferry runs` lists the runs; `runs close` takes the id of one"));
     };
     let _locks = JobLocks::take(state.dir(), &[record.job_key()])?;
-    // the process that held the lock may have brought it to its end meanwhile
+    // the process that held the lock may have finished the run meanwhile
     let record = state.run_of_id(run_id)?.unwrap_or(record);
     if state.is_unsettled(&record)? {
         state.forget(&record)?;
@@ -63,7 +64,7 @@ pub fn close(env: &Env, run_id: &str) -> Result<RunRecord> {
 }
 
 impl RunRecord {
-    /// The report of the run; of one that has none yet, or whose process is gone, what is known of it.
+    /// Returns the report of the run; if it has none yet, or its process is gone, what is known of it.
     #[must_use]
     pub fn to_report(&self) -> Value {
         let mut report = Report::new("run");
@@ -87,7 +88,7 @@ impl RunRecord {
         object
     }
 
-    /// One line for people.
+    /// Returns one line for people.
     #[must_use]
     pub fn to_line(&self) -> String {
         let object = self.to_report();
@@ -106,10 +107,10 @@ impl RunRecord {
         )
     }
 
-    /// Copies the rejected rows out, as CSV; the number of bytes, 0 where there are none.
+    /// Copies the rejected rows to `out`, as CSV. Returns the number of bytes, 0 if there are no rows.
     ///
     /// # Errors
-    /// `Local`: the file is gone, or `out` fails.
+    /// `Local`: the file is missing, or `out` fails.
     pub fn copy_rejects(&self, out: &mut dyn Write) -> Result<u64> {
         let from_report = || {
             let path = self.report.as_ref()?.get("rejects_file")?.as_str()?;

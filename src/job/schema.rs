@@ -1,11 +1,11 @@
-//! JSON Schema of the job file, from the same tables that reading goes by.
+//! JSON Schema of the job file, from the tables that are also used for reading it.
 
 use super::keys;
 use crate::platform::{Entry, PLATFORMS};
 use crate::settings::{Key, KeyKind};
 use serde_json::{Map, Value, json};
 
-/// The JSON Schema (2020-12) of the job file, one branch a platform.
+/// Returns the JSON Schema (2020-12) of the job file, with one branch per platform.
 ///
 /// ```
 /// let schema = listferry::job::schema();
@@ -30,7 +30,7 @@ pub fn schema() -> Value {
     top
 }
 
-/// What holds where `destination.platform` is this one.
+/// Returns what applies if `destination.platform` is this one.
 fn branch(entry: &Entry) -> Value {
     let mut destination = mapping(keys::DESTINATION);
     let own = mapping(entry.keys);
@@ -85,7 +85,7 @@ fn property(key: &Key) -> Value {
         KeyKind::ValueOrIndex => json!({ "anyOf": [{ "$ref": "#/$defs/value" }, { "type": "integer", "minimum": 0 }] }),
         KeyKind::Any => json!({}),
     };
-    // `null` counts as absent.
+    // `null` counts as absent
     if !key.required && !matches!(key.kind, KeyKind::Any) {
         schema = json!({ "anyOf": [schema, { "type": "null" }] });
     }
@@ -111,8 +111,7 @@ fn described(schema: &Value, doc: &str) -> Value {
 }
 
 fn definitions() -> Value {
-    let text =
-        json!({ "type": ["string", "number", "boolean"], "description": "Numbers are taken as they are written." });
+    let text = json!({ "type": ["string", "number", "boolean"], "description": "Numbers keep their spelling." });
     let unless_hashed = json!({
         "description": "A value of exactly that many hex digits is kept, in lower case.",
         "type": "object", "properties": { "unless_hashed": { "type": "boolean" } }, "required": ["unless_hashed"],
@@ -120,7 +119,7 @@ fn definitions() -> Value {
     });
     json!({
         "secret": {
-            "description": "From the environment, from a file (its last line end is dropped), or (with a warning) as it stands.",
+            "description": "From the environment, from a file (its last line end is dropped), or (with a warning) literal.",
             "anyOf": [
                 { "type": "object", "properties": { "env": { "type": "string" } }, "required": ["env"], "additionalProperties": false },
                 { "type": "object", "properties": { "file": { "type": "string" } }, "required": ["file"], "additionalProperties": false },
@@ -150,7 +149,7 @@ fn definitions() -> Value {
                             "enum": ["all", "any", null], "default": "all",
                         },
                         "object": {
-                            "description": "A JSON object of values, for fields that hold JSON. Members that are empty are left out unless their own empty says otherwise.",
+                            "description": "A JSON object of values, for fields that contain JSON. Empty members are left out unless their own empty says otherwise.",
                             "type": "object",
                             "additionalProperties": { "$ref": "#/$defs/value" },
                         },
@@ -161,7 +160,7 @@ fn definitions() -> Value {
                             "description": "A key that a record does not have counts as one with an empty value: its empty rule acts.",
                             "enum": ["empty", null],
                         },
-                        "split": described(&text, "Between the elements of an array."),
+                        "split": described(&text, "Separates the elements of an array."),
                         "type": { "enum": ["string", "integer", "decimal", "boolean", "date", "timestamp", "json", "email", "e164"] },
                         "format": described(&text, "strftime."),
                         "unit": { "enum": ["s", "ms"] },

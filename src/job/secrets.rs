@@ -1,4 +1,4 @@
-//! Secrets of a job: from the environment, from files, or (with a warning) as they stand.
+//! Secrets of a job: from the environment, from files, or (with a warning) literal.
 
 use crate::error::{Error, Result, nearest};
 use crate::secret::{Secret, Taint, printable};
@@ -9,18 +9,18 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Looks a variable of the environment up.
+/// Looks up an environment variable.
 pub type Lookup = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// Resolves `{ env: NAME }`, `{ file: PATH }` and literals.
 pub(crate) struct JobSecrets {
     lookup: Lookup,
     folder: PathBuf,
-    /// Stands for what is not set: the sandbox takes any credentials that look like some.
+    /// Replaces secrets that are not set: the sandbox accepts any credentials of the right form.
     stand_in: Option<&'static str>,
-    /// Knows every secret that was resolved.
+    /// Learns every secret that was resolved.
     taint: Taint,
-    /// Those that stand in the job file, by their path.
+    /// Paths of secrets that are written in the job file.
     warned: Mutex<BTreeSet<String>>,
 }
 
@@ -29,7 +29,7 @@ impl JobSecrets {
         JobSecrets { lookup, folder: folder.to_owned(), stand_in: None, taint: taint.clone(), warned: Mutex::default() }
     }
 
-    /// Resolves everything that is not set to `stand_in`.
+    /// Resolves secrets that are not set to `stand_in`.
     pub(crate) fn for_sandbox(mut self, stand_in: &'static str) -> JobSecrets {
         self.stand_in = Some(stand_in);
         self
@@ -83,7 +83,7 @@ pub(super) fn judge_form(value: &Value, at: &str) -> Result<()> {
     }
 }
 
-/// The keys of a secret that stands elsewhere.
+/// The keys of a secret that is stored elsewhere.
 const FORMS: [&str; 2] = ["env", "file"];
 
 impl Secrets for JobSecrets {
@@ -126,7 +126,7 @@ impl Secrets for JobSecrets {
             return Err(Error::usage(format!("{at} is empty")));
         }
         if text.chars().any(char::is_control) {
-            return Err(Error::usage(format!("{at} holds a line end or another control character"))
+            return Err(Error::usage(format!("{at} contains a line end or another control character"))
                 .with_hint("a secret is one line"));
         }
         if self.stand_in != Some(text.as_str()) {

@@ -1,18 +1,18 @@
-//! What killed runs left half written in the state's spool directory.
+//! Removes files that killed runs left in the state's spool directory.
 //!
-//! Removed is only what certainly nobody uses: a file of ours by its name, that no recorded run names as its spool, and
-//! that nobody has written to for a week (one that is being filled is written to all the time; `check` and `convert`,
-//! which keep no record, do not read for so long). `spool.dir` may be shared with other state directories, whose runs
-//! are not known here: nothing is removed there.
+//! Removes only files that are certainly unused: files with a name of ours that no recorded run uses as its spool, and
+//! that were not written for a week. (A copy in progress is written all the time, and `check` and `convert`, which have
+//! no record, do not read for so long.) `spool.dir` may be shared with other state directories, whose runs are unknown
+//! here, so nothing is removed there.
 
 use super::journal::State;
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
 
-/// Untouched for so long.
+/// Minimum time since the last write.
 const LEFT_FOR: Duration = Duration::from_secs(7 * 86_400);
 
-/// Sweeps; what cannot be looked at or removed stays.
+/// Sweeps the directory. Files that cannot be examined or removed stay.
 pub(super) fn sweep(state: &State, now: SystemTime) {
     let Ok(entries) = std::fs::read_dir(state.dir().join("spool")) else { return };
     let Ok(kept) = state.facts("spool") else { return };
@@ -29,7 +29,7 @@ pub(super) fn sweep(state: &State, now: SystemTime) {
             meta.is_file() && age.is_some_and(|age| age > LEFT_FOR)
         });
         if ours && left && !kept.contains(&name) && std::fs::remove_file(entry.path()).is_ok() {
-            tracing::info!("removed {}, which a killed run left behind", entry.path().display());
+            tracing::info!("removed {}, which was left by a killed run", entry.path().display());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A report as people read it.
+//! The report as text for people.
 
 use super::report::Report;
 use crate::body::MAX_REJECT_ROWS;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::fmt::Write;
 
 impl Report {
-    /// Some lines for people, with a line end after each.
+    /// Returns some lines for people, with a line end after each.
     #[must_use]
     pub fn to_text(&self) -> String {
         let mut out = String::new();
@@ -40,7 +40,7 @@ impl Report {
         let records = &self.records;
         let [read, written, filtered, rejected] =
             [records.read, records.written, records.filtered, records.rejected].map(grouped);
-        // an export has bytes, and nobody looked for records in them
+        // an export has bytes, but its records were not counted
         if self.records.read > 0 || self.digest.is_some() {
             let all = format!("{read} read = {written} written + {filtered} filtered + {rejected} rejected");
             line(out, "records", &all);
@@ -63,7 +63,7 @@ impl Report {
         }
     }
 
-    /// A line for each kind; plain notes have one each.
+    /// Writes a line per kind; plain notes have a line each.
     fn warned(&self, out: &mut String) {
         let mut shown: Vec<WarningKind> = Vec::new();
         for warning in self.warnings.iter().filter(|warning| warning.kind != WarningKind::Note) {
@@ -125,7 +125,7 @@ fn line(out: &mut String, name: &str, text: &str) {
     let _ = writeln!(out, "  {:<18} {}", escaped(name), escaped(text));
 }
 
-/// A mapping in one line, a list in some.
+/// Writes a mapping in one line, a list in several.
 fn nested(out: &mut String, name: &str, value: &Value) {
     match value {
         Value::Array(items) => {
@@ -153,12 +153,12 @@ fn word(value: &Value) -> String {
     }
 }
 
-/// The end of a noun after a number.
+/// Returns the ending of a noun after a number.
 pub(crate) fn plural(n: u64) -> &'static str {
     if n == 1 { "" } else { "s" }
 }
 
-/// 1234567 as 1,234,567.
+/// Formats 1234567 as 1,234,567.
 pub(crate) fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
@@ -171,7 +171,7 @@ pub(crate) fn grouped(n: u64) -> String {
     out
 }
 
-/// Some texts as one: `a, b and c`.
+/// Joins texts: `a, b and c`.
 pub(super) fn listed(texts: &[String]) -> String {
     match texts {
         [] => String::new(),
@@ -206,17 +206,17 @@ mod tests {
     }
 
     #[test]
-    fn a_reject_file_that_was_cut_is_told() {
+    fn a_cut_reject_file_says_so() {
         let mut report = Report::new("check");
         report.rejects_file = Some("r.csv".into());
-        for (rejected, told) in [(1_000_000, false), (1_000_001, true)] {
+        for (rejected, is_cut) in [(1_000_000, false), (1_000_001, true)] {
             (report.records.read, report.records.rejected) = (rejected, rejected);
-            assert_eq!(report.to_text().contains("the first 1,000,000 rows"), told, "{}", report.to_text());
+            assert_eq!(report.to_text().contains("the first 1,000,000 rows"), is_cut, "{}", report.to_text());
         }
     }
 
     #[test]
-    fn control_characters_of_the_other_side_do_not_reach_the_terminal() {
+    fn control_characters_of_servers_do_not_reach_the_terminal() {
         let mut report = Report::failed("run", Error::data("x").with_hint("do this"));
         report.platform_result = json!({"message": "a\u{1b}[31m"});
         let text = report.to_text();

@@ -1,11 +1,11 @@
-//! `timezone`: whose day `{date}` is.
+//! `timezone`: the zone of the day that `{date}` means.
 
 use crate::error::{Error, Result, nearest};
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use std::time::SystemTime;
 
-/// A time zone of the IANA database, which is part of the program; default UTC.
+/// A time zone of the IANA database, which is part of the program; UTC by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Timezone(Tz);
 
@@ -16,7 +16,7 @@ impl Default for Timezone {
 }
 
 impl Timezone {
-    /// Reads a name like `Europe/Paris`.
+    /// Parses a name like `Europe/Paris`.
     ///
     /// # Errors
     /// `Usage`: not a name of the IANA database, with the nearest one.
@@ -32,7 +32,7 @@ impl Timezone {
         })
     }
 
-    /// The day that it is there, `YYYY-MM-DD`.
+    /// Returns the day in this zone, `YYYY-MM-DD`.
     pub(crate) fn day(self, at: SystemTime) -> String {
         DateTime::<Utc>::from(at).with_timezone(&self.0).format("%Y-%m-%d").to_string()
     }

@@ -1,15 +1,15 @@
-//! Unknown keys: found on every level, answered with the nearest known one.
+//! Unknown keys: detected on every level, with the nearest known key as hint.
 
 use crate::error::{Error, Place, Result, nearest};
 use crate::platform::Entry;
 use crate::settings::{Key, KeyKind};
 use serde_json::{Map, Value};
 
-/// Checks every mapping of the file.
+/// Validates every mapping of the file.
 ///
 /// # Errors
-/// `Usage`: an unknown key with the nearest key of its level, or of the whole file with its path; something else where
-/// a mapping belongs.
+/// `Usage`: an unknown key, with the nearest key of its level, or of the whole file with its path; or another value
+/// instead of a mapping.
 pub(crate) fn check(tree: &Map<String, Value>, entry: Option<&Entry>, file: &str) -> Result<()> {
     let file_keys = FileKeys { entry };
     file_keys.level(tree, "", &super::keys::TOP.iter().collect::<Vec<_>>()).map_err(|error| {
@@ -20,18 +20,18 @@ pub(crate) fn check(tree: &Map<String, Value>, entry: Option<&Entry>, file: &str
     })
 }
 
-/// The tables of keys, that of the platform included.
+/// The tables of keys, including the platform's.
 pub(super) struct FileKeys<'a> {
     pub(super) entry: Option<&'a Entry>,
 }
 
-/// The key of that name, or the one that stands for any.
+/// Returns the key of this name, or the one for any name.
 pub(super) fn known(keys: &[&'static Key], name: &str) -> Option<&'static Key> {
     keys.iter().find(|key| key.name == name).or_else(|| keys.iter().find(|key| key.name == "*")).copied()
 }
 
 impl FileKeys<'_> {
-    /// The keys under `path` where it is a mapping whose keys are known.
+    /// Returns the keys under `path` if it is a mapping whose keys are known.
     pub(super) fn under(&self, path: &str, key: &Key) -> Option<Vec<&'static Key>> {
         match (path, key.kind) {
             ("destination", _) => {
@@ -47,7 +47,7 @@ impl FileKeys<'_> {
         for (name, value) in map {
             let path = join(at, name);
             let Some(key) = known(keys, name) else {
-                // A wrong platform makes all of its keys unknown: only the platform is to blame.
+                // an invalid platform makes all of its keys unknown, but only the platform is to blame
                 if at == "destination" && self.entry.is_none() || at.starts_with("destination.") && self.entry.is_none()
                 {
                     continue;

@@ -1,5 +1,5 @@
-//! What YAML read, before it is known where a text is wanted: `007`, `1.10` and `+49` are numbers to YAML, and a number
-//! forgets how it was written.
+//! The result of parsing YAML before it is known where a text is wanted: `007`, `1.10` and `+49` are numbers in YAML,
+//! and a number does not keep its spelling.
 
 use super::unknown::FileKeys;
 use crate::platform::Entry;
@@ -13,14 +13,14 @@ use serde_saphyr::{Location, Spanned};
 pub(crate) enum Node {
     /// A text, or null.
     Fixed(Value),
-    /// A number or a boolean: as it was written and as it was read.
+    /// A number or a boolean: its spelling and its value.
     Plain(String, Value),
     List(Vec<Node>),
     Map(Vec<(String, Node)>),
 }
 
 impl Node {
-    /// The node under a key of a mapping.
+    /// Returns the node under a key of a mapping.
     pub(crate) fn get(&self, key: &str) -> Option<&Node> {
         match self {
             Node::Map(map) => map.iter().find(|(name, _)| name == key).map(|(_, node)| node),
@@ -28,7 +28,7 @@ impl Node {
         }
     }
 
-    /// A scalar's text.
+    /// Returns a scalar's text.
     pub(crate) fn text(&self) -> Option<&str> {
         match self {
             Node::Fixed(Value::String(text)) | Node::Plain(text, _) => Some(text),
@@ -36,7 +36,7 @@ impl Node {
         }
     }
 
-    /// Numbers and booleans as YAML reads them.
+    /// Returns the value as YAML defines it.
     pub(crate) fn read(self) -> Value {
         match self {
             Node::Fixed(value) | Node::Plain(_, value) => value,
@@ -45,7 +45,7 @@ impl Node {
         }
     }
 
-    /// Below `map` and `where` all scalars are texts but a few; `key` is the one that it stands under.
+    /// Returns the value below `map` and `where`, where all scalars are texts except a few; `key` is the scalar's key.
     fn in_mapping(self, key: &str) -> Value {
         match self {
             Node::Fixed(value) => value,
@@ -54,9 +54,9 @@ impl Node {
             Node::List(list) => list.into_iter().map(|node| node.in_mapping(key)).collect(),
             Node::Map(map) => {
                 let value = |name: &str, node: Node| match (key, node) {
-                    // the names are the user's: none of them has a meaning
+                    // the names are the user's, so none of them has a meaning
                     ("values", node) => node.in_mapping(""),
-                    // a bare number is no column's name: it is refused with a hint
+                    // a bare number is not the name of a column: it is refused with a hint
                     ("object", node @ Node::Plain(..)) => node.read(),
                     ("object", node) => node.in_mapping(""),
                     (_, node) => node.in_mapping(name),
@@ -71,7 +71,7 @@ impl Node {
         }
     }
 
-    /// A setting that is a text: a number is taken as it was written.
+    /// Returns the value of a setting that is a text: a number keeps its spelling.
     fn in_setting(self) -> Value {
         match self {
             Node::Plain(text, Value::Number(_)) => Value::String(text),
@@ -80,7 +80,8 @@ impl Node {
     }
 }
 
-/// The file's tree: texts as they were written wherever the tables of keys want a text, else what YAML makes of them.
+/// Returns the file's tree: scalars keep their spelling wherever the tables of keys want a text, and are YAML values
+/// elsewhere.
 pub(crate) fn tree(file: Vec<(String, Node)>, entry: Option<&Entry>) -> Map<String, Value> {
     level(&FileKeys { entry }, file, "", &super::keys::TOP.iter().collect::<Vec<_>>())
 }
@@ -102,7 +103,7 @@ fn value(file: &FileKeys<'_>, node: Node, path: &str, key: &'static Key) -> Valu
     match (file.under(path, key), node) {
         (Some(below), Node::Map(map)) => Value::Object(level(file, map, path, &below)),
         (_, node) => match key.kind {
-            // a bare number is no column's name: it is refused with a hint
+            // a bare number is not the name of a column: it is refused with a hint
             KeyKind::Value | KeyKind::ValueOrIndex if matches!(node, Node::Plain(..)) => node.read(),
             KeyKind::Value | KeyKind::ValueOrIndex => node.in_mapping(""),
             KeyKind::Any if path == "where" || path == "map" || path.starts_with("map.") => node.in_mapping(""),
@@ -116,7 +117,7 @@ fn value(file: &FileKeys<'_>, node: Node, path: &str, key: &'static Key) -> Valu
     }
 }
 
-/// A node with its place in the text.
+/// A node with its position in the text.
 pub(crate) struct Read {
     kind: Kind,
     at: Location,
@@ -129,7 +130,7 @@ enum Kind {
 }
 
 impl Read {
-    /// With the scalars as they stand in `text`, which this was read from.
+    /// Returns the node with the scalars as spelt in `text`, which it was parsed from.
     pub(crate) fn with(self, text: &str) -> Node {
         match self.kind {
             Kind::List(list) => Node::List(list.into_iter().map(|read| read.with(text)).collect()),
@@ -145,12 +146,12 @@ fn written<'t>(text: &'t str, at: &Location) -> Option<&'t str> {
     text.get(start..)?.get(..usize::try_from(span.byte_len()?).ok()?)
 }
 
-/// `written` is empty where it is not known. The reading is that of YAML 1.2's core schema: `1_000`, `0b11` and `tRue` are
-/// texts there, `007` is a whole number.
+/// `written` is empty if it is not known. Scalars follow YAML 1.2's core schema: `1_000`, `0b11` and `tRue` are texts
+/// there, `007` is a whole number.
 fn scalar(value: Value, written: &str) -> Node {
     let is_plain = written.starts_with(|c: char| c.is_ascii_alphanumeric() || "+-.".contains(c));
     match (core(written), value) {
-        // a number too large for any type has become ".inf", `.NaN` is ".nan"
+        // a number too large for any type became ".inf", `.NaN` became ".nan"
         (_, Value::String(text)) if matches!(&*text, ".nan" | ".inf" | "-.inf") && is_plain => {
             Node::Fixed(Value::String(written.to_owned()))
         }
@@ -163,7 +164,7 @@ fn scalar(value: Value, written: &str) -> Node {
     }
 }
 
-/// What the core schema makes of a plain scalar; `None`: a text.
+/// Returns the value of a plain scalar in the core schema; `None` for a text.
 fn core(text: &str) -> Option<Value> {
     let whole = |digits: &str, radix| u64::from_str_radix(digits, radix).ok().map(Value::from);
     match text {
@@ -180,7 +181,8 @@ fn core(text: &str) -> Option<Value> {
     }
 }
 
-/// `[-+]? ( \. [0-9]+ | [0-9]+ ( \. [0-9]* )? ) ( [eE] [-+]? [0-9]+ )?`, which is what std reads, less its words.
+/// Whether a text matches `[-+]? ( \. [0-9]+ | [0-9]+ ( \. [0-9]* )? ) ( [eE] [-+]? [0-9]+ )?`, which std can parse;
+/// std's words are excluded.
 fn is_number(text: &str) -> bool {
     text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-')) && text.parse::<f64>().is_ok()
 }

@@ -1,13 +1,13 @@
-//! The text of a job file as a tree, and `--set key.path=value` on it.
+//! Parses the text of a job file into a tree, and applies `--set key.path=value` to it.
 
 use super::written::{Node, Read};
 use crate::error::{Error, Place, Result};
 use serde_json::Value;
 
-/// Parses YAML 1.2 (`no` and `yes` are text). Keys keep their order; the same key twice is an error.
+/// Parses YAML 1.2 (`no` and `yes` are text). Keys keep their order; a duplicate key is an error.
 ///
 /// # Errors
-/// `Usage` with line and column. The text itself is not quoted: it may hold a secret.
+/// `Usage` with line and column. The text itself is not quoted, since it may contain a secret.
 pub(crate) fn parse(text: &str, file: &str) -> Result<Node> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let options = serde_saphyr::options! {
@@ -43,10 +43,10 @@ enum Step<'a> {
     Index(usize),
 }
 
-/// Applies `key.path=value`; the value is read as YAML. Lists take `changes[0].attr` or `changes.0.attr`.
+/// Applies `key.path=value`; the value is parsed as YAML. Lists accept `changes[0].attr` or `changes.0.attr`.
 ///
 /// # Errors
-/// `Usage`: no `=`, a value that is no YAML, a path that leads through a text or past the end of a list.
+/// `Usage`: no `=`, a value that is not valid YAML, or a path that leads through a text or past the end of a list.
 pub(crate) fn set(tree: &mut Node, assignment: &str) -> Result<()> {
     let (path, value) = assignment
         .split_once('=')
@@ -61,8 +61,8 @@ pub(crate) fn set(tree: &mut Node, assignment: &str) -> Result<()> {
     Ok(())
 }
 
-/// The value of an assignment. A single special character is itself, though YAML gives most of them a meaning that nothing
-/// follows: `-` (standard input), `#`, `|`, `%` (delimiters). `~` stays null.
+/// Parses the value of an assignment. A single special character stands for itself, although YAML gives most of them a
+/// meaning: `-` (standard input), `#`, `|`, `%` (delimiters). `~` is null.
 fn value_of(path: &str, text: &str) -> Result<Node> {
     let trimmed = text.trim();
     let special = matches!(trimmed.as_bytes(), [byte] if byte.is_ascii_punctuation() && *byte != b'~');
@@ -82,7 +82,7 @@ fn value_of(path: &str, text: &str) -> Result<Node> {
     Ok(value)
 }
 
-/// A message of the parser without the names that Rust gives to types.
+/// Rewrites a message of the parser without Rust's type names.
 fn in_words(said: &str) -> String {
     let word = |word: &str| match word {
         "u8" | "u16" | "u32" | "u64" | "u128" | "usize" => "whole number of that range".to_owned(),
@@ -97,8 +97,10 @@ fn in_words(said: &str) -> String {
 }
 
 fn steps(path: &str) -> Result<Vec<Step<'_>>> {
-    let bad =
-        || Error::usage(format!("--set: \"{path}\" is no key path")).with_hint("write it like map.changes[0].attr");
+    let bad = || {
+        Error::usage(format!("--set: \"{path}\" is not a valid key path"))
+            .with_hint("write it like map.changes[0].attr")
+    };
     let mut out = Vec::new();
     for piece in path.split('.') {
         let (name, mut rest) = piece.split_at(piece.find('[').unwrap_or(piece.len()));
@@ -135,7 +137,7 @@ fn descend<'a>(node: &'a mut Node, step: &Step<'_>, path: &str) -> Result<&'a mu
                 Ok(&mut map[at].1)
             }
             Step::Index(_) => Err(Error::usage(format!("--set {path}: there is a mapping, not a list"))
-                .with_hint("name a key there, not a number")),
+                .with_hint("use a key there, not a number")),
         },
         Node::List(list) => {
             let length = list.len();
@@ -148,7 +150,7 @@ fn descend<'a>(node: &'a mut Node, step: &Step<'_>, path: &str) -> Result<&'a mu
             }
             Ok(&mut list[index])
         }
-        _ => Err(Error::usage(format!("--set {path}: leads through something that is no mapping"))
+        _ => Err(Error::usage(format!("--set {path}: leads through something that is not a mapping"))
             .with_hint("set the whole value, for example --set 'map.id={column: email, apply: [lower]}'")),
     }
 }
@@ -222,7 +224,7 @@ mod tests {
         for text in ["1_000", "0b11", "tRue", "1e999", ".inf", ".NaN", "-.inf", "1:30", "2024-01-02", "+", "."] {
             assert_eq!(written(text), (String::new(), json!(text)), "{text}");
         }
-        // what is merged or repeated was written elsewhere
+        // merged and repeated values were written elsewhere
         let merged = node("a: &a { x: 007 }\nb: { <<: *a, y: 08 }").get("b").cloned().unwrap();
         assert!(matches!(merged.get("x"), Some(Node::Plain(text, _)) if text == "007"));
         assert!(matches!(merged.get("y"), Some(Node::Plain(text, _)) if text == "08"));

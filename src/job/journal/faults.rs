@@ -1,5 +1,5 @@
-//! Rows that a platform refused, in a file of their own for each run: a million of them must not slow down the check of
-//! the state at every start. The file is removed when the run has ended; the rows are in its reject file by then.
+//! Rows that a platform rejected, in a separate file per run, because a million of them must not slow down the check of
+//! the state at every start. The file is removed when the run has ended; its rows are in the reject file by then.
 
 use super::{unreadable, unwritable};
 use crate::calls::{FaultAt, MAX_STORED_FAULTS, RowFault};
@@ -8,11 +8,11 @@ use rusqlite::{Connection, TransactionBehavior, params};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Rows in one transaction: a sync for each would take hours for a million.
+/// Number of rows in one transaction: a sync for each row would take hours for a million.
 const ROWS_PER_WRITE: usize = 512;
-/// Messages are written earlier if they are long.
+/// Number of bytes after which rows are written earlier.
 const BYTES_PER_WRITE: usize = 256 << 10;
-/// A longer message of a platform is cut.
+/// Maximum size of a platform's message; longer ones are cut.
 const MAX_MESSAGE_BYTES: usize = 1024;
 
 const SCHEMA: &str = "
@@ -25,7 +25,7 @@ CREATE TABLE IF NOT EXISTS faults (
 CREATE INDEX IF NOT EXISTS faults_by_place ON faults (place);
 CREATE TABLE IF NOT EXISTS fault_counts (grp TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
 
-/// The refused rows of one run. The file is made with the first of them.
+/// The rejected rows of one run. The file is created with the first of them.
 pub(super) struct FaultFile {
     path: PathBuf,
     inner: Mutex<Inner>,
@@ -42,17 +42,17 @@ struct Inner {
 type Page = Vec<((i64, i64), RowFault)>;
 
 impl FaultFile {
-    /// The file of a run in a state directory; nothing is opened or made yet.
+    /// Returns the file of a run in a state directory, without opening or creating it.
     pub(super) fn of(dir: &Path, run_id: &str) -> FaultFile {
         FaultFile { path: dir.join("refused").join(format!("{run_id}.db")), inner: Mutex::default() }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        // a transaction that a panic cut short has been rolled back
+        // a transaction that was interrupted by a panic has been rolled back
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens the file, or makes it.
+    /// Opens the file, or creates it.
     pub(super) fn connect(&self) -> rusqlite::Result<Connection> {
         let failed = |error: std::io::Error| {
             rusqlite::Error::SqliteFailure(
@@ -72,7 +72,7 @@ impl FaultFile {
         Ok(db)
     }
 
-    /// The connection; none if no row was ever stored and `make` is false.
+    /// Returns the connection; none if no row was ever stored and `make` is false.
     fn open<'i>(&self, inner: &'i mut Inner, make: bool) -> Result<Option<&'i mut Connection>> {
         if inner.db.is_none() && (make || self.path.exists()) {
             inner.db = Some(self.connect().map_err(unwritable)?);
@@ -80,7 +80,7 @@ impl FaultFile {
         Ok(inner.db.as_mut())
     }
 
-    /// Stores a row; it is in the file after [`FaultFile::flush`].
+    /// Stores a row, which is in the file after [`FaultFile::flush`].
     pub(super) fn add(&self, group: &str, fault: &RowFault) -> Result<()> {
         let full = {
             let mut inner = self.inner();
@@ -96,7 +96,7 @@ impl FaultFile {
         if full { self.flush() } else { Ok(()) }
     }
 
-    /// Writes the rows that wait.
+    /// Writes the waiting rows.
     pub(super) fn flush(&self) -> Result<()> {
         let mut inner = self.inner();
         let waiting = std::mem::take(&mut inner.waiting);
@@ -108,7 +108,7 @@ impl FaultFile {
         write(db, &waiting).map_err(unwritable)
     }
 
-    /// Makes the rows durable, before a result says that all have been read.
+    /// Makes the rows durable, before a result states that all have been read.
     pub(super) fn settle(&self) -> Result<()> {
         self.flush()?;
         let inner = self.inner();
@@ -116,7 +116,7 @@ impl FaultFile {
         db.query_row("PRAGMA wal_checkpoint(FULL)", [], |_| Ok(())).map_err(unwritable)
     }
 
-    /// Forgets the rows of a group.
+    /// Deletes the rows of a group.
     pub(super) fn clear(&self, group: &str) -> Result<()> {
         self.flush()?;
         let mut inner = self.inner();
@@ -128,7 +128,7 @@ impl FaultFile {
         clear(db).map(drop).map_err(unwritable)
     }
 
-    /// How many rows were stored or counted.
+    /// Returns the number of rows that were stored or counted.
     pub(super) fn count(&self) -> Result<u64> {
         self.flush()?;
         let mut inner = self.inner();
@@ -139,10 +139,10 @@ impl FaultFile {
         Ok(u64::try_from(count).unwrap_or(0))
     }
 
-    /// Shows the stored rows, by index if they have one, until `each` returns false.
+    /// Calls `each` with the stored rows, sorted by index if they have one, until it returns false.
     pub(super) fn each(&self, each: &mut dyn FnMut(&RowFault) -> Result<bool>) -> Result<()> {
         self.flush()?;
-        // by pages, so that the connection is free while `each` works; rows without an index come last
+        // by pages, so that the connection is free while `each` runs; rows without an index come last
         let mut after: (i64, i64) = (-1, 0);
         loop {
             let page = {
@@ -160,12 +160,12 @@ impl FaultFile {
         }
     }
 
-    /// Removes the file: the run has ended.
+    /// Removes the file, because the run has ended.
     pub(super) fn remove(&self) {
         let mut inner = self.inner();
         *inner = Inner::default();
         let _ = std::fs::remove_file(&self.path);
-        // of a process that was killed
+        // left by a process that was killed
         for side in ["db-wal", "db-shm"] {
             let _ = std::fs::remove_file(self.path.with_extension(side));
         }
@@ -212,7 +212,7 @@ fn page(db: &Connection, after: (i64, i64)) -> rusqlite::Result<Page> {
     rows.collect()
 }
 
-/// Removes the refused rows of a run that has ended.
+/// Removes the rejected rows of a run that has ended.
 pub(super) fn remove(dir: &Path, run_id: &str) {
     FaultFile::of(dir, run_id).remove();
 }

@@ -1,4 +1,5 @@
-//! One job runs once at a time: an OS lock a job, released by the kernel when the process ends, however it ends.
+//! Ensures that a job runs only once at a time, by an OS lock per job, which the kernel releases however the process
+//! ends.
 
 use crate::calls::pause as pause_for;
 use crate::error::{Error, Kind, Result};
@@ -7,15 +8,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The locks of a job under all keys that it is recorded by. Held until the last clone is dropped.
+/// The locks of a job under all keys that it is recorded by, held until the last clone is dropped.
 #[derive(Clone, Debug)]
 pub(in crate::job) struct JobLocks(#[allow(dead_code, reason = "held, not read")] Arc<Vec<JobLock>>);
 
 impl JobLocks {
-    /// Takes the lock of each key; the first is made if there is none.
+    /// Takes the lock of each key; creates the first if necessary.
     ///
     /// # Errors
-    /// `Busy`: another process has one of them.
+    /// `Busy`: another process holds one of them.
     pub(in crate::job) fn take(dir: &Path, keys: &[&str]) -> Result<JobLocks> {
         let mut wanted: Vec<&str> = Vec::new();
         for (at, key) in keys.iter().enumerate() {
@@ -23,7 +24,7 @@ impl JobLocks {
                 wanted.push(key);
             }
         }
-        // in one order for all processes
+        // in the same order in all processes
         wanted.sort_unstable();
         wanted
             .into_iter()
@@ -49,12 +50,12 @@ fn open(path: &Path) -> std::io::Result<File> {
     options.open(path)
 }
 
-/// A place among calls under way, held by a lock of a file.
+/// A place among simultaneous calls, held by a file lock.
 #[derive(Debug)]
 pub(super) struct SeatLock(#[allow(dead_code, reason = "the lock lives as long as the file is open")] File);
 
 impl SeatLock {
-    /// Takes one of `limit` places of that name, if one is free.
+    /// Takes one of `limit` places of this name, if one is free.
     ///
     /// # Errors
     /// `Local`: the state directory cannot be written.
@@ -77,14 +78,14 @@ impl JobLock {
     /// Takes the lock of a job.
     ///
     /// # Errors
-    /// `Busy`: another process has it.
+    /// `Busy`: another process holds it.
     fn take(dir: &Path, job: &str) -> Result<JobLock> {
         let path = path(dir, job);
         let cannot = |error: std::io::Error| {
             Error::new(Kind::Busy, format!("the lock {} cannot be taken: {error}", path.display())).with_source(error)
         };
         let file = open(&path).map_err(cannot)?;
-        // whoever lists the runs holds it for a moment
+        // a process that lists the runs holds it for a moment
         for pause in [5, 20, 75, 0] {
             match file.try_lock() {
                 Ok(()) => return Ok(JobLock(file)),

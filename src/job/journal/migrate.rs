@@ -1,11 +1,11 @@
-//! Brings a state that an older version wrote up to date.
+//! Migrates a state that an older version wrote.
 
 use super::faults::FaultFile;
 use rusqlite::{Transaction, params};
 use std::path::Path;
 
-/// Version 1 (listferry 0.1.0) to 2. The rows that a platform refused move to a file for each run; an open run keeps
-/// them, of an ended one they are in its reject file.
+/// Migrates version 1 (listferry 0.1.0) to 2. The rejected rows of an open run move to a file of its own; those of an
+/// ended run are in its reject file.
 pub(super) fn to_2(transaction: &Transaction<'_>, dir: &Path) -> rusqlite::Result<()> {
     transaction.execute_batch(
         "ALTER TABLE runs ADD COLUMN target TEXT;
@@ -27,7 +27,7 @@ pub(super) fn to_2(transaction: &Transaction<'_>, dir: &Path) -> rusqlite::Resul
              AND NOT EXISTS (SELECT 1 FROM parts WHERE run = seq AND accepted)
              AND NOT EXISTS (SELECT 1 FROM facts WHERE run = seq);",
     )?;
-    // 0.1.0 closed a run that was refused after parts were accepted, and erased what is needed to go on with it
+    // 0.1.0 closed a run that was refused after parts were accepted, and erased what is needed to continue it
     transaction.execute(
         "UPDATE runs SET closed = 0 WHERE closed = 1 AND exit_code IN (10, 12, 30)
            AND EXISTS (SELECT 1 FROM parts WHERE run = seq AND accepted)

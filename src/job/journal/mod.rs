@@ -1,7 +1,7 @@
-//! The state directory: runs, steps, parts, platform-rejected rows and quotas in one SQLite file, and one lock a job.
+//! The state directory: runs, steps, parts, rejected rows and quotas in one SQLite file, and one lock per job.
 //!
-//! WAL with synchronous FULL: what a method wrote is on the disk when it returns. Files are 0600, the directory 0700.
-//! A file that is damaged or of a newer version is refused and never replaced: starting over could send twice.
+//! Every change is on the disk when its method returns. Files are 0600, the directory 0700. A file that is damaged or
+//! of a newer version is refused and never replaced, because starting over could send a list twice.
 
 mod faults;
 mod lock;
@@ -30,18 +30,18 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The fact of a run of 0.1.0 that is partly accepted and kept nothing to go on with.
+/// The fact of a run of 0.1.0 that was partly accepted and did not keep what is needed to continue.
 pub(in crate::job) const NOT_KEPT: &str = "not-kept";
 
-/// What [`State::init`] did.
+/// The result of [`State::init`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Init {
-    /// There was a sound state already.
+    /// A sound state existed already.
     Exists,
-    /// It was made.
+    /// The state was created.
     Made,
-    /// It was made; the damaged one was moved to this path, unless it was gone.
+    /// The state was created; the damaged one was moved to this path, unless it was missing.
     Replaced(Option<PathBuf>),
 }
 
@@ -55,15 +55,16 @@ pub struct State {
 }
 
 impl State {
-    /// Opens (or makes) the state in a directory.
+    /// Opens (or creates) the state in a directory.
     ///
     /// # Errors
-    /// `Busy` (3): the directory or the file cannot be opened or made, is damaged, or was written by a newer version.
+    /// `Busy` (3): the directory or the file cannot be opened or created, is damaged, or was written by a newer
+    /// version.
     pub fn open(dir: &Path) -> Result<State> {
         State::open_or(dir, IfNone::Make)
     }
 
-    /// Opens the state in a directory that must hold one already (`state.require`).
+    /// Opens the state in a directory that must have one (`state.require`).
     ///
     /// # Errors
     /// `Busy` (3): as [`State::open`]; there is none.
@@ -81,18 +82,18 @@ impl State {
         State { dir: dir.to_owned(), connection, clock, watch: None }
     }
 
-    /// The same state with another clock, and somebody who is told of each write.
+    /// Returns the same state with another clock and an observer of each write.
     pub(in crate::job) fn in_world(mut self, world: &World) -> State {
         self.clock = Arc::clone(&world.clock);
         self.watch.clone_from(&world.watch);
         self
     }
 
-    /// Makes the state in a directory if it holds none. With `force` a damaged one is set aside first; the result is
-    /// where it went. A sound state stays as it is.
+    /// Creates the state in a directory if it has none. With `force` a damaged one is set aside first; the result has
+    /// its new path. A sound state is not changed.
     ///
     /// # Errors
-    /// `Busy` (3): the state is damaged and `force` is false, or it cannot be made.
+    /// `Busy` (3): the state is damaged and `force` is false, or it cannot be created.
     pub fn init(dir: &Path, force: bool) -> Result<Init> {
         let there = open::exists(dir);
         match State::open(dir) {
@@ -109,7 +110,7 @@ impl State {
         }
     }
 
-    /// Opens the state in a directory for reading, also where nothing can be written; `None`: there is none.
+    /// Opens the state in a directory for reading, even if nothing can be written; `None` if there is none.
     ///
     /// # Errors
     /// `Busy` (3): as [`State::open`].
@@ -121,7 +122,7 @@ impl State {
         Ok(Some(State::with(dir, connection)))
     }
 
-    /// As [`State::open`]; where nothing can be written, what is there is opened for reading.
+    /// Like [`State::open`]; if nothing can be written, opens an existing state for reading.
     ///
     /// # Errors
     /// As [`State::open`].
@@ -132,35 +133,37 @@ impl State {
         })
     }
 
-    /// The directory.
+    /// Returns the directory.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
     fn db(&self) -> MutexGuard<'_, Connection> {
-        // a transaction that a panic cut short has been rolled back
+        // a transaction that was interrupted by a panic has been rolled back
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Returns true if SQLite says so itself: the file is there, but it is not sound.
+/// Returns true if SQLite reports that the file is damaged.
 fn is_corrupt(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt))
 }
 
-/// An error while reading: the state is not to be trusted. Reading may have to write, too (the log and the memory that
-/// processes share): then it is an error while writing.
+/// Converts an error while reading: the state cannot be trusted. Reading may have to write, too (the log and the memory
+/// that processes share); an error there counts as one while writing.
 fn unreadable(error: rusqlite::Error) -> Error {
     if is_out_of_room(&error) {
         return unwritable(error);
     }
     Error::new(Kind::Busy, format!("the state cannot be read: {error}"))
-        .with_hint("look at the state directory; it is never replaced by itself, for that could send a list twice")
+        .with_hint(
+            "look at the state directory; it is never replaced automatically, because that could send a list twice",
+        )
         .with_source(error)
 }
 
-/// An error while writing: nothing may be sent that is not written down.
+/// Converts an error while writing: nothing may be sent that is not recorded.
 fn unwritable(error: rusqlite::Error) -> Error {
     if is_corrupt(&error) {
         return unreadable(error);
@@ -173,7 +176,7 @@ fn unwritable(error: rusqlite::Error) -> Error {
         .with_source(error)
 }
 
-/// Whether the disk, a quota or a limit had no room for what was to be written.
+/// Whether the disk, a quota or a limit had no room.
 fn is_out_of_room(error: &rusqlite::Error) -> bool {
     use rusqlite::ffi::{
         SQLITE_FULL, SQLITE_IOERR_FSYNC, SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_TRUNCATE, SQLITE_IOERR_WRITE,
@@ -183,7 +186,7 @@ fn is_out_of_room(error: &rusqlite::Error) -> bool {
     code.is_some_and(|code| of_writing.contains(&code))
 }
 
-/// Whether nothing can be written there by this user, now or later.
+/// Whether this user can write nothing there, now or later.
 fn is_read_only(error: &Error) -> bool {
     let source = std::error::Error::source(error);
     let io = source.and_then(|source| source.downcast_ref::<std::io::Error>()).map(std::io::Error::kind);

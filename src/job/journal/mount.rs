@@ -1,13 +1,13 @@
-//! State on a network file system: its locks are not to be relied upon, and two hosts would run the same job.
+//! Detects state on a network file system, whose locks are unreliable, so that two hosts could run the same job.
 
 use crate::error::{Error, Kind, Result};
 use std::path::{Path, PathBuf};
 
-/// Network file systems, by the names that Linux gives them.
+/// Network file systems, by their Linux names.
 const REFUSED: &[&str] =
     &["nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "afs", "ceph", "lustre", "gpfs", "beegfs", "glusterfs"];
 
-/// File systems that may be shared between hosts, or not.
+/// File systems that may be shared between hosts.
 const WARNED: &[&str] = &["9p", "virtiofs", "fuse"];
 
 /// Refuses a state directory on a network file system; warns if it may be one.
@@ -15,13 +15,13 @@ const WARNED: &[&str] = &["9p", "virtiofs", "fuse"];
 /// # Errors
 /// `Busy` (3).
 pub(super) fn check(dir: &Path) -> Result<()> {
-    // Only Linux has this file; elsewhere nothing is known.
+    // only Linux has this file; on other systems nothing is known
     let Ok(mounts) = std::fs::read_to_string("/proc/self/mountinfo") else { return Ok(()) };
     let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
-    judge(&dir, &mounts)
+    check_mounts(&dir, &mounts)
 }
 
-fn judge(dir: &Path, mounts: &str) -> Result<()> {
+fn check_mounts(dir: &Path, mounts: &str) -> Result<()> {
     let Some(kind) = file_system(dir, mounts) else { return Ok(()) };
     let name = kind.split('.').next().unwrap_or(&kind);
     if REFUSED.contains(&name) || REFUSED.iter().any(|refused| kind == format!("fuse.{refused}")) {
@@ -43,14 +43,14 @@ fn judge(dir: &Path, mounts: &str) -> Result<()> {
     Ok(())
 }
 
-/// The type of the file system that holds a directory, as mountinfo names it.
+/// Returns the type of the file system of a directory, as mountinfo names it.
 fn file_system(dir: &Path, mounts: &str) -> Option<String> {
     let mut best: Option<(usize, &str)> = None;
     for line in mounts.lines() {
         let Some((before, after)) = line.split_once(" - ") else { continue };
         let (Some(point), Some(kind)) = (before.split(' ').nth(4), after.split(' ').next()) else { continue };
         let point = unescaped(point);
-        // of several mounts on one point the last one counts
+        // of several mounts on the same point the last counts
         if dir.starts_with(&point) && best.is_none_or(|(length, _)| point.as_os_str().len() >= length) {
             best = Some((point.as_os_str().len(), kind));
         }
@@ -58,7 +58,7 @@ fn file_system(dir: &Path, mounts: &str) -> Option<String> {
     best.map(|(_, kind)| kind.to_owned())
 }
 
-/// Mount points have blanks, tabs, line ends and backslashes as octal numbers.
+/// Decodes a mount point, in which blanks, tabs, line ends and backslashes are octal numbers.
 fn unescaped(point: &str) -> PathBuf {
     let escapes = [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")];
     PathBuf::from(escapes.iter().fold(point.to_owned(), |text, (code, plain)| text.replace(code, plain)))
@@ -80,12 +80,12 @@ mod tests {
     #[test]
     fn story_23_a_state_on_a_network_file_system_is_refused() {
         for dir in ["/srv", "/srv/etl/state", "/mnt/with blank/state", "/mnt/gluster/x"] {
-            let error = judge(Path::new(dir), MOUNTS).expect_err(dir);
+            let error = check_mounts(Path::new(dir), MOUNTS).expect_err(dir);
             assert_eq!(error.kind(), Kind::Busy, "{dir}");
             assert!(error.hint().is_some_and(|hint| hint.contains("--state-dir")), "{dir}");
         }
         for dir in ["/", "/var/lib", "/srv/local/state", "/srvx", "/mnt/nine/state", "/mnt/ssh/state"] {
-            assert!(judge(Path::new(dir), MOUNTS).is_ok(), "{dir}");
+            assert!(check_mounts(Path::new(dir), MOUNTS).is_ok(), "{dir}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Opens the SQLite file: permissions, version, a check for damage.
+//! Opens the SQLite file: permissions, version, and a check for damage.
 
 use super::{is_corrupt, unreadable, unwritable};
 use crate::calls::{Clock as _, SystemClock, pause};
@@ -8,36 +8,36 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Of the schema; a file with a greater one is refused.
+/// Version of the schema; a file with a greater one is refused.
 const VERSION: i64 = 2;
-/// `lsfy`: the file is ours.
+/// Marks the file as ours: `lsfy`.
 const APPLICATION: i64 = 0x6c73_6679;
 
-/// The smallest page of SQLite: a shorter file is not a database.
+/// Minimum size of a database: SQLite's smallest page.
 const MIN_DATABASE_BYTES: u64 = 512;
-/// Between two tries.
+/// Pause between two tries.
 const PAUSE: Duration = Duration::from_millis(2);
-/// So long an opening waits for another one, and for a connection that is just being closed.
+/// Maximum wait for another process that is opening, or for a connection that is being closed.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What an opening does if the directory holds no state yet.
+/// Behaviour if the directory has no state yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum IfNone {
-    /// Makes it.
+    /// Create it.
     Make,
-    /// Fails with 3 (`state.require`).
+    /// Fail with 3 (`state.require`).
     Refuse,
 }
 
-/// Written when the database exists: without it, a database that is gone would look like one that never was.
+/// Written when the database exists. Without it, a database that has vanished would look like one that never existed.
 const MARKER: &str = "state.made";
 
 pub(super) fn open(dir: &Path, if_none: IfNone) -> Result<Connection> {
     let cannot = |what: &str, error: std::io::Error| {
-        // what has no room has no state that could be in doubt
+        // a full disk does not mean that a state is in doubt
         let (kind, hint) = match is_out_of_room(&error) {
-            true => (Kind::Local, "make room, or give another with --state-dir; nothing was sent"),
-            false => (Kind::Busy, "give another with --state-dir"),
+            true => (Kind::Local, "make room, or choose another with --state-dir; nothing was sent"),
+            false => (Kind::Busy, "choose another with --state-dir"),
         };
         Error::new(kind, format!("the state directory {} cannot be {what}: {error}", dir.display()))
             .with_hint(hint)
@@ -46,9 +46,9 @@ pub(super) fn open(dir: &Path, if_none: IfNone) -> Result<Connection> {
     if if_none == IfNone::Refuse && !exists(dir) {
         return Err(Error::new(
             Kind::Busy,
-            format!("the state directory {} holds no state yet, and state.require is true", dir.display()),
+            format!("the state directory {} has no state yet, and state.require is true", dir.display()),
         )
-        .with_hint("mount the directory of the earlier runs, or make a new state with `listferry runs init`"));
+        .with_hint("mount the directory of the earlier runs, or create a new state with `listferry runs init`"));
     }
     make_dir(dir).map_err(|error| cannot("made", error))?;
     super::mount::check(dir)?;
@@ -57,7 +57,7 @@ pub(super) fn open(dir: &Path, if_none: IfNone) -> Result<Connection> {
     let path = dir.join("state.db");
     match (path.exists(), dir.join(MARKER).exists()) {
         (true, _) => {}
-        (false, true) => return Err(damaged(dir, "state.db is gone")),
+        (false, true) => return Err(damaged(dir, "state.db is missing")),
         (false, false) => create(dir)?,
     }
     let db = connect(dir, until)?;
@@ -79,12 +79,12 @@ fn is_out_of_room(error: &std::io::Error) -> bool {
         || (cfg!(unix) && matches!(error.raw_os_error(), Some(23 | 24)))
 }
 
-/// Returns true if the directory holds a state, or held one.
+/// Returns true if the directory has a state, or had one.
 pub(super) fn exists(dir: &Path) -> bool {
     dir.join("state.db").exists() || dir.join(MARKER).exists()
 }
 
-/// Moves a damaged state aside, under names that no state has; returns the new name of the database if there was one.
+/// Moves a damaged state aside, under names that no state has. Returns the new name of the database, if there was one.
 pub(super) fn set_aside(dir: &Path, suffix: &str) -> std::io::Result<Option<PathBuf>> {
     let there = dir.join("state.db").exists();
     let aside = dir.join(format!("state.db.{suffix}"));
@@ -104,8 +104,8 @@ pub(super) fn set_aside(dir: &Path, suffix: &str) -> std::io::Result<Option<Path
     }
 }
 
-/// Makes the database under another name and renames it when its tables exist: a file of 0 bytes is damage, never a new
-/// state.
+/// Creates the database under another name and renames it when its tables exist: a file of 0 bytes is damage, never a
+/// new state.
 fn create(dir: &Path) -> Result<()> {
     let path = dir.join("state.db.new");
     let made = |error: std::io::Error| Error::io(format!("the state in {} cannot be made", dir.display()), error);
@@ -127,7 +127,7 @@ fn create(dir: &Path) -> Result<()> {
     std::fs::rename(&path, dir.join("state.db")).map_err(made)
 }
 
-/// For reading what is there, also if nothing may be written: nothing is made or changed.
+/// Opens an existing state for reading, even if nothing may be written. Creates and changes nothing.
 pub(super) fn to_read(dir: &Path) -> Result<Connection> {
     let path = dir.join("state.db");
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
@@ -135,7 +135,7 @@ pub(super) fn to_read(dir: &Path) -> Result<Connection> {
         db.and_then(|db| db.query_row("PRAGMA application_id", [], |_| Ok(())).map(|()| db))
     };
     let db = match (open(Connection::open_with_flags(&path, flags)), path.to_str()) {
-        // the write-ahead log of an older version, which cannot be read without files that are written to
+        // the write-ahead log of an older version cannot be read without writing files
         (Err(_), Some(path)) if !dir.join("state.db-wal").exists() => {
             let path = path.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
             open(Connection::open_with_flags(format!("file:{path}?immutable=1"), flags))
@@ -161,7 +161,8 @@ pub(super) fn to_read(dir: &Path) -> Result<Connection> {
     }
 }
 
-/// One opens at a time, of all threads and processes: SQLite does not wait, but refuses, where two switch a file to WAL.
+/// Lets one thread of all processes open at a time, because SQLite refuses instead of waiting if two switch a file to
+/// WAL.
 fn turn(dir: &Path, until: Duration) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
@@ -177,12 +178,12 @@ fn turn(dir: &Path, until: Duration) -> std::io::Result<File> {
     }
 }
 
-/// The connection, its settings and tables. Whoever closes the last connection meanwhile locks the others out, and then
-/// too SQLite refuses instead of waiting.
+/// Returns the connection, with its settings and tables. If another process closes the last connection meanwhile, it
+/// locks others out, and again SQLite refuses instead of waiting.
 fn connect(dir: &Path, until: Duration) -> Result<Connection> {
     let path = dir.join("state.db");
-    // SQLite takes a file of a few bytes for an empty database, and writes to it. Its size alone is asked for: closing the
-    // file would free the locks of every other connection of this process.
+    // SQLite treats a file of a few bytes as an empty database and writes to it. Check only its size: closing the file
+    // would release the locks of every other connection of this process.
     if std::fs::metadata(&path).is_ok_and(|meta| meta.len() < MIN_DATABASE_BYTES) {
         return Err(damaged(dir, "state.db is not a database"));
     }
@@ -204,8 +205,8 @@ fn connect(dir: &Path, until: Duration) -> Result<Connection> {
     Ok(db)
 }
 
-/// A rollback journal, not a write-ahead log: of a log that is damaged or removed SQLite silently takes less, and a call
-/// that was journaled there would be forgotten. What was committed stands in the database itself.
+/// Uses a rollback journal instead of a write-ahead log. If a log is damaged or removed, SQLite silently uses less of
+/// it, and a call that was journaled there would be forgotten. Committed data is in the database itself.
 fn settings(db: &Connection) -> rusqlite::Result<()> {
     db.pragma_update(None, "synchronous", "FULL")?;
     db.pragma_update(None, "secure_delete", "ON")?;
@@ -213,7 +214,7 @@ fn settings(db: &Connection) -> rusqlite::Result<()> {
     db.query_row("PRAGMA journal_mode = TRUNCATE", [], |_| Ok(()))
 }
 
-/// Brings an older state up to date; refuses what is not ours or too new.
+/// Migrates an older state; refuses a file that is not ours or too new.
 fn prepare(db: &mut Connection, dir: &Path) -> Result<()> {
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(unwritable)?;
     let pragma = |name: &str| -> Result<i64> {
@@ -250,7 +251,7 @@ fn damaged(dir: &Path, why: &str) -> Error {
     )
 }
 
-/// The cause of errors about damage, so that `runs init --force` tells them from others.
+/// The cause of errors about damage, so that `runs init --force` can recognise them.
 #[derive(Debug)]
 struct Damaged;
 
@@ -262,12 +263,12 @@ impl std::fmt::Display for Damaged {
 
 impl std::error::Error for Damaged {}
 
-/// Returns true if an opening failed because the state is damaged, not because it is in use or too new.
+/// Returns true if opening failed because the state is damaged, not because it is in use or too new.
 pub(super) fn is_damage(error: &Error) -> bool {
     std::error::Error::source(error).is_some_and(|source| source.is::<Damaged>())
 }
 
-/// An error of SQLite while the state is opened.
+/// Converts an error of SQLite while the state is opened.
 fn damaged_by(dir: &Path, error: rusqlite::Error) -> Error {
     match is_corrupt(&error) {
         true => damaged(dir, &error.to_string()),
@@ -286,8 +287,9 @@ pub(super) fn make_dir(dir: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(dir)
 }
 
-/// Made by us, so that nobody else can read it from its first moment; SQLite gives its side files the same mode. One that
-/// is there is not opened: closing it would free the locks of every connection that this process has to it.
+/// Creates the file so that only its owner can read it from the first moment; SQLite gives its side files the same
+/// mode. An existing file is not opened, because closing it would release the locks of every connection that this
+/// process has to it.
 pub(super) fn make_file(path: &Path) -> std::io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);

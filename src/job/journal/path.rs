@@ -1,9 +1,10 @@
-//! Paths in the state, whose columns are text: absolute ones that are not UTF-8 are written as the hex digits of their bytes.
+//! Paths in the state, whose columns are text: absolute paths that are not UTF-8 are written as the hex digits of their
+//! bytes.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-/// What no absolute path begins with.
+/// A prefix that no absolute path has.
 const BYTES: &str = "bytes:";
 
 pub(super) fn to_text(path: &Path) -> Cow<'_, str> {

@@ -1,7 +1,7 @@
-//! Quotas across runs and processes: slots that were taken, and slots that runs in progress have reserved.
+//! Quotas across runs and processes: slots that were taken, and slots that current runs have reserved.
 //!
-//! A reserved slot belongs to a run (`reserved_by`) until its call is made. It is free again when the run ends, or when no
-//! process has the run in hand any more. Earlier reservations go before later ones, so that two runs never wait for each
+//! A reserved slot belongs to a run (`reserved_by`) until its call is made. It is free again when the run ends, or when
+//! no process is working on the run any more. Earlier reservations go first, so that two runs never wait for each
 //! other.
 
 use super::lock;
@@ -13,7 +13,7 @@ use rusqlite::{OptionalExtension as _, Transaction, params};
 use std::time::{Duration, SystemTime};
 
 impl State {
-    /// Takes one slot of a quota for calls that belong to no run, or says when the next one comes free.
+    /// Takes one slot of a quota for calls that belong to no run, or returns when the next becomes free.
     ///
     /// # Errors
     /// `Local`.
@@ -33,7 +33,7 @@ impl State {
                     |row| row.get(0),
                 )
                 .optional()?;
-            // a reservation counts against those that came later
+            // a reservation counts against later ones
             let before = in_use(transaction, quota, now, own.unwrap_or(i64::MAX), run)?;
             let free = schedule(quota, &before, 1, now)[0];
             if free > now {
@@ -51,7 +51,7 @@ impl State {
         })
     }
 
-    /// Reserves slots for all calls that a run is still to make, if the wait for none of them is longer than `max_wait`.
+    /// Reserves slots for all remaining calls of a run, if the wait for none of them is longer than `max_wait`.
     pub(super) fn reserve_slots(
         &self,
         quota: &Quota,
@@ -80,7 +80,7 @@ impl State {
         })
     }
 
-    /// Forgets slots that are free again: taken a window ago, or reserved by a run that nobody has in hand.
+    /// Deletes slots that are free again: taken a window ago, or reserved by a run that no process is working on.
     fn tidy(
         &self,
         transaction: &Transaction<'_>,
@@ -108,7 +108,7 @@ impl State {
         })?;
         for holder in holders {
             let (seq, job, own_job) = holder?;
-            // the lock of our own job is ours, so that no other run of it is in hand
+            // this process holds the lock of its own job, so no other run of the job is being worked on
             let in_hand =
                 job.as_deref().is_some_and(|job| own_job.as_deref() != Some(job) && lock::is_taken(&self.dir, job));
             if !in_hand {
@@ -119,7 +119,8 @@ impl State {
     }
 }
 
-/// When slots were taken, those included that other runs reserved before row `before`: they may be used at once.
+/// Returns when slots were taken, including slots that other runs reserved before row `before`, which may be used at
+/// once.
 fn in_use(
     transaction: &Transaction<'_>,
     quota: &Quota,

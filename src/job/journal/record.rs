@@ -1,4 +1,4 @@
-//! Past and present runs, as they are listed and found.
+//! Past and present runs: how they are listed and found.
 
 use super::lock;
 use super::path as stored_path;
@@ -12,58 +12,58 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// A run as the state knows it.
+/// A run in the state.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RunRecord {
     pub(super) seq: i64,
-    /// The run's id.
+    /// Id of the run.
     pub id: String,
     pub(super) job: String,
-    /// The job's name.
+    /// Name of the job.
     pub name: String,
     /// The destination's platform.
     pub platform: String,
-    /// The job file, absolute; `None`: the job was not read from a file.
+    /// The job file, absolute; `None` if the job was not read from a file.
     pub job_file: Option<PathBuf>,
     /// The overrides (`--set`) that the run was started with.
     pub overrides: Vec<String>,
     pub(super) fingerprint: String,
     pub(super) random: String,
-    /// The day it started, `YYYY-MM-DD`.
+    /// The day on which it started, `YYYY-MM-DD`.
     pub date: String,
-    /// When it started.
+    /// Time of its start.
     pub started: SystemTime,
-    /// When it ended, where it ended by itself.
+    /// Time of its end, if it was not killed.
     pub ended: Option<SystemTime>,
-    /// True: nothing of it is taken up again.
+    /// True if it is never resumed.
     pub closed: bool,
-    /// As it ended; `None`: it is running or was killed.
+    /// Exit code; `None` if it is running or was killed.
     pub exit_code: Option<u8>,
-    /// A process has it in hand now.
+    /// True if a process is working on it now.
     pub running: bool,
-    /// What pass one found, where it came so far.
+    /// The result of pass one, if it came so far.
     pub measured: Option<Value>,
-    /// Its report, where it ended by itself.
+    /// Its report, if it was not killed.
     pub report: Option<Value>,
-    /// Where the rejected rows are.
+    /// Path of the rejected rows.
     pub rejects_file: Option<PathBuf>,
     /// Why it was closed before its end, if it was.
     pub closed_as: Option<ClosedAs>,
-    /// A call of it may have had an effect.
+    /// True if one of its calls may have had an effect.
     pub(in crate::job) effects: bool,
-    /// It is open, but does not block later runs.
+    /// True if it is open but does not block later runs.
     pub(in crate::job) listed: bool,
-    /// Its report was written to where it was asked for.
+    /// True if its report was written to where it was asked for.
     pub(in crate::job) reported: bool,
     pub(in crate::job) target: Option<String>,
     pub(in crate::job) source: Option<String>,
     pub(in crate::job) effect: Option<Effect>,
-    /// The listferry that started it.
+    /// Version of the listferry that started it.
     pub version: Option<String>,
-    /// Of one that has not ended by itself: its report as it was after pass one.
+    /// Its report after pass one, if it was killed.
     pub(in crate::job) pass_one: Option<Value>,
-    /// Of the same: what has become of its parts.
+    /// The state of its parts, if it was killed.
     pub(in crate::job) parts: Vec<PartState>,
 }
 
@@ -78,7 +78,7 @@ pub enum ClosedAs {
 }
 
 impl ClosedAs {
-    /// As in reports.
+    /// Returns the name used in reports.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -92,23 +92,23 @@ impl ClosedAs {
     }
 }
 
-/// The fact that holds what pass one found: `report`, and `parts` as bytes, records and CRC of each.
+/// The fact with the result of pass one: `report`, and `parts` as bytes, records and CRC of each.
 pub(in crate::job) const PASS_ONE: &str = "pass-one";
 
 const COLUMNS: &str = "seq, id, job, name, platform, job_file, overrides, fingerprint, random, date, started_ms, \
                        ended_ms, closed, exit_code, measured, report, rejects_file, closed_as, listed, reported, target, \
                        source, effect, version";
 
-/// Holds for runs of which a call may have had an effect; an export that was requested and not read is one.
+/// Condition: a call of the run may have had an effect. A requested export that was not read counts.
 pub(super) const CALLED: &str = "(EXISTS (SELECT 1 FROM steps WHERE run = seq) \
                                  OR EXISTS (SELECT 1 FROM parts WHERE run = seq AND accepted) \
                                  OR EXISTS (SELECT 1 FROM facts WHERE run = seq AND key = 'apsis' AND value <> 'null'))";
 
-/// Holds for runs that have ended and still have what their verdict is asked for with.
+/// Condition: the run has ended, and its verdict can still be polled.
 const UNSETTLED: &str = "closed AND closed_as IS NOT 'abandoned' AND EXISTS (SELECT 1 FROM steps WHERE run = seq)";
 
 impl RunRecord {
-    /// `running`, `interrupted` (its process is gone), `superseded`, `abandoned`, or as its report says.
+    /// Returns `running`, `interrupted` (its process is gone), `superseded`, `abandoned`, or the status in its report.
     #[must_use]
     pub fn status(&self) -> String {
         if let Some(how) = self.closed_as {
@@ -176,21 +176,21 @@ impl RunRecord {
 }
 
 impl State {
-    /// All runs, oldest first, shown one by one.
+    /// Calls `each` with all runs, oldest first.
     ///
     /// # Errors
-    /// `Busy`, or what `each` says.
+    /// `Busy`, or the error of `each`.
     pub fn runs(&self, each: &mut dyn FnMut(RunRecord) -> Result<()>) -> Result<()> {
         let mut after = 0;
         loop {
-            // one at a time: the lock of the connection is not held while `each` works
+            // one at a time, so that the lock of the connection is not held while `each` runs
             let Some(record) = self.one("seq > ?1 ORDER BY seq LIMIT 1", [after])? else { return Ok(()) };
             after = record.seq;
             each(record)?;
         }
     }
 
-    /// The run of that id.
+    /// Returns the run with this id.
     ///
     /// # Errors
     /// `Busy`.
@@ -198,7 +198,7 @@ impl State {
         self.one("id = ?1", [id])
     }
 
-    /// The last run of all jobs.
+    /// Returns the last run of all jobs.
     ///
     /// # Errors
     /// `Busy`.
@@ -206,7 +206,7 @@ impl State {
         self.one("?1 ORDER BY seq DESC LIMIT 1", [1])
     }
 
-    /// The run of a job file, which has one of these paths: an open one, else its last.
+    /// Returns the run of a job file, which has one of these paths: an open one, otherwise the last.
     ///
     /// # Errors
     /// `Busy`.
@@ -220,7 +220,7 @@ impl State {
         }
     }
 
-    /// The last run of a job, by the present rule or by that of 0.1.0.
+    /// Returns the last run of a job, by the present rule or by that of 0.1.0.
     ///
     /// # Errors
     /// `Busy`.
@@ -228,8 +228,8 @@ impl State {
         self.one("job IN (?1, ?2) ORDER BY seq DESC LIMIT 1", keys(intent))
     }
 
-    /// The run of a job that the next one has to take account of: the newest open one that does not only stay listed, or
-    /// that has the target of `date`.
+    /// Returns the run of a job that the next one has to take account of: the newest open one that is not only listed,
+    /// or that has the target of `date`.
     ///
     /// # Errors
     /// `Busy`.
@@ -250,7 +250,8 @@ impl State {
         }
     }
 
-    /// A run of a job that is recorded as unfinished and had no effect; none of them is running while the job is locked.
+    /// Returns a run of a job that is recorded as unfinished and had no effect; it is not running, because the job is
+    /// locked.
     ///
     /// # Errors
     /// `Busy`.
@@ -258,7 +259,7 @@ impl State {
         self.one(&format!("job IN (?1, ?2) AND closed = 0 AND NOT {CALLED} ORDER BY seq LIMIT 1"), keys(intent))
     }
 
-    /// The runs of a job that have ended without a verdict and can be asked for it, oldest first.
+    /// Returns the runs of a job that have ended without a verdict and can be polled for it, oldest first.
     ///
     /// # Errors
     /// `Busy`.
@@ -276,7 +277,7 @@ impl State {
         }
     }
 
-    /// Returns true if a run has ended without a verdict and can be asked for it.
+    /// Returns true if a run has ended without a verdict and can be polled for it.
     ///
     /// # Errors
     /// `Busy`.
@@ -284,7 +285,7 @@ impl State {
         Ok(self.one(&format!("seq = ?1 AND {UNSETTLED}"), [record.seq])?.is_some())
     }
 
-    /// The newest run of a job that has a `--once` key.
+    /// Returns the newest run of a job that has a `--once` key.
     ///
     /// # Errors
     /// `Busy`.
@@ -297,7 +298,7 @@ impl State {
         )
     }
 
-    /// The report of the job's last run that ended with 0: what `expect.max_change_percent` compares with.
+    /// Returns the report of the job's last run that ended with 0, for `expect.max_change_percent`.
     ///
     /// # Errors
     /// `Busy`.
@@ -307,7 +308,7 @@ impl State {
         Ok(last.and_then(|record| record.report))
     }
 
-    /// A fact that a recorded run froze; none once it has ended.
+    /// Returns a fact that a recorded run stored; none once the run has ended.
     ///
     /// # Errors
     /// `Busy`.
@@ -322,7 +323,7 @@ impl State {
         Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
     }
 
-    /// A fact of the last run of a job before `than`, and that run, if the fact is not null.
+    /// Returns a fact of the last run of a job before `than`, and that run, if the fact is not null.
     pub(super) fn unread_fact(&self, intent: &Intent, key: &str, than: &RunRecord) -> Result<Option<(i64, Value)>> {
         let [own, old] = keys(intent);
         let found: Option<(i64, String)> = self
@@ -339,7 +340,7 @@ impl State {
         Ok(found.filter(|(_, value)| !value.is_null()))
     }
 
-    /// The result of a step of a recorded run; none once that was erased.
+    /// Returns the result of a step of a recorded run; none once it was erased.
     ///
     /// # Errors
     /// `Busy`.
@@ -350,7 +351,7 @@ impl State {
         Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
     }
 
-    /// The values of a fact in all recorded runs.
+    /// Returns the values of a fact in all recorded runs.
     ///
     /// # Errors
     /// `Busy`.
@@ -378,20 +379,20 @@ impl State {
     }
 }
 
-/// The keys that a job is recorded under.
+/// Returns the keys that a job is recorded under.
 fn keys(intent: &Intent) -> [&str; 2] {
     let key = intent.key.as_str();
     [key, intent.old_key.as_ref().map_or(key, |old| old.as_str())]
 }
 
 impl RunRecord {
-    /// Whether the job file still says what shaped the run's bytes and calls.
+    /// Whether the job file still has the same content that shaped the run's bytes and calls.
     pub(in crate::job) fn fits(&self, intent: &Intent) -> bool {
         // a run of 0.1.0 has the hash of its own rule
         self.fingerprint == intent.fingerprint || self.target.is_none() && self.fingerprint == intent.old_fingerprint
     }
 
-    /// What the job file says otherwise than when the run was started, in words.
+    /// Describes how the job file has changed since the run was started.
     pub(in crate::job) fn differences(&self, intent: &Intent) -> Vec<String> {
         if self.fits(intent) {
             return Vec::new();
@@ -408,12 +409,12 @@ impl RunRecord {
         what
     }
 
-    /// Whether it is a run of that job.
+    /// Whether it is a run of this job.
     pub(in crate::job) fn is_of(&self, intent: &Intent) -> bool {
         keys(intent).contains(&self.job.as_str())
     }
 
-    /// The key that it is recorded under, which its lock is named for.
+    /// Returns the key that it is recorded under, which is also the name of its lock.
     pub(in crate::job) fn job_key(&self) -> &str {
         &self.job
     }

@@ -1,4 +1,4 @@
-//! One run in hand: its lock, its seed, and its memory ([`Journal`]).
+//! A run that this process is working on: its lock, its seed, and its record ([`Journal`]).
 
 use super::faults::FaultFile;
 use super::lock::{JobLocks, SeatLock};
@@ -12,14 +12,14 @@ use serde_json::Value;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-/// What calls of a run have done so far.
+/// The effects of a run's calls so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::job) struct Standing {
-    /// A call may have had an effect.
+    /// True if a call may have had an effect.
     pub(in crate::job) called: bool,
-    /// A call that must not be repeated got no answer.
+    /// True if a call that must not be repeated got no answer.
     pub(in crate::job) in_doubt: bool,
-    /// Parts that were accepted.
+    /// Number of accepted parts.
     pub(in crate::job) accepted: usize,
 }
 
@@ -30,24 +30,24 @@ impl Standing {
     }
 }
 
-/// What the state keeps of a run that a process has worked on.
+/// The part of a run that the state keeps when a process stops working on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::job) enum Keep {
-    /// Everything: a later run goes on with it.
+    /// Everything: a later run continues it.
     Open,
-    /// What its verdict is asked for with: it has ended.
+    /// The data needed to poll its verdict, because it has ended.
     Verdict,
-    /// Its report.
+    /// Only its report.
     Nothing,
 }
 
-/// A run in hand. While it lives no other process can run the job.
+/// A run that this process is working on. While it lives no other process can run the job.
 pub struct Run {
     state: State,
     seq: i64,
     seed: JobSeed,
     fresh: bool,
-    /// How and when it ended before it was taken up.
+    /// Exit code and end of an earlier process of the run.
     before: (Option<u8>, Option<SystemTime>),
     refused: FaultFile,
     _locks: JobLocks,
@@ -73,25 +73,25 @@ impl Run {
         }
     }
 
-    /// What was drawn for the run.
+    /// Returns the values drawn for the run.
     #[must_use]
     pub fn seed(&self) -> &JobSeed {
         &self.seed
     }
 
-    /// Its id.
+    /// Returns its id.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.seed.run_id
     }
 
-    /// False: it continues what an earlier process began.
+    /// Returns false if it continues a run of an earlier process.
     #[must_use]
     pub fn is_fresh(&self) -> bool {
         self.fresh
     }
 
-    /// Records what pass one found, before anything is sent.
+    /// Records the result of pass one, before anything is sent.
     ///
     /// # Errors
     /// `Local`.
@@ -102,7 +102,7 @@ impl Run {
         .map(drop)
     }
 
-    /// Records the path, size and times of the source's files as a hash; none for a stream.
+    /// Records path, size and times of the source's files as a hash; none for a stream.
     ///
     /// # Errors
     /// `Local`.
@@ -113,7 +113,7 @@ impl Run {
         .map(drop)
     }
 
-    /// Returns what calls of the run have done so far.
+    /// Returns the effects of the run's calls so far.
     ///
     /// # Errors
     /// `Busy`.
@@ -121,7 +121,7 @@ impl Run {
         self.state.standing(self.seq)
     }
 
-    /// Where the rejected rows are.
+    /// Records the path of the rejected rows.
     ///
     /// # Errors
     /// `Local`.
@@ -135,7 +135,7 @@ impl Run {
         .map(drop)
     }
 
-    /// Ends this process's work on the run with its report. What is not kept is erased, presigned URLs with it.
+    /// Ends this process's work on the run with its report. What is not kept is erased, including presigned URLs.
     ///
     /// # Errors
     /// `Local`.
@@ -155,7 +155,7 @@ impl Run {
         Ok(())
     }
 
-    /// Nothing was tried: a fresh run vanishes, a continued one is again as it ended before.
+    /// Ends the run as if it had not been tried: a fresh run is deleted, a continued one is as it was before.
     ///
     /// # Errors
     /// `Local`.
@@ -178,7 +178,7 @@ impl Run {
 
 fn json(text: &str) -> Result<Value> {
     serde_json::from_str(text).map_err(|error| {
-        Error::new(Kind::Busy, format!("the state is damaged: a value is no JSON: {error}"))
+        Error::new(Kind::Busy, format!("the state is damaged: a value is not valid JSON: {error}"))
             .with_hint("restore state.db of the state directory from a backup")
     })
 }
@@ -317,7 +317,7 @@ impl Journal for Run {
     }
 }
 
-/// SQLite's integers are signed.
+/// Converts to the signed integers of SQLite.
 fn integer(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
@@ -334,7 +334,7 @@ impl Run {
 }
 
 impl State {
-    /// The parts of a run, by index.
+    /// Returns the parts of a run, by index.
     fn parts_of(&self, seq: i64) -> Result<Vec<PartState>> {
         let db = self.db();
         let natural = |n: i64| u64::try_from(n).unwrap_or(0);
@@ -359,7 +359,7 @@ impl State {
         rows.collect::<rusqlite::Result<_>>().map_err(unreadable)
     }
 
-    /// The parts of a recorded run, by index.
+    /// Returns the parts of a recorded run, by index.
     ///
     /// # Errors
     /// `Busy`.
@@ -367,7 +367,7 @@ impl State {
         self.parts_of(record.seq)
     }
 
-    /// Returns what calls of a recorded run have done so far.
+    /// Returns the effects of a recorded run's calls so far.
     ///
     /// # Errors
     /// `Busy`.

@@ -1,4 +1,4 @@
-//! The state, tried on real files.
+//! Tests of the state with real files.
 
 use super::Keep;
 use super::write::NewRun;
@@ -72,7 +72,7 @@ fn what_was_written_is_there_after_a_kill() {
     run.intent("completed/0", &json!({"lost": 0})).expect("written");
     run.store("name", &json!("VIP")).expect("written");
     run.part_attempt(0).expect("written");
-    // a second connection sees it while the first is still open: as after a kill
+    // a second connection sees it while the first is still open, as after a kill
     let other = State::open(dir.path()).expect("opens");
     assert_eq!(other.last_run().expect("read").expect("a run").status(), "running");
     drop(run);
@@ -177,7 +177,7 @@ fn one_job_runs_once_at_a_time() {
     assert_eq!(locks(&two).expect_err("busy").kind(), Kind::Busy);
     let other = JobKey::new("vip", "clevertap", None, &["account", "other"]);
     assert!(JobLocks::take(two.dir(), &[other.as_str()]).is_ok(), "another job is free to run");
-    // an older listferry holds the lock of its own rule
+    // an older listferry holds the lock by its own rule
     let both = [other.as_str(), intent("id").key.as_str()].map(str::to_owned);
     assert!(JobLocks::take(two.dir(), &both.each_ref().map(String::as_str)).is_err());
     drop(run);
@@ -202,7 +202,7 @@ fn an_unread_fact_goes_to_the_next_run_of_the_job() {
     assert_eq!(state.inherit(&intent("id"), "apsis", &record).expect("read"), None);
 }
 
-/// A state as 0.1.0 made it, with an open run, one in doubt and one that only measured.
+/// A state as written by 0.1.0, with an open run, one in doubt and one that only measured.
 fn state_of_0_1_0(dir: &Path) {
     let db = Connection::open(dir.join("state.db")).expect("opens");
     db.execute_batch(include_str!("schema_1.sql")).expect("made");
@@ -416,7 +416,7 @@ fn one_flipped_bit_in_an_index_page_is_damage() {
     let page = (usize::try_from(root).expect("small") - 1) * 4096;
     let hits: Vec<usize> = memchr::memmem::find_iter(&bytes, &key).collect();
     let in_index = hits.iter().rev().find(|at| {
-        // a page of the index, not of the table: its first byte says so
+        // a page of the index, not of the table, as its first byte shows
         matches!(bytes[(**at / 4096) * 4096], 2 | 10)
     });
     let at = *in_index.unwrap_or_else(|| panic!("no key in an index page (root at {page})"));

@@ -1,4 +1,4 @@
-//! Quotas with several runs at work.
+//! Quotas with several runs at a time.
 
 use super::tests::{begin, intent};
 use super::*;
@@ -47,7 +47,7 @@ fn what_a_run_has_reserved_no_other_takes() {
     assert_eq!(b.quota_reserve(&quota(), 2, at(0), quarter).expect("asked"), Reserved::Granted);
     assert_eq!(state.quota_take(&quota(), at(1)).expect("asked"), Slot::WaitUntil(at(3601)));
     assert!((0..8).all(|_| granted(&a, at(2))) && (0..2).all(|_| granted(&b, at(2))));
-    assert!(!granted(&a, at(3)), "ten an hour, whoever calls");
+    assert!(!granted(&a, at(3)), "ten an hour for all callers");
     assert!(granted(&a, at(3602)));
 }
 
@@ -64,11 +64,11 @@ fn what_an_ended_or_dead_run_has_not_used_is_free() {
     a.finish(20, Keep::Nothing, &json!({})).expect("ended");
     assert_eq!(c.quota_reserve(&quota(), 4, at(1), Duration::ZERO).expect("asked"), Reserved::Granted);
     assert!(matches!(c.quota_reserve(&quota(), 5, at(1), Duration::ZERO), Ok(Reserved::From(_))));
-    // killed: the lock goes with the process
+    // killed: the lock ends with the process
     drop(b);
     assert_eq!(c.quota_reserve(&quota(), 9, at(1), Duration::ZERO).expect("asked"), Reserved::Granted);
     assert!(matches!(c.quota_reserve(&quota(), 10, at(1), Duration::ZERO), Ok(Reserved::From(_))));
-    // the next run of the job itself takes over what its predecessor had reserved
+    // the next run of the job itself takes over the reservation of its predecessor
     assert_eq!(c.quota_reserve(&quota(), 9, at(1), Duration::ZERO).expect("asked"), Reserved::Granted);
     drop(c);
     let c = run(&state, "c");

@@ -1,4 +1,4 @@
-//! What changes a run in the state: its start, its end, and what later runs make of it.
+//! Changes of a run in the state: its start, its end, and changes by later runs.
 
 use super::faults;
 use super::record::{ClosedAs, RunRecord};
@@ -10,7 +10,7 @@ use rusqlite::{Transaction, TransactionBehavior, params};
 use serde_json::{Value, json};
 use std::time::SystemTime;
 
-/// What is drawn for a new run.
+/// Values drawn for a new run.
 pub(in crate::job) struct NewRun<'a> {
     pub(in crate::job) id: &'a str,
     pub(in crate::job) random: &'a str,
@@ -21,7 +21,7 @@ pub(in crate::job) struct NewRun<'a> {
 /// Erases what only a continued run needs; `secure_delete` overwrites it in the file.
 pub(super) fn erase(transaction: &Transaction<'_>, seq: i64) -> rusqlite::Result<()> {
     transaction.execute("DELETE FROM steps WHERE run = ?1", [seq])?;
-    // an export that was requested and not read is the next run's
+    // a requested export that was not read belongs to the next run
     transaction.execute("DELETE FROM facts WHERE run = ?1 AND NOT (key = 'apsis' AND value <> 'null')", [seq])?;
     transaction.execute("DELETE FROM slots WHERE reserved_by = ?1", [seq])?;
     Ok(())
@@ -73,7 +73,7 @@ impl State {
         self.run_of_id(new.id)?.ok_or_else(|| Error::new(Kind::Busy, "the run that was just begun is gone"))
     }
 
-    /// A process has the run in hand again, under what the job file says now. One that was closed stays as it ended.
+    /// Records that a process is working on the run again, with the present job file. A closed run stays as it ended.
     pub(in crate::job) fn reopen(&self, record: &RunRecord, intent: &Intent, once: Option<&str>) -> Result<()> {
         let file = intent.job_file.as_deref().map(super::path::to_text);
         self.write(|transaction| {
@@ -87,7 +87,7 @@ impl State {
         .map(drop)
     }
 
-    /// Closes an open run because of a later one. With `erase` nothing of it can be asked for any more.
+    /// Closes an open run because of a later one. With `forget` its verdict can no longer be polled.
     pub(in crate::job) fn close(&self, record: &RunRecord, how: ClosedAs, forget: bool) -> Result<()> {
         self.write(|transaction| {
             transaction.execute(
@@ -103,7 +103,7 @@ impl State {
         Ok(())
     }
 
-    /// Forgets what the verdict of an ended run is asked for with.
+    /// Erases what is needed to poll the verdict of an ended run.
     pub(in crate::job) fn forget(&self, record: &RunRecord) -> Result<()> {
         self.write(|transaction| erase(transaction, record.seq))?;
         faults::remove(self.dir(), &record.id);
@@ -123,13 +123,13 @@ impl State {
         Ok(())
     }
 
-    /// Leaves an open run as it is while a later one starts: it does not block any more, but stays listed.
+    /// Leaves an open run unchanged while a later one starts: it no longer blocks, but stays listed.
     pub(in crate::job) fn leave_listed(&self, record: &RunRecord) -> Result<()> {
         self.write(|transaction| transaction.execute("UPDATE runs SET listed = 1 WHERE seq = ?1", [record.seq]))
             .map(drop)
     }
 
-    /// Moves a fact that the last run of a job left behind, unread, to a new run.
+    /// Moves a fact that the last run of a job did not use to a new run.
     pub(in crate::job) fn inherit(&self, intent: &Intent, key: &str, to: &RunRecord) -> Result<Option<Value>> {
         let found = self.unread_fact(intent, key, to)?;
         let Some((from, value)) = found else { return Ok(None) };
@@ -139,7 +139,7 @@ impl State {
         Ok(Some(value))
     }
 
-    /// The report of a run was written to where it was asked for: the run has ended.
+    /// Records that the report of a run was written to where it was asked for, so that the run has ended.
     ///
     /// # Errors
     /// `Local`.
