@@ -57,7 +57,7 @@ pub(super) fn open(dir: &Path, if_none: IfNone) -> Result<Connection> {
     let path = dir.join("state.db");
     match (path.exists(), dir.join(MARKER).exists()) {
         (true, _) => {}
-        (false, true) => return Err(damaged(dir, "state.db is missing")),
+        (false, true) => return Err(damaged(dir, "state.db is gone")),
         (false, false) => create(dir)?,
     }
     let db = connect(dir, until)?;
@@ -246,8 +246,8 @@ fn too_new(newer: i64) -> Error {
 fn damaged(dir: &Path, why: &str) -> Error {
     let why = crate::secret::printable(why);
     Error::new(Kind::Busy, format!("the state in {} is damaged: {why}", dir.display())).with_source(Damaged).with_hint(
-        "restore state.db from a backup; or look at what the platform holds, then start over with `listferry runs init \
-         --force`, which sets the damaged file aside: lists that were sent are not known any more, and could be sent again",
+        "restore state.db from a backup; or check what the platform has, then start over with `listferry runs init \
+         --force`, which sets the damaged file aside: lists that were sent will be unknown and could be sent again",
     )
 }
 
