@@ -1,5 +1,5 @@
-//! The platforms: each a folder with its options and limits, its row shape, its steps. They never meet, and
-//! reach the network only through [`Remote`], which journals intent before and result after.
+//! The platforms: each is a folder with its options and limits, its row shape and its steps. They do not use each
+//! other, and reach the network only through [`Remote`], which journals intent before and result after.
 
 pub mod clevertap;
 mod delivery;
@@ -27,28 +27,28 @@ use crate::warning::Warning;
 
 /// A destination.
 pub trait Platform: Send + Sync {
-    /// The row layout and value rules for a map. Pure.
+    /// Returns the row layout and value rules for a map. Pure.
     ///
     /// # Errors
-    /// `Usage`: a map that this platform cannot have.
+    /// `Usage`: the map is not valid for this platform.
     fn shape(&self, map: &MapSpec) -> Result<Shape>;
 
     /// Returns the facts about a delivery that the job needs before it begins. Pure.
     fn plan(&self, map: &MapSpec) -> Delivery;
 
-    /// Checks that `parts`, which are to be sent, are within the platform's limits and can be sent as `policy` has it:
-    /// within a quota that the platform counts uploads by, if it is unused, and with a wait for each if they must be sent
-    /// in turn. Pure. Default: there is nothing to check.
+    /// Checks that `parts` are within the platform's limits and can be sent under `policy`: within a quota that counts
+    /// uploads, if it is unused, and with a wait for each if they must be sent in turn. Pure. By default there is
+    /// nothing to check.
     ///
     /// # Errors
-    /// `Data`, naming what fits.
+    /// `Data`, with a value that fits.
     fn check(&self, map: &MapSpec, parts: &[Part], policy: &Policy) -> Result<()> {
         let _ = (map, parts, policy);
         Ok(())
     }
 
-    /// Returns a warning about what a run without an accepted part left with the platform, from the journal of that run.
-    /// Default none.
+    /// Returns a warning about what a run without an accepted part left with the platform, from the journal of that
+    /// run. None by default.
     ///
     /// # Errors
     /// `Busy`: the state cannot be read.
@@ -70,7 +70,7 @@ pub trait Platform: Send + Sync {
     ) -> BoxFuture<'a, Result<Verdict>>;
 }
 
-/// The list of a delivery that needs one.
+/// Returns the list of a delivery that needs one.
 ///
 /// # Errors
 /// `Usage`: there is none.
@@ -78,19 +78,20 @@ pub(crate) fn required(list: Option<&Measured>) -> Result<&Measured> {
     list.ok_or_else(|| Error::usage("a source is required").with_hint("set source.path"))
 }
 
-/// One line of the list of platforms.
+/// An entry in the list of platforms.
 pub struct Entry {
     /// The name under `destination.platform`.
     pub name: &'static str,
-    /// The keys of its `destination`, without `platform` and `base_url`, which all have.
+    /// The keys of its `destination`, except `platform` and `base_url`, which all have.
     pub keys: &'static [Key],
     /// The keys of its `map`, for schema and hints.
     pub map_keys: &'static [Key],
-    /// Which of `keys` name the account; none of them is a key or a password.
+    /// The keys that identify the account; none of them is a key or a password.
     pub account: &'static [&'static str],
-    /// Which of `keys` name the target in the account. With name, platform, `base_url` and account they identify a job.
+    /// The keys that identify the target in the account. With name, platform, `base_url` and account they identify a
+    /// job.
     pub target: &'static [&'static str],
-    /// Which of `keys` identified a job in listferry 0.1.0, so that its runs are found.
+    /// The keys that identified a job in listferry 0.1.0, so that its runs are found.
     pub identity_0_1: &'static [&'static str],
     /// Reads its `destination`.
     pub build: fn(&Settings<'_>) -> Result<Box<dyn Platform>>,
@@ -100,15 +101,15 @@ pub struct Entry {
 pub const PLATFORMS: &[Entry] =
     &[clevertap::ENTRY, localytics::PROFILES, localytics::AUDIENCE, mediarithmics::ENTRY, yesmail::ENTRY];
 
-/// Sizes a platform can take.
+/// Maximum sizes of a platform.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Limits {
-    /// A part holds at most that many bytes; more records go to the next part. `None`: one part.
+    /// Maximum size of a part; more records go to the next part. `None` for one part.
     pub max_part_bytes: Option<u64>,
-    /// The whole content is at most that large, else exit 10.
+    /// Maximum size of the whole content; more is exit 10.
     pub max_body_bytes: Option<u64>,
-    /// Part sizes are not cut between records but the whole is refused above `max_body_bytes` (false) or
-    /// cut into numbered lists (true, CleverTap `oversize: number`).
+    /// If true, content above `max_body_bytes` is cut into numbered lists (CleverTap `oversize: number`); if false, it
+    /// is refused. Either way records are not divided.
     pub number_oversize: bool,
 }

@@ -257,7 +257,7 @@ async fn a_list_that_cannot_be_replaced_stays() {
         write_job(dir.path(), &vendor.base, &by_ftp_to(&ftp));
         let (code, output) = ends(listferry(dir.path(), &vendor.base, &["run", "job.yaml"])).await;
         assert_eq!(code, 12, "{renames:?}: {output}");
-        assert!(output.contains("the list that was there was not changed"), "{output}");
+        assert!(output.contains("the previous list was not changed"), "{output}");
         assert!(vendor.of("POST ").is_empty(), "{renames:?}");
         let files = ftp.files.lock().unwrap().clone();
         assert_eq!(files.into_iter().collect::<Vec<_>>(), [("dir/list.csv".to_owned(), OLD.to_vec())], "{renames:?}");

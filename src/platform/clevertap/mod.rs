@@ -1,5 +1,5 @@
-//! CleverTap: custom list segments. A URL is asked for, the list is put there, CleverTap is told; its verdict on the rows
-//! comes by e-mail only.
+//! CleverTap: custom list segments. Gets an upload URL, puts the list there, and reports it as complete.
+//! The verdict on the rows comes only by e-mail.
 //!
 //! Facts and their sources are in the README beside this file.
 
@@ -22,7 +22,7 @@ use sha2::{Digest as _, Sha256};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-/// The line in the list.
+/// The entry in the list of platforms.
 pub const ENTRY: Entry = Entry {
     name: "clevertap",
     keys: options::KEYS,
@@ -34,7 +34,7 @@ pub const ENTRY: Entry = Entry {
 };
 
 const MAP_KEYS: &[Key] = &[
-    Key { name: "identity", kind: KeyKind::Value, required: true, default: None, doc: "Who is on the list." },
+    Key { name: "identity", kind: KeyKind::Value, required: true, default: None, doc: "Identifies the user." },
     Key {
         name: "type",
         kind: KeyKind::Value,
@@ -44,13 +44,13 @@ const MAP_KEYS: &[Key] = &[
     },
 ];
 
-/// More characters are not taken as an identity.
+/// Maximum number of characters of an identity.
 const MAX_IDENTITY: usize = 1024;
 
-/// Calls of an account at a time.
+/// Maximum number of simultaneous calls of an account.
 const MAX_CALLS: u32 = 3;
 
-/// What the type of an identity can be.
+/// The types of an identity.
 const TYPES: &[&str] = &["i", "g"];
 
 struct CleverTap {
@@ -109,7 +109,7 @@ impl Platform for CleverTap {
             true => Limits { max_part_bytes: most, number_oversize: true, ..Limits::default() },
             false => Limits { max_body_bytes: most, ..Limits::default() },
         };
-        // without replace a second list of the same name is made
+        // without replace, a second list of the same name is created
         let effect = Effect::new(self.options.replace, Some("lists".to_owned()));
         Delivery::new(effect).with_limits(limits).with_body_call(put)
     }
@@ -119,7 +119,7 @@ impl Platform for CleverTap {
         match parts.iter().find(|part| part.bytes > most) {
             None => Ok(()),
             Some(part) => {
-                let message = format!("the list has {} bytes, CleverTap takes {most} at most", part.bytes);
+                let message = format!("the list has {} bytes, CleverTap accepts at most {most}", part.bytes);
                 Err(Error::data(message).with_hint("set destination.oversize: number to make several lists of it"))
             }
         }
@@ -139,7 +139,7 @@ impl Platform for CleverTap {
                     Ok(list) => lists.push(list),
                     Err(error) => {
                         for list in &lists {
-                            remote.note(&format!("the list {} is there", list["segment"]))?;
+                            remote.note(&format!("the list {} was created before the failure", list["segment"]))?;
                         }
                         return Err(parts_accepted(error, lists.len(), measured.parts().len()));
                     }
@@ -149,7 +149,7 @@ impl Platform for CleverTap {
                 1 => lists.remove(0),
                 _ => json!({ "lists": lists }),
             };
-            // CleverTap tells nobody else what became of the rows
+            // CleverTap sends the result of the rows only by e-mail
             result["verdict"] = json!("by e-mail");
             Ok(Verdict::new(Outcome::Done, result))
         })
@@ -157,7 +157,7 @@ impl Platform for CleverTap {
 }
 
 impl CleverTap {
-    /// The three steps for one list.
+    /// Performs the three steps for one list.
     async fn deliver_part(&self, measured: &Measured, part: &Part, remote: &mut Remote<'_>) -> Result<Value> {
         let count = measured.parts().len();
         let segment = self.options.segment(remote.seed(), part.index, count);
@@ -176,8 +176,8 @@ impl CleverTap {
             .with_at_once(self.at_once());
         let request = self.request("/upload_custom_list_segment_completed").body(body.to_string());
         let again = remote.in_doubt(&operation.name)?;
-        let judge = |answer: &_| answers::completed(answer, again);
-        let mut said = remote.call(&operation, &request, &judge).await?.done()?;
+        let classify = |answer: &_| answers::completed(answer, again);
+        let mut said = remote.call(&operation, &request, &classify).await?.done()?;
         let id = said.get("segment_id").filter(|id| !id.is_null()).map(|id| match id {
             Value::String(id) => id.clone(),
             other => other.to_string(),
@@ -191,7 +191,7 @@ impl CleverTap {
         Ok(said)
     }
 
-    /// Gets a URL and puts the list there; a URL that has expired is replaced once and never spoken of again.
+    /// Gets a URL and puts the list there. A URL that has expired is replaced once and not used again.
     async fn upload(&self, measured: &Measured, part: &Part, remote: &mut Remote<'_>) -> Result<Secret> {
         let get = Call::new(step("get-url", part), RetrySafety::Always).with_at_once(self.at_once());
         let put = put(part.index);
@@ -200,14 +200,14 @@ impl CleverTap {
             let from_earlier_run = remote.result_of(&get.name)?.is_some();
             let uploaded = remote.result_of(&put.name)?.is_some();
             let asked_at = remote.now();
-            let judge = |answer: &_| with_time(answers::url(answer), asked_at);
-            let known = remote.call(&get, &self.request("/get_custom_list_segment_url"), &judge).await?.done()?;
+            let classify = |answer: &_| with_time(answers::url(answer), asked_at);
+            let known = remote.call(&get, &self.request("/get_custom_list_segment_url"), &classify).await?.done()?;
             let url = Secret::new(known.get("url").and_then(Value::as_str).unwrap_or_default());
             if uploaded {
                 return Ok(url);
             }
             let end = presigned::expires(url.expose(), asked(&known, asked_at));
-            // our clock alone is believed only against a URL that has lain in the journal
+            // our clock is trusted only about a URL that was stored in the journal
             if from_earlier_run && !replaced && remote.now() >= end {
                 replaced = true;
                 remote.forget(&get.name)?;
@@ -218,13 +218,13 @@ impl CleverTap {
                 request = request.header("Content-Type", "text/csv");
             }
             let (expired, clock) = (AtomicBool::new(false), remote.clock());
-            let judge = |answer: &_| {
+            let classify = |answer: &_| {
                 let over = answers::url_expired(answer);
                 expired.store(over || (answer.status == 403 && clock.wall() >= end), Ordering::Relaxed);
                 answers::put(answer)
             };
             let sent =
-                remote.send(&put, &request, part.index, &|| measured.body(part, &Frame::default()), &judge).await;
+                remote.send(&put, &request, part.index, &|| measured.body(part, &Frame::default()), &classify).await;
             match sent {
                 Err(error) if expired.load(Ordering::Relaxed) => {
                     remote.forget(&get.name)?;
@@ -234,7 +234,7 @@ impl CleverTap {
                             format!("the upload URL expired again: {}", error.message()),
                         )
                         .with_hint(
-                            "is the connection too slow for the life of a URL, or a clock wrong? run the job again",
+                            "the connection may be too slow for the lifetime of a URL, or a clock may be wrong; run the job again",
                         ));
                     }
                     tracing::warn!("the upload URL has expired; asking for a fresh one and sending the list again");
@@ -248,14 +248,14 @@ impl CleverTap {
         }
     }
 
-    /// CleverTap answers more calls of one account at a time with 429.
+    /// The limit on simultaneous calls; CleverTap answers more calls of an account with 429.
     fn at_once(&self) -> AtOnce {
         let account = Sha256::digest(format!("{} {}", self.options.origin, self.options.account_id.expose()));
         let account: String = account[..8].iter().map(|byte| format!("{byte:02x}")).collect();
         AtOnce { key: format!("clevertap/{account}"), limit: MAX_CALLS }
     }
 
-    /// A call to CleverTap itself.
+    /// Creates a request to CleverTap itself.
     fn request(&self, path: &str) -> Request {
         Request::new("POST", Secret::new(format!("{}{path}", self.options.origin)))
             .header("X-CleverTap-Account-Id", self.options.account_id.expose())
@@ -264,7 +264,7 @@ impl CleverTap {
     }
 }
 
-/// The list itself, to the storage.
+/// The call that sends the list to the storage.
 fn put(part: usize) -> Call {
     Call::new(format!("put/{part}"), RetrySafety::Always)
 }
@@ -273,9 +273,9 @@ fn step(name: &str, part: &Part) -> String {
     format!("{name}/{}", part.index)
 }
 
-/// Notes with a URL when it was asked for.
-fn with_time(judgement: Reply, asked_at: SystemTime) -> Reply {
-    let Reply::Done(mut value) = judgement else { return judgement };
+/// Adds the time of the request to the value of a URL.
+fn with_time(reply: Reply, asked_at: SystemTime) -> Reply {
+    let Reply::Done(mut value) = reply else { return reply };
     let since = asked_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     value["asked"] = json!(since.as_secs());
     Reply::Done(value)

@@ -16,23 +16,23 @@ use percent_encoding::utf8_percent_encode;
 use serde_json::Value;
 use std::time::Duration;
 
-/// Under `destination.platform`.
+/// The name under `destination.platform`.
 pub(super) const NAME: &str = "localytics-audience";
 
 const STATUS: &str = "/v1/imports/audiences/list/status/";
 
-/// An audience import as `destination` describes it.
+/// An audience import, as described by `destination`.
 pub(super) struct Audience {
     account: Account,
     app_id: String,
     target: Target,
 }
 
-/// What becomes of the list.
+/// How to import the list.
 enum Target {
-    /// The list of that name, `{date}` and `{run}` not yet filled in.
+    /// Create a list of this name, in which `{date}` and `{run}` are not yet filled in.
     Named(String, IfExists),
-    /// The list with that id, all its members replaced.
+    /// Replace all members of the list with this id.
     Replace(String),
 }
 
@@ -64,7 +64,7 @@ pub(super) fn build(settings: &Settings<'_>) -> Result<Box<dyn Platform>> {
 }
 
 impl Audience {
-    /// The form that creates the list `name`, or replaces the list `id`.
+    /// Returns the form that creates the list `name`, or replaces the list `id`.
     fn form(&self, seed: &JobSeed, name: Option<&str>, id: Option<&str>) -> Form {
         let mut form = Form::new(seed);
         form.field("app_id", &self.app_id);
@@ -79,7 +79,7 @@ impl Audience {
         form
     }
 
-    /// Creates the list; a second creation would make a second list, so a lost answer is looked up.
+    /// Creates the list. A second creation would make a second list, so a lost answer is looked up.
     async fn create(&self, name: &str, before: &[String], measured: &Measured, remote: &Remote<'_>) -> Result<Verdict> {
         let lists = self.lists();
         let form = |seed: &JobSeed| self.form(seed, Some(name), None);
@@ -99,7 +99,7 @@ impl Audience {
         deliver(&upload, measured, remote).await
     }
 
-    /// Replaces the members of a list; done twice it is the same list.
+    /// Replaces the members of a list, which may be repeated.
     async fn replace(&self, id: &str, measured: &Measured, remote: &Remote<'_>) -> Result<Verdict> {
         let form = |seed: &JobSeed| self.form(seed, None, Some(id));
         let upload = Upload {
@@ -120,7 +120,7 @@ impl Audience {
         AudienceLists::of(self.account.clone(), self.app_id.clone())
     }
 
-    /// 60 audience calls a minute.
+    /// The quota of 60 audience calls a minute.
     fn quota(&self) -> Quota {
         self.account.quota("audiences", 60, Duration::from_secs(60))
     }
@@ -141,7 +141,7 @@ impl Platform for Audience {
             Target::Named(..) => Effect::new(false, Some("creates".to_owned())).looked_up(),
         };
         let repeat = match &self.target {
-            // it may have been decided to replace, which begins the body anew
+            // the decision may have been to replace, which starts the body anew
             Target::Named(_, IfExists::Replace) => RetrySafety::LookUp,
             Target::Named(..) => RetrySafety::Never,
             Target::Replace(_) => RetrySafety::Always,

@@ -1,4 +1,4 @@
-//! `localytics-profiles`: attribute changes of customers, one multipart upload a part.
+//! `localytics-profiles`: attribute changes of customers, one multipart upload per part.
 
 use super::account::Account;
 use super::deliver::{Upload, deliver, upload_call};
@@ -12,10 +12,10 @@ use crate::platform::{Delivery, Effect, Limits, Platform, Verdict, can_wait_in_t
 use crate::settings::Settings;
 use std::time::Duration;
 
-/// Under `destination.platform`.
+/// The name under `destination.platform`.
 pub(super) const NAME: &str = "localytics-profiles";
 
-/// A profile import as `destination` describes it.
+/// A profile import, as described by `destination`.
 pub(super) struct Profiles {
     account: Account,
     /// `org_id` or `app_id`, and the id.
@@ -44,7 +44,7 @@ impl Profiles {
         form
     }
 
-    /// Each attempt of an upload is one of ten requests an hour.
+    /// The quota of ten uploads an hour; each attempt counts.
     fn quota(&self) -> Quota {
         self.account.quota("profiles", 10, Duration::from_secs(3600))
     }

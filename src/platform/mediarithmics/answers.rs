@@ -8,7 +8,7 @@ use crate::transport::Answer;
 use serde_json::{Value, json};
 
 /// Classifies the answer to a creating call: success is a 2xx with an id in its data.
-pub(super) fn judge_created(what: &str, answer: &Answer) -> Reply {
+pub(super) fn classify_created(what: &str, answer: &Answer) -> Reply {
     if !(200..300).contains(&answer.status) {
         return Reply::by_status(what, answer);
     }
@@ -95,18 +95,18 @@ mod tests {
     #[test]
     fn a_creation_needs_an_id() {
         for body in [r#"{"status":"ok","data":{"id":"7"}}"#, r#"{"data":{"id":7,"new":1}}"#] {
-            let Reply::Done(value) = judge_created("x", &answer(200, body)) else { panic!("{body}") };
+            let Reply::Done(value) = classify_created("x", &answer(200, body)) else { panic!("{body}") };
             assert_eq!(value["id"], "7");
         }
         for body in ["", "ok", "{}", r#"{"status":"ok","data":{}}"#, r#"{"data":{"id":"7"#] {
-            assert!(matches!(judge_created("x", &answer(200, body)), Reply::Unclear(_)), "{body}");
+            assert!(matches!(classify_created("x", &answer(200, body)), Reply::Unclear(_)), "{body}");
         }
-        let refused = judge_created("x", &answer(200, r#"{"status":"error","error":"no\u001b such"}"#));
+        let refused = classify_created("x", &answer(200, r#"{"status":"error","error":"no\u001b such"}"#));
         let Reply::Fail(error) = refused else { panic!() };
         assert!(error.message().contains("no\\u{1b} such") && error.hint().is_some());
-        assert!(matches!(judge_created("x", &answer(503, "")), Reply::Retry(_)));
-        assert!(matches!(judge_created("x", &answer(500, "")), Reply::Unclear(_)));
-        assert!(matches!(judge_created("x", &answer(400, "")), Reply::Fail(_)));
+        assert!(matches!(classify_created("x", &answer(503, "")), Reply::Retry(_)));
+        assert!(matches!(classify_created("x", &answer(500, "")), Reply::Unclear(_)));
+        assert!(matches!(classify_created("x", &answer(400, "")), Reply::Fail(_)));
     }
 
     #[test]

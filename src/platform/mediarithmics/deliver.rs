@@ -1,4 +1,4 @@
-//! The import created or reused, then each part an execution, in order.
+//! Creates or reuses the import, then sends each part as an execution, in order.
 
 use super::answers::{self, Found, find};
 use super::commands::{self, Format};
@@ -16,28 +16,27 @@ use crate::warning::{Warning, WarningKind};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// Executions on one page of the list.
+/// Number of executions on one page of the list.
 const PAGE: u64 = 100;
 
-/// Further than that the list is not searched: a server that knows no pages gives the same one for ever.
+/// Maximum number of executions to search: a server without paging returns the same page forever.
 const MOST_LISTED: u64 = 100 * PAGE;
 
-/// Rows told by the error file, at most.
+/// Maximum number of rows read from the error file.
 const MOST_ROWS: u64 = 1_000_000;
 
-/// A longer line of the error file is cut.
+/// Maximum length of a line of the error file; longer ones are cut.
 const MAX_LINE_BYTES: usize = 64 << 10;
 
-/// The rows are a help, not the verdict: an error file that trickles is left.
+/// Maximum time to read the error file: it is helpful but not the verdict, so a slow one is given up.
 const LONGEST_READING: Duration = Duration::from_secs(900);
 
-/// In messages.
+/// The list's name in messages.
 const LIST: &str = "the list of executions";
 
 impl Import {
-    /// Sends every part and waits for all of them. An execution that failed does not stop the later ones: what they say
-    /// of a user stands later in the list and holds either way; the run ends as partial (11). A part that is refused
-    /// ends the run there.
+    /// Sends every part and waits for all of them. A failed execution does not stop the later ones: their commands come
+    /// later in the list and are valid either way; the run ends as partial (11). A part that is refused ends the run.
     pub(super) async fn send_all(
         &self,
         measured: &Measured,
@@ -106,7 +105,7 @@ impl Import {
         Ok(outcome.verdict(result))
     }
 
-    /// Warns of an import that this run created and that is refused its first execution.
+    /// Warns about an import that this run created, if its first execution is refused.
     fn warn_of_an_orphan(&self, import: &str, error: &Error, executions: usize, remote: &Remote<'_>) -> Result<()> {
         let own = matches!(self.target, Target::Create(_));
         if !own || executions > 0 || !matches!(error.kind(), Kind::Refused | Kind::Data) {
@@ -131,8 +130,8 @@ impl Import {
         let wanted =
             json!({"document_type": "USER_SEGMENT", "mime_type": mime_type, "encoding": "utf-8", "name": name});
         let request = self.request("POST", "").header("Content-Type", "application/json").body(wanted.to_string());
-        let judge = |answer: &Answer| answers::judge_created("the document import", answer);
-        // one that was created and is not used holds nothing, so that a lost answer is no doubt
+        let classify = |answer: &Answer| answers::classify_created("the document import", answer);
+        // an unused import contains nothing, so a lost answer leaves no doubt
         let operation =
             Call::new("create-import", RetrySafety::Always).about(format!("the document import \"{name}\""));
         if remote.in_doubt(&operation.name)? {
@@ -140,15 +139,15 @@ impl Import {
             let hint = "the run created another one; delete the empty one in the console";
             remote.warn(&Warning::new(WarningKind::Orphan, message).with_hint(hint))?;
         }
-        let created = remote.call(&operation, &request, &judge).await?.done()?;
+        let created = remote.call(&operation, &request, &classify).await?.done()?;
         Ok(created["id"].as_str().unwrap_or_default().to_owned())
     }
 
-    /// Sends a part; the id of its execution, unless the user assumed that it was done.
+    /// Sends a part and returns the id of its execution, unless the user assumed that it was done.
     ///
-    /// Commands are keyed: a second execution leaves the same membership, only a relative expiry begins anew. Still, if
-    /// the import is this run's own, an answer that was lost is looked for in the list before the part is sent again:
-    /// an execution there that is none of `known` is this part's.
+    /// Commands are keyed: a second execution leaves the same membership, only a relative expiry starts anew. Still, if
+    /// the import is this run's own, the list is searched after a lost answer before the part is sent again: an
+    /// execution that is not in `known` is this part's.
     async fn execute(
         &self,
         measured: &Measured,
@@ -162,7 +161,7 @@ impl Import {
         let own = matches!(self.target, Target::Create(_)) && !known.contains(&None);
         let call = execution_call(part.index, own);
         let what = format!("the execution of part {}", part.index + 1);
-        let classify = |answer: &Answer| answers::judge_created(&what, answer);
+        let classify = |answer: &Answer| answers::classify_created(&what, answer);
         let open = || measured.body(part, &Frame::default());
         let find = || -> BoxFuture<'_, Result<Option<Value>>> { Box::pin(self.find_other(import, known, remote)) };
         let body = PartBody { part: part.index, open: &open };
@@ -172,18 +171,18 @@ impl Import {
         };
         let taken = step.done()?;
         if assumed(&taken) {
-            remote.note(&format!("{what} was assumed to be done: its verdict is not known"))?;
+            remote.note(&format!("{what} was assumed to be done: its verdict is unknown"))?;
         }
         Ok(taken["id"].as_str().map(str::to_owned))
     }
 
-    /// The execution of this import that is none of `known`, as its creation would have answered.
+    /// Returns the execution of this import that is not in `known`, in the form of the answer to its creation.
     async fn find_other(&self, import: &str, known: &[Option<String>], remote: &Remote<'_>) -> Result<Option<Value>> {
         let call = Call::new("look", RetrySafety::Always);
         let classify = |answer: &Answer| match answers::ids(&answer.body) {
             _ if !(200..300).contains(&answer.status) => Reply::by_status(LIST, answer),
             Some(ids) => Reply::Done(json!(ids)),
-            None => Reply::Unclear(Error::new(Kind::Transient, format!("{LIST}: the answer cannot be read"))),
+            None => Reply::Unclear(Error::new(Kind::Transient, format!("{LIST}: the answer is unreadable"))),
         };
         let (mut first, mut before) = (0, Value::Null);
         loop {
@@ -193,7 +192,7 @@ impl Import {
             if let Some(id) = other {
                 return Ok(Some(json!({"id": id})));
             }
-            // a server that knows no pages gives the same one again
+            // a server without paging returns the same page again
             if (ids.len() as u64) < PAGE || page == before {
                 return Ok(None);
             }
@@ -237,9 +236,9 @@ impl Import {
         Ok(verdict)
     }
 
-    /// Looks for an execution on the pages of the list, once.
+    /// Searches the pages of the list for an execution, once.
     async fn look(&self, import: &str, id: &str, remote: &Remote<'_>) -> Attempt<Value> {
-        let classify = |answer: &Answer| judge_list(answer, id);
+        let classify = |answer: &Answer| classify_list(answer, id);
         let mut first = 0;
         loop {
             let came = remote.once(&self.page(import, first), &classify).await;
@@ -252,8 +251,8 @@ impl Import {
         }
     }
 
-    /// Reads the error file as a stream and stores the rows that it names. Its form is not documented, so nothing that is
-    /// wrong with it is fatal.
+    /// Reads the error file as a stream and stores the rows in it. Its format is not documented, so no error in it is
+    /// fatal.
     async fn failed_rows(&self, uri: &str, part: &Part, remote: &Remote<'_>) -> Result<()> {
         let escaped = percent_encoding::utf8_percent_encode(uri, percent_encoding::NON_ALPHANUMERIC);
         let url = crate::Secret::new(format!("{}/v1/data_file/data?uri={escaped}", self.base));
@@ -273,11 +272,11 @@ impl Import {
             remote.read(&call, &request, Some(LONGEST_READING), &classify, &mut each).await
         };
         match read {
-            // our own journal or disk
+            // an error of our own journal or disk
             Err(error) if matches!(error.kind(), Kind::Local | Kind::Busy) => Err(error),
             Err(error) => remote.note(&format!("the error file could not be read: {error}")),
             Ok(_) if lines.unknown > 0 => remote.note(&format!(
-                "{} lines of the error file of part {} name no row",
+                "{} lines of the error file of part {} do not identify a row",
                 lines.unknown,
                 part.index + 1
             )),
@@ -286,13 +285,13 @@ impl Import {
     }
 }
 
-/// The lines of an error file, as its pieces come.
+/// The lines of an error file, read piece by piece.
 #[derive(Default)]
 struct ErrorLines {
     line: Vec<u8>,
-    /// Lines that name no row.
+    /// Number of lines that do not identify a row.
     unknown: u64,
-    told: u64,
+    listed: u64,
 }
 
 impl ErrorLines {
@@ -309,8 +308,8 @@ impl ErrorLines {
 
     fn end(&mut self, part: &Part, each: &mut dyn FnMut(RowFault) -> Result<()>) -> Result<()> {
         match row_fault(&self.line, part) {
-            Some(fault) if self.told < MOST_ROWS => {
-                self.told += 1;
+            Some(fault) if self.listed < MOST_ROWS => {
+                self.listed += 1;
                 each(fault)?;
             }
             Some(_) => {}
@@ -322,7 +321,7 @@ impl ErrorLines {
     }
 }
 
-/// How an execution ended.
+/// Returns the end of an execution.
 fn end_of(verdict: &Value) -> PartEnd {
     match verdict["status"].as_str() {
         _ if expired(verdict) => PartEnd::Expired,
@@ -337,21 +336,21 @@ fn counts_of(verdict: &Value) -> Counts {
     Counts { imported: counter("total_success"), failed: counter("total_failure"), ignored: None }
 }
 
-/// Warns if a counter of an import is missing or cannot be read.
+/// Warns if a counter of an import is missing or unreadable.
 fn warn_of_no_counts(verdict: &Value, part: &Part, remote: &Remote<'_>) -> Result<()> {
     let missing = ["total_success", "total_failure"].iter().find(|key| verdict[**key].as_u64().is_none());
     let Some(missing) = missing else { return Ok(()) };
-    let message = format!("part {}: mediarithmics gives no {missing} that can be read", part.index + 1);
-    let hint = "how many commands were carried out is not known: look at the execution in the console";
+    let message = format!("part {}: mediarithmics reports no readable {missing}", part.index + 1);
+    let hint = "the number of executed commands is unknown: look at the execution in the console";
     remote.warn(&Warning::new(WarningKind::NoCounts, message).with_hint(hint))
 }
 
-/// The call that sends a part. `own`: the import is this run's own, so that its list tells what was carried out.
+/// Returns the call that sends a part. `own`: the import is this run's own, so its list shows what was carried out.
 pub(super) fn execution_call(part: usize, own: bool) -> Call {
     Call::new(format!("execution/{part}"), if own { RetrySafety::LookUp } else { RetrySafety::Always })
 }
 
-/// A line of the error file that tells a row: a JSON object with `line` or `index`, from 0 in its part.
+/// Reads a line of the error file that identifies a row: a JSON object with `line` or `index`, from 0 in its part.
 fn row_fault(line: &[u8], part: &Part) -> Option<RowFault> {
     let value = read_json(line)?;
     let at = ["line", "index", "line_number"].iter().find_map(|key| count(&value[*key]))?;
@@ -363,7 +362,7 @@ fn row_fault(line: &[u8], part: &Part) -> Option<RowFault> {
     Some(RowFault { at: FaultAt::Index(part.first_record + at), message })
 }
 
-fn judge_list(answer: &Answer, id: &str) -> Reply {
+fn classify_list(answer: &Answer, id: &str) -> Reply {
     if !(200..300).contains(&answer.status) {
         return Reply::by_status(LIST, answer);
     }
@@ -374,11 +373,11 @@ fn judge_list(answer: &Answer, id: &str) -> Reply {
         Some(Found::Unknown(word)) => {
             Reply::Strange(not_yet(format!("execution {id} of mediarithmics: unknown status \"{word}\"")))
         }
-        // where no total is told, a full page says that there may be another
+        // without a total, a full page means that there may be another
         Some(Found::NotHere { total, listed }) => {
             let most = if listed < PAGE { 0 } else { MOST_LISTED };
             Reply::Done(json!({"not_among": total.unwrap_or(most).min(MOST_LISTED)}))
         }
-        None => Reply::Strange(not_yet(format!("{LIST}: the answer cannot be read: {}", quoted(answer)))),
+        None => Reply::Strange(not_yet(format!("{LIST}: the answer is unreadable: {}", quoted(answer)))),
     }
 }

@@ -1,4 +1,4 @@
-//! The document import: its definition created or reused, one execution a part.
+//! The document import: its definition created or reused, one execution per part.
 
 use super::ENTRY;
 use super::commands::{self, Format};
@@ -11,16 +11,16 @@ use crate::secret::Secret;
 use crate::settings::Settings;
 use crate::warning::{Warning, WarningKind};
 
-/// Under `destination.platform`.
+/// The name under `destination.platform`.
 pub(super) const NAME: &str = "mediarithmics";
 
 /// The vendor's own address.
 const OWN: &str = "https://api.mediarithmics.com";
 
-/// The vendor advises 100 M at most without saying which; this stays below either reading, with room.
+/// The vendor advises at most 100 M without a unit; this is below either meaning, with a margin.
 const MAX_PART_BYTES: u64 = 95_000_000;
 
-/// A document import as `destination` describes it.
+/// A document import, as described by `destination`.
 pub(super) struct Import {
     pub(super) base: String,
     pub(super) token: Secret,
@@ -30,11 +30,11 @@ pub(super) struct Import {
     max_part_bytes: u64,
 }
 
-/// Which document import.
+/// The document import to use.
 pub(super) enum Target {
-    /// A new one of that name, `{date}` and `{run}` not yet filled in.
+    /// Create one of this name, in which `{date}` and `{run}` are not yet filled in.
     Create(String),
-    /// The one with that id.
+    /// Reuse the one with this id.
     Reuse(String),
 }
 
@@ -65,14 +65,14 @@ pub(super) fn build(settings: &Settings<'_>) -> Result<Box<dyn Platform>> {
     }
     let token = settings.secret("token")?;
     if !token.expose().bytes().all(|byte| (0x20..0x7F).contains(&byte)) {
-        return Err(Error::usage(format!("{at}.token holds a character that no token has"))
+        return Err(Error::usage(format!("{at}.token contains a character that is not allowed in a token"))
             .with_hint("is there a line end in it?"));
     }
     let base = settings.base_url(OWN)?;
     Ok(Box::new(Import { base, token, datamart_id, target, format, max_part_bytes }))
 }
 
-/// An id that goes into a path.
+/// Validates an id that becomes part of a path.
 fn path_part(at: &str, key: &str, id: String) -> Result<String> {
     if !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')) {
         return Ok(id);
@@ -87,11 +87,11 @@ impl Platform for Import {
     }
 
     fn plan(&self, map: &MapSpec) -> Delivery {
-        // commands are keyed: the same ones again leave the same membership
+        // commands are keyed: repeating them leaves the same membership
         let effect = Effect::new(true, commands::constant_operation(map));
         let limits = Limits { max_part_bytes: Some(self.max_part_bytes), ..Limits::default() };
         let own = matches!(self.target, Target::Create(_));
-        // an execution in doubt is looked for and, if it is not there, sent again
+        // an execution in doubt is searched and, if it is not there, sent again
         Delivery::new(effect).with_limits(limits).with_body_call(move |part| super::deliver::execution_call(part, own))
     }
 

@@ -1,5 +1,5 @@
-//! Yesmail: target-list file import. Yesmail fetches the file itself, so it is first made reachable (it lies somewhere
-//! already, is put or sent there, or is served by us), then imported by a ticket, then judged row by row.
+//! Yesmail: target-list file import. Yesmail fetches the file itself, so it is first made reachable (it exists already,
+//! is put or sent somewhere, or is served by this process), then imported under a ticket, then reported row by row.
 //!
 //! Facts and their sources are in the README beside this file.
 
@@ -26,7 +26,7 @@ use crate::warning::Warning;
 use options::{Host, Options};
 use serde_json::Value;
 
-/// The line in the list.
+/// The entry in the list of platforms.
 pub const ENTRY: Entry = Entry {
     name: "yesmail",
     keys: options::KEYS,
@@ -48,7 +48,7 @@ const MAP_KEYS: &[Key] = &[
     Key::new("*", KeyKind::ValueOrIndex, false, None, "Any other attribute of the list."),
 ];
 
-/// A destination of this platform.
+/// A Yesmail destination.
 struct Yesmail {
     options: Options,
 }
@@ -62,7 +62,7 @@ impl Platform for Yesmail {
         let MapSpec(map) = spec;
         if !map.contains_key("id") {
             return Err(Error::usage("map.id is required")
-                .with_hint("the column that names the member, mostly the e-mail address in lower case"));
+                .with_hint("the column that identifies the member, usually the e-mail address in lower case"));
         }
         for name in map.keys() {
             check_name(name, &self.options)?;
@@ -120,12 +120,12 @@ impl Platform for Yesmail {
 }
 
 impl Yesmail {
-    /// Returns what may surprise about the address that Yesmail fetches the file from.
+    /// Returns a warning about the address that Yesmail fetches the file from, if it may surprise.
     fn remark(&self, map: &MapSpec) -> Option<String> {
         match &self.options.host {
-            // a single column has nothing to separate
+            // a single column has no separator
             Host::Uri(_) if self.options.separator == Separator::Auto && map.0.len() > 1 => Some(
-                "destination.separator is auto, and the file at destination.host.uri is not read: Yesmail is told that \
+                "destination.separator is auto, and the file at destination.host.uri is not read: the request says that \
                  its separator is \",\". Set separator to what the file has"
                     .to_owned(),
             ),
@@ -139,7 +139,7 @@ impl Yesmail {
     }
 }
 
-/// A cell of the converted file.
+/// Returns a cell of the converted file.
 fn field((name, value): (&String, &Value), there: bool) -> Result<Field> {
     let at = format!("map.{name}");
     let value = match value.as_u64() {
@@ -160,7 +160,7 @@ fn field((name, value): (&String, &Value), there: bool) -> Result<Field> {
 /// Validates the name of a column, which is in the request and in the header line if there is one.
 fn check_name(name: &str, options: &Options) -> Result<()> {
     if name.is_empty() || name.chars().any(char::is_control) {
-        return Err(Error::usage("map: a column's name must not be empty nor hold a control character")
+        return Err(Error::usage("map: a column's name must neither be empty nor contain a control character")
             .with_hint("the keys of map are the list's columns, for example firstname: first_name"));
     }
     if matches!(options.host, Host::Uri(_)) {

@@ -1,4 +1,4 @@
-//! `host.ftp`: the list sent by FTP, plain or with explicit TLS.
+//! `host.ftp`: sends the list by FTP, plain or with explicit TLS.
 
 mod send;
 mod session;

@@ -1,5 +1,5 @@
-//! The list sent by FTP: under a temporary name, its size compared, renamed. A cut transfer never has the list's name,
-//! and a list that was there is gone only when the new one has taken its place.
+//! Sends the list by FTP: under a temporary name, whose size is compared before it is renamed. An incomplete file never
+//! has the list's name, and an existing list is removed only when the new one has taken its place.
 
 use super::session::{Fault, Session};
 use super::target::Target;
@@ -12,19 +12,19 @@ use rustls::ClientConfig;
 use serde_json::Value;
 use std::sync::Arc;
 
-/// The step.
+/// Name of the step.
 pub(in crate::platform::yesmail) const FTP: &str = "ftp";
 
-/// The names on the server: the list's own, and ours beside it.
+/// The names on the server: the list's own, and the temporary ones.
 struct Names {
     list: String,
-    /// While it comes.
+    /// Name during the transfer.
     part: String,
-    /// Of the list that was there, where the server does not rename onto a file.
+    /// Name of the existing list while it is replaced, if the server does not rename onto a file.
     old: String,
 }
 
-/// The fact that the old list has, or may have, stepped aside.
+/// The fact that the existing list was, or may have been, renamed aside.
 const ASIDE: &str = "ftp-aside";
 
 /// Returns a warning about the files that an unfinished transfer may have left on the server.
@@ -39,7 +39,7 @@ pub(in crate::platform::yesmail) fn left_behind(seed: &JobSeed, journal: &dyn Jo
     let text =
         format!("a transfer to the FTP server was cut: a file with .{ours}.part after the list's name may be there");
     let hint = match journal.load(ASIDE)?.is_some_and(|aside| aside == true) {
-        true => format!("delete it; the list that was there before may have .{ours}.old after its name"),
+        true => format!("delete it; the previous list may have .{ours}.old after its name"),
         false => "delete it".to_owned(),
     };
     Ok(Some(Warning::new(WarningKind::Orphan, text).with_hint(hint)))
@@ -50,7 +50,7 @@ fn suffix(seed: &JobSeed) -> &str {
     seed.random.get(..8).unwrap_or("listferry")
 }
 
-/// Sends the part, again after passing faults. Repeating it leaves the same file. A list that is there stays until the
+/// Sends the part, again after temporary faults. Repeating it leaves the same file. An existing list stays until the
 /// new one has its name.
 pub(in crate::platform::yesmail) async fn send(
     target: &Target,
@@ -81,7 +81,7 @@ pub(in crate::platform::yesmail) async fn send(
     if !way.is_aside()? {
         return sent;
     }
-    // the session was lost, or the server refused to undo it
+    // the session was lost, or the server refused to undo the rename
     let settled = match Session::open(target, tls.as_ref()).await {
         Ok(mut session) => {
             let settled = way.settle(&mut session).await;
@@ -92,16 +92,16 @@ pub(in crate::platform::yesmail) async fn send(
     };
     match (settled, sent) {
         (Ok(()), sent) => sent,
-        (Err(_), Ok(())) => remote.note(&format!(
-            "host.ftp: the list that was there before could not be deleted: .{ours}.old after its name"
-        )),
+        (Err(_), Ok(())) => {
+            remote.note(&format!("host.ftp: the previous list could not be deleted: .{ours}.old after its name"))
+        }
         (Err(_), Err(error)) => Err(error.with_hint(format!(
-            "the list that was there may have .{ours}.old after its name now: give it its name back, or send it again"
+            "the previous list may now have .{ours}.old after its name: rename it back, or send it again"
         ))),
     }
 }
 
-/// What each attempt needs.
+/// The context of each attempt.
 struct Way<'s, 'r> {
     target: &'s Target,
     tls: Option<&'s Arc<ClientConfig>>,
@@ -112,7 +112,7 @@ struct Way<'s, 'r> {
 impl Way<'_, '_> {
     async fn attempt(&self, body: Body, bytes: u64) -> Result<(), Fault> {
         let mut session = Session::open(self.target, self.tls).await?;
-        // an attempt or a process before this one ended between two names
+        // an earlier attempt or process ended between the two renames
         if self.is_aside().map_err(Fault::Final)? {
             match self.settle(&mut session).await {
                 Ok(()) | Err(Fault::Final(_)) => {}
@@ -136,7 +136,7 @@ impl Way<'_, '_> {
                     session.send(&mut data, &piece).await?;
                 }
                 Err(error) => {
-                    // the server takes the end of the data for the end of the file: it has the temporary name only
+                    // the server takes the end of the data as the end of the file, which still has its temporary name
                     session.abandon(data).await;
                     return Err(Fault::Final(error));
                 }
@@ -145,7 +145,7 @@ impl Way<'_, '_> {
         session.finish(data).await
     }
 
-    /// Gives the list its name once it is whole. A list that has it is replaced; it is never deleted before that.
+    /// Gives the complete list its name. An existing list is replaced, and never deleted before that.
     async fn place(&self, session: &mut Session<'_>, bytes: u64) -> Result<(), Fault> {
         let Names { list, part, old } = self.names;
         let size = session.size(part).await?;
@@ -158,16 +158,16 @@ impl Way<'_, '_> {
             Err(fault @ (Fault::Lost(_) | Fault::Unreached(_))) => return Err(fault),
             Err(refused) => refused,
         };
-        // Some servers do not rename onto a file that is there: it steps aside.
+        // some servers do not rename onto an existing file, so it is renamed aside
         self.remote.store(ASIDE, Value::Bool(true)).map_err(Fault::Final)?;
         let placed = match session.rename(list, old).await {
             Ok(()) => session.rename(part, list).await,
             Err(fault @ (Fault::Lost(_) | Fault::Unreached(_))) => return Err(fault),
-            // there is no list, or it must stay: it was not that
+            // there is no list, or it cannot be renamed: the refusal had another reason
             Err(_) => Err(refused),
         };
         if !matches!(placed, Err(Fault::Lost(_))) {
-            // should this fail, it is tried again in a session of its own
+            // if this fails, it is tried again in a separate session
             let _ = self.settle(session).await;
         }
         placed
@@ -177,7 +177,7 @@ impl Way<'_, '_> {
         Ok(self.remote.load(ASIDE)? == Some(Value::Bool(true)))
     }
 
-    /// After a step aside: if a list has the name, the old one goes; if none has, the old one gets it back.
+    /// Settles a list that was renamed aside: deletes it if another list has the name, otherwise renames it back.
     async fn settle(&self, session: &mut Session<'_>) -> Result<(), Fault> {
         let Names { list, old, .. } = self.names;
         if session.exists(old).await? {

@@ -1,5 +1,5 @@
-//! A session with an FTP server: connected by IPv6 or IPv4, with TLS if asked for, logged in. Each command has a time limit, and
-//! what the server answers is put into words with what to do.
+//! A session with an FTP server: connected by IPv6 or IPv4, with TLS if requested, logged in. Each command has a time
+//! limit, and the server's answers become errors with hints.
 
 use super::target::Target;
 use crate::calls::Attempt;
@@ -19,18 +19,18 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 pub(super) const CONNECT_TIME: Duration = Duration::from_secs(10);
-/// For an answer on the control connection, and for the server to take bytes.
+/// Time limit of an answer on the control connection, and of the server taking bytes.
 const STALL_TIME: Duration = Duration::from_secs(60);
-/// How long an address may take before the next one is tried beside it.
+/// Delay before the next address is tried in parallel.
 const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
 
-/// What one attempt came to.
+/// The failure of one attempt.
 pub(super) enum Fault {
     /// The server was not reached.
     Unreached(Error),
-    /// No answer: it is not known whether it was done.
+    /// No answer: it is unknown whether the command was carried out.
     Lost(Error),
-    /// Refused, and may be better next time.
+    /// Refused, but may succeed next time.
     Passing(Error),
     Final(Error),
 }
@@ -52,11 +52,11 @@ pub(super) struct Session<'t> {
     target: &'t Target,
 }
 
-/// The data of a file on its way.
+/// The data connection of a transfer.
 pub(super) type Data = TransferStream<AsyncRustlsStream>;
 
 impl<'t> Session<'t> {
-    /// Connects, by TLS if there are settings for it, and logs in.
+    /// Connects, with TLS if there are settings for it, and logs in.
     #[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
     pub(super) async fn open(target: &'t Target, tls: Option<&Arc<ClientConfig>>) -> Result<Session<'t>, Fault> {
         let stream = match timeout(CONNECT_TIME, dial(&target.host, target.port)).await {
@@ -67,7 +67,7 @@ impl<'t> Session<'t> {
         let greeting = timeout(STALL_TIME, AsyncRustlsFtpStream::connect_with_stream(stream)).await;
         let mut ftp = match greeting {
             Ok(Ok(ftp)) => ftp,
-            Ok(Err(error)) => return Err(judge("the greeting", &error, target)),
+            Ok(Err(error)) => return Err(classify("the greeting", &error, target)),
             Err(_) if target.port == 990 => {
                 return Err(Fault::Final(
                     Error::new(Kind::Refused, "host.ftp: no greeting; port 990 is that of implicit TLS").with_hint(
@@ -81,7 +81,7 @@ impl<'t> Session<'t> {
             let connector = AsyncRustlsConnector::from(tokio_rustls::TlsConnector::from(Arc::clone(config)));
             ftp = within("AUTH TLS", target, ftp.into_secure(connector, &target.host)).await?;
         }
-        // data connections go to the server that was named, whatever address it answers with
+        // data connections use the server's own address, whatever address it answers with
         ftp.set_passive_nat_workaround(true);
         let mut ftp = ftp.passive_stream_builder(|address| Box::pin(data_connection(address)));
         within("login", target, ftp.login(target.user.as_str(), target.password.as_str())).await?;
@@ -89,8 +89,8 @@ impl<'t> Session<'t> {
         Ok(Session { ftp, target })
     }
 
-    /// Begins to store a file: with an extended passive connection (EPSV, the only one that IPv6 has), else with the older
-    /// passive one.
+    /// Starts to store a file: with an extended passive connection (EPSV, the only one for IPv6), or else with the
+    /// older passive one.
     #[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
     pub(super) async fn store(&mut self, name: &str) -> Result<Data, Fault> {
         self.ftp.set_mode(Mode::ExtendedPassive);
@@ -101,19 +101,19 @@ impl<'t> Session<'t> {
             Err(_) => return Err(lost(&format!("STOR: no answer within {} s", STALL_TIME.as_secs()))),
         };
         if !is_about_passive(&refused) {
-            return Err(judge("STOR", &refused, self.target));
+            return Err(classify("STOR", &refused, self.target));
         }
-        tracing::debug!("host.ftp: no extended passive mode ({refused}); trying the older one");
+        tracing::debug!("host.ftp: no extended passive mode ({refused}); trying PASV");
         self.ftp.set_mode(Mode::Passive);
         within("STOR", self.target, self.ftp.put_with_stream(name)).await
     }
 
-    /// Sends a piece of a file; the server must take some of it now and then.
+    /// Sends a piece of a file. Fails if the server takes no bytes for too long.
     #[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
     pub(super) async fn send(&self, data: &mut Data, mut piece: &[u8]) -> Result<(), Fault> {
         while !piece.is_empty() {
             match timeout(STALL_TIME, data.write(piece)).await {
-                Ok(Ok(0)) => return Err(lost("the server takes no more")),
+                Ok(Ok(0)) => return Err(lost("the server accepts no more data")),
                 Ok(Ok(taken)) => piece = &piece[taken..],
                 Ok(Err(error)) => return Err(lost(&error.to_string())),
                 Err(_) => return Err(lost("the server takes no byte")),
@@ -139,7 +139,7 @@ impl<'t> Session<'t> {
         Ok(within("SIZE", self.target, self.ftp.size(path)).await? as u64)
     }
 
-    /// Whether there is a file of that name.
+    /// Returns whether a file of this name exists.
     pub(super) async fn exists(&mut self, path: &str) -> Result<bool, Fault> {
         match self.size(path).await {
             Ok(_) => Ok(true),
@@ -156,7 +156,7 @@ impl<'t> Session<'t> {
         within("DELE", self.target, self.ftp.rm(path)).await
     }
 
-    /// Deletes a file if that can be done, and ends the session.
+    /// Deletes `leftover` if possible, and ends the session.
     #[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
     pub(super) async fn quit(mut self, leftover: Option<&str>) {
         if let Some(path) = leftover {
@@ -200,13 +200,17 @@ async fn data_connection(address: SocketAddr) -> Result<TcpStream, FtpError> {
     }
 }
 
-/// The data connection was not made; the control connection is fine.
+/// The data connection failed, but the control connection works.
 #[derive(Debug)]
 struct DataRefused(std::io::Error);
 
 impl std::fmt::Display for DataRefused {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "no data connection: {}; are the server's passive ports open in every firewall on the way?", self.0)
+        write!(
+            f,
+            "no data connection: {}; check that every firewall on the way allows the server's passive ports",
+            self.0
+        )
     }
 }
 
@@ -226,7 +230,7 @@ fn is_about_passive(error: &FtpError) -> bool {
 async fn within<T>(what: &str, target: &Target, future: impl Future<Output = Result<T, FtpError>>) -> Result<T, Fault> {
     match timeout(STALL_TIME, future).await {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(judge(what, &error, target)),
+        Ok(Err(error)) => Err(classify(what, &error, target)),
         Err(_) => Err(lost(&format!("{what}: no answer within {} s", STALL_TIME.as_secs()))),
     }
 }
@@ -239,8 +243,8 @@ fn unreached(why: &str) -> Fault {
     Fault::Unreached(Error::new(Kind::Transient, format!("host.ftp: the server cannot be reached: {why}")))
 }
 
-/// What a fault of step `what` means: 4xx passes, a refused login is final, as is every other 5xx.
-fn judge(what: &str, error: &FtpError, target: &Target) -> Fault {
+/// Classifies a failure of step `what`: 4xx is temporary; a refused login and every other 5xx are final.
+fn classify(what: &str, error: &FtpError, target: &Target) -> Fault {
     let response = match error {
         FtpError::UnexpectedResponse(response) => response,
         FtpError::SecureError(why) => return insecure(what, why),
@@ -248,7 +252,7 @@ fn judge(what: &str, error: &FtpError, target: &Target) -> Fault {
     };
     let says = printable(String::from_utf8_lossy(&response.body).trim());
     let message = format!("host.ftp: {what} answered: {says}");
-    // a code that the library does not know is in the words all the same
+    // an unknown code is in the message anyway
     let code = match response.status {
         Status::Unknown => says.get(..3).and_then(|digits| digits.parse().ok()).unwrap_or(0),
         known => known.code(),
@@ -263,16 +267,18 @@ fn judge(what: &str, error: &FtpError, target: &Target) -> Fault {
         ("login", 400..) => "check destination.host.ftp: user and password",
         (_, 421) => "the server has too many connections, or is closing",
         (_, 425 | 426) => {
-            "the data connection failed: are the server's passive ports open in every firewall on the way?"
+            "the data connection failed: check that every firewall on the way allows the server's passive ports"
         }
         (_, 452 | 552) => "the server's disk or the user's quota is full",
-        (_, 553) => "the server does not take that name: choose another one in destination.host.ftp.url",
+        (_, 553) => "the server does not accept this name: choose another one in destination.host.ftp.url",
         ("RNTO", _) => {
-            "the list that was there was not changed; the user needs the right to rename and to replace files there"
+            "the previous list was not changed; the user needs the right to rename and to replace files there"
         }
-        ("SIZE", _) => "the server has to tell the size of a file (SIZE): a cut list must not get the list's name",
+        ("SIZE", _) => {
+            "the server has to report the size of a file (SIZE), because an incomplete list must not get the list's name"
+        }
         ("STOR", 522) => "the server wants protected data connections: write ftps:// in destination.host.ftp.url",
-        _ => "check destination.host.ftp.url: the folder must be there, and the user may write in it",
+        _ => "check destination.host.ftp.url: the folder must exist, and the user must have the right to write there",
     };
     match code {
         430 | 530 | 532 if !wants_tls => Fault::Final(Error::new(Kind::Credentials, message).with_hint(hint)),
@@ -282,7 +288,7 @@ fn judge(what: &str, error: &FtpError, target: &Target) -> Fault {
     }
 }
 
-/// The TLS handshake failed. A certificate that is not trusted stays so.
+/// Returns the failure of a TLS handshake. An untrusted certificate is final.
 fn insecure(what: &str, why: &str) -> Fault {
     let message = format!("host.ftp: {what}: {}", printable(why));
     match why.to_ascii_lowercase().contains("certificate") {
@@ -303,7 +309,7 @@ mod tests {
     fn answered(what: &str, url: &str, code: u32, text: &str) -> (&'static str, Error) {
         let target = Target::read(&Secret::new(url), None).expect("a target");
         let error = FtpError::UnexpectedResponse(Response::new(Status::from(code), text.as_bytes().to_vec()));
-        match judge(what, &error, &target) {
+        match classify(what, &error, &target) {
             Fault::Unreached(error) => ("unreached", error),
             Fault::Lost(error) => ("lost", error),
             Fault::Passing(error) => ("passing", error),
@@ -340,7 +346,7 @@ mod tests {
     async fn an_address_that_does_not_answer_is_followed_by_the_next() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
-        // "localhost" has ::1 first on most machines, where nobody listens
+        // "localhost" resolves to ::1 first on most machines, where nothing listens
         let stream = dial("localhost", port).await.expect("connected");
         assert!(stream.peer_addr().expect("a peer").is_ipv4());
         drop(listener);
