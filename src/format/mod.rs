@@ -8,6 +8,7 @@ pub mod cells;
 pub(crate) mod chunk;
 pub mod csv;
 mod entry;
+pub mod lines;
 #[cfg(feature = "jobs")]
 mod lookup;
 pub mod ndjson;
@@ -112,6 +113,7 @@ macro_rules! registry {
 registry! {
     Csv: csv::Csv, csv::CsvOptions, [csv::CSV, csv::TSV];
     Ndjson: ndjson::Ndjson, ndjson::NdjsonOptions, [ndjson::NDJSON];
+    Lines: lines::Lines, lines::LinesOptions, [lines::LINES];
 }
 
 impl Columns for Table {

@@ -73,7 +73,7 @@ impl Config {
     pub(crate) fn compile(&self, env: &Env, source: Arc<Source>, shape: &Shape) -> Result<(Table, Arc<Plan>)> {
         let wanted: Vec<&str> = wanted(shape, &self.conditions).collect();
         let table = self.source.format.open(source, &wanted)?;
-        let columns = KnownColumns { columns: table.tabular(), show_values: env.show_values };
+        let columns = KnownColumns { columns: &table, show_values: env.show_values };
         let plan = Plan::compile_for(shape, &self.conditions, &columns).map_err(|mut error| {
             if error.place().column.is_some() {
                 error.place_mut().file = table.source().inputs().first().map(|input| input.name().to_owned());

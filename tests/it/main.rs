@@ -33,6 +33,8 @@ mod contract;
 #[cfg(feature = "cli")]
 mod earlier_runs;
 #[cfg(feature = "cli")]
+mod formats;
+#[cfg(feature = "cli")]
 mod ftp;
 #[cfg(feature = "jobs")]
 mod golden;

@@ -20,13 +20,10 @@
 use super::row::CsvRow;
 use crate::format::chunk::Fatal;
 use crate::format::reader::Visit;
-use crate::format::text::{End, Region, Stretch, Unsplit, lines_between, longer_than, record_start};
+use crate::format::text::{BOM, End, Region, Stretch, Unsplit, lines_between, longer_than, record_start};
 use crate::row::RowError;
 use crate::scan::{Boosted, Carry, Scanner, Tape, WINDOW, count_lines};
 use std::sync::Arc;
-
-/// The byte order mark of UTF-8.
-const BOM: [u8; 3] = *b"\xEF\xBB\xBF";
 
 /// What to do about a record that is too long.
 pub(super) const TOO_LONG: &str = "a quote that never closes? else raise source.max_record_bytes";

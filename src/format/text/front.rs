@@ -5,6 +5,9 @@ use crate::error::{Error, Result};
 use crate::source::{self, Input};
 use std::io::Read;
 
+/// The byte order mark of UTF-8.
+pub(crate) const BOM: [u8; 3] = *b"\xEF\xBB\xBF";
+
 /// Bytes from the start of an input, more of them on demand.
 pub(crate) struct Front<'a> {
     input: &'a Input,
@@ -46,7 +49,7 @@ impl<'a> Front<'a> {
 
     /// The length of the byte order mark of UTF-8, if the input starts with one.
     pub(crate) fn bom(&self) -> usize {
-        if self.bytes.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 }
+        if self.bytes.starts_with(&BOM) { BOM.len() } else { 0 }
     }
 }
 

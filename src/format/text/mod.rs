@@ -9,7 +9,7 @@ mod reader;
 mod region;
 mod rules;
 
-pub(super) use front::{Front, refuse_foreign};
+pub(super) use front::{BOM, Front, refuse_foreign};
 pub(super) use grid::Grid;
 pub(super) use reader::TextReader;
 pub(super) use region::{Region, Unsplit};

@@ -1,0 +1,127 @@
+//! A source opened as lines.
+
+use super::kernel::Kernel;
+use super::options::LinesOptions;
+use crate::buffer::Padded;
+use crate::error::{Error, Result};
+use crate::format::cells::{Cell, Cells};
+use crate::format::chunk::ChunkId;
+use crate::format::entry::validate_max_record_bytes;
+use crate::format::reader::{Format, Tabular, Visit};
+use crate::format::text::{DataStart, End, Front, Grid, Stretch, Text, TextReader, longer_than, refuse_foreign};
+use crate::row::Columns;
+use crate::scan::{Dialect, Scanner};
+use crate::source::Source;
+use std::sync::Arc;
+
+/// The name of the one column.
+const COLUMN: &str = "value";
+
+/// A [`Source`] of one value a line. Its one column is named `value`; empty lines are skipped. Lines end with LF, CRLF or CR.
+pub struct Lines {
+    source: Arc<Source>,
+    options: LinesOptions,
+    columns: Arc<[String]>,
+    starts: Vec<DataStart>,
+    scanner: Scanner,
+}
+
+impl Lines {
+    /// Looks at the first bytes of every file.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::Data`]: UTF-16, UTF-32 or a binary format. [`crate::error::Kind::Local`]: the source cannot be
+    /// read. [`crate::error::Kind::Usage`]: `max_record_bytes` is out of its range.
+    pub fn open(source: Arc<Source>, options: LinesOptions) -> Result<Lines> {
+        validate_max_record_bytes(options.max_record_bytes)?;
+        let mut starts = Vec::with_capacity(source.inputs().len());
+        for input in source.inputs() {
+            let front = Front::new(input)?;
+            refuse_foreign(&front, "text").map_err(|mut error| {
+                error.place_mut().file.get_or_insert_with(|| input.name().to_owned());
+                error
+            })?;
+            starts.push(DataStart { byte: front.bom() as u64, lines: 0 });
+        }
+        // a NUL is in no valid value, so that it may seem to separate cells: a line that has one is looked at again
+        let scanner = Scanner::new(Dialect { delimiter: 0, quote: None, marked: b'"' });
+        Ok(Lines { source, options, columns: Arc::new([COLUMN.to_owned()]), starts, scanner })
+    }
+}
+
+impl Columns for Lines {
+    fn names(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// The name is ours.
+    fn may_be_shown(&self) -> bool {
+        true
+    }
+}
+
+impl Tabular for Lines {
+    fn source(&self) -> &Arc<Source> {
+        &self.source
+    }
+
+    #[cfg(feature = "jobs")]
+    fn shared_columns(&self) -> &Arc<[String]> {
+        &self.columns
+    }
+
+    fn lines_before(&self, _input: usize) -> u64 {
+        0
+    }
+
+    fn cells<'k>(&self, kept: &'k [u8]) -> Cells<'k> {
+        Box::new(std::iter::once(Cell::new(kept)))
+    }
+}
+
+impl Text for Lines {
+    type Kernel = Kernel;
+    const HAS_STATE: bool = false;
+
+    fn kernel(&self, marked: Option<u8>) -> Kernel {
+        let longest = usize::try_from(self.options.max_record_bytes).unwrap_or(usize::MAX);
+        Kernel::new(self.scanner.marking(marked.unwrap_or(b'"')), longest)
+    }
+
+    fn start_of(&self, input: usize) -> DataStart {
+        self.starts[input]
+    }
+
+    fn max_record_bytes(&self) -> u64 {
+        self.options.max_record_bytes
+    }
+
+    fn state_after(&self, _: Padded<'_>, _: u64) -> u64 {
+        0
+    }
+
+    fn last_end(&self, text: Padded<'_>) -> Option<usize> {
+        memchr::memrchr2(b'\n', b'\r', text.bytes())
+    }
+
+    fn run<V: Visit>(kernel: &mut Kernel, text: &Stretch<'_>, visit: &mut V) -> Result<End, V::Stop> {
+        kernel.run(text, visit)
+    }
+
+    fn never_ends(&self, _record: &[u8], _inside: bool, _ended: bool) -> (Error, usize) {
+        (longer_than(self.options.max_record_bytes, super::kernel::TOO_LONG), 0)
+    }
+}
+
+impl Format for Lines {
+    type Chunks<'f> = Grid<'f, Lines>;
+    type Reader = TextReader<Lines>;
+
+    fn chunks(&self, from: ChunkId, chunk_bytes: usize, threads: usize) -> Grid<'_, Lines> {
+        Grid::new(self, from, chunk_bytes, threads)
+    }
+
+    fn reader(&self, marked: Option<u8>, chunk_bytes: usize) -> TextReader<Lines> {
+        TextReader::new(self, marked, chunk_bytes)
+    }
+}
