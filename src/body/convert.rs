@@ -2,7 +2,7 @@
 
 use super::batch::{Collect, RowLog};
 use super::order::{Consumer, Ended};
-use super::pass;
+use super::run::run_pass;
 use super::sink::CountingSink;
 use super::slab::Slab;
 use super::totals::{Start, Totals};
@@ -31,7 +31,7 @@ pub fn convert(
     }
     let mut writer = Writer { out, rejects: CountingSink::new(rejects) };
     let collect = Collect { data: true, rejects: true, rows: false, sights: false };
-    let (ended, totals) = pass::run(table, plan, options, collect, &Start::of(table.tabular()), &mut writer)
+    let (ended, totals) = run_pass(table, plan, options, collect, &Start::of(table.tabular()), &mut writer)
         .inspect_err(|_| writer.rejects.stopped())?;
     if ended == Ended::Clash {
         return Err(Error::new(Kind::Local, "the separator on trial occurs in a value: measure first"));

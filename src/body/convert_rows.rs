@@ -4,9 +4,9 @@
 //! instead, and all that is left of the chunk is one slab without data. `counts` and `joined` are those of the chunk so far.
 
 use super::batch::{Batch, JoinedRecords, Stop};
+use super::pass::Pass;
 use super::slab::{Pool, Slab};
 use super::spare::{LARGE_ROW_BYTES, Tools};
-use super::worker::Pass;
 use super::{Counts, crc};
 use crate::buffer::OutBuf;
 use crate::format::{Chunk, Format, Host, Visit};

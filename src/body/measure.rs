@@ -5,7 +5,7 @@ use super::checkpoint::Checkpoint;
 use super::findings::Findings;
 use super::measured::{Measured, SecondPass};
 use super::order::{Consumer, Ended};
-use super::pass;
+use super::run::run_pass;
 use super::sink::CountingSink;
 use super::slab::Slab;
 use super::totals::{Start, Totals};
@@ -37,7 +37,7 @@ pub fn measure(
             rows: false,
             sights: true,
         };
-        let (ended, totals) = pass::run(table, &plan, options, collect, &Start::of(table.tabular()), &mut measurer)
+        let (ended, totals) = run_pass(table, &plan, options, collect, &Start::of(table.tabular()), &mut measurer)
             .inspect_err(|_| measurer.rejects.stopped())?;
         if ended == Ended::Clash {
             match plan.next_separator() {

@@ -21,6 +21,7 @@ mod reject_file;
 mod replay;
 #[cfg(feature = "upload")]
 mod request_body;
+mod run;
 #[cfg(feature = "upload")]
 mod session;
 mod sink;

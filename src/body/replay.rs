@@ -2,7 +2,7 @@
 
 use super::batch::{Collect, RowLog, RowOutcome};
 use super::order::{Consumer, Ended};
-use super::pass;
+use super::run::run_pass;
 use super::slab::Slab;
 use super::source_record::SourceRecord;
 use super::totals::{Start, Totals};
@@ -60,7 +60,7 @@ impl Measured {
             Ok(true)
         };
         let collect = Collect { data: false, rejects: false, rows: true, sights: false };
-        pass::run(&second.table, &second.plan, &second.options, collect, start, &mut Show(&mut show))?;
+        run_pass(&second.table, &second.plan, &second.options, collect, start, &mut Show(&mut show))?;
         second.table.source().verify_unchanged()
     }
 }
@@ -93,7 +93,7 @@ pub fn preview(
     options.chunk_bytes = options.chunk_bytes.min(64 << 10);
     let collect = Collect { data: false, rejects: true, rows: true, sights: false };
     let start = Start::of(table.tabular());
-    let (ended, _) = pass::run(table, plan, &options, collect, &start, &mut Show(&mut show))?;
+    let (ended, _) = run_pass(table, plan, &options, collect, &start, &mut Show(&mut show))?;
     if ended == Ended::Clash {
         return Err(Error::data("a value of the next record holds the separator that is on trial")
             .with_hint("name another separator, or one that the records do not hold"));

@@ -4,9 +4,10 @@ use super::batch::{Collect, RowLog};
 use super::checkpoint::Checkpoint;
 use super::order::{Consumer, Ended};
 use super::queue::{Receiver, Sender, Weight, queue};
+use super::run::run_pass;
 use super::slab::{QUEUED_SLABS, SLAB_BYTES, Slab};
 use super::totals::Totals;
-use super::{Options, crc, pass};
+use super::{Options, crc};
 use crate::error::{Error, Kind, Result};
 use crate::format::{ChunkId, Table, Tabular};
 use crate::mapping::Plan;
@@ -76,7 +77,7 @@ impl PassSpec {
         let (tx, seam) = (tx.clone(), (bytes, crc));
         let mut sender = VerifyingSender { tx, checkpoints: checkpoints.clone(), next: from, bytes, crc, seam };
         let collect = Collect { data: true, rejects: false, rows: false, sights: false };
-        Some(match pass::run(&table, &plan, &options, collect, &start, &mut sender) {
+        Some(match run_pass(&table, &plan, &options, collect, &start, &mut sender) {
             Ok((Ended::Whole, _)) => Ok(Piece::End { bytes: sender.bytes, crc: sender.crc }),
             Ok((Ended::Enough, _)) => return None,
             Ok((Ended::Clash, _)) => Err(changed("the separator clashes, which it did not in pass one")),

@@ -14,6 +14,7 @@ mod op;
 mod output;
 mod parse;
 mod parse_apply;
+mod parse_word;
 mod plan;
 mod scratch;
 mod shape;

@@ -1,8 +1,9 @@
 //! Reads [`ValueSpec`] and [`Condition`] from the job file's value tree.
 
+use super::parse_word::{scalar, unknown};
 use super::spec::{Condition, Empty, From, TemplateNeeds, Test, TimeUnit, Type, ValueSpec};
 use super::{parse_apply, template};
-use crate::error::{Error, Result, nearest};
+use crate::error::{Error, Result};
 use serde_json::{Map, Value};
 
 const KEYS: [&str; 12] = [
@@ -160,24 +161,6 @@ fn object_of(members: &Map<String, Value>, map: &Map<String, Value>, at: &str) -
     let member =
         |(key, member): (&String, &Value)| Ok((key.clone(), value(member, &format!("{at}.object.{key}"), &[])?));
     members.iter().map(member).collect::<Result<_>>().map(From::Object)
-}
-
-/// A text, number or boolean as text.
-pub(super) fn scalar(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(flag) => Some(flag.to_string()),
-        _ => None,
-    }
-}
-
-pub(super) fn unknown<'a>(at: &str, what: &str, name: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> Error {
-    let hint = match nearest(name, known.clone()) {
-        Some(near) => format!("did you mean \"{near}\"?"),
-        None => format!("known: {}", known.into_iter().collect::<Vec<_>>().join(", ")),
-    };
-    Error::usage(format!("{at}: unknown {what} \"{name}\"")).with_hint(hint)
 }
 
 fn parse_type(name: Option<&Value>, format: Option<&Value>, unit: Option<&Value>, at: &str) -> Result<Option<Type>> {

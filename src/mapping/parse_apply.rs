@@ -1,6 +1,6 @@
 //! Reads the conversions of `apply`.
 
-use super::parse::{scalar, unknown};
+use super::parse_word::{scalar, unknown};
 use super::spec::{Apply, Hash, Otherwise, ValueTable};
 use crate::error::{Error, Result};
 use serde_json::{Map, Value};

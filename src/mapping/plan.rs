@@ -185,6 +185,7 @@ impl Plan {
     }
 
     /// As [`Plan::run`]; with `WATCH` the values are looked at for warnings, if `scratch` watches.
+    // The hot loop of the crate, in one piece: state, bits and cursor stay in registers only as long as nothing is called.
     #[inline(always)]
     pub(crate) fn run_watching<const WATCH: bool, R: Row>(
         &self,

@@ -1,6 +1,8 @@
 //! One input of a source: its content by position and as a stream.
 
-use super::{Compression, Identity, ReadAt, SourceOptions, beside, changed, decompress, into_error, local, once};
+use super::options::{Compression, SourceOptions};
+use super::read_at::{Identity, ReadAt, changed, into_error};
+use super::{beside, decompress, local, once};
 use crate::error::{Error, Result};
 use std::io;
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! Local files: positioned reads of files that must keep the identity they had when they were found.
 
 use super::handles::{Handles, is_too_many};
-use super::{Identity, ReadAt};
+use super::read_at::{Identity, ReadAt, changed};
 use crate::error::{Error, Kind, Result};
 use std::fs::{File, Metadata};
 use std::io;
@@ -63,15 +63,15 @@ impl PinnedFile {
     }
 
     fn reopen(&self) -> io::Result<File> {
-        let changed = |what| io::Error::other(super::changed(&self.path.to_string_lossy(), what));
+        let differs = |what| io::Error::other(changed(&self.path.to_string_lossy(), what));
         // checked first, since a FIFO in its place would block the open
         if let Some(what) = self.change() {
-            return Err(changed(what));
+            return Err(differs(what));
         }
         let file = File::open(&self.path)?;
         match difference(&self.identity, &identity_of(&file.metadata()?)) {
             None => Ok(file),
-            Some(what) => Err(changed(what)),
+            Some(what) => Err(differs(what)),
         }
     }
 }
@@ -224,7 +224,7 @@ impl io::Read for Sequential {
         let left = usize::try_from(self.end.saturating_sub(self.at)).unwrap_or(usize::MAX).min(buf.len());
         let n = self.data.read_at(&mut buf[..left], self.at)?;
         if n == 0 && left > 0 {
-            return Err(io::Error::other(super::changed(&self.name, "shrank")));
+            return Err(io::Error::other(changed(&self.name, "shrank")));
         }
         self.at += n as u64;
         Ok(n)

@@ -1,7 +1,10 @@
 use super::*;
 use crate::Kind;
+use crate::error::{Error, Result};
 use flate2::write::GzEncoder;
 use std::io::{Read, Write};
+use std::path::Path;
+use std::sync::Arc;
 
 fn gzip(data: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::default());

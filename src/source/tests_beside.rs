@@ -1,9 +1,11 @@
 //! Decoding on several threads against the serial decoder: the same bytes, the same error or none, the same findings.
 
 use super::*;
+use crate::error::Kind;
 use flate2::write::{DeflateEncoder, GzEncoder};
 use proptest::prelude::*;
 use std::io::{Read, Write};
+use std::sync::Arc;
 
 /// The content, the findings and the end of a decoder.
 #[derive(Debug, PartialEq)]

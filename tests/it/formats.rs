@@ -40,11 +40,17 @@ enum Item {
 #[derive(Clone, Debug, PartialEq)]
 struct Noted {
     /// Number in the file, line and offset of its start.
-    place: (u64, u64, u64),
+    place: Spot,
     text: Vec<u8>,
     /// The value, or the code that it is rejected with.
     value: Result<String, &'static str>,
 }
+
+/// The text of a record, and its value or the code that it is rejected with.
+type Text = (Vec<u8>, Result<String, &'static str>);
+
+/// The number of a record, the line and the offset of its start.
+type Spot = (u64, u64, u64);
 
 /// What a format brings to the suite.
 struct Case {
@@ -54,7 +60,7 @@ struct Case {
     header: &'static str,
     /// The text of a record without its line end, and its value or the code that it is rejected with. `None`: the format has
     /// no such record.
-    write: fn(&Item) -> Option<(Vec<u8>, Result<String, &'static str>)>,
+    write: fn(&Item) -> Option<Text>,
     open: fn(Arc<Source>, max_record_bytes: u64) -> listferry::Result<Table>,
 }
 
@@ -86,7 +92,7 @@ fn lines(source: Arc<Source>, max_record_bytes: u64) -> listferry::Result<Table>
     Ok(Lines::open(source, options)?.into())
 }
 
-fn delimited(item: &Item, delimiter: &str) -> Option<(Vec<u8>, Result<String, &'static str>)> {
+fn delimited(item: &Item, delimiter: &str) -> Option<Text> {
     let (text, value) = match item {
         Item::Value(value) if value.contains(['"', ',', '\t']) => {
             (format!("\"{}\"", value.replace('"', "\"\"")).into_bytes(), Ok(value.clone()))
@@ -101,7 +107,7 @@ fn delimited(item: &Item, delimiter: &str) -> Option<(Vec<u8>, Result<String, &'
     Some(([b"7", delimiter.as_bytes(), &text].concat(), value))
 }
 
-fn line(item: &Item) -> Option<(Vec<u8>, Result<String, &'static str>)> {
+fn line(item: &Item) -> Option<Text> {
     Some(match item {
         Item::Value(value) => (value.clone().into_bytes(), Ok(value.clone())),
         Item::Invalid => (b"x\xff".to_vec(), Err("invalid_utf8")),
@@ -178,13 +184,16 @@ fn options(threads: usize, chunk_bytes: usize) -> Options {
     options
 }
 
-fn place(source: &SourceRecord<'_>) -> (u64, u64, u64) {
+fn place(source: &SourceRecord<'_>) -> Spot {
     (source.record, source.line.unwrap(), source.byte.unwrap())
 }
 
-/// Rejects as they came: place, text, code, and the values if it was split.
+/// A rejected record: place, text, code, and whether it was split.
+type Rejected = (Spot, Vec<u8>, String, bool);
+
+/// Rejects as they came.
 #[derive(Debug, Default, PartialEq)]
-struct Kept(Vec<((u64, u64, u64), Vec<u8>, String, bool)>);
+struct Kept(Vec<Rejected>);
 
 impl RejectSink for Kept {
     fn reject(&mut self, reject: &Reject<'_>) -> listferry::Result<()> {
@@ -340,7 +349,7 @@ fn a_reject_file_has_the_columns_of_the_source_and_reads_back() {
             assert_eq!(marks[2..5], [record, line, byte].map(|number| number.to_string()));
             assert_eq!(marks[6], *code);
             // its own value is the last column of the source; what could not be split is there as it is
-            let (value, raw) = (&row[columns - 1], row.iter().last().unwrap());
+            let (value, raw) = (&row[columns - 1], &row[row.len() - 1]);
             match is_split {
                 true => assert!(text.ends_with(value) && !value.is_empty() && raw.is_empty(), "{row:?}"),
                 false => assert!(value.is_empty() && raw == text, "{row:?}"),

@@ -95,6 +95,19 @@ fn first_record(
 ) -> Result<Option<(Vec<String>, Range<usize>)>> {
     let blank = bytes.iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
     let text = &bytes[blank..];
+    let lines = count_lines(&bytes[..blank]);
+    let here = Place { line: Some(lines + 1), byte: Some(blank as u64), ..Place::default() };
+    let found = first_cells(text, ended, scanner).map_err(|error| error.with_place(here.clone()))?;
+    let Some((cells, mut end)) = found else { return Ok(None) };
+    let names = names(text, &cells, options).map_err(|error| error.with_place(here))?;
+    if text.get(end.wrapping_sub(1)) == Some(&b'\r') && text.get(end) == Some(&b'\n') {
+        end += 1;
+    }
+    Ok(Some((names, blank..blank + end)))
+}
+
+/// The ends of the cells of the first record, and the position after its line end, CRLF taken for a CR.
+fn first_cells(text: &[u8], ended: bool, scanner: &Scanner) -> Result<Option<(Vec<u32>, usize)>> {
     let mut padded = text.to_vec();
     padded.resize(text.len() + SLACK, 0);
     let view = Padded::new(&padded, 0, text.len());
@@ -107,9 +120,7 @@ fn first_record(
         scanner.window(view, at, to, &mut carry, &mut tape);
         at = to;
     }
-    let here = |lines: u64| Place { line: Some(lines + 1), byte: Some(blank as u64), ..Place::default() };
-    let lines = count_lines(&bytes[..blank]);
-    let (cells, mut end) = match tape.records.first() {
+    let (cells, end) = match tape.records.first() {
         Some(&cells) => {
             let last = tape.cells[cells as usize - 1] as usize;
             // a CR may be half of a CRLF whose other half has not been read
@@ -119,37 +130,33 @@ fn first_record(
             (tape.cells[..cells as usize].to_vec(), last + 1)
         }
         None if !ended || text.is_empty() => return Ok(None),
-        None if carry.inside() => {
-            return Err(Error::data("a quote in the header is never closed").with_place(here(lines)));
-        }
+        None if carry.inside() => return Err(Error::data("a quote in the header is never closed")),
         None => {
-            let mut cells = tape.cells.clone();
-            cells.push(text.len() as u32);
-            (cells, text.len())
+            tape.cells.push(text.len() as u32);
+            (tape.cells, text.len())
         }
     };
     if tape.junk.iter().any(|&junk| (junk as usize) < end) {
-        return Err(
-            Error::data("the header has text between a closing quote and the next delimiter").with_place(here(lines))
-        );
+        return Err(Error::data("the header has text between a closing quote and the next delimiter"));
     }
+    Ok(Some((cells, end)))
+}
+
+/// The names in cells that end there.
+fn names(text: &[u8], cells: &[u32], options: &CsvOptions) -> Result<Vec<String>> {
     let mut names = Vec::with_capacity(cells.len());
     let mut from = 0usize;
-    for &cell in &cells {
+    for &cell in cells {
         let value = unquote(&text[from..cell as usize], options.quote);
         match std::str::from_utf8(&value) {
             Ok(name) if !name.contains('\0') => names.push(name.to_owned()),
-            Ok(_) => return Err(Error::data("the header holds a NUL byte").with_place(here(lines))),
+            Ok(_) => return Err(Error::data("the header holds a NUL byte")),
             Err(_) => {
                 return Err(Error::data("the header is not UTF-8")
-                    .with_place(here(lines))
                     .with_hint("convert the source to UTF-8 (iconv), other encodings are not read yet"));
             }
         }
         from = cell as usize + 1;
     }
-    if text.get(end.wrapping_sub(1)) == Some(&b'\r') && text.get(end) == Some(&b'\n') {
-        end += 1;
-    }
-    Ok(Some((names, blank..blank + end)))
+    Ok(names)
 }

@@ -2,12 +2,14 @@
 
 mod cells;
 mod header;
+#[cfg(feature = "jobs")]
+mod job_file;
 mod kernel;
 mod options;
 mod row;
 mod table;
 
-pub use options::CsvOptions;
 #[cfg(feature = "jobs")]
-pub(super) use options::{CSV, TSV};
+pub(super) use job_file::{CSV, TSV};
+pub use options::CsvOptions;
 pub use table::Csv;

@@ -1,11 +1,13 @@
 //! One value a line: a list of addresses or ids without header, delimiter and quotes.
 
+#[cfg(feature = "jobs")]
+mod job_file;
 mod kernel;
 mod options;
 mod row;
 mod table;
 
 #[cfg(feature = "jobs")]
-pub(super) use options::LINES;
+pub(super) use job_file::LINES;
 pub use options::LinesOptions;
 pub use table::Lines;
