@@ -54,6 +54,10 @@ impl Columns for Lines {
         &self.columns
     }
 
+    fn have_lists(&self) -> bool {
+        false
+    }
+
     /// The name is ours.
     fn may_be_shown(&self) -> bool {
         true

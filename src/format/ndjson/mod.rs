@@ -1,5 +1,7 @@
 //! NDJSON: one JSON object on each line.
 
+#[cfg(feature = "jobs")]
+mod job_file;
 mod kernel;
 mod keys;
 mod list;
@@ -14,6 +16,6 @@ mod tests;
 mod walk;
 
 #[cfg(feature = "jobs")]
-pub(super) use options::NDJSON;
+pub(super) use job_file::NDJSON;
 pub use options::NdjsonOptions;
 pub use table::Ndjson;

@@ -1,13 +1,11 @@
 //! Strings of JSON.
 
-use super::walk::Invalid;
-
-/// Checks the escape at the start of `text`; returns its length.
-pub(super) fn escape_len(text: &[u8]) -> Result<usize, Invalid> {
+/// Returns the length of the escape at the start of `text`; `None`: it is not valid.
+pub(super) fn escape_len(text: &[u8]) -> Option<usize> {
     match text.get(1) {
-        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(2),
-        Some(b'u') if hex4(&text[2..]).is_some() => Ok(6),
-        _ => Err(Invalid::Escape),
+        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Some(2),
+        Some(b'u') if hex4(&text[2..]).is_some() => Some(6),
+        _ => None,
     }
 }
 

@@ -246,7 +246,7 @@ impl<const ENDS: bool> Line<'_, ENDS> {
         while at < self.to {
             at += match self.input.bytes()[at] {
                 b'"' => return Ok(at),
-                b'\\' => escape_len(&self.input.bytes()[at..self.to]).map_err(|invalid| (invalid, at))?,
+                b'\\' => escape_len(&self.input.bytes()[at..self.to]).ok_or((Invalid::Escape, at))?,
                 0..0x20 => return Err((Invalid::Control, at)),
                 _ => 1,
             };
