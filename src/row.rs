@@ -86,12 +86,12 @@ pub trait Row: Record {
     fn value(&self, column: usize) -> Cow<'_, [u8]>;
 }
 
-/// What kind of value a cell is.
+/// The kind of the value of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CellKind {
     /// One value; empty if there is none.
     Text,
-    /// An array of values.
+    /// A list of values.
     List,
     /// A JSON object, or an array of objects: [`Row::append`] gives its JSON text.
     Json,

@@ -1,4 +1,4 @@
-//! What the platform made of a run, in the report.
+//! Puts the platform's verdict on a run into the report.
 
 use super::Job;
 use super::report::{Report, Status};
@@ -9,7 +9,7 @@ use crate::platform::{Delivery, Outcome, Verdict};
 use crate::warning::Warning;
 
 impl Job {
-    /// Puts what the platform made of it into the report. `shown`: rows that it named and that are in the reject file.
+    /// Puts the platform's verdict into the report. `shown`: number of reported rows that are in the reject file.
     pub(super) fn conclude(
         &self,
         journal: &dyn Journal,
@@ -18,7 +18,7 @@ impl Job {
         shown: u64,
         report: &mut Report,
     ) -> Result<()> {
-        // ignored rows may be named too, and have not failed
+        // ignored rows may be reported too, although they did not fail
         let named = journal.fault_count()?.saturating_sub(verdict.counts.ignored.unwrap_or(0));
         report.records.failed = verdict.counts.failed;
         report.records.ignored = verdict.counts.ignored;
@@ -60,7 +60,7 @@ impl Job {
         Ok(())
     }
 
-    /// Parts and warnings of the journal, however the run ended.
+    /// Adds the parts and warnings of the journal to the report, however the run ended.
     pub(super) fn account(&self, journal: &dyn Journal, report: &mut Report) -> Result<()> {
         let states = journal.parts()?;
         report.place(&states);
@@ -76,13 +76,13 @@ impl Job {
     }
 }
 
-/// What to do about rows or an import that the platform refused.
+/// Returns the hint about rows or an import that the platform refused.
 fn hint(named: u64, shown: u64, verdict: &Verdict, report: &Report) -> String {
     match (named, shown, report.run_id.as_deref()) {
         (0, ..) if verdict.reason.is_some() => {
-            "the platform named no rows: correct what it says, then run the job again".to_owned()
+            "the platform reported no rows: correct what its answer says, then run the job again".to_owned()
         }
-        (0, ..) => "the platform named no rows; platform_result in the report is what it answered".to_owned(),
+        (0, ..) => "the platform reported no rows; its answer is platform_result in the report".to_owned(),
         (_, 0, _) => {
             "the rows that the platform named cannot be shown, as the warnings say; platform_result in the report is \
                       what it answered"

@@ -1,4 +1,4 @@
-//! What a run works with, from the first check of the job file to the report.
+//! The data that a run uses from the first check of the job file to the report.
 
 use super::Job;
 use super::apsis;
@@ -14,7 +14,7 @@ use serde_json::Value;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// The surroundings of one run.
+/// The environment of one run.
 pub(super) struct Context<'a> {
     pub(super) env: &'a Env,
     pub(super) prepared: Arc<Prepared>,
@@ -24,15 +24,15 @@ pub(super) struct Context<'a> {
     pub(super) intent: Intent,
     /// Records of the last done run.
     pub(super) last_read: Option<u64>,
-    /// What the user says about calls in doubt.
+    /// The user's answer (`--assume`) about calls in doubt.
     pub(super) assume: Option<Assume>,
 }
 
 impl Context<'_> {
-    /// Takes the lock of the job; also that of the rule of 0.1.0, which an older listferry may hold.
+    /// Takes the lock of the job, and the lock of version 0.1.0, which an older listferry may hold.
     ///
     /// # Errors
-    /// `Busy`: another process has it.
+    /// `Busy`: another process holds one of them.
     pub(super) fn lock(&self, record: Option<&RunRecord>) -> Result<JobLocks> {
         let mut keys = vec![self.intent.key.as_str()];
         keys.extend(self.intent.old_key.as_ref().map(|key| key.as_str()));
@@ -40,12 +40,12 @@ impl Context<'_> {
         JobLocks::take(self.state.dir(), &keys)
     }
 
-    /// The time of day.
+    /// Returns the time of day.
     pub(super) fn clock_now(&self) -> SystemTime {
         self.env.world.clock.wall()
     }
 
-    /// The way to the network for a run.
+    /// Returns the client for the calls of a run.
     pub(super) fn remote<'r>(&'r self, run: &'r Run, policy: Policy) -> Remote<'r> {
         Remote::new(run.seed(), run, &self.client, policy).with_clock(&*self.env.world.clock)
     }
@@ -55,7 +55,7 @@ impl Context<'_> {
         self.prepared.plan.needs_source
     }
 
-    /// Tells the caller what becomes of an open run, before anything else is said.
+    /// Reports to the caller what happens to an open run, before any other message.
     pub(super) fn announce(&self, text: &str) {
         if let Some(announce) = &self.env.announce {
             announce(text);
@@ -64,7 +64,7 @@ impl Context<'_> {
 }
 
 impl Job {
-    /// Checks everything that can be wrong with job file and environment, and opens the state.
+    /// Validates the job file and the environment, and opens the state.
     pub(super) fn context<'a>(&self, env: &'a Env, assume: Option<Assume>) -> Result<Context<'a>> {
         let config = &self.config;
         if self.file.is_none() && config.given_name.is_none() {
@@ -115,7 +115,7 @@ impl Job {
     }
 }
 
-/// Records of the last done run of the job: what `source.expect.max_change_percent` compares with.
+/// Returns the number of records of the last done run, which `source.expect.max_change_percent` uses.
 pub(super) fn last_read(state: &State, intent: &Intent) -> Result<Option<u64>> {
     let last = state.last_done_report(intent)?;
     Ok(last.and_then(|report| report.pointer("/records/read").and_then(Value::as_u64)))

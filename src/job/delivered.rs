@@ -1,4 +1,4 @@
-//! A continued run whose parts have all been sent: what is left is small calls and the verdict, which need no source.
+//! A continued run that has sent all its parts: only small calls and the verdict remain, which do not need the source.
 
 use super::journal::PASS_ONE;
 use super::report::Report;
@@ -8,15 +8,15 @@ use crate::error::Result;
 use crate::platform::Delivery;
 use serde_json::{Value, json};
 
-/// Keeps what the report says after pass one, for [`restore`].
+/// Stores the report after pass one for [`restore`].
 pub(super) fn store(journal: &dyn Journal, report: &Report) -> Result<()> {
     let mut report = report.to_json();
-    // a warning or an error of this moment is none of a later one
+    // warnings and errors of this process do not belong to a later one
     report["error"] = Value::Null;
     journal.store(PASS_ONE, &json!({ "report": report }))
 }
 
-/// Puts into the report what pass one of an earlier process found.
+/// Puts the results of pass one in an earlier process into the report.
 pub(super) fn restore(journal: &dyn Journal, report: &mut Report) -> Result<()> {
     if let Some(known) = journal.load(PASS_ONE)? {
         report.restore_pass_one(&known["report"]);
@@ -24,7 +24,7 @@ pub(super) fn restore(journal: &dyn Journal, report: &mut Report) -> Result<()> 
     Ok(())
 }
 
-/// Returns true if no part's body is left to send.
+/// Returns true if the bodies of all parts have been sent.
 pub(super) fn is_sent(
     journal: &dyn Journal,
     manifest: &Manifest,

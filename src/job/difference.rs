@@ -1,4 +1,4 @@
-//! How a job and its source differ from those of an open run, and whether that run can be resumed all the same.
+//! Compares a job and its source with those of an open run, and determines whether that run can be resumed.
 
 use super::Job;
 use super::config::Config;
@@ -12,26 +12,26 @@ use super::standing_words::requested_at;
 use crate::calls::utc;
 use crate::error::Result;
 
-/// How the job differs from an open run.
+/// Differences between the job and an open run.
 pub(super) struct Difference {
-    /// In words: what has changed. Empty: nothing.
+    /// The changes in words; empty if there are none.
     pub(super) what: Vec<String>,
     pub(super) target: bool,
     pub(super) resumable: Resumable,
-    /// Pass one, if it was needed to compare.
+    /// Pass one, if the comparison needed it.
     pub(super) measuring: Option<Measuring>,
 }
 
-/// Whether `resume` continues a run that `run` does not continue.
+/// Whether `resume` can continue a run that `run` does not continue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Resumable {
-    /// As things are.
+    /// Possible now.
     Now,
-    /// If the job file says again what it said.
+    /// Possible once the job file is as it was.
     WithOldJob,
-    /// If the source is again what it was.
+    /// Possible once the source is as it was.
     WithOldSource,
-    /// Never: too little was kept of it.
+    /// Impossible: not enough of the run was kept.
     Never,
 }
 
@@ -46,7 +46,7 @@ impl Difference {
 }
 
 impl Job {
-    /// How the job and its source differ from those of a recorded run.
+    /// Compares the job and its source with those of a recorded run.
     pub(super) async fn difference(
         &self,
         ctx: &Context<'_>,
@@ -58,12 +58,12 @@ impl Job {
         let other_day = intent.dated && record.date != draw.date;
         let target = match &record.target {
             Some(target) => *target != intent.target_on(&draw.date),
-            // 0.1.0 did not record it; account and target as written are those of the job
+            // 0.1.0 did not record the target; account and target are those of the job as written
             None => other_day && intent.target_on(&draw.date) != intent.target_on(&record.date),
         };
         let mut what = record.differences(intent);
         if target {
-            what.push("the name of the target, filled in, is another one".to_owned());
+            what.push("the name of the target has changed".to_owned());
         } else if other_day {
             what.push("{date} means another day".to_owned());
         }
@@ -84,7 +84,7 @@ impl Job {
         Ok(Difference { what, target, resumable, measuring })
     }
 
-    /// Adds to `what` if the source is another one; pass one, if only that could say.
+    /// Adds to `what` if the source has changed. Returns pass one if the comparison needed it.
     async fn source_difference(
         &self,
         ctx: &Context<'_>,
@@ -108,7 +108,7 @@ impl Job {
             match config.stamp() {
                 Ok(stamp) if stamp.is_some() && stamp == record.source => return Ok(None),
                 Ok(_) => {}
-                // A source that is gone counts as unchanged if the run needs it no more.
+                // a source that no longer exists counts as unchanged if the run does not need it
                 Err(_) if self.needs_no_source(ctx, stand) || self.all_bodies_sent(ctx, record, &known)? => {
                     return Ok(None);
                 }
@@ -124,7 +124,7 @@ impl Job {
         Ok(Some(measuring))
     }
 
-    /// Returns true if the platform has the body of every part, and only small calls are left.
+    /// Returns true if the platform has the bodies of all parts, and only small calls remain.
     fn all_bodies_sent(&self, ctx: &Context<'_>, record: &RunRecord, known: &Known) -> Result<bool> {
         for part in &known.manifest().parts {
             let Some(call) = ctx.prepared.plan.body_call(part.index) else { return Ok(false) };

@@ -1,4 +1,4 @@
-//! What a job is run in: state directory, threads, variables, progress. Nothing of it is global.
+//! The environment of a job: state directory, threads, variables, progress. None of it is global.
 
 use super::secrets::Lookup;
 use super::world::World;
@@ -21,61 +21,62 @@ use std::sync::atomic::AtomicU8;
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Env {
-    /// Journal, quotas, spooled sources and reject files; default `$XDG_STATE_HOME/listferry`, else
-    /// `~/.local/state/listferry`. Made (0700) when it is first needed.
+    /// Directory of the journal, quotas, spooled sources and reject files; default `$XDG_STATE_HOME/listferry`, else
+    /// `~/.local/state/listferry`. It is created with mode 0700 when it is first needed.
     pub state_dir: Option<PathBuf>,
     /// Threads, chunk size, and the counters of the pass under way (set `progress.cancelled` to stop).
     pub options: Options,
     /// Looks variables up for `{ env: NAME }`; default: the environment of the process.
     pub variables: Lookup,
-    /// Told when a stage of a run begins; default: nobody.
+    /// Called when a stage of a run begins; default none.
     pub watch: Option<Arc<dyn Fn(Stage) + Send + Sync>>,
-    /// The exit code that a run stopped by `progress.cancelled` ends with: 143 for SIGTERM; everything else is 130.
+    /// The exit code of a run that `progress.cancelled` stopped: 143 for SIGTERM, otherwise 130.
     pub stopped_by: Arc<AtomicU8>,
-    /// Add the value at fault, escaped and cut, to messages; default false.
+    /// Adds the value that caused an error to the message, escaped and truncated; default false.
     pub show_values: bool,
-    /// Start a new run and abandon the open one with this id, which must be in the way, as soon as the new list has been
-    /// validated; default none.
+    /// The id of the open run to abandon. It must be the run that is in the way; it is abandoned, and a new run starts,
+    /// once the new list has been validated. Default none.
     pub new_run: Option<String>,
-    /// Once a run of the job with this key has every part accepted, the key never sends again; default none.
+    /// Key of at most one delivery: once every part of a run with this key has been accepted, no run of the job sends
+    /// anything under it again; default none.
     pub once: Option<String>,
-    /// Called with one line when an open run is continued, closed or left; default: nobody is told.
+    /// Called with one line when an open run is continued, closed or left open; default none.
     pub announce: Option<Announce>,
-    /// The caller writes the report somewhere and calls [`super::reported`] when that is done: the run ends then. Default
-    /// false: it ends when the call returns.
+    /// True if the caller stores the report and then calls [`super::reported`], which ends the run. With false, the
+    /// default, the run ends when the call returns.
     pub writes_report: bool,
-    /// The secrets of the jobs that are run in it. Messages and reports are without them; a log of the caller's own can
-    /// use it, too. Default: none yet.
+    /// The secrets of the jobs that run in this environment. They are removed from messages and reports; the caller's
+    /// own log can use this to remove them as well. Default empty.
     pub taint: Taint,
-    /// Secrets that are not set are made up: only for a job that is pointed at the sandbox. Default false.
+    /// Makes up secrets that are not set; only for a job whose destination is the sandbox. Default false.
     pub sandbox: bool,
     /// Time, random numbers and connections; default: the machine's.
     #[doc(hidden)]
     pub world: World,
 }
 
-/// Takes one line about an open run; see [`Env::announce`].
+/// Receives one line about an open run; see [`Env::announce`].
 pub type Announce = Arc<dyn Fn(&str) + Send + Sync>;
 
-/// A stage of a run, told to [`Env::watch`].
+/// A stage of a run; see [`Env::watch`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stage {
-    /// It is decided which run the command works on.
+    /// The command has determined which run it works on.
     Decided,
-    /// Pass one: so many bytes of source as stored.
+    /// Pass one begins.
     Measure {
-        /// Bytes as stored.
+        /// Size of the source as stored.
         source_bytes: u64,
     },
-    /// Pass two and the platform's calls: so many bytes of content in so many parts.
+    /// Pass two and the calls of the platform begin.
     Send {
-        /// Bytes of all parts.
+        /// Total size of the parts.
         body_bytes: u64,
-        /// How many.
+        /// Number of parts.
         parts: usize,
     },
-    /// Over.
+    /// The run has ended.
     End,
 }
 
@@ -106,10 +107,10 @@ impl Env {
         &self.options.progress
     }
 
-    /// The state directory, whether it is there or not.
+    /// Returns the path of the state directory, which may not exist yet.
     ///
     /// # Errors
-    /// `Usage`: none given, and no home directory known.
+    /// `Usage`: no directory is given, and HOME is not set.
     pub fn state_dir(&self) -> Result<PathBuf> {
         let variable = |name: &str| (self.variables)(name).filter(|path| !path.is_empty()).map(PathBuf::from);
         if let Some(dir) = &self.state_dir {

@@ -1,4 +1,4 @@
-//! Pass one of a run, on a thread where blocking is allowed, and the source that it reads.
+//! Pass one of a run, on a thread that may block, and the source that it reads.
 
 use super::Job;
 use super::apsis;
@@ -18,22 +18,22 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// What came of pass one.
+/// The result of pass one.
 pub(super) struct Measuring {
-    /// What it found, unless it failed.
+    /// The measurements, or the error that stopped pass one.
     pub(super) measured: Result<Measured>,
-    /// Where the rejected rows are.
+    /// The rejected rows and the file that contains them.
     pub(super) rejects: Rejects,
-    /// What it adds to the report, also if it failed.
+    /// The fields that pass one adds to the report, also after an error.
     pub(super) found: Report,
     /// Path, size and times of the source's files as a hash; none for a stream.
     pub(super) stamp: Option<String>,
-    /// Where a stream was copied to.
+    /// Path of the copy of a stream.
     pub(super) spool: Option<std::path::PathBuf>,
 }
 
 impl Job {
-    /// Opens the source of a new run of that id and measures it.
+    /// Opens the source of the new run `run_id` and measures it.
     ///
     /// # Errors
     /// `Local`, `Data`, `Interrupted`: the source cannot be opened or copied.
@@ -43,10 +43,10 @@ impl Job {
         self.measure(ctx, source, run_id, split).await
     }
 
-    /// Pass one over an open source.
+    /// Measures an open source.
     ///
     /// # Errors
-    /// `Local`: the thread or the reject file. What pass one says is in the result.
+    /// `Local`: the thread cannot start or the reject file cannot be opened. Errors of pass one are in the result.
     pub(super) async fn measure(
         &self,
         ctx: &Context<'_>,
@@ -69,7 +69,8 @@ impl Job {
         aside(ctx.env, work).await
     }
 
-    /// The source of a run: as it lies, or spooled; a run that is continued reads the spool that it left.
+    /// Opens the source of a run: its files or a new copy of its stream. A run that is continued reads the copy that it
+    /// made.
     ///
     /// # Errors
     /// `Local`, `Data`, `Usage`: as [`super::config::Config::open`].
@@ -107,7 +108,8 @@ impl Job {
     }
 }
 
-/// Runs blocking work on a thread for it. Not one of the runtime's, which panics or waits for ever if it cannot start one.
+/// Runs blocking work on a new thread. The runtime's `spawn_blocking` is not used: it panics or waits forever if no
+/// thread can start.
 pub(super) async fn aside<T: Send + 'static>(env: &Env, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
     if env.options.in_line {
         return Ok(work());
@@ -116,7 +118,7 @@ pub(super) async fn aside<T: Send + 'static>(env: &Env, work: impl FnOnce() -> T
     std::thread::Builder::new()
         .name("pass".to_owned())
         .stack_size(1 << 20)
-        // nobody waits any more if the run was stopped
+        // the receiver is gone if the run was stopped
         .spawn(move || drop(done.send(work())))
         .map_err(|error| {
             Error::io("a thread cannot be started", error).with_hint(
@@ -126,7 +128,7 @@ pub(super) async fn aside<T: Send + 'static>(env: &Env, work: impl FnOnce() -> T
     result.await.map_err(|_| Error::new(Kind::Local, "a thread ended early: this is a bug"))
 }
 
-/// Returns once the run is cancelled.
+/// Waits until the run is cancelled.
 pub(super) async fn cancelled(ctx: &Context<'_>) {
     while !ctx.env.progress().cancelled.load(Ordering::Relaxed) {
         ctx.env.world.clock.look_again().await;

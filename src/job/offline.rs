@@ -1,4 +1,4 @@
-//! The commands that contact nobody: check, convert, preview.
+//! The commands that make no network calls: check, convert, preview.
 
 use super::Job;
 use super::config::Config;
@@ -26,10 +26,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 impl Job {
-    /// Pass one only: measures and judges every row; contacts nobody, needs no credentials and no writable state
-    /// directory (rejects are then only counted).
+    /// Runs pass one only: validates and measures every row. Makes no calls, and needs no credentials and no writable
+    /// state directory; without one, rejected rows are counted but not stored.
     ///
-    /// Never fails itself: what went wrong is in the report.
+    /// Errors are in the report.
     ///
     /// ```
     /// use listferry::job::{Env, Job};
@@ -62,7 +62,7 @@ impl Job {
                 return Ok(());
             }
             let mut rejects = Rejects::new(config, env, &format!("{}.check", config.name));
-            // Two tries at a separator are two passes.
+            // choosing a separator reads the source once more
             let source = config.open(env, Passes::Several)?;
             let spool = source.spool_path().map(std::path::Path::to_owned);
             let last_read = self.last_read(env, report);
@@ -75,12 +75,12 @@ impl Job {
         })
     }
 
-    /// Converts the source into `out` in one pass. What `out` got is only whole where the report says done.
+    /// Converts the source into `out` in one pass. The output is complete only if the report has exit code 0.
     pub fn convert(&self, env: &Env, out: &mut (dyn Write + Send)) -> Report {
         self.convert_into(env, None, out)
     }
 
-    /// `target`: the file that is replaced by the output.
+    /// Converts into `out`; `target` is the file that the output replaces.
     fn convert_into(&self, env: &Env, target: Option<&Path>, out: &mut (dyn Write + Send)) -> Report {
         self.reported("convert", env, |report| {
             let config = &self.config;
@@ -99,10 +99,11 @@ impl Job {
         })
     }
 
-    /// Converts the source into a file: a temporary one beside it, synced, renamed where the report says done. A file that
-    /// is there stays as it is otherwise. A device or a pipe is written to as the output comes. If the name ends in `.gz` or
-    /// `.zst`, the output is compressed; its digest and sizes in the report are those before. The job's own source, job
-    /// file and reject file are not replaced: that is an error of usage.
+    /// Converts the source into a file. The output goes to a temporary file in the same directory, which is synced and
+    /// then renamed if the conversion succeeds; otherwise an existing file keeps its content. A device or a pipe is
+    /// written directly. If the name ends in `.gz` or `.zst`, the output is compressed; digest and sizes in the report
+    /// are those of the uncompressed output. The source, the job file and the reject file of the job cannot be the
+    /// target: that is a usage error.
     pub fn convert_to_file(&self, env: &Env, target: &Path) -> Report {
         let failed = |error| {
             let mut report = Report::failed("convert", error);
@@ -134,7 +135,7 @@ impl Job {
         report
     }
 
-    /// Converts into an open file that has this name. `replaced`: the file whose place it will take.
+    /// Converts into an open file with the name `name`; `replaced` is the file that it will replace.
     fn convert_packed(&self, env: &Env, replaced: Option<&Path>, file: &File, name: &Path) -> Report {
         let lost = |error| Error::io(format!("{} cannot be written", name.display()), error);
         let mut out = match Packed::new(file, name) {
@@ -148,8 +149,8 @@ impl Job {
         report
     }
 
-    /// Records of the last done run, where `source.expect.max_change_percent` compares with them. Which job it is may need
-    /// a secret; where that or the state is not to be had, the check goes on without, and says so.
+    /// Returns the number of records of the last done run if `source.expect.max_change_percent` needs it. The identity
+    /// of the job may depend on a secret; without the secret or the state, the comparison is skipped with a warning.
     fn last_read(&self, env: &Env, report: &mut Report) -> Option<u64> {
         self.config.source.expect.max_change_percent?;
         let read = || {
@@ -167,7 +168,7 @@ impl Job {
         })
     }
 
-    /// Whether it was read from that file.
+    /// Returns true if the job was read from this file.
     pub(super) fn is_file(&self, path: &Path) -> bool {
         self.file.as_deref().is_some_and(|file| same_place(file, path))
     }
@@ -188,7 +189,7 @@ impl Job {
         let clock = &env.world.clock;
         let began = clock.elapsed();
         rejects.spare(config, &source)?;
-        config.source.expect.judge_bytes(&source)?;
+        config.source.expect.check_bytes(&source)?;
         let (table, mut plan) = config.compile(env, source, &prepared.shape)?;
         let source_bytes = table.source().stored_bytes();
         env.stage(Stage::Measure { source_bytes });
@@ -215,14 +216,14 @@ impl Job {
         report.bytes.body = bytes;
         report.digest = Some(digest(crc.finalize()));
         check_never_seen(&table, &plan, &counts, report)?;
-        config.judge(&counts, None, report)?;
+        config.check_counts(&counts, None, report)?;
         out.flush().map_err(|error| Error::io("writing the output", error))
     }
 
-    /// The first `rows` records as they come out, or why they are rejected; filtered ones are not shown.
+    /// Returns the first `rows` records as converted, or the reasons for their rejection; filtered records are skipped.
     ///
     /// # Errors
-    /// `Usage`, `Local`, `Data`: as [`Job::check`] up to there.
+    /// `Usage`, `Local`, `Data`: those of [`Job::check`] that occur up to these rows.
     pub fn preview(&self, env: &Env, rows: usize) -> Result<Vec<PreviewRow>> {
         let config = &self.config;
         let prepared = config.prepare_offline()?;
@@ -249,7 +250,7 @@ impl Job {
     ) -> Result<()> {
         let config = &self.config;
         let (table, mut plan) = config.compile(env, source, &prepared.shape)?;
-        // the whole list says which separator it is; of a damaged one the first rows are shown all the same
+        // the separator depends on the whole list; if the list is damaged, the first rows are shown without it
         if auto && let Ok(known) = with_separator(&table, &plan, &options(env)) {
             plan = known;
         }
@@ -270,7 +271,7 @@ impl Job {
         })
     }
 
-    /// Runs the steps of a command into a report.
+    /// Runs the steps of a command and records an error in the report.
     pub(crate) fn reported(
         &self,
         command: &'static str,
@@ -288,23 +289,23 @@ impl Job {
     }
 }
 
-/// Whether pass one chooses the separator.
+/// Returns true if pass one chooses the separator.
 fn is_auto(shape: &Shape) -> bool {
     matches!(shape, Shape::Delimited(cells) if cells.separator == Separator::Auto)
 }
 
-/// Choosing a separator is a pass of its own.
+/// Choosing a separator needs another pass.
 fn passes(auto: bool) -> Passes<'static> {
     if auto { Passes::Several } else { Passes::One }
 }
 
-/// The plan with the separator that a pass over the whole list chooses.
+/// Returns the plan with the separator that a pass over the whole list chooses.
 fn with_separator(table: &Table, plan: &Arc<Plan>, options: &body::Options) -> Result<Arc<Plan>> {
     let measured = body::measure(table, plan, &body::Split::default(), options, &mut body::DiscardRejects)?;
     Ok(measured.plan().map_or_else(|| Arc::clone(plan), Arc::clone))
 }
 
-/// The spooled copy of a command that contacts nobody is of no use to anybody later.
+/// Deletes the copy of standard input: these commands are never resumed.
 fn remove(spool: Option<std::path::PathBuf>) {
     if let Some(path) = spool {
         let _ = std::fs::remove_file(path);
@@ -315,22 +316,22 @@ fn remove(spool: Option<std::path::PathBuf>) {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PreviewRow {
-    /// As the user named it.
+    /// File name as the job file gives it.
     pub file: String,
-    /// From 1, without the header.
+    /// Number of the record, from 1, without the header.
     pub record: u64,
-    /// From 1, with the header; `None` if the format has no lines.
+    /// Line number, from 1, with the header; `None` if the format has no lines.
     pub line: Option<u64>,
-    /// The source record as it stands.
+    /// The source record, unchanged.
     pub source: String,
-    /// Its cells by column, where it splits.
+    /// Its cells by column; empty if the record could not be split.
     pub cells: Map<String, Value>,
-    /// The output record without its LF, or code and reason of the rejection.
+    /// The output record without LF, or code and reason of the rejection.
     pub result: Result<String, (String, String)>,
 }
 
 impl PreviewRow {
-    /// For machines.
+    /// Returns the row as JSON.
     #[must_use]
     pub fn to_json(&self) -> Value {
         let (output, rejected) = match &self.result {
@@ -343,7 +344,7 @@ impl PreviewRow {
         })
     }
 
-    /// For people: the record, an arrow, what came of it.
+    /// Returns the row as text: the record, an arrow, and the output or the reason.
     #[must_use]
     pub fn to_text(&self) -> String {
         let source = printable(&self.source);
@@ -354,7 +355,7 @@ impl PreviewRow {
     }
 }
 
-/// The values of a record by column; none if it could not be split.
+/// Returns the values of a record by column; empty if the record could not be split.
 fn named(columns: &[String], record: &SourceRecord<'_>) -> Map<String, Value> {
     let text = |cell: Cell<'_>| String::from_utf8_lossy(&cell.into_value()).into_owned();
     let cells = record.cells().into_iter().flatten();

@@ -1,4 +1,5 @@
-//! Pass one of a job: source, header, plan, measure, and what is judged before anything is sent.
+//! Pass one of a job: opens the source, reads the header, compiles the plan, measures, and checks the limits before
+//! anything is sent.
 
 use super::config::{Config, Expect};
 use super::env::{Env, Stage};
@@ -19,7 +20,7 @@ use sha2::Digest;
 use std::path::Path;
 use std::sync::Arc;
 
-/// The platform of a job and the row that it makes of the map.
+/// The platform of a job and the shape of its rows.
 pub(crate) struct Prepared {
     pub(crate) platform: Arc<dyn Platform>,
     pub(crate) shape: Shape,
@@ -27,23 +28,23 @@ pub(crate) struct Prepared {
     pub(crate) plan: Delivery,
 }
 
-/// What pass one is told beside the job file.
+/// The inputs of pass one beside the job file.
 pub(crate) struct PassOne<'a> {
-    /// How the output is cut into parts.
+    /// Rules for cutting the output into parts.
     pub(crate) split: &'a Split,
     /// Records of the last done run.
     pub(crate) last_read: Option<u64>,
-    /// How parts are sent.
+    /// Policy of the calls.
     pub(crate) policy: &'a Policy,
-    /// Where the rejected rows go.
+    /// Receives the rejected rows.
     pub(crate) rejects: &'a mut Rejects,
 }
 
 impl Config {
-    /// Builds the platform and its row.
+    /// Builds the platform and the shape of its rows.
     ///
     /// # Errors
-    /// `Usage`: what the platform says of its keys and the map; a secret that is not set.
+    /// `Usage`: the platform does not accept its keys or the map, or a secret is not set.
     pub(crate) fn prepare(&self, secrets: &dyn Secrets) -> Result<Prepared> {
         self.build(secrets).map_err(|error| self.placed(error))
     }
@@ -56,12 +57,12 @@ impl Config {
         let plan = platform.plan(&self.map);
         if let Some(setting) = plan.needs_wait.filter(|_| self.wait.is_zero()) {
             return Err(Error::usage(format!("{setting} needs wait above 0"))
-                .with_hint("the file is served by this process until the platform has fetched and judged it"));
+                .with_hint("the file is served by this process until the platform has fetched and validated it"));
         }
         Ok(Prepared { platform, shape, plan })
     }
 
-    /// As [`Config::prepare`] for commands that contact nobody.
+    /// [`Config::prepare`] without secrets, for commands that make no calls.
     pub(crate) fn prepare_offline(&self) -> Result<Prepared> {
         self.prepare(&NoSecrets)
     }
@@ -69,7 +70,7 @@ impl Config {
     /// Reads the header and compiles the plan.
     ///
     /// # Errors
-    /// `Data`: no header at all. `Usage`: a column that is not there.
+    /// `Data`: there is no header. `Usage`: the map names a column that does not exist.
     pub(crate) fn compile(&self, env: &Env, source: Arc<Source>, shape: &Shape) -> Result<(Table, Arc<Plan>)> {
         let wanted: Vec<&str> = wanted(shape, &self.conditions).collect();
         let table = self.source.format.open(source, &wanted)?;
@@ -83,7 +84,7 @@ impl Config {
         Ok((table, Arc::new(plan)))
     }
 
-    /// How the output is cut into parts.
+    /// Returns the rules for cutting the output into parts.
     pub(crate) fn split(limits: &Limits) -> Split {
         let max_part_bytes = match limits.number_oversize {
             true => limits.max_part_bytes.or(limits.max_body_bytes),
@@ -92,11 +93,11 @@ impl Config {
         Split { max_part_bytes, ..Split::default() }
     }
 
-    /// Pass one and everything that is judged before a byte leaves. What was counted is in the report even where it
-    /// fails.
+    /// Runs pass one and all checks that precede the first upload. The report has the counts also after an error.
     ///
     /// # Errors
-    /// `Data`: too many rejects, nothing to send, outside of `expect`, over a limit of the platform.
+    /// `Data`: too many rejected rows, nothing to send, a violation of `source.expect`, or a limit of the platform
+    /// exceeded.
     pub(crate) fn pass_one(
         &self,
         env: &Env,
@@ -107,7 +108,7 @@ impl Config {
     ) -> Result<Measured> {
         let PassOne { split, last_read, policy, rejects } = pass;
         rejects.spare(self, &source)?;
-        self.source.expect.judge_bytes(&source)?;
+        self.source.expect.check_bytes(&source)?;
         let clock = &env.world.clock;
         let began = clock.elapsed();
         let (table, plan) = self.compile(env, source, &prepared.shape)?;
@@ -124,9 +125,9 @@ impl Config {
         warn(table.source(), measured.counts(), report);
         measured.warnings().iter().for_each(|warning| report.warn(warning.clone()));
         check_never_seen(&table, &plan, measured.counts(), report)?;
-        self.judge(measured.counts(), last_read, report)?;
-        self.judge_warnings(&report.warnings)?;
-        // The platform knows best what to do about it.
+        self.check_counts(measured.counts(), last_read, report)?;
+        self.check_warnings(&report.warnings)?;
+        // the platform's own check comes first because its hints are more specific
         let sent = split.sent_part_bytes.len().min(measured.parts().len());
         prepared.platform.check(&self.map, &measured.parts()[sent..], policy)?;
         if let Some(max) = limits.max_body_bytes.filter(|_| !limits.number_oversize)
@@ -141,8 +142,9 @@ impl Config {
         Ok(measured)
     }
 
-    /// Accounting, rejects, guards, emptiness.
-    pub(crate) fn judge(&self, counts: &Counts, last_read: Option<u64>, report: &Report) -> Result<()> {
+    /// Checks that every record is accounted for, the limits of rejected rows, `source.expect`, and that there is
+    /// something to send.
+    pub(crate) fn check_counts(&self, counts: &Counts, last_read: Option<u64>, report: &Report) -> Result<()> {
         let Counts { read, written, filtered, rejected, .. } = *counts;
         if written.checked_add(filtered).and_then(|sum| sum.checked_add(rejected)) != Some(read) {
             return Err(Error::data(format!(
@@ -168,7 +170,7 @@ impl Config {
             };
             return Err(Error::data(format!("{rows} rejected, {limit}{first}")).with_hint(hint));
         }
-        self.source.expect.judge(read, last_read)?;
+        self.source.expect.check_records(read, last_read)?;
         if written == 0 && !self.allow_empty {
             let why = if read == 0 { "the source has no records" } else { "no record is left" };
             return Err(Error::data(format!("nothing to send: {why}"))
@@ -179,8 +181,8 @@ impl Config {
 }
 
 impl Config {
-    /// `warnings.error`.
-    fn judge_warnings(&self, warnings: &[Warning]) -> Result<()> {
+    /// Fails if there is a warning of a kind that `warnings.error` lists.
+    fn check_warnings(&self, warnings: &[Warning]) -> Result<()> {
         let fails = |warning: &&Warning| self.warnings_that_fail.contains(&warning.kind);
         let Some(warning) = warnings.iter().find(fails) else { return Ok(()) };
         let more = match warnings.iter().filter(fails).count() - 1 {
@@ -199,7 +201,7 @@ impl Config {
 }
 
 impl Expect {
-    fn judge(&self, read: u64, last_read: Option<u64>) -> Result<()> {
+    fn check_records(&self, read: u64, last_read: Option<u64>) -> Result<()> {
         let fail = |message: String| {
             Err(Error::data(message).with_hint("half an export? if the source is right, change source.expect"))
         };
@@ -229,8 +231,8 @@ impl Expect {
         Ok(())
     }
 
-    /// Compares the stored bytes with `sha256`; several files count as one after the other.
-    pub(crate) fn judge_bytes(&self, source: &Source) -> Result<()> {
+    /// Compares the stored bytes, with several files concatenated, with `sha256`.
+    pub(crate) fn check_bytes(&self, source: &Source) -> Result<()> {
         let Some(expected) = &self.sha256 else { return Ok(()) };
         let mut hash = sha2::Sha256::new();
         let mut buf = vec![0; 256 << 10];
@@ -256,7 +258,7 @@ impl Expect {
     }
 }
 
-/// The columns of a source, which may be shown if values may.
+/// Returns the columns of a source, and whether messages may show them.
 struct KnownColumns<'a> {
     columns: &'a dyn Columns,
     show_values: bool,
@@ -284,10 +286,10 @@ impl Columns for KnownColumns<'_> {
     }
 }
 
-/// Checks the columns that no record had: one that changes what is written must occur, others are a warning.
+/// Checks the columns that no record had: it is an error if such a column changes what is written, otherwise a warning.
 ///
 /// # Errors
-/// `Data`: a column that must occur.
+/// `Data`: no record has a column that must occur.
 pub(crate) fn check_never_seen(table: &Table, plan: &Plan, counts: &Counts, report: &mut Report) -> Result<()> {
     if counts.read == 0 {
         return Ok(());
@@ -313,7 +315,7 @@ pub(crate) fn check_never_seen(table: &Table, plan: &Plan, counts: &Counts, repo
     Ok(())
 }
 
-/// Reports what is odd about a source that was read to its end.
+/// Adds warnings about a source that was read to its end.
 pub(crate) fn warn(source: &Source, counts: &Counts, report: &mut Report) {
     if let Some(joined) = &counts.joined {
         let file = source.inputs()[joined.input].name();
@@ -335,7 +337,7 @@ pub(crate) fn warn(source: &Source, counts: &Counts, report: &mut Report) {
     }
 }
 
-/// Makes a directory that only its owner can enter.
+/// Creates a directory that only its owner can enter.
 ///
 /// # Errors
 /// `Local`.
@@ -347,7 +349,7 @@ pub(crate) fn make_private_dir(dir: &Path) -> Result<()> {
     builder.create(dir).map_err(|error| Error::io(format!("the directory {}", dir.display()), error))
 }
 
-/// Options for a command that is not told how.
+/// Returns the options for a pass, with at least one thread.
 pub(crate) fn options(env: &Env) -> Options {
     let mut options = env.options.clone();
     options.threads = options.threads.max(1);

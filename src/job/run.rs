@@ -21,22 +21,22 @@ use serde_json::Value;
 use std::sync::atomic::Ordering;
 
 impl Job {
-    /// Measures, uploads, finalises, waits for the platform's verdict; continues an open run of the same job. What went wrong
-    /// is in the report: [`Report::into_result`] turns it into an error. Cancelled by dropping, or cleanly (with a report) by
-    /// `progress.cancelled`.
+    /// Measures, uploads, finalises, and waits for the platform's verdict; continues an open run of the same job if
+    /// there is one. Errors are in the report: [`Report::into_result`] returns them. Setting `progress.cancelled` stops
+    /// the run with a report; dropping the future stops it without one.
     ///
     /// Needs a tokio runtime with IO and time.
     pub async fn run(&self, env: &Env) -> Report {
         self.go("run", env, None, None).await
     }
 
-    /// Continues a recorded run where it stopped; if it has ended already, the result is its stored report. `assume`: what
-    /// to think of a call in doubt.
+    /// Continues a recorded run from where it stopped. If the run has ended, returns its stored report. `assume`: the
+    /// user's answer about a call in doubt.
     pub async fn resume(&self, env: &Env, record: &RunRecord, assume: Option<Assume>) -> Report {
         self.go("resume", env, Some(record), assume).await
     }
 
-    /// [`Job::run`] for callers without a runtime; makes a small one.
+    /// [`Job::run`] for callers without a runtime; creates a small one.
     ///
     /// ```no_run
     /// use listferry::job::{Env, Job};
@@ -104,7 +104,7 @@ impl Job {
         report
     }
 
-    /// Puts into the report what is known of the job.
+    /// Puts what is known about the job into the report.
     pub(super) fn describe(&self, env: &Env, report: &mut Report) {
         report.platform = self.platform().map(str::to_owned);
         report.job = Some(self.config.name.clone());
@@ -113,7 +113,7 @@ impl Job {
         report.sandbox = env.sandbox;
     }
 
-    /// Works on a run until it ends, and ends it in the state.
+    /// Runs a run until it ends, and records the end in the state.
     async fn drive(&self, ctx: &Context<'_>, mut go: Go, report: &mut Report) {
         let fresh = go.run.is_fresh();
         report.run_id = Some(go.run.id().to_owned());
@@ -129,7 +129,7 @@ impl Job {
         if let Err(error) = self.account(&go.run, report) {
             report.fail(error);
         }
-        // before it is kept in the state
+        // before the report is stored in the state
         report.hide(&ctx.env.taint);
         report.end(ctx.clock_now());
         report.peak_rss_bytes = (ctx.env.world.memory)();
@@ -141,7 +141,7 @@ impl Job {
         }
     }
 
-    /// Source, pass one, delivery, verdict.
+    /// Runs all steps: source, pass one, delivery, verdict.
     async fn work(&self, ctx: &Context<'_>, go: &mut Go, report: &mut Report) -> Result<()> {
         let (plan, before) = (&ctx.prepared.plan, go.measuring.take());
         let remote = ctx.remote(&go.run, self.policy()).assuming(ctx.assume);
@@ -169,14 +169,14 @@ impl Job {
         self.abandon_other(ctx, &mut go.abandons, report)?;
         ctx.env.stage(Stage::Send { body_bytes: measured.body_bytes(), parts: measured.parts().len() });
         let verdict = self.deliver(ctx, Some(&measured), remote, report).await;
-        // Rows that the platform named are looked up while the source is there, whatever the verdict.
+        // the rows that the platform reported are looked up while the source is available, whatever the verdict
         let looked_up = look_up(&go.run, &measured, &mut measuring.rejects, report);
         let verdict = verdict?;
         report.platform_result = verdict.result.clone();
         self.conclude(&go.run, plan, verdict, looked_up?, report)
     }
 
-    /// `--new`: nothing was sent so far, and what will be is known to be valid.
+    /// Abandons the run that `--new` names: nothing of the new list has been sent yet, and the list is valid.
     fn abandon_other(
         &self,
         ctx: &Context<'_>,
@@ -192,8 +192,8 @@ impl Job {
         }
     }
 
-    /// Pass one of the run, with the accepted parts cut as they were; what it found is in the report. The source of a run
-    /// that is continued must be the same.
+    /// Runs pass one, with the accepted parts cut as before, and puts its results into the report. The source of a
+    /// continued run must be unchanged.
     async fn measured(
         &self,
         ctx: &Context<'_>,
@@ -227,8 +227,8 @@ impl Job {
         Ok(measuring)
     }
 
-    /// The verdict of a continued run whose parts were all sent: the source is read again only if the platform names rows
-    /// of it, or if the list is still to be served.
+    /// Waits for the verdict of a continued run that has sent all its parts. The source is read again only if the
+    /// platform reports rows of it or if the list still has to be served.
     async fn verdict_alone(&self, ctx: &Context<'_>, go: &Go, report: &mut Report) -> Result<Option<Verdict>> {
         let plan = &ctx.prepared.plan;
         let Some(known) = go.known.as_ref().filter(|_| !go.run.is_fresh() && plan.needs_wait.is_none()) else {
@@ -244,14 +244,14 @@ impl Job {
         let remote = ctx.remote(&go.run, self.policy()).assuming(ctx.assume);
         let verdict = self.deliver(ctx, Some(&measured), remote, report).await?;
         if go.run.fault_count()? > 0 {
-            // should the source be gone, the report still has the platform's answer
+            // if the source no longer exists, the report still has the platform's answer
             report.platform_result = verdict.result;
             return Ok(None);
         }
         Ok(Some(verdict))
     }
 
-    /// Sends and waits, or stops when the run is cancelled.
+    /// Sends the parts and waits for the verdict, or stops when the run is cancelled.
     pub(super) async fn deliver(
         &self,
         ctx: &Context<'_>,
@@ -276,14 +276,14 @@ impl Job {
         verdict
     }
 
-    /// Ends the run in the state: by the kind of its error, and by what its calls have done.
+    /// Records the end of the run in the state, by the kind of its error and the state of its calls.
     fn end(&self, ctx: &Context<'_>, run: Run, report: &mut Report) -> Result<()> {
         let ending = report.error.as_ref().map(|error| error.kind().ending());
         let standing = run.standing()?;
         let kind = report.error.as_ref().map(Error::kind);
         let open = match (ending, kind) {
             (None, _) => false,
-            // 2 and 3 leave a run as it was, or none
+            // exit codes 2 and 3 leave an open run unchanged
             (Some(Ending::NotStarted), _) => {
                 report.open = !run.is_fresh() && standing.is_open();
                 let (fresh, id, spool) = (run.is_fresh(), run.id().to_owned(), run.load("spool")?);
@@ -304,7 +304,7 @@ impl Job {
             report.hint_to_continue();
         }
         if let Some(path) = &report.rejects_file {
-            // the run's own, which stays as it is; one of an older version has none
+            // the run's own reject file, which is kept; a run of an older version has none
             let own = ctx.env.state_dir().ok().map(|dir| file_of(&dir, run.id())).filter(|own| own.exists());
             let path = own.as_ref().unwrap_or(path);
             run.set_rejects_file(&std::path::absolute(path).unwrap_or_else(|_| path.clone()))?;
@@ -313,7 +313,7 @@ impl Job {
         let id = run.id().to_owned();
         let keep = match open {
             true => Keep::Open,
-            // the next run asks for the ticket before it replaces the file
+            // the next run asks for the status of the ticket before it replaces the file
             false if self.is_fetched_unasked(ctx, report) && standing.accepted > 0 => Keep::Verdict,
             false => Keep::Nothing,
         };
@@ -330,17 +330,17 @@ impl Job {
         self.config.wait.is_zero() && report.error.is_none() && ctx.needs_source() && ctx.intent.effect.fetched
     }
 
-    /// The run ends here, unless the caller still has to write its report.
+    /// Ends the run here unless the caller still has to store its report.
     fn written(&self, ctx: &Context<'_>, report: &Report) {
         if let (Some(id), false) = (&report.run_id, ctx.env.writes_report) {
-            // what is not recorded shows the report once more
+            // if this is not recorded, the report is shown once more
             let _ = ctx.state.reported(id);
         }
     }
 }
 
-/// The parts that the platform has accepted or may have, as they were measured: up to the last of them every part keeps
-/// its bounds, so that neither an assumption nor a lookup speaks of other records than those that were sent.
+/// Returns the parts that the platform has accepted or may have accepted, as they were measured. All parts up to the
+/// last of these keep their bounds, so that assumptions and lookups refer to the records that were sent.
 fn sent_parts(run: &Run, known: Option<&Known>, plan: &Delivery) -> Result<Vec<Part>> {
     let Some(known) = known else { return Ok(Vec::new()) };
     let (states, parts) = (run.parts()?, &known.manifest().parts);
@@ -358,7 +358,7 @@ fn sent_parts(run: &Run, known: Option<&Known>, plan: &Delivery) -> Result<Vec<P
     Ok(parts[..sent].to_vec())
 }
 
-/// An interruption, with the signal that caused it.
+/// Sets the exit code of an interruption by the signal that caused it.
 fn stopped(env: &Env, error: Error) -> Error {
     let terminated = env.stopped_by.load(Ordering::Relaxed) == Kind::Terminated.exit_code();
     match error.kind() {

@@ -14,17 +14,17 @@ use crate::warning::{Warning, WarningKind};
 use serde_json::Value;
 use std::time::Duration;
 
-/// What came of asking.
+/// The result of waiting for the verdict.
 pub(super) enum Settled {
-    /// The run is closed; a warning for the new run, if there is something to say.
+    /// The run is closed, with a warning for the report of the new run if there is one.
     Ended(Option<Warning>),
-    /// The run stays as it was.
+    /// The run is unchanged.
     Not(Error),
 }
 
 impl Job {
-    /// Waits for the verdict of what an open run has sent, within the job's `wait`, and closes the run with it.
-    /// `partly`: only its first parts were accepted; it is closed as superseded.
+    /// Waits at most `wait` for the verdict of what an open run has sent, and closes the run with it. `partly`: only
+    /// its first parts were accepted, and the run is closed as superseded.
     ///
     /// # Errors
     /// `Busy`, `Local`: the state.
@@ -45,7 +45,7 @@ impl Job {
                 return Ok(Settled::Not(error.with_hint("close it with `listferry runs close`")));
             }
         };
-        // another list is sent under the key of this command, if it has one
+        // if this command has a key, it is for the new list
         let run = self.take_over(ctx, record, locks.clone(), None)?;
         let mut report = Report::new("run");
         report.restore(record);
@@ -53,7 +53,7 @@ impl Job {
         report.run_id = Some(record.id.clone());
         report.started_at = Some(record.started);
         let policy = self.policy();
-        // also with `wait: 0` it is asked for once
+        // `wait: 0` asks once
         let policy = Policy { wait: policy.wait.max(Duration::from_millis(1)), ..policy };
         let remote = ctx.remote(&run, policy);
         let verdict = match self.deliver(ctx, measured.as_ref(), remote, &mut report).await {
@@ -70,7 +70,7 @@ impl Job {
         self.conclude(&run, &ctx.prepared.plan, verdict, named, &mut report)?;
         self.account(&run, &mut report)?;
         if partly {
-            // it was not sent to its end, whatever became of its first parts
+            // the run did not send all its parts, whatever the result of the first ones
             report.exit_code = record.exit_code.unwrap_or(Kind::Transient.exit_code());
             report.status = Some(Status::Partial);
         }
@@ -88,7 +88,8 @@ impl Job {
         Ok(Settled::Ended(warning))
     }
 
-    /// Keeps the rows that the platform named: with its own position and words, since the source is another one now.
+    /// Stores the rows that the platform reported with the platform's own positions and messages, since the source has
+    /// changed.
     fn rows_without_source(
         &self,
         ctx: &Context<'_>,
@@ -106,7 +107,7 @@ impl Job {
     }
 }
 
-/// What the new run's report says of the old one.
+/// Returns the warning about the old run for the report of the new one.
 fn outcome(record: &RunRecord, report: &Report, partly: bool, accepted: usize) -> Option<Warning> {
     let id = &record.id;
     if partly {

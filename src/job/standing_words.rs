@@ -9,13 +9,13 @@ use crate::error::{Error, Kind, Result};
 use serde_json::Value;
 use std::time::SystemTime;
 
-/// When the export that a run recorded was requested.
+/// Returns the time at which the export that a run recorded was requested.
 pub(super) fn requested_at(fact: &Value) -> Option<std::time::SystemTime> {
     let seconds = fact.get("requested_s")?.as_u64()?;
     std::time::UNIX_EPOCH.checked_add(std::time::Duration::from_secs(seconds))
 }
 
-/// The run that `--new RUN` names is not the one in the way.
+/// Checks that the run named by `--new RUN` is the one in the way.
 ///
 /// # Errors
 /// `Usage`, unless `open` has that id.
@@ -29,7 +29,7 @@ pub(super) fn check_named(open: Option<&RunRecord>, id: &str) -> Result<()> {
     }
 }
 
-/// The run that `--new RUN` names is not in the way: it would be continued.
+/// Returns the error for `--new RUN` if that run is not in the way because it would be continued.
 pub(super) fn continued_anyway(record: &RunRecord) -> Error {
     let id = &record.id;
     Error::usage(format!("--new {id}: run {id} is not in the way, since job and source are the same: it is continued"))
@@ -39,7 +39,7 @@ pub(super) fn continued_anyway(record: &RunRecord) -> Error {
         ))
 }
 
-/// How far an open run came.
+/// Describes how much of an open run was accepted.
 pub(super) fn words(stand: Stand) -> &'static str {
     match stand {
         Stand::Nothing => "nothing of it was accepted",
@@ -50,18 +50,20 @@ pub(super) fn words(stand: Stand) -> &'static str {
     }
 }
 
-/// How to continue an open run that stays listed.
+/// Returns the hint on how to continue an open run.
 pub(super) fn resume_hint(record: &RunRecord, stand: Stand) -> String {
     match stand {
         Stand::InDoubt => format!(
-            "look at the platform, then: listferry resume {} --assume done (it is there) or repeat (it is not)",
+            "check on the platform whether the call took effect, then run listferry resume {} --assume done (it did) or \
+             --assume repeat (it did not)",
             record.id
         ),
         _ => format!("listferry resume {} continues it", record.id),
     }
 }
 
-/// An open run that cannot be continued as things are (23). `asked_until`: when its ticket is not asked for any more.
+/// Returns the error about an open run that cannot be continued now (23). `asked_until`: time after which its ticket is
+/// not asked for any more.
 pub(super) fn blocked(
     record: &RunRecord,
     stand: Stand,
@@ -72,7 +74,7 @@ pub(super) fn blocked(
     let id = &record.id;
     let resume = match resumable {
         Resumable::Now => format!("`listferry resume {id}` continues it with the list that it began to send"),
-        Resumable::WithOldJob => format!("take the change back, and `listferry resume {id}` continues it"),
+        Resumable::WithOldJob => format!("undo the change; then `listferry resume {id}` continues it"),
         Resumable::WithOldSource => {
             format!("`listferry resume {id}` is possible only if the source is again what it was")
         }
@@ -97,7 +99,7 @@ pub(super) fn blocked(
         ))
 }
 
-/// An import that has no verdict yet, and that the new one could overtake (22).
+/// Returns the error about an import without a verdict, which the new import could overtake (22).
 pub(super) fn overtaken(id: &str) -> Error {
     Error::new(
         Kind::Pending,
@@ -106,7 +108,8 @@ pub(super) fn overtaken(id: &str) -> Error {
     .with_hint(format!("nothing of the new list was sent; run the job again later, or listferry resume {id}"))
 }
 
-/// An ended run whose file may still be fetched (23). `asked_until`: when its ticket is not asked for any more.
+/// Returns the error about an ended run whose file may still be fetched (23). `asked_until`: time after which its
+/// ticket is not asked for any more.
 pub(super) fn fetched_still(id: &str, asked_until: Option<SystemTime>) -> Error {
     let until = asked_until.map(|until| format!(", {} at the latest", utc(until))).unwrap_or_default();
     Error::new(
@@ -119,9 +122,9 @@ pub(super) fn fetched_still(id: &str, asked_until: Option<SystemTime>) -> Error 
     ))
 }
 
-/// An open run in doubt (21).
+/// Returns the error about an open run in doubt (21).
 pub(super) fn in_doubt(record: &RunRecord) -> Error {
-    // what a report of another kind says is about something else
+    // the error in the report of a run with another exit code is about something else
     let report = record.report.as_ref().filter(|_| record.exit_code == Some(Kind::InDoubt.exit_code()));
     let said = report.and_then(|report| report.pointer("/error/message")).and_then(Value::as_str);
     Error::new(

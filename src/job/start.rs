@@ -19,7 +19,7 @@ use crate::error::{Error, Kind, Result};
 use crate::warning::{Warning, WarningKind};
 use serde_json::Value;
 
-/// What a command works on.
+/// The decision on the run that a command works on.
 pub(super) enum Start {
     /// A run.
     Go(Box<Go>),
@@ -32,7 +32,7 @@ pub(super) enum Start {
 /// A run in hand.
 pub(super) struct Go {
     pub(super) run: Run,
-    /// What its pass one found in an earlier process.
+    /// Results of its pass one in an earlier process.
     pub(super) known: Option<Known>,
     /// Pass one, if it was needed to decide.
     pub(super) measuring: Option<Measuring>,
@@ -102,8 +102,8 @@ impl Job {
         }
     }
 
-    /// A run in doubt whose platform can be asked: it goes on if nothing has changed; else it is asked first, and 21 stands
-    /// only if the platform does not know either.
+    /// Continues a run in doubt whose platform can be asked if nothing has changed. Otherwise asks the platform first;
+    /// the run ends with 21 only if the platform does not know either.
     async fn look_up(
         &self,
         ctx: &Context<'_>,

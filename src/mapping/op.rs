@@ -157,8 +157,8 @@ impl Op {
         }
     }
 
-    /// True where the value is what stands at `at`, `len` bytes long, but for its letters' case; moves both where quotes
-    /// stand around it. False: the general way.
+    /// Returns true if the value can be copied: it is the text of length `len` at `at`, apart from the case of its
+    /// letters. If quotes surround it, adjusts `at` and `len` to the text within. False: the general path is needed.
     #[inline(always)]
     pub(super) fn copies(&self, row: &impl Row, at: &mut usize, len: &mut usize) -> bool {
         if self.code == Code::Slow {

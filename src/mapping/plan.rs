@@ -1,7 +1,7 @@
-//! A [`Shape`] and conditions compiled against a header: a flat list of small ops, run once a record.
+//! A [`Shape`] and conditions compiled against a header: a flat list of small ops, which runs once per record.
 //!
-//! Each op copies the literal that stands before its value (see `literals`) and the value itself. Cells that are clean and
-//! need no conversion are one copy (see `op`); everything else goes the general way of `value`.
+//! Each op copies the literals before its value (see `literals`) and the value itself. A cell that is clean and needs
+//! no conversion is a single copy (see `op`); all others take the general path of `value`.
 
 use super::filter::Filter;
 use super::literals::{FILTER, Presence, REJECT, StepTable};
@@ -15,7 +15,7 @@ use crate::buffer::{Literals, OutBuf};
 use crate::row::{CellError, Row, RowError};
 use std::collections::HashMap;
 
-/// `map` and `where`, compiled. Immutable; shared by all workers.
+/// `map` and `where` in compiled form. Immutable; shared by all workers.
 pub struct Plan {
     pub(super) head: Vec<u8>,
     pub(super) filters: Vec<Filter>,
@@ -25,42 +25,42 @@ pub struct Plan {
     pub(super) steps: Literals,
     /// The steps that end a record.
     pub(super) end: StepTable,
-    /// The literals that end a record are short.
+    /// True if the literals that end a record are short.
     pub(super) short_end: bool,
     pub(super) checks: Vec<Rule>,
-    /// Bits of units that are constants and there; those of them that are not "0".
+    /// Bits of the units that are non-empty constants, and of those among them that are not "0".
     pub(super) constant_bits: (u64, u64),
     pub(super) max_record_bytes: usize,
     pub(super) one_line: bool,
     pub(super) columns: Vec<String>,
     pub(super) separator: Option<u8>,
-    /// What is needed to try the next separator.
+    /// The data for trying the next separator.
     pub(super) trial: Option<Trial>,
     pub(super) watched: Watched,
     /// Indexes of the columns whose absence changes what is written or rejected.
     pub(super) needed: Vec<usize>,
 }
 
-/// What the next separator is tried with.
+/// The data for trying the next separator.
 pub(super) struct Trial {
     pub(super) shape: Shape,
     pub(super) conditions: Vec<Condition>,
-    /// Its number among the candidates.
+    /// Index of the next candidate.
     pub(super) next: usize,
 }
 
-/// The columns that warnings are about.
+/// The columns whose warnings are counted.
 #[derive(Default)]
 pub(super) struct Watched {
-    /// By slot.
+    /// Columns by slot.
     pub(super) columns: Vec<u32>,
     slots: HashMap<usize, u16>,
-    /// The values that are identifiers, by their number.
+    /// Values that are identifiers, by identifier number.
     pub(super) identifiers: Vec<u32>,
 }
 
 impl Watched {
-    /// The slot of a column; `NONE` if there are too many.
+    /// Returns the slot of a column; `NONE` if there are too many.
     pub(super) fn slot(&mut self, column: usize) -> u16 {
         if let Some(&slot) = self.slots.get(&column) {
             return slot;
@@ -74,7 +74,7 @@ impl Watched {
         slot
     }
 
-    /// The number of a value that is an identifier; `NONE` if there are too many.
+    /// Returns the number of a value that is an identifier; `NONE` if there are too many.
     pub(super) fn identifier(&mut self, value: usize) -> u16 {
         if self.identifiers.len() == MAX_IDENTIFIERS {
             return NONE;
@@ -90,47 +90,47 @@ pub(super) enum Rule {
     NotBoth { bits: u64, names: String },
 }
 
-/// What became of a record.
+/// The result of running the plan on a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Appended to the output.
     Written,
-    /// `where` or the shape leaves it out; nothing was appended.
+    /// `where` or the shape excludes the record; nothing was appended.
     Filtered,
-    /// Not fit; nothing was appended, the reason is in [`Scratch::error`].
+    /// The record is not valid; nothing was appended, and the reason is in [`Scratch::error`].
     Rejected,
-    /// The separator on trial occurs in a value: pass one starts anew with [`Plan::next_separator`].
+    /// The separator on trial occurs in a value: pass one has to start again with [`Plan::next_separator`].
     Clash,
 }
 
-/// What the general way left behind.
+/// The result of the general path.
 struct Slow {
     /// The next state.
     state: u32,
-    /// Where the value starts in the output; `None`: it is empty.
+    /// Start of the value in the output; `None` if the value is empty.
     value: Option<usize>,
 }
 
 impl Plan {
-    /// The header line of the output, LF included; empty where there is none. Stands first in each part.
+    /// Returns the first line of each part: the header with LF, or nothing if the output has no header.
     #[must_use]
     pub fn head(&self) -> &[u8] {
         &self.head
     }
 
-    /// The separator of a delimited output: fixed, or the one on trial.
+    /// Returns the separator of a delimited output: the fixed one, or the one on trial.
     #[must_use]
     pub fn separator(&self) -> Option<u8> {
         self.separator
     }
 
-    /// True where the separator is on trial: [`crate::body::measure`] tells whether it holds.
+    /// Returns true if the separator is on trial; [`crate::body::measure`] determines whether a value contains it.
     #[must_use]
     pub fn is_on_trial(&self) -> bool {
         self.trial.is_some()
     }
 
-    /// True where LF occurs in the output only at the end of a record (always for JSON).
+    /// Returns true if LF occurs in the output only at the end of a record, as it always does in JSON.
     #[must_use]
     pub fn one_line_a_record(&self) -> bool {
         self.one_line
@@ -142,17 +142,17 @@ impl Plan {
         self.needed.contains(&column)
     }
 
-    /// Makes a scratch count what warnings are about, until [`Scratch::sights`].
+    /// Makes `scratch` count warnings until [`Scratch::sights`].
     pub(crate) fn watch(&self, scratch: &mut Scratch) {
         scratch.watch(self.watched.columns.len(), self.watched.identifiers.len());
     }
 
-    /// The names of the columns that [`super::Sights::seen`] counts for, by slot.
+    /// Returns the names of the columns for which [`super::Sights::seen`] has counts, by slot.
     pub(crate) fn watched_columns(&self) -> impl Iterator<Item = &str> {
         self.watched.columns.iter().map(|&column| self.columns[column as usize].as_str())
     }
 
-    /// The names of the columns that identifiers are made of, by their number.
+    /// Returns the names of the columns that identifiers are made of, by identifier number.
     pub(crate) fn identifier_columns(&self) -> impl Iterator<Item = &str> {
         let columns = self.watched.identifiers.iter().map(|&value| self.values[value as usize].column());
         columns.map(|column| column.map_or("", |column| self.columns[column].as_str()))
@@ -170,7 +170,7 @@ impl Plan {
                     let text = std::mem::take(&mut scratch.text);
                     scratch.watch.sample(identifier as u16, &text);
                     scratch.text = text;
-                    // what reading it saw was seen when the record was run
+                    // warnings about the value were counted when the record was run
                     scratch.watch.forget();
                 }
                 _ => {}
@@ -184,8 +184,9 @@ impl Plan {
         self.run_watching::<false, R>(row, out, scratch)
     }
 
-    /// As [`Plan::run`]; with `WATCH` the values are looked at for warnings, if `scratch` watches.
-    // The hot loop of the crate, in one piece: state, bits and cursor stay in registers only as long as nothing is called.
+    /// [`Plan::run`], which with `WATCH` also examines the values for warnings if `scratch` watches.
+    // The hottest loop of the crate, not split into functions: state, bits and cursor stay in registers as long as
+    // nothing is called.
     #[inline(always)]
     pub(crate) fn run_watching<const WATCH: bool, R: Row>(
         &self,
@@ -198,14 +199,14 @@ impl Plan {
         {
             return outcome;
         }
-        // of a record before, which was rejected in the end
+        // left from an earlier record, which was rejected
         scratch.clash = false;
         let begin = out.len();
         let input = row.input();
         let mut cursor = out.cursor();
         let mut state = 0u32;
         let (mut there, mut non_zero) = self.constant_bits;
-        // what the scan marked need not be looked for
+        // a separator that the scan marked needs no search
         let marked = self.separator.is_none_or(|separator| row.is_marked(separator));
         for op in &self.ops {
             let (mut at, mut len) = row.span(op.column as usize);
@@ -279,7 +280,7 @@ impl Plan {
         Outcome::Written
     }
 
-    /// What `where` makes of a record; `None`: it stays.
+    /// Applies `where` to a record; `None` if the record is included.
     #[inline(never)]
     fn filter<R: Row>(&self, row: &R, out: &mut OutBuf, scratch: &mut Scratch) -> Option<Outcome> {
         for filter in &self.filters {

@@ -21,11 +21,11 @@ pub struct Scratch {
     pub(super) watch: Watch,
 }
 
-/// Texts one after the other.
+/// Texts, one after the other.
 #[derive(Default)]
 pub(super) struct Elements {
     texts: Vec<u8>,
-    /// Where each of them ends.
+    /// End of each text.
     ends: Vec<usize>,
 }
 
@@ -50,7 +50,7 @@ impl Elements {
 }
 
 impl Scratch {
-    /// Starts counting for warnings, until [`Scratch::sights`].
+    /// Starts counting warnings, until [`Scratch::sights`].
     pub(crate) fn watch(&mut self, columns: usize, identifiers: usize) {
         self.watch.start(columns.max(1), identifiers);
     }
@@ -60,7 +60,7 @@ impl Scratch {
         std::mem::swap(&mut self.watch, &mut other.watch);
     }
 
-    /// Returns the counts for warnings since [`Scratch::watch`].
+    /// Returns the counts of warnings since [`Scratch::watch`].
     pub(crate) fn sights(&mut self) -> Sights {
         self.watch.take()
     }

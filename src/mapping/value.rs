@@ -1,6 +1,6 @@
-//! A value compiled: the general way from a row's cells to the bytes of the output, for all that the ops of the plan
-//! have no shortcut for. A JSON object is a value made of values: its members are written one after the other, those that are
-//! empty by their own rule.
+//! A value in compiled form: the general path from the cells of a row to the bytes of the output, for everything that
+//! the ops of the plan cannot do. A JSON object is a value that consists of values: its members are written one after
+//! the other, and an empty member by its own rule.
 
 use super::apply::{apply, as_str};
 use super::literals::Presence;
@@ -11,7 +11,7 @@ use super::watch::{NONE, Sight};
 use crate::buffer::OutBuf;
 use crate::row::{CellError, CellKind, Row};
 
-/// Where a value comes from; constants are folded into literals.
+/// The origin of a value; constants are folded into literals.
 pub(super) enum Origin {
     Column(usize),
     Template(Template),
@@ -27,7 +27,7 @@ pub(super) enum Piece {
     Literal(Vec<u8>),
     Column {
         column: usize,
-        /// Where warnings about it are counted.
+        /// Slot in which warnings about it are counted.
         slot: u16,
     },
 }
@@ -35,14 +35,14 @@ pub(super) enum Piece {
 pub(super) struct Value {
     pub(super) origin: Origin,
     pub(super) apply: Vec<Apply>,
-    /// Instead of an empty text.
+    /// Replaces an empty text.
     pub(super) default: Option<Vec<u8>>,
     pub(super) output: Output,
-    /// Of the field, for messages.
+    /// Name of the field, for messages.
     pub(super) name: String,
-    /// Where warnings about it are counted; `NONE`: nowhere.
+    /// Slot in which warnings about it are counted, or `NONE`.
     pub(super) slot: u16,
-    /// The number of the identifier; `NONE`: it is none.
+    /// Number of the identifier, or `NONE`.
     pub(super) identifier: u16,
 }
 
@@ -55,19 +55,19 @@ pub(super) struct Member {
     /// `"key":`
     pub(super) key: Vec<u8>,
     pub(super) content: Content,
-    /// What becomes of it if it is empty.
+    /// The rule for an empty value.
     pub(super) empty: WhenEmpty,
 }
 
 pub(super) enum Content {
-    /// The same JSON in each record.
+    /// The same JSON for every record.
     Constant(Vec<u8>),
-    /// A value with the text around it: quotes, brackets.
+    /// A value with the text before and after it: quotes, brackets.
     Value {
         value: Box<Value>,
         open: &'static str,
         close: &'static str,
-        /// Around a list.
+        /// The text before and after a list.
         list: (&'static str, &'static str),
         missing_is_empty: bool,
     },
@@ -84,12 +84,12 @@ pub(super) enum WhenEmpty {
     Reject,
 }
 
-/// Stands for every value that is empty and must not be.
+/// The error for a value that is empty but must not be.
 pub(super) const EMPTY: CellError =
     CellError { code: "empty", what: "an empty value where one is required", column: None };
 
 impl Value {
-    /// Leaves the text, with `apply` and `default` done, in `scratch.text`.
+    /// Puts the text, with `apply` and `default` applied, into `scratch.text`.
     pub(super) fn read(&self, row: &impl Row, scratch: &mut Scratch) -> Result<(), CellError> {
         scratch.text.clear();
         scratch.is_list = false;
@@ -120,8 +120,8 @@ impl Value {
         Ok(())
     }
 
-    /// As [`Value::read`], for a list, an object or an array of objects. A list that is not joined is left in
-    /// `scratch.elements`, and `scratch.is_list` is true.
+    /// [`Value::read`] for a list, an object or an array of objects. A list that is not joined is put into
+    /// `scratch.elements`, and `scratch.is_list` becomes true.
     #[cold]
     #[inline(never)]
     fn read_nested(&self, column: usize, row: &impl Row, scratch: &mut Scratch) -> Result<(), CellError> {
@@ -190,7 +190,7 @@ impl Value {
         Ok(())
     }
 
-    /// Returns what the value that was just read is.
+    /// Returns the kind of the value that was just read.
     pub(super) fn presence(&self, row: &impl Row, scratch: &Scratch) -> Presence {
         match (&self.origin, scratch.text.is_empty()) {
             _ if scratch.is_list => Presence::List,
@@ -200,7 +200,8 @@ impl Value {
         }
     }
 
-    /// Looks at the text before a conversion after which there is nothing to see; true if that was all.
+    /// Examines the text before a conversion that hides what there is to warn about; true if no other examination is
+    /// needed.
     fn watch(&self, conversion: &Apply, scratch: &mut Scratch) -> bool {
         let Scratch { watch, text, .. } = scratch;
         match conversion {
@@ -219,7 +220,7 @@ impl Value {
         }
     }
 
-    /// The column to blame: the first one that it reads.
+    /// Returns the column to name in an error: the first one that the value reads.
     pub(super) fn column(&self) -> Option<usize> {
         match &self.origin {
             Origin::Column(column) => Some(*column),
@@ -233,7 +234,7 @@ impl Value {
 }
 
 impl Template {
-    /// Appends the text, or nothing if columns that it needs are empty.
+    /// Appends the text, or nothing if a column that it needs is empty.
     fn fill(&self, row: &impl Row, scratch: &mut Scratch) -> Result<(), CellError> {
         let Scratch { text, watch, .. } = scratch;
         let (mut blank, mut filled, mut first_blank) = (0, 0, NONE);
@@ -266,7 +267,7 @@ impl Template {
         };
         if emptied {
             text.clear();
-            // what other columns have is not sent either
+            // then the other columns are not sent either
             if filled > 0 && watch.is_on() {
                 watch.saw(first_blank, Sight::TemplateEmptied);
             }
@@ -275,13 +276,13 @@ impl Template {
     }
 }
 
-/// Empty or white space.
+/// Returns true if the text is empty or white space.
 fn is_blank(text: &[u8]) -> bool {
     !matches!(text.first(), Some(b'!'..=b'~')) && as_str(text).chars().all(char::is_whitespace)
 }
 
 impl Object {
-    /// Leaves the object's JSON in `scratch.text`; nothing if no member is left.
+    /// Puts the JSON of the object into `scratch.text`, or nothing if no member is left.
     pub(super) fn fill(&self, row: &impl Row, scratch: &mut Scratch) -> Result<(), CellError> {
         let mut json = std::mem::take(&mut scratch.json);
         json.truncate(0);
@@ -295,7 +296,7 @@ impl Object {
         written.map(drop)
     }
 
-    /// Appends the object; false, and nothing appended, if no member is left.
+    /// Appends the object; returns false, with nothing appended, if no member is left.
     fn write(&self, row: &impl Row, scratch: &mut Scratch, out: &mut OutBuf) -> Result<bool, CellError> {
         let begin = out.len();
         let mut before = b'{';
@@ -330,14 +331,14 @@ impl Object {
         Ok(true)
     }
 
-    /// The first column that it reads.
+    /// Returns the first column that the object reads.
     pub(super) fn column(&self) -> Option<usize> {
         self.members.iter().find_map(|member| member.content.column())
     }
 }
 
 impl Content {
-    /// Appends the JSON; nothing if it is empty.
+    /// Appends the JSON, or nothing if it is empty.
     fn write(&self, row: &impl Row, scratch: &mut Scratch, out: &mut OutBuf) -> Result<Presence, CellError> {
         match self {
             Content::Constant(json) => out.extend(json),

@@ -209,6 +209,6 @@ async fn story_13_23_says_resume_only_if_resume_is_possible() {
         // a change of the job file is named as such
         let changed = bed.run(&["--set", "destination.error_threshold=5"]).await;
         let hint = changed.report["error"]["hint"].as_str().unwrap().to_owned();
-        assert!(changed.code == 23 && hint.contains("take the change back"), "{} {hint}", changed.code);
+        assert!(changed.code == 23 && hint.contains("undo the change"), "{} {hint}", changed.code);
     }
 }
