@@ -5,7 +5,7 @@ use crate::oracle::{Happened, Oracle};
 use crate::plan::{Act, Content, Plan, Step};
 use crate::sabotage::Sabotage;
 use listferry::calls::Assume;
-use listferry::job::journal::RunRecord;
+use listferry::job::journal::{RunRecord, State};
 use listferry::job::{self, Env};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -41,7 +41,8 @@ pub(crate) fn play(
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
     runtime.block_on(async {
         let bed = Bed::new(room, plan, trace);
-        let mut sim = Sim { bed, oracle: Oracle::new(plan), plan, last: None, newest: None, tally, sabotage };
+        let mut sim =
+            Sim { bed, oracle: Oracle::new(plan), plan, last: None, newest: None, state: None, tally, sabotage };
         let mut failure = sim.all().await.err();
         if failure.is_none() {
             failure = sim.oracle.at_the_end(&sim.bed).err();
@@ -59,6 +60,7 @@ struct Sim<'p> {
     last: Option<u8>,
     /// The newest run in the state.
     newest: Option<RunRecord>,
+    state: Option<State>,
     tally: Option<&'p Tally>,
     sabotage: Option<Sabotage>,
 }
@@ -243,7 +245,14 @@ impl Sim<'_> {
     /// Reads from the state what is known of the run, and keeps the newest run for the next invocation.
     fn known(&mut self, mut happened: Happened) -> Result<Happened, String> {
         let failed = |error| format!("state: {error}");
-        let state = job::state(&self.bed.env()).map_err(failed)?;
+        if happened.code.is_none() {
+            // its files were put back
+            self.state = None;
+        }
+        if self.state.is_none() {
+            self.state = Some(job::state(&self.bed.env()).map_err(failed)?);
+        }
+        let Some(state) = &self.state else { return Ok(happened) };
         if let Some(id) = happened.run.as_ref().filter(|_| happened.written) {
             state.reported(id).map_err(failed)?;
         }

@@ -3,6 +3,7 @@
 //! Every change is on the disk when its method returns. Files are 0600, the directory 0700. A file that is damaged or
 //! of a newer version is refused and never replaced, because starting over could send a list twice.
 
+mod cached;
 mod faults;
 mod lock;
 mod migrate;

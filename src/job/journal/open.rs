@@ -15,6 +15,8 @@ const APPLICATION: i64 = 0x6c73_6679;
 
 /// Minimum size of a database: SQLite's smallest page.
 const MIN_DATABASE_BYTES: u64 = 512;
+/// Statements that are kept prepared, more than a run uses.
+const KEPT_STATEMENTS: usize = 64;
 /// Pause between two tries.
 const PAUSE: Duration = Duration::from_millis(2);
 /// Maximum wait for another process that is opening, or for a connection that is being closed.
@@ -190,6 +192,7 @@ fn connect(dir: &Path, until: Duration) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut db = Connection::open_with_flags(path, flags).map_err(unreadable)?;
     db.busy_timeout(PATIENCE).map_err(unreadable)?;
+    db.set_prepared_statement_cache_capacity(KEPT_STATEMENTS);
     loop {
         match settings(&db) {
             Err(error)

@@ -4,6 +4,7 @@
 //! no process is working on the run any more. Earlier reservations go first, so that two runs never wait for each
 //! other.
 
+use super::cached::Cached as _;
 use super::lock;
 use super::{State, millis, moment};
 use crate::calls::quota::{fits_from, schedule};
@@ -27,7 +28,7 @@ impl State {
         self.write(|transaction| {
             self.tidy(transaction, quota, now, run)?;
             let own: Option<i64> = transaction
-                .query_row(
+                .query_row_cached(
                     "SELECT rowid FROM slots WHERE quota = ?1 AND reserved_by = ?2 ORDER BY rowid LIMIT 1",
                     params![quota.key, run],
                     |row| row.get(0),
@@ -40,12 +41,14 @@ impl State {
                 return Ok(Slot::WaitUntil(free));
             }
             match own {
-                Some(own) => transaction.execute(
+                Some(own) => transaction.execute_cached(
                     "UPDATE slots SET taken_ms = ?2, reserved_by = NULL WHERE rowid = ?1",
                     params![own, millis(now)],
                 )?,
-                None => transaction
-                    .execute("INSERT INTO slots (quota, taken_ms) VALUES (?1, ?2)", params![quota.key, millis(now)])?,
+                None => transaction.execute_cached(
+                    "INSERT INTO slots (quota, taken_ms) VALUES (?1, ?2)",
+                    params![quota.key, millis(now)],
+                )?,
             };
             Ok(Slot::Granted)
         })
@@ -63,7 +66,8 @@ impl State {
         allows_something(quota)?;
         self.write(|transaction| {
             self.tidy(transaction, quota, now, Some(run))?;
-            transaction.execute("DELETE FROM slots WHERE quota = ?1 AND reserved_by = ?2", params![quota.key, run])?;
+            transaction
+                .execute_cached("DELETE FROM slots WHERE quota = ?1 AND reserved_by = ?2", params![quota.key, run])?;
             let before = in_use(transaction, quota, now, i64::MAX, Some(run))?;
             match fits_from(quota, &before, calls, now, max_wait) {
                 Some(from) if from <= now => {}
@@ -71,7 +75,7 @@ impl State {
                 None => return Ok(Reserved::Never),
             }
             for _ in 0..calls {
-                transaction.execute(
+                transaction.execute_cached(
                     "INSERT INTO slots (quota, taken_ms, reserved_by) VALUES (?1, ?2, ?3)",
                     params![quota.key, millis(now), run],
                 )?;
@@ -89,12 +93,12 @@ impl State {
         run: Option<i64>,
     ) -> rusqlite::Result<()> {
         let window = i64::try_from(quota.window.as_millis()).unwrap_or(i64::MAX);
-        transaction.execute(
+        transaction.execute_cached(
             "DELETE FROM slots WHERE quota = ?1 AND reserved_by IS NULL AND taken_ms <= ?2",
             params![quota.key, millis(now).saturating_sub(window)],
         )?;
         // a clock set back must not lengthen the wait beyond one window
-        transaction.execute(
+        transaction.execute_cached(
             "UPDATE slots SET taken_ms = ?2 WHERE quota = ?1 AND taken_ms > ?2",
             params![quota.key, millis(now)],
         )?;
@@ -112,7 +116,7 @@ impl State {
             let in_hand =
                 job.as_deref().is_some_and(|job| own_job.as_deref() != Some(job) && lock::is_taken(&self.dir, job));
             if !in_hand {
-                transaction.execute("DELETE FROM slots WHERE reserved_by = ?1", [seq])?;
+                transaction.execute_cached("DELETE FROM slots WHERE reserved_by = ?1", [seq])?;
             }
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! Past and present runs: how they are listed and found.
 
+use super::cached::Cached as _;
 use super::lock;
 use super::path as stored_path;
 use super::{State, moment, unreadable};
@@ -366,7 +367,7 @@ impl State {
     fn one(&self, condition: &str, with: impl rusqlite::Params) -> Result<Option<RunRecord>> {
         let found = self
             .db()
-            .query_row(&format!("SELECT {COLUMNS}, {CALLED} FROM runs WHERE {condition}"), with, RunRecord::read)
+            .query_row_cached(&format!("SELECT {COLUMNS}, {CALLED} FROM runs WHERE {condition}"), with, RunRecord::read)
             .optional()
             .map_err(unreadable)?;
         let Some(mut record) = found else { return Ok(None) };

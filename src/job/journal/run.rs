@@ -1,5 +1,6 @@
 //! A run that this process is working on: its lock, its seed, and its record ([`Journal`]).
 
+use super::cached::Cached as _;
 use super::faults::FaultFile;
 use super::lock::{JobLocks, SeatLock};
 use super::record::RunRecord;
@@ -97,7 +98,8 @@ impl Run {
     /// `Local`.
     pub(in crate::job) fn measured(&self, manifest: &Value) -> Result<()> {
         self.write(|transaction| {
-            transaction.execute("UPDATE runs SET measured = ?2 WHERE seq = ?1", params![self.seq, manifest.to_string()])
+            transaction
+                .execute_cached("UPDATE runs SET measured = ?2 WHERE seq = ?1", params![self.seq, manifest.to_string()])
         })
         .map(drop)
     }
@@ -108,7 +110,7 @@ impl Run {
     /// `Local`.
     pub(in crate::job) fn set_source(&self, source: Option<&str>) -> Result<()> {
         self.write(|transaction| {
-            transaction.execute("UPDATE runs SET source = ?2 WHERE seq = ?1", params![self.seq, source])
+            transaction.execute_cached("UPDATE runs SET source = ?2 WHERE seq = ?1", params![self.seq, source])
         })
         .map(drop)
     }
@@ -127,7 +129,7 @@ impl Run {
     /// `Local`.
     pub fn set_rejects_file(&self, path: &Path) -> Result<()> {
         self.write(|transaction| {
-            transaction.execute(
+            transaction.execute_cached(
                 "UPDATE runs SET rejects_file = ?2 WHERE seq = ?1",
                 params![self.seq, super::path::to_text(path)],
             )
@@ -142,11 +144,11 @@ impl Run {
     pub(in crate::job) fn finish(self, exit_code: u8, keep: Keep, report: &Value) -> Result<()> {
         self.refused.flush()?;
         self.write(|transaction| {
-            transaction.execute(
+            transaction.execute_cached(
                 "UPDATE runs SET exit_code = ?2, report = ?3, ended_ms = ?4, closed = ?5, reported = 0 WHERE seq = ?1",
                 params![self.seq, exit_code, report.to_string(), millis(self.state.clock.wall()), keep != Keep::Open],
             )?;
-            transaction.execute("DELETE FROM slots WHERE reserved_by = ?1", [self.seq])?;
+            transaction.execute_cached("DELETE FROM slots WHERE reserved_by = ?1", [self.seq])?;
             if keep == Keep::Nothing { erase(transaction, self.seq) } else { Ok(()) }
         })?;
         if keep == Keep::Nothing {
@@ -162,8 +164,8 @@ impl Run {
     pub fn leave(&self) -> Result<()> {
         let (exit_code, ended) = self.before;
         self.write(|transaction| match self.fresh {
-            true => transaction.execute("DELETE FROM runs WHERE seq = ?1", [self.seq]),
-            false => transaction.execute(
+            true => transaction.execute_cached("DELETE FROM runs WHERE seq = ?1", [self.seq]),
+            false => transaction.execute_cached(
                 "UPDATE runs SET exit_code = ?2, ended_ms = ?3 WHERE seq = ?1",
                 params![self.seq, exit_code, ended.map(millis)],
             ),
@@ -211,7 +213,7 @@ impl Journal for Run {
 
     fn forget(&self, name: &str) -> Result<()> {
         self.write(|transaction| {
-            transaction.execute("DELETE FROM steps WHERE run = ?1 AND name = ?2", params![self.seq, name])
+            transaction.execute_cached("DELETE FROM steps WHERE run = ?1 AND name = ?2", params![self.seq, name])
         })
         .map(drop)
     }
@@ -219,7 +221,7 @@ impl Journal for Run {
     fn store(&self, key: &str, value: &Value) -> Result<()> {
         self.refused.settle()?;
         self.write(|transaction| {
-            transaction.execute(
+            transaction.execute_cached(
                 "INSERT OR REPLACE INTO facts (run, key, value) VALUES (?1, ?2, ?3)",
                 params![self.seq, key, value.to_string()],
             )
@@ -232,7 +234,7 @@ impl Journal for Run {
         let found: Option<String> = self
             .state
             .db()
-            .query_row(select, params![self.seq, key], |row| row.get(0))
+            .query_row_cached(select, params![self.seq, key], |row| row.get(0))
             .optional()
             .map_err(unreadable)?;
         found.as_deref().map(json).transpose()
@@ -269,7 +271,7 @@ impl Journal for Run {
 
     fn part_attempt(&self, index: usize) -> Result<()> {
         self.write(|transaction| {
-            transaction.execute(
+            transaction.execute_cached(
                 "INSERT INTO parts (run, part, attempts) VALUES (?1, ?2, 1) \
                  ON CONFLICT (run, part) DO UPDATE SET attempts = attempts + 1",
                 params![self.seq, integer(index as u64)],
@@ -280,7 +282,7 @@ impl Journal for Run {
 
     fn part_done(&self, part: &PartState) -> Result<()> {
         self.write(|transaction| {
-            transaction.execute(
+            transaction.execute_cached(
                 "INSERT INTO parts (run, part, bytes, records, remote_id, accepted, accepted_ms) \
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (run, part) DO UPDATE SET bytes = ?3, records = ?4, \
                  remote_id = ?5, accepted = ?6, accepted_ms = coalesce(accepted_ms, ?7)",
@@ -304,7 +306,8 @@ impl Journal for Run {
 
     fn note(&self, text: &str) -> Result<()> {
         self.write(|transaction| {
-            transaction.execute("INSERT OR IGNORE INTO notes (run, note) VALUES (?1, ?2)", params![self.seq, text])
+            transaction
+                .execute_cached("INSERT OR IGNORE INTO notes (run, note) VALUES (?1, ?2)", params![self.seq, text])
         })
         .map(drop)
     }
@@ -380,7 +383,7 @@ impl State {
                       (SELECT 1 FROM facts WHERE run = ?1 AND key = 'apsis' AND value <> 'null'), EXISTS (SELECT 1 FROM steps WHERE run = ?1 AND state = 1 AND value ->> 'doubtful'), \
                       (SELECT count(*) FROM parts WHERE run = ?1 AND accepted)";
         self.db()
-            .query_row(select, [seq], |row| {
+            .query_row_cached(select, [seq], |row| {
                 let accepted: i64 = row.get(2)?;
                 Ok(Standing {
                     called: row.get(0)?,
