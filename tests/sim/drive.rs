@@ -266,6 +266,12 @@ impl Sim<'_> {
             happened.run = id.or_else(|| self.newest.as_ref().map(|record| record.id.clone()));
         }
         let Some(id) = &happened.run else { return Ok(happened) };
+        for other in self.oracle.others(id) {
+            if let Some(record) = state.run_of_id(&other).map_err(failed)? {
+                let parts = state.parts(&record).map_err(failed)?;
+                happened.others.push((other, parts.iter().filter(|part| part.accepted).count()));
+            }
+        }
         let record = match self.newest.clone().filter(|record| record.id == *id) {
             Some(record) => Some(record),
             None => state.run_of_id(id).map_err(failed)?,

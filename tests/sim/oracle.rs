@@ -21,6 +21,8 @@ pub(crate) struct Happened {
     /// Parts that the state has as accepted.
     pub(crate) accepted: usize,
     pub(crate) closed: bool,
+    /// Accepted parts of other runs, if this one is new: it may have been found out what became of theirs.
+    pub(crate) others: Vec<(String, usize)>,
 }
 
 /// A run as the vendor has it.
@@ -114,6 +116,12 @@ impl Oracle {
         })
     }
 
+    /// The runs so far, if this is not one of them.
+    pub(crate) fn others(&self, id: &str) -> Vec<String> {
+        let known = self.runs.get(id).is_some_and(|track| !track.effects.is_empty());
+        if known { Vec::new() } else { self.runs.keys().filter(|other| *other != id).cloned().collect() }
+    }
+
     /// The source that the last run had.
     pub(crate) fn content_of_last(&self) -> Option<Content> {
         self.runs.get(self.last.as_ref()?)?.content
@@ -179,6 +187,11 @@ impl Oracle {
         let Some(id) = happened.run.clone() else {
             return if new.is_empty() { Ok(()) } else { Err("effects of no run: the report names none".to_owned()) };
         };
+        for (other, accepted) in &happened.others {
+            if let Some(track) = self.runs.get_mut(other) {
+                track.accepted = track.accepted.max(*accepted);
+            }
+        }
         let is_new = self.runs.get(&id).is_none_or(|track| track.effects.is_empty());
         if is_new && !new.is_empty() {
             self.may_start(bed, &id, overtaken.unwrap_or(0))?;
@@ -330,7 +343,7 @@ impl Oracle {
                 wrong("but nothing was refused")
             }
             30 if !silent && !answered(&|status| matches!(status, 401 | 403)) => wrong("but nothing was refused"),
-            20 if !faulty && !self.troubled && !self.moody => wrong("but nothing went wrong"),
+            20 if !(faulty || self.troubled || self.moody || self.uses_up_a_quota()) => wrong("but nothing went wrong"),
             0 | 2 | 10..=12 | 20..=23 | 30 | 130 => Ok(()),
             _ => wrong("which the contract does not have"),
         }
@@ -359,6 +372,10 @@ impl Oracle {
             }
         }
         all
+    }
+
+    fn uses_up_a_quota(&self) -> bool {
+        matches!(self.kind, Kind::Increment | Kind::Assign) && self.effects_before > 0
     }
 
     fn over_before(&self, track: &Track, bed: &Bed) -> bool {
