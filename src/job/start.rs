@@ -390,7 +390,7 @@ impl Job {
     /// As [`Job::start`]; `Busy`: it is a run of another job.
     pub(super) async fn start_resumed(&self, ctx: &Context<'_>, record: &RunRecord) -> Result<Start> {
         if record.closed && record.closed_as.is_none() {
-            return Ok(Start::Stored(Box::new(record.clone())));
+            return Ok(ended(record.clone()));
         }
         if record.closed_as == Some(ClosedAs::Abandoned) {
             let error = Error::usage(format!("run {} was abandoned: it is not continued", record.id))
@@ -413,7 +413,7 @@ impl Job {
             return Err(Error::new(Kind::Busy, format!("run {} is gone", record.id)));
         };
         if record.closed && record.closed_as.is_none() {
-            return Ok(Start::Stored(Box::new(record)));
+            return Ok(ended(record));
         }
         if record.closed && !ctx.state.is_unsettled(&record)? {
             // its verdict came after all
@@ -453,6 +453,16 @@ impl Job {
         }
         self.take_up(ctx, &record, locks, stand, None)
     }
+}
+
+/// The answer of a run that has ended: its report. One that was killed before its first call has none.
+fn ended(record: RunRecord) -> Start {
+    if record.report.is_some() {
+        return Start::Stored(Box::new(record));
+    }
+    let error = Error::usage(format!("run {} was stopped before anything was sent: nothing of it is left", record.id))
+        .with_hint("run the job");
+    Start::Stop(Box::new(record), error)
 }
 
 /// How the parts of a run are cut, if those of `sent` bytes were accepted before.

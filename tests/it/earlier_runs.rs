@@ -212,3 +212,34 @@ async fn story_13_23_says_resume_only_if_resume_is_possible() {
         assert!(changed.code == 23 && hint.contains("undo the change"), "{} {hint}", changed.code);
     }
 }
+
+/// Leaves a run as a process leaves it that is killed while it measures.
+async fn killed_while_measuring(bed: &Bed) -> String {
+    let job = listferry::job::Job::open(&bed.dir.path().join("job.yaml"), &[]).unwrap();
+    let mut env = listferry::job::Env::default();
+    env.state_dir = Some(bed.dir.path().join("state"));
+    env.variables = Arc::new(|name| (name == "KEY").then(|| "se-cret-key".to_owned()));
+    let recorded = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&recorded);
+    env.world.watch = Some(Arc::new(move |_| flag.store(true, Ordering::Relaxed)));
+    let mut run = Box::pin(job.run(&env));
+    std::future::poll_fn(|cx| {
+        assert!(run.as_mut().poll(cx).is_pending(), "it measures on a thread of its own");
+        if recorded.load(Ordering::Relaxed) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+    drop(run);
+    listferry::job::state(&env).unwrap().last_run().unwrap().unwrap().id
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_killed_before_its_first_call_is_not_resumed_as_done() {
+    let bed = Bed::new(CLEVERTAP, clevertap::answer).await;
+    let id = killed_while_measuring(&bed).await;
+    let other = bed.run(&[]).await;
+    assert_eq!((other.code, &other.report["continued"]), (0, &json!(false)), "{}", other.report);
+    let resumed = bed.go(&["resume", &id]).await;
+    assert_eq!((resumed.code, &resumed.report["open"]), (2, &json!(false)), "{}", resumed.report);
+    assert!(resumed.report["error"]["message"].as_str().unwrap().contains("before anything was sent"));
+    assert_eq!(bed.vendor.of(clevertap::COMPLETED).len(), 1);
+}

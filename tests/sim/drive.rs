@@ -58,7 +58,7 @@ struct Sim<'p> {
     plan: &'p Plan,
     /// The exit code of the last invocation; none: it was killed.
     last: Option<u8>,
-    /// The newest run in the state.
+    /// The run that the last invocation worked on or named, else the newest.
     newest: Option<RunRecord>,
     state: Option<State>,
     tally: Option<&'p Tally>,
@@ -266,6 +266,12 @@ impl Sim<'_> {
             happened.run = id.or_else(|| self.newest.as_ref().map(|record| record.id.clone()));
         }
         let Some(id) = &happened.run else { return Ok(happened) };
+        // the run that the user was told of is the one to resume
+        if self.newest.as_ref().is_some_and(|newest| newest.id != *id)
+            && let Some(record) = state.run_of_id(id).map_err(failed)?
+        {
+            self.newest = Some(record);
+        }
         for other in self.oracle.others(id) {
             if let Some(record) = state.run_of_id(&other).map_err(failed)? {
                 let parts = state.parts(&record).map_err(failed)?;
