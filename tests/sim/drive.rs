@@ -75,13 +75,14 @@ impl Sim<'_> {
 
     /// Nothing goes wrong any more: the user runs the job until it has ended, and says the truth where it is asked for.
     async fn settle(&mut self) -> Result<(), String> {
-        let mut restored = false;
+        let (mut restored, mut put_back) = (false, false);
         self.bed.connector.net().vendor.book.moody = false;
         for _ in 0..SETTLES_WITHIN {
             let mut source = None;
             let act = match self.last {
                 Some(21) => Act::Assume,
-                Some(10) if !self.bed.content.bad => {
+                Some(10) if !self.bed.content.bad && !put_back => {
+                    put_back = true;
                     source = self.oracle.content_of_last();
                     Act::Assume
                 }

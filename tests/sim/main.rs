@@ -77,6 +77,7 @@ fn seeds_keep_the_contract() {
                     let plan = Plan::draw(start + number);
                     if let Some(failure) = fails(&room, &plan, Some(tally)) {
                         let text = explained(&room, plan, failure);
+                        eprintln!("{text}");
                         found.lock().expect("a list").push(text);
                     }
                     if number > 0 && number.is_multiple_of(50_000) {
