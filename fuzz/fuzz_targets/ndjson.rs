@@ -33,7 +33,7 @@ impl<'de: 'a, 'a> serde::Deserialize<'de> for Members<'a> {
     }
 }
 
-/// What a column has in a line; `None`: nothing, or null.
+/// Returns the value of a column in a line; `None` if it is missing or null.
 fn find(line: &str, steps: &[&str]) -> Result<Option<String>, ()> {
     let Members(members) = serde_json::from_str(line).map_err(drop)?;
     let mut found = members.into_iter().filter(|(key, _)| key == steps[0]);

@@ -1,4 +1,4 @@
-//! The result of a worker's chunk, on its way to the ordered stage. Positions are relative to the chunk.
+//! The result of a chunk, which a worker passes to the ordered stage. Positions are relative to the chunk.
 
 use super::Counts;
 use super::options::Bounds;
@@ -21,7 +21,7 @@ pub(crate) struct Collect {
     pub(crate) sights: bool,
 }
 
-/// The records of a chunk that show that files were joined into one.
+/// The records of a chunk that show that files were concatenated.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct JoinedRecords {
     pub(crate) count: u64,
@@ -29,7 +29,7 @@ pub(crate) struct JoinedRecords {
     pub(crate) first: u64,
 }
 
-/// Rejected (and, if the pass asks for them, written) records in order; their bytes share one arena.
+/// Rejected records and, if the pass asks for them, written ones, in order; their bytes share one arena.
 #[derive(Default)]
 pub(crate) struct RowLog {
     pub(crate) items: Vec<LoggedRow>,
@@ -42,7 +42,7 @@ pub(crate) struct LoggedRow {
     /// Number of the record in the chunk, from 0.
     pub(crate) record: u64,
     pub(crate) place: RecordPlace,
-    /// The range of what is kept of it.
+    /// Range of the stored bytes of the record.
     pub(crate) kept: (u32, u32),
     /// True if it was split into columns.
     pub(crate) is_split: bool,
@@ -96,7 +96,7 @@ impl RowLog {
         self.items.push(LoggedRow { record: number, place: record.place(), kept, is_split, outcome });
     }
 
-    /// Whether the log has to be handed over before more is logged.
+    /// Returns true if the log must be passed on before more is logged.
     pub(crate) fn is_large(&self, bounds: &Bounds) -> bool {
         self.arena.len() + self.reasons > bounds.row_bytes || self.items.len() > bounds.rows
     }
@@ -115,7 +115,7 @@ pub(crate) enum Stop {
     Stopped,
     /// The separator on trial occurs in a value.
     Clash,
-    /// A fatal error after this number of records of the chunk.
+    /// A fatal error; the number of records of the chunk before it.
     Fatal(Fatal, u64),
 }
 
@@ -151,7 +151,7 @@ pub(crate) struct ChunkEnd {
     pub(crate) lines: u64,
     /// State at its start.
     pub(crate) state: u64,
-    /// Its length in the format's own measure.
+    /// Length in units of the format.
     pub(crate) length: u64,
     /// Counts for warnings, if the pass asks for them.
     pub(crate) sights: Option<Sights>,

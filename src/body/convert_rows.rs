@@ -1,7 +1,8 @@
-//! The visitor of a chunk's rows: runs the plan on each, seals slabs, logs what is rejected.
+//! The visitor of a chunk's rows: runs the plan on each row, seals slabs, and logs rejected records.
 //!
-//! `out` collects output until it is a slab; `records` are those in it. If no data is wanted, sealing adds to `bytes` and `crc`
-//! instead, and all that is left of the chunk is one slab without data. `counts` and `joined` are those of the chunk so far.
+//! `out` collects output until it is large enough for a slab; `records` is the number of records in it. If the consumer
+//! wants no data, sealing only updates `bytes` and `crc`, and the chunk results in one slab without data. `counts` and
+//! `joined` cover the chunk so far.
 
 use super::batch::{Batch, JoinedRecords, Stop};
 use super::pass::Pass;
@@ -18,7 +19,7 @@ pub(super) struct Convert<'w, 'p, 'a, 'c, const WATCH: bool, F: Format> {
     pass: &'p Pass<'a, 'c, F>,
     seq: u64,
     chunk: Chunk,
-    /// An output of that size is sealed.
+    /// Size at which the output is sealed.
     slab_bytes: usize,
     out: OutBuf,
     records: u64,
@@ -30,7 +31,7 @@ pub(super) struct Convert<'w, 'p, 'a, 'c, const WATCH: bool, F: Format> {
     share: u32,
     pub(super) counts: Counts,
     pub(super) joined: JoinedRecords,
-    /// The thread's own tools, while it has the large ones.
+    /// The thread's own tools while it uses the large set.
     pub(super) set_aside: Option<Tools<F::Reader>>,
 }
 
@@ -61,7 +62,7 @@ impl<'w, 'p, 'a, 'c, const WATCH: bool, F: Format> Convert<'w, 'p, 'a, 'c, WATCH
         }
     }
 
-    /// Makes ready to log a record.
+    /// Prepares the log for a record.
     fn before_row(&mut self, record: &impl Record) -> Result<(), Stop> {
         if record.kept_bytes() > LARGE_ROW_BYTES {
             self.flush()?;
@@ -95,13 +96,13 @@ impl<'w, 'p, 'a, 'c, const WATCH: bool, F: Format> Convert<'w, 'p, 'a, 'c, WATCH
         self.after_row()
     }
 
-    /// Hands over what there is; only the head may.
+    /// Passes on everything collected so far; only the thread at the head may call it.
     fn flush(&mut self) -> Result<(), Stop> {
         self.pass.ordered.wait_for_head(self.seq)?;
         self.pass.ordered.consume(self.chunk.input, self.batch)
     }
 
-    /// Digests what there is if no data is wanted.
+    /// Adds the collected output to the digest if the consumer wants no data.
     fn digest(&mut self, crc: u64) {
         let len = self.out.len() as u64;
         self.crc = crc::combine(self.crc, crc, len);
@@ -109,7 +110,7 @@ impl<'w, 'p, 'a, 'c, const WATCH: bool, F: Format> Convert<'w, 'p, 'a, 'c, WATCH
         self.out.truncate(0);
     }
 
-    /// Makes a slab of what there is.
+    /// Makes a slab of the collected output.
     fn slab(&mut self, crc: u64) {
         let bytes = self.out.len() as u64;
         let records = std::mem::take(&mut self.records);
@@ -135,7 +136,7 @@ impl<'w, 'p, 'a, 'c, const WATCH: bool, F: Format> Convert<'w, 'p, 'a, 'c, WATCH
         match ordered.try_take_slab(self.seq) {
             Some(out) => self.out = out,
             None => {
-                // no memory left for those who are early: wait for our turn, then stream
+                // no memory is left for threads ahead of the head: waits until this chunk is at the head, then streams
                 self.flush()?;
                 self.out = ordered.take_slab(self.seq)?;
             }
@@ -174,7 +175,8 @@ impl<const WATCH: bool, F: Format> Host<F::Reader> for Convert<'_, '_, '_, '_, W
         self.pass.alone
     }
 
-    /// Goes on with the large set: what was written is sealed, the sights of the chunk move along.
+    /// Continues with the large set: the output so far is sealed, and the warnings counted in the chunk are carried
+    /// over.
     fn enlarge(&mut self, reader: &mut F::Reader, bytes: usize) -> Result<(), Stop> {
         if self.set_aside.is_some() {
             return Ok(());
@@ -250,8 +252,8 @@ impl<const WATCH: bool, F: Format> Visit for Convert<'_, '_, '_, '_, WATCH, F> {
     }
 }
 
-/// Whether a record, by its number in the chunk, is one of the `share` of 2^32 that are looked at for frequent identifiers:
-/// spread evenly, and in step with nothing that recurs in the list.
+/// Returns true if a record, by its number in the chunk, is among the `share` of 2^32 that are examined for frequent
+/// identifiers. The sample is spread evenly and unrelated to any period in the list.
 #[inline(always)]
 fn is_sampled(record: u64, share: u32) -> bool {
     (record as u32).wrapping_mul(0x9E37_79B1) <= share

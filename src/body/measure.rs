@@ -46,7 +46,7 @@ pub fn measure(
                     rejects.restart()?;
                     continue;
                 }
-                None => return Err(Error::data("no separator is free of clashes")),
+                None => return Err(Error::data("every candidate separator (tab, |, ; and ,) occurs in a value")),
             }
         }
         table.source().verify_unchanged().inspect_err(|_| measurer.rejects.stopped())?;
@@ -67,7 +67,7 @@ struct Measurer<'a> {
     max_checkpoints: usize,
     stride: u64,
     chunks: u64,
-    /// What precedes the chunk under way, in the input of the chunk before it.
+    /// Totals and CRC before the current chunk; the totals are still in the input of the chunk before it.
     seam: (Totals, u64),
 }
 

@@ -1,4 +1,4 @@
-//! What the threads of a pass share.
+//! The state that the threads of a pass share.
 
 use super::batch::{Collect, Stop};
 use super::order::Ordered;
@@ -8,16 +8,16 @@ use crate::format::{Chunk, Format, Reader};
 use crate::mapping::Plan;
 use std::sync::Mutex;
 
-/// A pass under way, shared by its threads.
+/// A running pass, shared by its threads.
 pub(crate) struct Pass<'a, 'c, F: Format> {
     pub(crate) ordered: Ordered<'a, 'c>,
     pub(crate) format: &'a F,
     pub(crate) plan: &'a Plan,
     pub(crate) collect: Collect,
     pub(crate) chunk_bytes: usize,
-    /// One thread converts.
+    /// True if only one thread converts.
     pub(crate) alone: bool,
-    /// So many records in 2^32 are looked at for frequent identifiers.
+    /// Share of the records, in units of 2^-32, that is examined for frequent identifiers.
     pub(crate) share: u32,
     pub(crate) seams: Seams,
     pub(crate) spare: SpareTools<F::Reader>,
@@ -28,19 +28,19 @@ pub(crate) struct Pass<'a, 'c, F: Format> {
 pub(crate) struct Queue<C> {
     pub(crate) chunks: C,
     pub(crate) next_seq: u64,
-    /// Of the last chunk.
+    /// Input of the last chunk.
     pub(crate) input: usize,
     pub(crate) failed: bool,
 }
 
 impl<F: Format> Pass<'_, '_, F> {
-    /// A reader of chunks for this pass.
+    /// Creates a reader of chunks for this pass.
     pub(crate) fn reader(&self) -> F::Reader {
         self.format.reader(self.plan.separator(), self.chunk_bytes)
     }
 
-    /// Exchanges a reader for the large one if that many bytes are much more than a chunk; returns the rest of the large set, in
-    /// which the thread's own reader now is.
+    /// If `bytes` is much more than a chunk, replaces `reader` by the large one and returns the rest of the large set,
+    /// which then contains the thread's own reader.
     pub(crate) fn enlarge(
         &self,
         seq: u64,
@@ -57,7 +57,7 @@ impl<F: Format> Pass<'_, '_, F> {
         Ok(Some(tools))
     }
 
-    /// The state at the start of a chunk, once the chunk before has published it.
+    /// Returns the state at the start of a chunk; waits for the chunk before it to publish the state.
     pub(crate) fn state(&self, seq: u64, chunk: &Chunk) -> Result<u64, Stop> {
         match chunk.index {
             0 => Ok(0),
@@ -65,7 +65,7 @@ impl<F: Format> Pass<'_, '_, F> {
         }
     }
 
-    /// Whether the user asked to stop.
+    /// Returns true if the pass was cancelled.
     pub(crate) fn is_cancelled(&self) -> bool {
         self.ordered.options.progress.cancelled.load(std::sync::atomic::Ordering::Relaxed)
     }

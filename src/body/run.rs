@@ -1,5 +1,5 @@
-//! A pass over a source: all cores, in order, memory bounded. Threads claim chunks, convert them side by side, and hand their
-//! output over in the order of the source.
+//! A pass over a source with all cores, in order and with bounded memory. Threads claim chunks, convert them in
+//! parallel, and pass their output on in the order of the source.
 
 use super::Options;
 use super::batch::{Batch, Collect, Stop};
@@ -15,10 +15,10 @@ use crate::format::{Format, FormatVisitor, Table};
 use crate::mapping::Plan;
 use std::sync::{Arc, Mutex};
 
-/// Of larger sources, as stored, only a sample of the records is looked at for frequent identifiers.
+/// Size, as stored, above which only a sample of the records is examined for frequent identifiers.
 const LOOKED_AT_WHOLE: u64 = 16 << 20;
 
-/// Runs a pass from `start` to the end or until the consumer has enough.
+/// Runs a pass from `start` until the source ends or the consumer stops.
 pub(crate) fn run_pass(
     table: &Table,
     plan: &Plan,
@@ -66,7 +66,7 @@ impl FormatVisitor for Run<'_> {
         } else {
             std::thread::scope(|scope| {
                 for _ in 1..threads {
-                    // a machine that has no room for more threads gives the same output with fewer
+                    // with fewer threads than requested the output is the same
                     if std::thread::Builder::new().spawn_scoped(scope, || work(&pass)).is_err() {
                         break;
                     }
@@ -78,7 +78,7 @@ impl FormatVisitor for Run<'_> {
     }
 }
 
-/// One thread: chunk after chunk.
+/// The loop of a thread: converts one chunk after the other.
 fn work<F: Format>(pass: &Pass<'_, '_, F>) {
     let ordered = &pass.ordered;
     let guard = StopOnPanic(ordered);
@@ -100,8 +100,8 @@ fn work<F: Format>(pass: &Pass<'_, '_, F>) {
     std::mem::forget(guard);
 }
 
-/// A pool of the size that a pass with that many threads needs.
+/// Creates a pool of the size that a pass with this many threads needs.
 fn pool_for(threads: usize, collect: Collect) -> Arc<Pool> {
-    // if the output leaves, as much again waits for the socket
+    // output that is passed on may wait for the socket, up to the same size again
     Pool::new(4 * threads + 4 + if collect.data { 2 * QUEUED_SLABS * threads } else { 0 })
 }

@@ -40,7 +40,7 @@ impl Weight for Result<Piece> {
     }
 }
 
-/// What a session needs; a body keeps it until it is first polled.
+/// The inputs of a session; a body keeps them until it is first polled.
 pub(super) struct PassSpec {
     pub(super) table: Table,
     pub(super) plan: Arc<Plan>,
@@ -80,7 +80,7 @@ impl PassSpec {
         Some(match run_pass(&table, &plan, &options, collect, &start, &mut sender) {
             Ok((Ended::Whole, _)) => Ok(Piece::End { bytes: sender.bytes, crc: sender.crc }),
             Ok((Ended::Enough, _)) => return None,
-            Ok((Ended::Clash, _)) => Err(changed("the separator clashes, which it did not in pass one")),
+            Ok((Ended::Clash, _)) => Err(changed("the separator occurs in a value, which it did not in pass one")),
             // pass one read it without an error, so it was changed since
             Err(error) if error.kind() == Kind::Data => {
                 let place = error.place().clone();
@@ -164,7 +164,7 @@ impl Consumer for VerifyingSender {
         {
             self.next += 1;
             if (checkpoint.start.totals.out_bytes, checkpoint.crc) != seam || checkpoint.start.chunk != chunk {
-                return Err(changed("the second reading gives other output than the first"));
+                return Err(changed("the output of the second pass differs from that of the first"));
             }
         }
         Ok(true)

@@ -1,9 +1,9 @@
-//! A converting thread and what it works with.
+//! A converting thread and its tools.
 //!
-//! The tools of a thread (reader, scratch, output) are recycled from chunk to chunk. A record much larger than a chunk needs the
-//! large set, of which the pass has one: the thread waits until its chunk is at the head, takes the set, and puts its own aside
-//! until the chunk has ended. That can happen while the chunk is claimed, opened or read; reader, scratch and output change
-//! together, see [`Worker::use_large`] and [`Convert`]'s `enlarge`.
+//! The tools of a thread (reader, scratch, output) are reused for each chunk. A record much larger than a chunk needs
+//! the large set, of which the pass has one: the thread waits until its chunk is at the head, takes the set, and keeps
+//! its own tools aside until the chunk has ended. This can happen while the chunk is claimed, opened or read; reader,
+//! scratch and output always change together, see [`Worker::use_large`] and [`Convert`]'s `enlarge`.
 
 use super::batch::{Batch, ChunkEnd, Stop};
 use super::convert_rows::Convert;
@@ -14,13 +14,13 @@ use crate::buffer::OutBuf;
 use crate::format::{Chunk, Chunks, Extent, Format, Host, Reader};
 use std::sync::PoisonError;
 
-/// A chunk that was claimed, or why none was; with its number in the pass.
+/// The number of a claimed chunk in the pass, the chunk, and whether claiming it failed.
 pub(crate) type Claimed = (u64, Chunk, Result<(), Stop>);
 
 /// A converting thread.
 pub(crate) struct Worker<R> {
     pub(crate) tools: Tools<R>,
-    /// Its own tools, while it has the large ones.
+    /// The thread's own tools while it uses the large set.
     set_aside: Option<Tools<R>>,
 }
 
@@ -29,14 +29,14 @@ impl<R> Worker<R> {
         Worker { tools: Tools::new(reader), set_aside: None }
     }
 
-    /// Takes over the large set. The readers have been exchanged already: `tools` has this thread's own.
+    /// Switches to the large set. The readers have been exchanged before, so `tools` contains the thread's own reader.
     fn use_large(&mut self, mut tools: Tools<R>) {
         std::mem::swap(&mut self.tools.scratch, &mut tools.scratch);
         std::mem::swap(&mut self.tools.own, &mut tools.own);
         self.set_aside = Some(tools);
     }
 
-    /// Claims the next chunk; `None`: there are no more.
+    /// Claims the next chunk; `None` if there are no more.
     pub(crate) fn claim<F: Format<Reader = R>>(&mut self, pass: &Pass<'_, '_, F>) -> Option<Claimed> {
         let mut queue = pass.queue.lock().unwrap_or_else(PoisonError::into_inner);
         if queue.failed {
@@ -44,8 +44,8 @@ impl<R> Worker<R> {
         }
         let seq = queue.next_seq;
         let mut taken = None;
-        // The threads before this chunk need the queue no more, so it may be locked meanwhile. A pass that is being stopped
-        // ends with this chunk.
+        // The threads with earlier chunks no longer need the queue, so it can stay locked while this one waits. A pass
+        // that is being stopped ends with this chunk.
         let mut enlarge = |reader: &mut R, bytes: usize| {
             if taken.is_none() {
                 taken = pass.enlarge(seq, reader, bytes).unwrap_or_default();
@@ -67,7 +67,7 @@ impl<R> Worker<R> {
         Some((seq, chunk, end))
     }
 
-    /// Converts a claimed chunk; batches that cannot wait go to the ordered stage when the chunk is at the head.
+    /// Converts a claimed chunk; a batch that cannot wait goes to the ordered stage when the chunk is at the head.
     pub(crate) fn chunk<F: Format<Reader = R>>(
         &mut self,
         pass: &Pass<'_, '_, F>,
@@ -93,7 +93,7 @@ impl<R> Worker<R> {
         }
     }
 
-    /// Converts the records of an opened chunk; with `WATCH` it looks at them for warnings.
+    /// Converts the records of an opened chunk; with `WATCH`, examines them for warnings.
     fn convert<const WATCH: bool, F: Format<Reader = R>>(
         &mut self,
         pass: &Pass<'_, '_, F>,
@@ -129,7 +129,7 @@ impl<R> Worker<R> {
         Ok(ChunkEnd { counts, joined, lines, state: extent.state, length, sights })
     }
 
-    /// What a chunk is written to.
+    /// Returns the buffer for the output of a chunk.
     fn out<F: Format<Reader = R>>(&mut self, pass: &Pass<'_, '_, F>, seq: u64) -> Result<OutBuf, Stop> {
         if !pass.collect.data {
             return Ok(std::mem::take(&mut self.tools.own));
@@ -138,7 +138,7 @@ impl<R> Worker<R> {
         large.map_or_else(|| pass.ordered.take_slab(seq), Ok)
     }
 
-    /// After a chunk: the next one at the head may have the large set.
+    /// Returns the large set after a chunk, so that the next chunk at the head can use it.
     pub(crate) fn give_back_large<F: Format<Reader = R>>(&mut self, pass: &Pass<'_, '_, F>) {
         if let Some(own) = self.set_aside.take() {
             pass.spare.give_back(std::mem::replace(&mut self.tools, own));
@@ -146,14 +146,14 @@ impl<R> Worker<R> {
     }
 }
 
-/// What a reader needs while it opens a chunk.
+/// The services of the pass for a reader that opens a chunk.
 struct Opening<'p, 'a, 'c, F: Format> {
     pass: &'p Pass<'a, 'c, F>,
     seq: u64,
     chunk: Chunk,
-    /// The thread does not have the large set yet.
+    /// True if the thread does not use the large set yet.
     may_enlarge: bool,
-    /// The large set, in which the thread's own reader is.
+    /// The large set, which contains the thread's own reader.
     taken: Option<Tools<F::Reader>>,
 }
 

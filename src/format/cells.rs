@@ -1,4 +1,4 @@
-//! The values of a record that was kept, one by one, without a copy of a large one.
+//! The values of a record that was kept, as an iterator, which does not copy large values.
 
 use std::borrow::Cow;
 
@@ -9,24 +9,24 @@ pub type Cells<'k> = Box<dyn Iterator<Item = Cell<'k>> + 'k>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cell<'k> {
     text: Cow<'k, [u8]>,
-    /// Stands twice in `text` for once.
+    /// Byte that is doubled in `text`: two of them mean one.
     doubled: Option<u8>,
 }
 
 impl<'k> Cell<'k> {
-    /// A value.
+    /// Creates a value.
     #[must_use]
     pub fn new(text: impl Into<Cow<'k, [u8]>>) -> Cell<'k> {
         Cell { text: text.into(), doubled: None }
     }
 
-    /// A value in which that byte stands twice for once.
+    /// Creates a value in which two of `byte` mean one.
     #[must_use]
     pub fn with_doubled(text: &'k [u8], byte: u8) -> Cell<'k> {
         Cell { text: Cow::Borrowed(text), doubled: memchr::memchr(byte, text).map(|_| byte) }
     }
 
-    /// Returns the value in pieces, none of which is copied.
+    /// Returns the value in pieces, without copying any.
     pub fn pieces(&self) -> impl Iterator<Item = &[u8]> {
         let mut rest = Some(&*self.text);
         std::iter::from_fn(move || {
@@ -38,7 +38,7 @@ impl<'k> Cell<'k> {
         })
     }
 
-    /// Returns the value as one text.
+    /// Returns the value as a single text.
     #[must_use]
     pub fn into_value(self) -> Cow<'k, [u8]> {
         match (&self.doubled, self.text) {

@@ -1,16 +1,17 @@
-//! Chunks as the body knows them: which one, where it ends, and how it can fail.
+//! Chunks of a source: their numbers, their bounds, and the errors that end them.
 
 use crate::error::Error;
 use crate::row::RecordPlace;
 
-/// Which chunk of a source, with all that a pass needs in order to start there. Plain data: a checkpoint keeps it.
+/// The number of a chunk in its source and the state at its start: everything that a pass needs in order to start
+/// there. A checkpoint stores it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ChunkId {
     /// Index into the inputs of the source.
     pub(crate) input: usize,
-    /// In the input, from 0.
+    /// Number of the chunk in the input, from 0.
     pub(crate) index: u64,
-    /// State at its start, as the chunk before published it.
+    /// State at its start, as published by the chunk before it.
     pub(crate) state: u64,
 }
 
@@ -19,22 +20,22 @@ pub(crate) struct ChunkId {
 pub(crate) struct Chunk {
     /// Index into the inputs of the source.
     pub(crate) input: usize,
-    /// In the input, from 0.
+    /// Number of the chunk in the input, from 0.
     pub(crate) index: u64,
-    /// Where it starts in the input, in the format's own measure (text: bytes of decompressed content).
+    /// Start of the chunk in the input, in units of the format (text: bytes of decompressed content).
     pub(crate) offset: u64,
-    /// Whether the reader has its content already.
+    /// True if the reader already has the content.
     pub(crate) is_held: bool,
 }
 
-/// What of the content that a reader has is its chunk's own.
+/// The part of a reader's content that belongs to its chunk.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Extent {
-    /// Its start, in the format's own measure.
+    /// Start, in units of the format.
     pub(crate) from: usize,
-    /// Its end.
+    /// End.
     pub(crate) to: usize,
-    /// State at its start.
+    /// State at the start.
     pub(crate) state: u64,
 }
 
@@ -46,12 +47,12 @@ impl Extent {
     }
 }
 
-/// What ends a pass at a record that cannot be read.
+/// An error that ends a pass at a record that cannot be read.
 #[derive(Debug)]
 pub(crate) struct Fatal {
-    /// Without its place.
+    /// The error, without the place.
     pub(crate) error: Error,
-    /// The place of the record, if one is to blame: the one after the last that was visited.
+    /// The place of the record if a record is the cause: the one after the last that was visited.
     pub(crate) place: Option<RecordPlace>,
 }
 

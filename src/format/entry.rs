@@ -1,4 +1,4 @@
-//! A format as the job file names it, and the keys of `source` that all text formats read.
+//! The description of a format for job files, and the keys of `source` that all text formats have.
 
 use crate::error::{Error, Result};
 #[cfg(feature = "jobs")]
@@ -11,15 +11,15 @@ use std::sync::Arc;
 /// A format of the job file.
 #[cfg(feature = "jobs")]
 pub(crate) struct Entry<O: 'static> {
-    /// `source.format`.
+    /// Name of the format: the value of `source.format`.
     pub(crate) name: &'static str,
-    /// Endings of file names that mean this format, without the dot.
+    /// File name endings of this format, without the dot.
     pub(crate) endings: &'static [&'static str],
-    /// The key of `source` that its options are under.
+    /// Key of `source` that contains the options of the format.
     pub(crate) section: &'static str,
-    /// Its keys in `source`.
+    /// Keys of the options.
     pub(crate) keys: &'static [Key],
-    /// Reads its options from `source`.
+    /// Reads the options from `source`.
     pub(crate) read: fn(&Settings<'_>) -> Result<O>,
 }
 
@@ -29,17 +29,17 @@ pub(crate) trait Options {
     /// The format.
     type Format;
 
-    /// Opens a source. `wanted` are the columns that the job names: all that formats without a header can offer.
+    /// Opens a source. `wanted` are the columns that the job names; a format without a header has no other columns.
     ///
     /// # Errors
-    /// What is wrong with the source or its header.
+    /// An error of the source or its header.
     fn open(&self, source: Arc<Source>, wanted: &[&str]) -> Result<Self::Format>;
 }
 
-/// Validates the bound of a record.
+/// Validates the maximum length of a record.
 pub(super) fn validate_max_record_bytes(bytes: u64) -> Result<()> {
     if !(64..=(1 << 30)).contains(&bytes) {
-        return Err(Error::usage("source.max_record_bytes must lie between 64 bytes and 1 GiB"));
+        return Err(Error::usage("source.max_record_bytes must be between 64 bytes and 1 GiB"));
     }
     Ok(())
 }

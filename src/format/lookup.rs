@@ -1,15 +1,15 @@
-//! Which format a job's source is in: by `source.format`, else by the name of the file.
+//! Finds the format of a job's source by `source.format`, otherwise by the name of the file.
 
 use super::entry::Entry;
 use crate::error::{Error, Result};
 
-/// Formats that are known by name and not supported yet.
+/// Known formats that are not supported yet.
 const LATER: [&str; 2] = ["xlsx", "parquet"];
 
-/// Returns the format of that name, or of a file with that path; the first one if neither tells.
+/// Returns the format called `name`, or the format of the file at the path; the first format if neither determines it.
 ///
 /// # Errors
-/// `Usage`: a name that is not known, or not supported yet.
+/// `Usage`: the name is unknown or not supported yet.
 pub(crate) fn find<O>(
     formats: &'static [Entry<O>],
     written: Option<&str>,
@@ -34,10 +34,10 @@ pub(crate) fn find<O>(
     }
 }
 
-/// The ending of a file's name, that of a compression left out.
+/// Returns the ending of a file name, without the ending of a compression.
 fn ending(path: &str) -> String {
     let whole = path.to_ascii_lowercase();
-    // what a glob leaves open at the end is a compression, mostly
+    // a glob usually ends with a placeholder for the ending of a compression
     let mut name = whole.trim_end_matches(['*', '?']).trim_end_matches('.');
     for packed in [".gz", ".gzip", ".zst", ".zstd", ".bz2", ".xz"] {
         name = name.strip_suffix(packed).unwrap_or(name);

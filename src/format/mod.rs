@@ -1,8 +1,9 @@
-//! Formats: all that lies between the bytes of a source and its rows. Options, header, chunk boundaries, the reader and its
-//! positions, the values of rejected records. `mapping` and `body` know rows and chunks only.
+//! Formats convert the bytes of a source into rows: options, header, chunk boundaries, readers, positions, and the
+//! values of rejected records. `mapping` and `body` see only rows and chunks.
 //!
-//! `reader` says what a format is; `text` is what formats of text lines share. A format is a folder and a line in the registry
-//! below. A pass asks once which format it reads ([`Table::visit`]); everything after that is compiled for the format.
+//! `reader` defines the traits of a format; `text` contains what formats of text lines share. A format is a folder and
+//! a line in the registry below. A pass asks for its format once ([`Table::visit`]); all code after that is compiled
+//! for the format.
 
 pub mod cells;
 pub(crate) mod chunk;
@@ -25,16 +26,16 @@ use crate::row::Columns;
 use crate::source::Source;
 use std::sync::Arc;
 
-/// Something that is done to an opened source whatever its format, compiled for each of them.
+/// An operation on an opened source, compiled for each format.
 pub(crate) trait FormatVisitor {
-    /// What comes of it.
+    /// The result.
     type Output;
 
-    /// Does it.
+    /// Runs the operation.
     fn visit<F: Format>(self, format: &F) -> Self::Output;
 }
 
-/// A source opened in its format: columns and rows. Cheap to clone.
+/// An opened source with columns and rows, in any format. Cheap to clone.
 ///
 /// ```
 /// use listferry::format::{Table, csv::{Csv, CsvOptions}};
@@ -63,14 +64,14 @@ macro_rules! registry {
         })+
 
         impl Table {
-            /// What every format can tell.
+            /// Returns the properties that do not depend on the format.
             pub(crate) fn tabular(&self) -> &dyn Tabular {
                 match &self.0 {
                     $(AnyFormat::$variant(format) => &**format,)+
                 }
             }
 
-            /// Lets a visitor do its work on the format.
+            /// Runs a visitor on the format.
             pub(crate) fn visit<V: FormatVisitor>(&self, visitor: V) -> V::Output {
                 match &self.0 {
                     $(AnyFormat::$variant(format) => visitor.visit(&**format),)+
@@ -90,7 +91,7 @@ macro_rules! registry {
             /// Opens a source; see [`entry::Options::open`].
             ///
             /// # Errors
-            /// What is wrong with the source or its header.
+            /// An error of the source or its header.
             pub(crate) fn open(&self, source: Arc<Source>, wanted: &[&str]) -> crate::error::Result<Table> {
                 match self {
                     $(TableOptions::$variant(options) => Ok(entry::Options::open(options, source, wanted)?.into()),)+
@@ -151,7 +152,7 @@ impl Table {
         self.tabular().never_seen()
     }
 
-    /// Returns the source itself.
+    /// Returns the source.
     #[must_use]
     pub fn source(&self) -> &Arc<Source> {
         self.tabular().source()

@@ -1,13 +1,13 @@
-//! What a format is: an opened source that is cut into chunks, and readers that visit the rows of a chunk.
+//! The traits of a format: an opened source that is cut into chunks, and readers that visit the rows of a chunk.
 //!
-//! A pass has one [`Chunks`] under a lock and one [`Reader`] a thread. A thread claims the next chunk and reads it in two steps:
-//! [`Reader::open`] gets the content, finds out what of it belongs to the chunk and publishes the state for the next chunk;
-//! [`Reader::read`] visits the rows. Text is claimed as a range of bytes that the thread reads itself; of a stream, or of batches
-//! that one thread decodes for all (Parquet), `next` puts the content into the reader at once. Where chunks are cut depends on the
-//! input and the chunk size alone, so that both passes cut alike.
+//! A pass has one [`Chunks`], which is locked, and one [`Reader`] per thread. A thread claims the next chunk and reads
+//! it in two steps: [`Reader::open`] gets the content, finds the part of it that belongs to the chunk and publishes the
+//! state for the next chunk; [`Reader::read`] visits the rows. A chunk of text is a range of bytes that the thread
+//! reads itself. The content of a stream, or of batches that one thread decodes for all (Parquet), is put into the
+//! reader by `next`. Chunk bounds depend only on the input and the chunk size, so both passes have the same chunks.
 //!
-//! Memory: content much larger than a chunk (one large record) is allowed in one reader of the pass only, that of the thread at
-//! the head; readers say so before they grow, see [`Host::enlarge`].
+//! Memory: only one reader of the pass, that of the thread at the head, may have content much larger than a chunk (one
+//! large record). Readers ask before they grow; see [`Host::enlarge`].
 
 use super::cells::Cells;
 use super::chunk::{Chunk, ChunkId, Extent, Fatal};
@@ -18,33 +18,33 @@ use crate::warning::Warning;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// What every opened source can tell, whatever its format.
+/// The properties of an opened source that do not depend on the format.
 pub(crate) trait Tabular: Columns + Send + Sync {
     /// Returns the source.
     fn source(&self) -> &Arc<Source>;
 
-    /// Returns the names of the columns, not copied: there may be very many.
+    /// Returns the names of the columns without copying them, because there may be very many.
     #[cfg(feature = "jobs")]
     fn shared_columns(&self) -> &Arc<[String]>;
 
     /// Returns the number of physical lines before the first record of an input; 0 if the format has no lines.
     fn lines_before(&self, input: usize) -> u64;
 
-    /// Returns the values of a record that was split into columns, in the order of the columns, from what
-    /// [`Record::keep`] kept of it.
+    /// Returns the values, in the order of the columns, of a split record from the bytes that [`Record::keep`] stored.
     fn cells<'k>(&self, kept: &'k [u8]) -> Cells<'k>;
 
-    /// Returns what people are shown of a record, from what was kept of it.
+    /// Returns the text to show for a record from the bytes that were stored of it.
     fn text<'k>(&self, kept: &'k [u8]) -> Cow<'k, [u8]> {
         Cow::Borrowed(kept)
     }
 
-    /// Returns true if reject files have the text of a record although it was split into columns: the columns are not all of it.
+    /// Returns true if reject files contain the text of a record even if it was split, because the columns are not the
+    /// whole record.
     fn rejects_have_text(&self) -> bool {
         false
     }
 
-    /// Returns the columns that no record has had so far. Only formats whose records name their columns know it.
+    /// Returns the columns that no record has had so far. Only formats whose records name their columns can know this.
     #[cfg(feature = "jobs")]
     fn never_seen(&self) -> Vec<NeverSeen> {
         Vec::new()
@@ -61,19 +61,19 @@ pub(crate) trait Tabular: Columns + Send + Sync {
 pub(crate) struct NeverSeen {
     /// Index of the column.
     pub(crate) column: usize,
-    /// What the job file says about it.
+    /// The rule of the job file for the column.
     pub(crate) rule: Option<Occurs>,
-    /// The name most like it among those that the first records have.
+    /// The most similar name in the first records.
     pub(crate) nearest: Option<String>,
 }
 
-/// What the job file says about a column that not every record needs to have.
+/// The rule of the job file for a column that records may lack.
 #[cfg(feature = "jobs")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Occurs {
     /// At least one record must have it.
     Required,
-    /// It may be missing in all of them.
+    /// All records may lack it.
     Optional,
 }
 
@@ -87,73 +87,73 @@ pub(crate) trait Format: Tabular + Sized + 'static {
     /// Returns the chunks from `from` on, of about `chunk_bytes` each; `threads` of them are read at once.
     fn chunks(&self, from: ChunkId, chunk_bytes: usize, threads: usize) -> Self::Chunks<'_>;
 
-    /// Returns a reader for chunks of that size. `marked` is a byte of the output that the plan would otherwise look for in
-    /// each value; see [`Row::is_marked`].
+    /// Returns a reader for chunks of this size. `marked` is a byte of the output that the plan would otherwise search
+    /// for in each value; see [`Row::is_marked`].
     fn reader(&self, marked: Option<u8>, chunk_bytes: usize) -> Self::Reader;
 }
 
 /// Hands out the chunks of a pass in order.
 pub(crate) trait Chunks<R>: Send {
-    /// Returns the next chunk, perhaps with its content in `reader`; `None`: there are no more. `enlarge` is called before the
-    /// content grows to so many bytes if that is more than a chunk.
+    /// Returns the next chunk, possibly with its content in `reader`; `None` after the last one. Calls `enlarge` with
+    /// the new size before content grows beyond the size of a chunk.
     ///
     /// # Errors
-    /// Reading the source failed; there are no more chunks then.
+    /// The source cannot be read; no chunks follow.
     fn next(&mut self, reader: &mut R, enlarge: &mut dyn FnMut(&mut R, usize)) -> Result<Option<Chunk>>;
 }
 
-/// What a reader needs of the pass while it reads one chunk.
+/// The services of the pass for a reader of one chunk.
 pub(crate) trait Host<R> {
-    /// Why the chunk is not read to its end.
+    /// The reason why reading stopped.
     type Stop: From<Fatal> + From<Error>;
 
-    /// Returns the state at the start of the chunk; waits until the chunk before has published it.
+    /// Returns the state at the start of the chunk; waits for the chunk before it to publish the state.
     ///
     /// # Errors
     /// The pass is being stopped.
     fn state(&mut self) -> Result<u64, Self::Stop>;
 
-    /// Publishes the state at the end of the chunk. Once for each chunk.
+    /// Publishes the state at the end of the chunk. Called once per chunk.
     fn publish(&mut self, state: u64);
 
-    /// Returns true if no other thread waits for the state: it can be published when the chunk has been read.
+    /// Returns true if no other thread waits for the state; then it may be published after reading the chunk.
     fn is_alone(&self) -> bool;
 
-    /// Called before the content grows to `bytes`. If that is much more than a chunk, waits until this chunk is at the head
-    /// and exchanges `reader` for the one of the pass that may be large, which then has the same content.
+    /// Called before the content grows to `bytes`. If that is much more than a chunk, waits until this chunk is at the
+    /// head and replaces `reader` by the large reader of the pass, which then has the same content.
     ///
     /// # Errors
     /// The pass is being stopped.
     fn enlarge(&mut self, reader: &mut R, bytes: usize) -> Result<(), Self::Stop>;
 }
 
-/// Takes the records of a chunk, in order.
+/// Receives the records of a chunk, in order.
 pub(crate) trait Visit {
-    /// Why it takes no more.
+    /// The reason why it stops.
     type Stop: From<Fatal> + From<Error>;
 
-    /// Takes a row.
+    /// Receives a row.
     ///
     /// # Errors
-    /// The chunk ends here.
+    /// The visitor stops.
     fn row<R: Row>(&mut self, row: &R) -> Result<(), Self::Stop>;
 
-    /// Takes a record that could not be split into columns.
+    /// Receives a record that could not be split into columns.
     ///
     /// # Errors
-    /// The chunk ends here.
+    /// The visitor stops.
     fn malformed<R: Record>(&mut self, record: &R, error: RowError) -> Result<(), Self::Stop>;
 
-    /// Takes note of an empty line.
+    /// Counts an empty line.
     fn blank(&mut self);
 
-    /// Takes note that the next record shows that files were joined into one.
+    /// Records that the next record shows that files were concatenated.
     fn joined(&mut self);
 }
 
-/// Reads chunks, one after the other, its memory recycled.
+/// Reads chunks one after the other and reuses its memory.
 pub(crate) trait Reader<F>: Send + Sized {
-    /// Gets the content of a chunk and publishes the state after it (unless the thread is alone: then after reading).
+    /// Gets the content of a chunk and publishes the state after it; a thread that is alone publishes it after reading.
     ///
     /// # Errors
     /// Reading the source failed, or the pass is being stopped.
@@ -162,17 +162,17 @@ pub(crate) trait Reader<F>: Send + Sized {
     /// Visits the records that start in `extent`. Returns the number of physical lines in it.
     ///
     /// # Errors
-    /// A record that cannot be read, what the visitor says, or the pass is being stopped.
+    /// A record cannot be read, the visitor stops, or the pass is being stopped.
     fn read<V>(&mut self, format: &F, chunk: &Chunk, extent: &Extent, visit: &mut V) -> Result<u64, Stop<V>>
     where
         V: Visit + Host<Self, Stop = Stop<V>>;
 
-    /// Takes over the content of another reader.
+    /// Copies the content of another reader.
     fn copy_from(&mut self, other: &Self);
 
-    /// Gives back the memory of a large record.
+    /// Frees the memory of a large record.
     fn shrink(&mut self);
 }
 
-/// Why a visitor takes no more.
+/// The reason why a visitor stops.
 pub(crate) type Stop<V> = <V as Visit>::Stop;

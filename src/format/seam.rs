@@ -1,17 +1,19 @@
-//! The state that crosses from one chunk to the next: each chunk is told that of its predecessor, and tells its own.
+//! The state that passes from one chunk to the next: each chunk receives the state of its predecessor and publishes its
+//! own.
 //!
-//! What the state means is the format's affair (CSV: whether a quoted cell is open); formats without one publish 0.
+//! The format defines the meaning of the state (CSV: whether a quoted cell is open); formats without a state publish 0.
 //!
-//! Chunks share slots, chunk `seq` slot `seq % slots`. The number in a slot says whose state it is: an earlier chunk, which may
-//! not have asked, may have left its own there. A slot is written again only after the chunk that it was for has ended, since a
-//! pass has fewer chunks under way than there are slots; so number and state need not be one atomic.
+//! Chunks share slots: chunk `seq` uses slot `seq % slots`. The number in a slot identifies the chunk that the state is
+//! for, since the slot may still have the state for an earlier chunk that did not ask for it. A slot is written again
+//! only after its chunk has ended, because a pass has fewer active chunks than there are slots; so number and state do
+//! not have to be one atomic.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 struct Slot {
-    /// Whose state it is.
+    /// Number of the chunk that the state is for.
     seq: AtomicU64,
     state: AtomicU64,
 }
@@ -19,14 +21,14 @@ struct Slot {
 /// The states at the seams of a pass.
 pub(crate) struct Seams {
     slots: Vec<Slot>,
-    /// Held to sleep until a state is published.
+    /// Protects the wait for a state.
     lock: Mutex<()>,
     moved: Condvar,
     waiters: AtomicUsize,
 }
 
 impl Seams {
-    /// For a pass that has at most `window` chunks under way.
+    /// Creates the slots of a pass that has at most `window` active chunks.
     pub(crate) fn new(window: u64) -> Seams {
         let slot = || Slot { seq: AtomicU64::new(u64::MAX), state: AtomicU64::new(0) };
         Seams {
@@ -52,7 +54,7 @@ impl Seams {
         }
     }
 
-    /// The state before chunk `seq`, once it has been published; `None` if `stopped` before that.
+    /// Waits for the state before chunk `seq`; returns `None` if `stopped` returns true first.
     pub(crate) fn wait(&self, seq: u64, stopped: impl Fn() -> bool) -> Option<u64> {
         let slot = self.slot(seq);
         let mut tries = 0u32;
@@ -68,12 +70,12 @@ impl Seams {
                 std::hint::spin_loop();
                 continue;
             }
-            // Sleeps, since yielding hands whole time slices to other processes if the cores are taken. The publisher sees
-            // that this one waits, or this load sees what was published: both are SeqCst.
+            // Sleeps: if all cores are busy, yielding would give whole time slices to other processes. Either the
+            // publisher sees the waiter or this load sees the state, because both use SeqCst.
             let guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
             self.waiters.fetch_add(1, Ordering::SeqCst);
             if slot.seq.load(Ordering::SeqCst) != seq {
-                // a pass that is being stopped does not wake this one
+                // stopping a pass does not notify this condition variable
                 let wait = self.moved.wait_timeout(guard, Duration::from_millis(2));
                 drop(wait.unwrap_or_else(PoisonError::into_inner));
             }
@@ -90,7 +92,7 @@ mod tests {
     #[test]
     fn each_chunk_gets_the_state_of_the_one_before_whatever_the_threads() {
         for threads in [1u64, 2, 5] {
-            // a state that depends on all before it: a wrong one spreads
+            // the state depends on all earlier ones, so an error spreads
             let next = |seq: u64, state: u64| state.rotate_left(7) ^ seq.wrapping_mul(0x9E37_79B9_7F4A_7C15);
             let (chunks, window) = (4000, 3 * threads);
             let (seams, claim, head) = (Seams::new(window), AtomicU64::new(1), AtomicU64::new(0));
@@ -123,7 +125,7 @@ mod tests {
         let seams = Seams::new(1);
         seams.publish(1, 7);
         let polls = AtomicUsize::new(0);
-        // the slot of chunk 4 is that of chunk 1
+        // chunks 1 and 4 share a slot
         assert_eq!(seams.wait(4, || polls.fetch_add(1, Ordering::SeqCst) > 400), None);
         seams.publish(4, 0);
         assert_eq!(seams.wait(4, || true), Some(0));
@@ -134,7 +136,7 @@ mod tests {
         let (seams, stopped) = (Seams::new(4), AtomicBool::new(false));
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| seams.wait(3, || stopped.load(Ordering::SeqCst)));
-            // it sleeps; bounded, since it may wake in between
+            // bounded, since the thread may wake early
             let mut looks = 0;
             while seams.waiters.load(Ordering::SeqCst) == 0 && looks < 1_000_000 {
                 looks += 1;

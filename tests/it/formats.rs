@@ -1,7 +1,7 @@
-//! The conformance suite of formats: every format gives the same records, positions, rejects and guarantees. A format is one
-//! case in [`CASES`].
+//! The conformance suite of formats: every format has the same records, positions, rejected records and guarantees.
+//! Each format is a case in [`CASES`].
 //!
-//! The oracle reads nothing: a case writes a list record by record and notes the place of each.
+//! The oracle does not read lists: a case writes a list record by record and notes the position of each.
 
 use super::cli::{Bed, CLEVERTAP};
 use listferry::body::{
@@ -20,47 +20,47 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-/// A record as the suite wants it; its value is in the column `value`.
+/// A record that the suite asks for; its value is in the column `value`.
 #[derive(Clone, Debug)]
 enum Item {
     /// A value that every format can hold.
     Value(String),
-    /// A value with a line end in it, in formats that can hold one.
+    /// A value that contains a line end, in formats that allow it.
     TwoLines,
     /// A value that is not UTF-8.
     Invalid,
     /// A value with a NUL byte.
     Nul,
-    /// A record that cannot be split into columns, in formats that have such.
+    /// A record that cannot be split into columns, in formats that can have one.
     Malformed,
     /// An empty line.
     Blank,
 }
 
-/// A record as it was written.
+/// A written record.
 #[derive(Clone, Debug, PartialEq)]
 struct Noted {
-    /// Number in the file, line and offset of its start.
+    /// Number in the file, and line and offset of its start.
     place: Spot,
     text: Vec<u8>,
-    /// The value, or the code that it is rejected with.
+    /// The value, or the code of its rejection.
     value: Result<String, &'static str>,
 }
 
-/// The text of a record, and its value or the code that it is rejected with.
+/// The text of a record, and its value or the code of its rejection.
 type Text = (Vec<u8>, Result<String, &'static str>);
 
 /// The number of a record, the line and the offset of its start.
 type Spot = (u64, u64, u64);
 
-/// What a format brings to the suite.
+/// The inputs of the suite for one format.
 struct Case {
     /// `source.format`.
     name: &'static str,
-    /// What precedes the first record.
+    /// The text before the first record.
     header: &'static str,
-    /// The text of a record without its line end, and its value or the code that it is rejected with. `None`: the format has
-    /// no such record.
+    /// Returns the text of a record without its line end, and its value or the code of its rejection; `None` if the
+    /// format has no such record.
     write: fn(&Item) -> Option<Text>,
     open: fn(Arc<Source>, max_record_bytes: u64) -> listferry::Result<Table>,
 }
@@ -168,7 +168,7 @@ fn line_ends(text: &[u8]) -> u64 {
     (0..text.len()).filter(|&at| ends(at)).count() as u64
 }
 
-/// What comes out of the records: `{"v":"…"}`.
+/// Returns the expected output of the records: `{"v":"…"}` per line.
 fn expected(noted: &[Noted]) -> Vec<u8> {
     noted.iter().filter_map(|row| row.value.as_ref().ok()).flat_map(|value| line_of(value)).collect()
 }
@@ -214,14 +214,14 @@ fn place(source: &SourceRecord<'_>) -> Spot {
 /// A rejected record: place, text, code, and whether it was split.
 type Rejected = (Spot, Vec<u8>, String, bool);
 
-/// Rejects as they came.
+/// Collects the rejected records in order.
 #[derive(Debug, Default, PartialEq)]
 struct Kept(Vec<Rejected>);
 
 impl RejectSink for Kept {
     fn reject(&mut self, reject: &Reject<'_>) -> listferry::Result<()> {
         let source = &reject.source;
-        // the value is the last cell, and stands for itself in these records
+        // the value is the last cell, and in these records its text is the value
         let last = source.cells().map(|cells| cells.last().unwrap().into_value().into_owned());
         let text = source.text();
         let is_there = |value: Vec<u8>| value.is_empty() || text.windows(value.len()).any(|part| part == value);
@@ -280,7 +280,7 @@ proptest! {
         prop_assert_eq!(&kept, &rejects);
         prop_assert_eq!((counts.read, counts.rejected), (noted.len() as u64, rejects.0.len() as u64));
 
-        // the first pass, and the second one from the start and from the middle
+        // runs pass one, and pass two from the start and from the middle
         let mut kept = Kept::default();
         let measured = measure(&table, &plan, &Split::default(), &options, &mut kept).unwrap();
         prop_assert_eq!((measured.counts(), &kept), (&counts, &rejects));
@@ -289,7 +289,7 @@ proptest! {
         let from = (part * len as f64) as u64;
         prop_assert_eq!(body(&measured, from, len), &want[from as usize..]);
 
-        // the rows of the output, from one in the middle on
+        // the rows of the output from the middle on
         let rows: Vec<&Noted> = noted.iter().filter(|row| row.value.is_ok()).collect();
         let from = (part * rows.len() as f64) as usize;
         let mut shown = Vec::new();
@@ -373,13 +373,13 @@ fn a_reject_file_has_the_columns_of_the_source_and_reads_back() {
             assert_eq!(marks[..2], ["local", "list"]);
             assert_eq!(marks[2..5], [record, line, byte].map(|number| number.to_string()));
             assert_eq!(marks[6], *code);
-            // its own value is the last column of the source; what could not be split is there as it is
+            // the value is the last column of the source; a record that was not split is unchanged
             let (value, raw) = (&row[columns - 1], &row[row.len() - 1]);
             match is_split {
                 true => {
                     let is_there = value.is_empty() || text.windows(value.len()).any(|part| part == value);
                     assert!(is_there && (raw.is_empty() || raw == text), "{row:?}");
-                    // a format whose columns are not all of a record has its text, too
+                    // if the columns of a format are not the whole record, the text is included
                     assert_eq!(raw.is_empty(), case.name != "ndjson");
                 }
                 false => assert!(value.is_empty() && raw == text, "{row:?}"),
@@ -388,7 +388,7 @@ fn a_reject_file_has_the_columns_of_the_source_and_reads_back() {
     }
 }
 
-/// The list of the bed of a command, in the format of a case.
+/// Returns the list of a command's test bed in the format of a case.
 fn bed(case: &Case, list: &[u8]) -> Bed {
     let bed = Bed::new(&CLEVERTAP.replace("identity: id", "identity: value"), "");
     let job = std::fs::read_to_string(bed.path("job.yaml")).unwrap();
@@ -408,7 +408,7 @@ fn a_job_file_names_the_format() {
         let out = std::fs::read_to_string(bed.path("out.csv")).unwrap();
         assert_eq!(out, "Type,Identity\ni,17\ni,18\n", "{}", case.name);
         let (code, report) = bed.json(&["check", "job.yaml", "--set", "map.identity=nope"]);
-        // a format without a header knows only when the list has been read
+        // a format without a header can report this only after reading the list
         assert_eq!(code, if case.name == "ndjson" { 10 } else { 2 }, "{}: {report}", case.name);
         let message = report["error"]["message"].as_str().unwrap();
         assert!(message.contains("no such column") || message.contains("nope"), "{report}");
@@ -428,7 +428,7 @@ fn another_format_or_encoding_under_the_name_is_refused() {
     }
 }
 
-/// The peak must not grow with the list, nor with the threads beyond the promise.
+/// Memory must not grow with the length of the list, and with the number of threads only as promised.
 #[cfg(target_os = "linux")]
 #[test]
 fn memory_does_not_grow_with_the_list() {

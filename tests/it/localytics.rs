@@ -309,7 +309,7 @@ async fn a_list_that_is_not_there_is_no_deleted_list() {
     for id in ["424242", "31247"] {
         let error = job.delete_list(&env, id).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Refused, "{error:?}");
-        assert!(error.message().contains(&format!("list {id}: there is none")), "{error:?}");
+        assert!(error.message().contains(&format!("list {id}: not found")), "{error:?}");
         assert!(error.hint().is_some_and(|hint| hint.contains("lists JOB list")), "{error:?}");
     }
     let error = job.rename_list(&env, "424242", "n").await.unwrap_err();

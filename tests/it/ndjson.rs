@@ -1,4 +1,4 @@
-//! NDJSON as a source: what a line means for every kind of field, what rejects it, what the report and the reject file say.
+//! NDJSON as a source: values for every kind of field, rejected lines, and the contents of report and reject file.
 
 use super::cli::Bed;
 use serde_json::{Value, json};
@@ -45,7 +45,7 @@ fn bed(job: &str, list: impl AsRef<[u8]>) -> Bed {
     bed
 }
 
-/// The changes that a job makes of one line, by attribute; `None`: the line is filtered.
+/// Returns the changes that a job makes of one line, by attribute; `None` if the line is filtered.
 fn changes(changes: &str, line: &str) -> Option<Value> {
     let bed = bed(&PROFILES.replace("CHANGES", changes), format!("{line}\n"));
     let (code, out) = bed.convert(&["--set", "allow_empty=true"]);
@@ -55,7 +55,7 @@ fn changes(changes: &str, line: &str) -> Option<Value> {
     Some(serde_json::from_str::<Value>(line).unwrap()["changes"].clone())
 }
 
-/// The code that rejects one line.
+/// Returns the code of the rejection of one line.
 fn reject_code(job: &str, line: impl AsRef<[u8]>) -> String {
     let bed = bed(job, [b"{\"id\":\"good\",\"a\":\"x\"}\n", line.as_ref(), b"\n"].concat());
     let (code, report) = bed.json(&["check", "job.yaml"]);
@@ -100,10 +100,10 @@ fn lists_are_lists_where_the_target_has_them() {
     assert_eq!(joined, Some(json!("pX|Y\n|1.0|TRUE|")));
     let numbers = r#"{"id":"1","a":[1,"+2",03]}"#.replace("03", "3");
     assert_eq!(of("op: assign, attr: a, column: a, type: integer", &numbers), Some(json!([1, 2, 3])));
-    // a single value is a list of one where the field is one
+    // if the field is a list, a single value is a list with one element
     assert_eq!(of("op: set-add, attr: a, column: a", r#"{"id":"1","a":"x"}"#), Some(json!(["x"])));
     assert_eq!(of("op: assign, attr: a, column: a", r#"{"id":"1","a":"x"}"#), Some(json!("x")));
-    // lists and single values in turn, and what follows them
+    // alternating lists and single values, and the fields after them
     let job = PROFILES.replace("CHANGES", "[{ op: assign, attr: a, column: a }, { op: assign, attr: b, column: b }]");
     let lines = "{\"id\":\"1\",\"a\":[\"x\"],\"b\":\"y\"}\n{\"id\":\"2\",\"a\":\"x\",\"b\":[1]}\n{\"id\":\"3\",\"b\":[]}\n{\"id\":\"4\",\"b\":[2]}\n";
     let (code, out) = bed(&job, lines).convert(&[]);
@@ -154,7 +154,7 @@ fn objects_keep_their_text_where_the_field_holds_json() {
     assert_eq!(bag("a", line), json!(r#"{ "b" : [1, {"c":null}],"d":"\u00e9" }"#));
     assert_eq!(bag("l", line), json!("[ 1 ,\"x\"]"));
     assert_eq!(bag("n", line), Value::Null);
-    // pointers, and what is not on their way
+    // pointers, and values that a pointer does not lead to
     assert_eq!(bag("{ object: { d: /a/d, x: /a/x, y: /l/x } }", line), json!("{\"d\":\"é\"}"));
     // members: lists, missing and empty
     let object = "{ object: { l: l, n: { column: n, empty: keep }, m: { column: m, empty: 'null' }, e: { column: e, empty: 'null', missing: empty } } }";
@@ -219,7 +219,7 @@ fn what_is_not_one_object_with_each_key_once_rejects_the_row() {
     }
     assert_eq!(reject_code(CLEVERTAP, b"{\"id\":\"\xff\"}"), "invalid_utf8");
     assert_eq!(reject_code(CLEVERTAP, deep(128)), "too_deep");
-    // outside of mapped values only the grammar counts
+    // other values only have to be valid JSON
     for line in [
         deep(127).into_bytes(),
         b"{\"id\":\"1\",\"z\":\"\xff\"}".to_vec(),
@@ -279,8 +279,8 @@ fn a_key_that_no_record_has_is_an_error_if_something_depends_on_it() {
     assert_eq!((&report["warnings"][0]["column"], report["warnings"].as_array().unwrap().len()), (&json!("emial"), 1));
     let job = job.replace("list.ndjson }", "list.ndjson, ndjson: { optional: [emial] } }");
     assert_eq!(bed(&job, lines).json(&["check", "job.yaml"]).1["warnings"], json!([]));
-    // records that are left out or rejected count as seen, and no records are no error of this kind
-    let job = format!("{CLEVERTAP}where: [{{ column: email, equals: nobody@example.com }}]\nallow_empty: true\n");
+    // filtered and rejected records count, and a source without records fails for that reason alone
+    let job = format!("{CLEVERTAP}where: [{{ column: email, equals: none@example.com }}]\nallow_empty: true\n");
     assert_eq!(bed(&job, lines).json(&["check", "job.yaml"]).0, 0);
     let (code, report) = bed(CLEVERTAP, "\n \n").json(&["check", "job.yaml"]);
     assert!(code == 10 && report["error"]["message"].as_str().unwrap().contains("no records"), "{report}");

@@ -58,7 +58,7 @@ impl Bed {
         self.came(listferry(self.dir.path(), &self.vendor.base, arguments)).await
     }
 
-    /// What a command comes to.
+    /// Runs a command and returns its result.
     pub(crate) async fn came(&self, mut command: std::process::Command) -> Came {
         let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
         let err = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -3,8 +3,7 @@
 use super::row::inside;
 use crate::format::cells::Cell;
 
-/// The values of a record as it stands in the source, whose structure has been validated: quotes open only at the start of a
-/// cell.
+/// Returns the values of a raw record. Its structure must have been validated: quotes open only at the start of a cell.
 pub(super) fn cells(raw: &[u8], delimiter: u8, quote: Option<u8>) -> impl Iterator<Item = Cell<'_>> {
     RawCells { rest: Some(raw), delimiter, quote }.map(move |raw| match inside(raw, quote) {
         Some((inner, quote)) => Cell::with_doubled(inner, quote),
@@ -27,7 +26,7 @@ impl<'a> Iterator for RawCells<'a> {
         let start = usize::from(inside);
         for (at, &byte) in rest.iter().enumerate().skip(start) {
             if inside {
-                // a doubled quote closes and opens again at once
+                // a doubled quote closes the quoted part and opens it again
                 inside = Some(byte) != self.quote;
             } else if byte == self.delimiter {
                 self.rest = Some(&rest[at + 1..]);

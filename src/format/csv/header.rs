@@ -9,18 +9,18 @@ use crate::scan::{Carry, Scanner, Tape, WINDOW, count_lines};
 use crate::source::Input;
 use std::ops::Range;
 
-/// What precedes the data.
+/// The part of an input before its data.
 pub(super) struct Head {
-    /// The names; none where the options say that there is no header.
+    /// The names of the columns; `None` if the options say that there is no header.
     pub(super) names: Option<Vec<String>>,
     pub(super) start: DataStart,
-    /// The delimiter that a first line `sep=X` names.
+    /// The delimiter that the first line `sep=X` sets.
     pub(super) delimiter: Option<u8>,
     /// The header line as it was written, without its line end.
     pub(super) line: Vec<u8>,
 }
 
-/// Reads what precedes the data of an input.
+/// Reads the part of an input before its data.
 pub(super) fn read(input: &Input, options: &CsvOptions) -> Result<Head> {
     let mut front = Front::new(input)?;
     refuse_foreign(&front, "delimited text")?;
@@ -72,7 +72,7 @@ pub(super) fn read(input: &Input, options: &CsvOptions) -> Result<Head> {
     }
 }
 
-/// The delimiter that Excel's first line `sep=X` names, and where the next line starts.
+/// Returns the delimiter in Excel's first line `sep=X`, and the start of the next line.
 fn separator_line(bytes: &[u8]) -> Option<(u8, usize)> {
     let (word, rest) = bytes.split_at_checked(4)?;
     let (&delimiter, end) = rest.split_first()?;
@@ -86,7 +86,8 @@ fn separator_line(bytes: &[u8]) -> Option<(u8, usize)> {
     }
 }
 
-/// The names in the first record that is not an empty line, and its text with its line end; `None`: not within these bytes.
+/// Returns the names in the first record that is not an empty line, and its text with the line end; `None` if these
+/// bytes do not contain the whole record.
 fn first_record(
     bytes: &[u8],
     ended: bool,
@@ -106,7 +107,7 @@ fn first_record(
     Ok(Some((names, blank..blank + end)))
 }
 
-/// The ends of the cells of the first record, and the position after its line end, CRLF taken for a CR.
+/// Returns the ends of the cells of the first record, and the position after its line end, as if CRLF were CR.
 fn first_cells(text: &[u8], ended: bool, scanner: &Scanner) -> Result<Option<(Vec<u32>, usize)>> {
     let mut padded = text.to_vec();
     padded.resize(text.len() + SLACK, 0);
@@ -123,7 +124,7 @@ fn first_cells(text: &[u8], ended: bool, scanner: &Scanner) -> Result<Option<(Ve
     let (cells, end) = match tape.records.first() {
         Some(&cells) => {
             let last = tape.cells[cells as usize - 1] as usize;
-            // a CR may be half of a CRLF whose other half has not been read
+            // a CR may be the first half of a CRLF whose second half has not been read
             if text[last] == b'\r' && last + 1 == text.len() && !ended {
                 return Ok(None);
             }
@@ -142,7 +143,7 @@ fn first_cells(text: &[u8], ended: bool, scanner: &Scanner) -> Result<Option<(Ve
     Ok(Some((cells, end)))
 }
 
-/// The names in cells that end there.
+/// Returns the names in the cells that end at `cells`.
 fn names(text: &[u8], cells: &[u32], options: &CsvOptions) -> Result<Vec<String>> {
     let mut names = Vec::with_capacity(cells.len());
     let mut from = 0usize;

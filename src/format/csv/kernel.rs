@@ -1,5 +1,5 @@
-//! Records of a stretch of text: the scan a window at a time, each record validated for its structure and handed on while its
-//! window is in the first-level cache.
+//! Records of a stretch of text: scans one window at a time, and validates the structure of each record and visits it
+//! while its window is in the first-level cache.
 //!
 //! State of the loop over windows ([`Kernel::run`]) and over the records of one ([`Walk::run`]); what changes together:
 //!
@@ -25,22 +25,22 @@ use crate::row::RowError;
 use crate::scan::{Boosted, Carry, Scanner, Tape, WINDOW, count_lines};
 use std::sync::Arc;
 
-/// What to do about a record that is too long.
+/// Hint for a record that is too long.
 pub(super) const TOO_LONG: &str = "a quote that never closes? else raise source.max_record_bytes";
 
-/// Visits the records of stretches of text, its tape recycled.
+/// Visits the records of stretches of text and reuses its tape.
 pub(crate) struct Kernel {
     scanner: Scanner,
     rules: Rules,
     tape: Tape,
 }
 
-/// What a record has to be.
+/// Requirements on a record.
 pub(super) struct Rules {
     pub(super) columns: usize,
-    /// Bytes of the longest record.
+    /// Maximum length in bytes.
     pub(super) longest: usize,
-    /// The header line, which shows inside of a file that files were joined; empty if there is none.
+    /// The header line, which inside a file shows that files were concatenated; empty if there is none.
     pub(super) header: Arc<[u8]>,
 }
 
@@ -49,7 +49,7 @@ impl Kernel {
         Kernel { scanner, rules, tape: Tape::default() }
     }
 
-    /// Visits the records that start before the limit. State 1: the text starts inside of a quoted cell.
+    /// Visits the records that start before the limit. State 1 means that the text starts inside a quoted cell.
     pub(super) fn run<V: Visit>(&mut self, stretch: &Stretch<'_>, visit: &mut V) -> Result<End, V::Stop> {
         let Kernel { scanner, rules, tape } = self;
         let &Stretch { text: input, limit, state, ended, places } = stretch;
@@ -93,7 +93,7 @@ impl Kernel {
     }
 }
 
-/// Ends the record under way where the input ends, if there is one.
+/// Ends the current record, if there is one, at the end of the input.
 fn end_last_record(tape: &mut Tape, bytes: &[u8], start: usize) {
     let last = tape.records.last().map_or(0, |&cells| cells as usize);
     let from = if last == 0 { start } else { record_start(bytes, tape.cells[last - 1] as usize) };
@@ -116,16 +116,16 @@ struct Walk<'w, V> {
     visit: &'w mut V,
 }
 
-/// Where a walk ended.
+/// The end of a walk.
 struct Walked {
-    /// Cells of the tape that it is done with.
+    /// Number of cells of the tape that are finished.
     cells: usize,
-    /// Of the next record.
+    /// Start of the next record.
     start: usize,
     skip: bool,
     next_junk: usize,
     dropped: usize,
-    /// At the limit.
+    /// True if the limit was reached.
     done: bool,
 }
 
@@ -151,7 +151,7 @@ impl<V: Visit> Boosted for Walk<'_, V> {
                 if length > longest {
                     return Err(too_long(region, from, longest).into());
                 }
-                // one comparison for a header line with and without a byte order mark before it, one for the mark alone
+                // one comparison for a header line with or without a byte order mark, one for the mark alone
                 if (length.wrapping_sub(header_len) & !3 == 0 || bytes.get(from) == Some(&BOM[0]))
                     && is_joined(&bytes[from..end], &rules.header)
                 {
@@ -180,21 +180,22 @@ impl<V: Visit> Boosted for Walk<'_, V> {
     }
 }
 
-/// Whether a record shows that files were joined: a byte order mark or the header line inside.
+/// Returns true if a record shows that files were concatenated: it starts with a byte order mark or is a header line.
 #[cold]
 #[inline(never)]
 fn is_joined(record: &[u8], header: &[u8]) -> bool {
     record.starts_with(&BOM) || (record == header && !record.is_empty())
 }
 
-/// A record that lies whole in the chunk and is too long all the same: the limit knows no chunks.
+/// Returns the error for a record that the chunk contains completely but that is too long.
 #[cold]
 #[inline(never)]
 fn too_long(region: &Region<'_>, start: usize, longest: usize) -> Fatal {
     Fatal { error: longer_than(longest as u64, TOO_LONG), place: Some(region.place(start)) }
 }
 
-/// A record with so many cells as `found`, which the header has not; `None`: with bytes after a closing quote.
+/// Visits a malformed record: `found` is a number of cells other than that of the header, or `None` if there is text
+/// after a closing quote.
 #[cold]
 #[inline(never)]
 fn malformed<V: Visit>(record: Unsplit<'_>, found: Option<usize>, rules: &Rules, visit: &mut V) -> Result<(), V::Stop> {

@@ -1,22 +1,22 @@
-//! The dialect of a delimited text and its bounds, as a program or a job file gives them.
+//! The dialect of delimited text and its limits, set by a program or a job file.
 
 use crate::error::{Error, Result};
 use crate::format::entry::validate_max_record_bytes;
 use crate::scan::Dialect;
 
-/// The dialect of a delimited text and its bounds, as the job file's `source` has them.
+/// The dialect of delimited text and its limits, as in `source` of a job file.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CsvOptions {
-    /// Between cells; default `,`.
+    /// Separates cells; default `,`.
     pub delimiter: u8,
-    /// Around cells; default `"`. `None`: quotes are text.
+    /// Quotes cells; default `"`. `None`: quotes are ordinary characters.
     pub quote: Option<u8>,
-    /// Whether the first record names the columns; default true.
+    /// Whether the first record contains the names of the columns; default true.
     pub header: bool,
     /// The names of the columns if there is no header.
     pub columns: Option<Vec<String>>,
-    /// A longer record ends the run; default 8 MiB.
+    /// Maximum length of a record, in bytes; a longer one ends the run. Default 8 MiB.
     pub max_record_bytes: u64,
 }
 
@@ -27,14 +27,14 @@ impl Default for CsvOptions {
 }
 
 impl CsvOptions {
-    /// What separates and what quotes.
+    /// Returns delimiter and quote.
     #[must_use]
     pub fn dialect(&self) -> Dialect {
         Dialect { delimiter: self.delimiter, quote: self.quote, marked: b'"' }
     }
 }
 
-/// Validates options that a program made.
+/// Validates options that a program has set.
 pub(super) fn validate(options: &CsvOptions) -> Result<()> {
     let bad = |byte: u8| !byte.is_ascii() || matches!(byte, b'\n' | b'\r' | 0);
     if bad(options.delimiter) || options.quote == Some(options.delimiter) {

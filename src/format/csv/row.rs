@@ -1,12 +1,11 @@
-//! One row as the scan left it: cell ends on a tape, masks of the bytes that need a second look.
+//! One row after the scan: cell ends on a tape, and masks of the bytes that need a second look.
 
 use crate::buffer::Padded;
 use crate::format::text::Region;
 use crate::row::{CellError, Needs, Record, RecordPlace, Row};
 use std::borrow::Cow;
 
-/// A record of a delimited text, borrowed from the chunk it lies in. Its structure (number of cells, quotes) has been
-/// validated.
+/// A record of delimited text, borrowed from its chunk. Its structure (number of cells, quotes) has been validated.
 #[derive(Clone, Copy)]
 pub(crate) struct CsvRow<'a> {
     pub(super) region: &'a Region<'a>,
@@ -17,13 +16,13 @@ pub(crate) struct CsvRow<'a> {
 }
 
 impl<'a> CsvRow<'a> {
-    /// A cell as it stands in the source, quotes included.
+    /// Returns the raw text of a cell, quotes included.
     fn raw(&self, column: usize) -> &'a [u8] {
         let (at, len) = self.span(column);
         &self.region.input.bytes()[at..at + len]
     }
 
-    /// The record as it stands in the source, without its line end.
+    /// Returns the raw text of the record, without its line end.
     fn text(&self) -> &'a [u8] {
         let end = self.ends.last().copied().unwrap_or(self.start);
         &self.region.input.bytes()[self.start as usize..end as usize]

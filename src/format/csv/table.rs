@@ -19,12 +19,12 @@ use std::sync::Arc;
 /// A [`Source`] of delimited text whose headers have been read. Kept open across both passes.
 pub struct Csv {
     source: Arc<Source>,
-    /// The delimiter is that of a first line `sep=X` if there is one.
+    /// The options, with the delimiter of a first line `sep=X` if there is one.
     options: CsvOptions,
     columns: Arc<[String]>,
     starts: Vec<DataStart>,
     scanner: Scanner,
-    /// The first file's header as it was written, without its line end; empty if there is none.
+    /// The header of the first file as written, without its line end; empty if there is none.
     header_line: Arc<[u8]>,
 }
 
@@ -32,9 +32,10 @@ impl Csv {
     /// Reads the header of every file.
     ///
     /// # Errors
-    /// [`crate::error::Kind::Data`]: no header at all, headers that differ between files, UTF-16 or UTF-32, a header
-    /// over `max_record_bytes`. [`crate::error::Kind::Local`]: the source cannot be read.
-    /// [`crate::error::Kind::Usage`]: a delimiter or quote that cannot be, no column names if there is no header.
+    /// [`crate::error::Kind::Data`]: there is no header, headers differ between files, the text is UTF-16 or UTF-32, or
+    /// a header is longer than `max_record_bytes`. [`crate::error::Kind::Local`]: the source cannot be read.
+    /// [`crate::error::Kind::Usage`]: the delimiter or quote is not valid, or there is neither a header nor column
+    /// names.
     pub fn open(source: Arc<Source>, mut options: CsvOptions) -> Result<Csv> {
         validate(&options)?;
         let mut columns: Option<Vec<String>> = if options.header { None } else { options.columns.clone() };
@@ -79,7 +80,7 @@ impl Columns for Csv {
         !self.options.header
     }
 
-    /// If the header is one cell: what it would have to be split at to have the column.
+    /// If the header is a single cell, returns the delimiter with which it would have the column, as a hint.
     fn missing(&self, name: &str) -> Option<String> {
         let [cell] = &*self.columns else { return None };
         let mut delimiters = ['\t', ';', '|', ','].into_iter();
@@ -187,7 +188,7 @@ impl Format for Csv {
     }
 }
 
-/// The position of the quote that is open at the end of `record`, which starts outside of quotes.
+/// Returns the position of the quote that is open at the end of `record`, which starts outside quotes.
 fn opening_quote(record: &[u8], quote: Option<u8>, delimiter: u8) -> Option<usize> {
     let quote = quote?;
     // a quote opens at the start of a cell, or right after one that closed
@@ -222,7 +223,7 @@ fn other_header(file: &str, names: &[String], first_file: &str, first: &[String]
         )
 }
 
-/// How a header differs from the first one. The names are not told: what stands in a first line may be data.
+/// Describes how a header differs from the first one. Names are left out because a first line may be data.
 fn difference(names: &[String], first: &[String]) -> String {
     let sorted = |names: &[String]| {
         let mut names = names.to_vec();

@@ -7,7 +7,7 @@ use crate::format::entry::{Entry, Options, max_record_bytes};
 use crate::source::Source;
 use std::sync::Arc;
 
-/// `source.format: lines`. No ending of a file's name means it, and it has no keys of its own.
+/// `source.format: lines`. No file name ending selects it, and it has no keys of its own.
 pub(in crate::format) const LINES: Entry<LinesOptions> = Entry {
     name: "lines",
     endings: &[],

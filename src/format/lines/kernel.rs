@@ -6,10 +6,10 @@ use crate::format::reader::Visit;
 use crate::format::text::{BOM, End, Region, Stretch, longer_than, record_start};
 use crate::scan::{Boosted, Carry, Scanner, Tape, WINDOW, count_lines};
 
-/// What to do about a line that is too long.
+/// Hint for a line that is too long.
 pub(super) const TOO_LONG: &str = "is it a list of one value a line? else raise source.max_record_bytes";
 
-/// Visits the lines of stretches of text, its tape recycled.
+/// Visits the lines of stretches of text and reuses its tape.
 pub(crate) struct Kernel {
     scanner: Scanner,
     longest: usize,
@@ -21,8 +21,8 @@ impl Kernel {
         Kernel { scanner, longest, tape: Tape::default() }
     }
 
-    /// Visits the lines that start before the limit. `start` is where the line under way starts; the tape has only ends of lines
-    /// of the window under way.
+    /// Visits the lines that start before the limit. `start` is the start of the current line; the tape has only the
+    /// line ends of the current window.
     pub(super) fn run<V: Visit>(&mut self, stretch: &Stretch<'_>, visit: &mut V) -> Result<End, V::Stop> {
         let Kernel { scanner, longest, tape } = self;
         let &Stretch { text: input, limit, ended, places, .. } = stretch;
@@ -48,7 +48,7 @@ impl Kernel {
     }
 }
 
-/// Ends the line under way where the input ends, if there is one.
+/// Ends the current line, if there is one, at the end of the input.
 fn end_last_line(tape: &mut Tape, bytes: &[u8], start: usize) {
     let from = tape.records.last().map_or(start, |&cells| record_start(bytes, tape.cells[cells as usize - 1] as usize));
     if from < bytes.len() {
@@ -57,7 +57,7 @@ fn end_last_line(tape: &mut Tape, bytes: &[u8], start: usize) {
     }
 }
 
-/// The lines of a window; the output is where the next one starts.
+/// The lines of a window; the output is the start of the next line.
 struct Walk<'w, V> {
     region: &'w Region<'w>,
     tape: &'w Tape,

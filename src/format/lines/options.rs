@@ -1,10 +1,10 @@
-//! The options of lines, as a program or a job file gives them.
+//! The options of lines, set by a program or a job file.
 
 /// The options of lines.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LinesOptions {
-    /// A longer line ends the run; default 8 MiB.
+    /// Maximum length of a line, in bytes; a longer one ends the run. Default 8 MiB.
     pub max_record_bytes: u64,
 }
 

@@ -5,7 +5,7 @@ use crate::format::text::Region;
 use crate::row::{CellError, Needs, Record, RecordPlace, Row};
 use std::borrow::Cow;
 
-/// A line, borrowed from the chunk that it is in.
+/// A line, borrowed from its chunk.
 #[derive(Clone, Copy)]
 pub(crate) struct Line<'a> {
     pub(super) region: &'a Region<'a>,

@@ -27,7 +27,7 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Looks at the first bytes of every file.
+    /// Checks the first bytes of every file.
     ///
     /// # Errors
     /// [`crate::error::Kind::Data`]: UTF-16, UTF-32 or a binary format. [`crate::error::Kind::Local`]: the source cannot be
@@ -43,7 +43,7 @@ impl Lines {
             })?;
             starts.push(DataStart { byte: front.bom() as u64, lines: 0 });
         }
-        // a NUL is in no valid value, so that it may seem to separate cells: a line that has one is looked at again
+        // no valid value contains NUL, so it can serve as the delimiter: a line that contains one is examined again
         let scanner = Scanner::new(Dialect { delimiter: 0, quote: None, marked: b'"' });
         Ok(Lines { source, options, columns: Arc::new([COLUMN.to_owned()]), starts, scanner })
     }
@@ -58,7 +58,7 @@ impl Columns for Lines {
         false
     }
 
-    /// The name is ours.
+    /// The name of the column is not from the source.
     fn may_be_shown(&self) -> bool {
         true
     }

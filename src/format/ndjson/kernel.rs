@@ -1,4 +1,5 @@
-//! Lines of a stretch of text: the scan a window at a time, each line followed while its window is in the first-level cache.
+//! Lines of a stretch of text: scans one window at a time, and follows each line while its window is in the first-level
+//! cache.
 //!
 //! State of the loop over windows: `at` is how far the scan has come, `start` is where the line under way starts, at most `at`.
 //! Of the tape only the masks and the line ends are used; the cells of a line under way (NUL bytes, since NUL is taken for the
@@ -15,24 +16,24 @@ use crate::scan::{Boosted, Carry, Dialect, Scanner, Tape, WINDOW, count_lines};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What to do about a line that is too long.
+/// Hint for a line that is too long.
 pub(super) const TOO_LONG: &str = "one JSON object is expected on each line; if lines are really that long, raise \
                                    source.max_record_bytes";
 
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 
-/// Visits the records of stretches of text, its tape recycled.
+/// Visits the records of stretches of text and reuses its tape.
 pub(crate) struct Kernel {
     scanner: Scanner,
     tape: Tape,
     walker: Walker,
-    /// Bytes of the longest line.
+    /// Maximum length of a line in bytes.
     longest: usize,
-    /// For each column whether a line had it, of all threads.
+    /// For each column, whether a line had it; shared by all threads.
     seen: Arc<[AtomicBool]>,
 }
 
-/// Nothing separates: NUL cannot occur in JSON.
+/// Returns the dialect of a scan without cells: NUL as the delimiter, which cannot occur in JSON.
 pub(super) fn dialect(marked: u8) -> Dialect {
     Dialect { delimiter: 0, quote: None, marked }
 }
@@ -81,7 +82,7 @@ impl Kernel {
             return Ok(End { open: Some(start), inside: false, state: 0, lines: count_lines(&bytes[..start]) });
         }
         if start < limit.min(bytes.len()) {
-            // the last line has no line end
+            // the last line may have no line end
             let region = Region::new(input, tape, scanner.dialect(), (start, bytes.len()), places);
             let line = Line::<false> { input, dirty: tape.dirty.bytes(), from: start, to: bytes.len() };
             visit_line(&region, &line, walker, *longest, visit)?;
@@ -101,11 +102,11 @@ struct Walk<'w, V> {
     visit: &'w mut V,
 }
 
-/// Where a walk ended.
+/// The end of a walk.
 struct Walked {
-    /// Of the next line.
+    /// Start of the next line.
     start: usize,
-    /// At the limit.
+    /// True if the limit was reached.
     done: bool,
 }
 
@@ -157,7 +158,7 @@ fn too_long(region: &Region<'_>, start: usize, longest: usize) -> Fatal {
     Fatal { error: longer_than(longest as u64, TOO_LONG), place: Some(region.place(start)) }
 }
 
-/// A line that is not one JSON object; `at` is the position in it that is to blame.
+/// Visits a line that is not a JSON object; `at` is the position of the error in the line.
 #[cold]
 #[inline(never)]
 fn malformed<V: Visit>(line: Unsplit<'_>, why: Invalid, at: usize, visit: &mut V) -> Result<(), V::Stop> {

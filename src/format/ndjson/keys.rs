@@ -1,15 +1,15 @@
-//! The keys that a job wants of a line, as a tree: names of the outermost object, and steps of JSON Pointers.
+//! The keys of a line that the job uses, as a tree: names in the outermost object, and steps of JSON Pointers.
 //!
-//! Lines of one file mostly have the same keys in the same order, so each object of the tree remembers, for the n-th key of the
-//! line before, what it was: the n-th key of the next line is compared with that first.
+//! Most lines of a file have the same keys in the same order. So each object of the tree remembers the n-th key of the
+//! previous line, and compares the n-th key of the next line with it first.
 
 use super::string::unescape;
 use crate::buffer::Padded;
 use crate::error::{Error, Result};
 
-/// Longer keys are looked up each time.
+/// Keys longer than this are looked up each time.
 const MAX_GUESSED_BYTES: usize = 64;
-/// Keys of one object that are remembered by their place.
+/// Number of keys per object that are remembered by position.
 const MAX_GUESSES: usize = 512;
 
 /// Index of the outermost object.
@@ -24,29 +24,29 @@ pub(super) struct Keys {
 /// A wanted key, or an object on the way to one.
 #[derive(Clone, Default)]
 struct Node {
-    /// The column that its value is, if it is one.
+    /// Column that contains its value, if there is one.
     column: Option<u32>,
-    /// The wanted keys in it.
+    /// The wanted keys inside it.
     children: Vec<(Box<[u8]>, u32)>,
     guesses: Vec<Guess>,
-    /// The number of the line that it last occurred in.
+    /// Number of the line in which it last occurred.
     line: u64,
 }
 
-/// What the n-th key was.
+/// The n-th key of an object in the previous line.
 #[derive(Clone)]
 struct Guess {
-    /// Its first eight bytes, as [`Padded::word`] has them; those after its end are 0.
+    /// Its first eight bytes, as read by [`Padded::word`], padded with 0.
     word: u64,
     key: Box<[u8]>,
     child: Option<u32>,
 }
 
 impl Keys {
-    /// The tree for columns: each a name, or a JSON Pointer if it starts with `/`.
+    /// Creates the tree for columns. A column is a name, or a JSON Pointer if it starts with `/`.
     ///
     /// # Errors
-    /// `Usage`: a pointer that is not valid, or with an index of an array.
+    /// `Usage`: a pointer is not valid or contains an array index.
     pub(super) fn new(columns: &[String]) -> Result<Keys> {
         let mut keys = Keys { nodes: vec![Node::default()] };
         for (column, name) in columns.iter().enumerate() {
@@ -72,8 +72,8 @@ impl Keys {
         children.iter().find(|(known, _)| **known == *key).map(|(_, child)| *child as usize)
     }
 
-    /// Returns the wanted key in `node` that the `nth` key of a line is; its text is `at..to` of the input. `escaped`: it may
-    /// contain escapes.
+    /// Returns the wanted key in `node` that matches the `nth` key of a line, with text `at..to` of the input.
+    /// `escaped`: the key may contain escapes.
     #[inline(always)]
     pub(super) fn find(
         &mut self,
@@ -105,7 +105,7 @@ impl Keys {
     fn look_up(&mut self, node: usize, nth: usize, key: &[u8], escaped: bool) -> Option<usize> {
         if escaped {
             let mut text = Vec::new();
-            // a key that is not valid text is none that a job names
+            // a key that is not valid text matches no name
             return unescape(key, &mut text).ok().and_then(|()| self.named(node, &text));
         }
         let child = self.named(node, key);
@@ -136,14 +136,14 @@ impl Keys {
         !self.nodes[node].children.is_empty()
     }
 
-    /// Notes that a key occurs in a line; false if it has already.
+    /// Records that a key occurs in a line; returns false if it occurred before.
     #[inline(always)]
     pub(super) fn occurs_first(&mut self, node: usize, line: u64) -> bool {
         std::mem::replace(&mut self.nodes[node].line, line) != line
     }
 }
 
-/// The keys from the outermost object to a column.
+/// Returns the keys on the path from the outermost object to a column.
 fn steps(column: &str) -> Result<Vec<String>> {
     let Some(pointer) = column.strip_prefix('/') else { return Ok(vec![column.to_owned()]) };
     let wrong = |why: &str| {

@@ -1,10 +1,10 @@
-//! What the job file says about NDJSON.
+//! The options of NDJSON in a job file.
 
-/// Bounds of lines, and keys that must or need not occur.
+/// Maximum length of a line, and keys that must or need not occur.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct NdjsonOptions {
-    /// A longer line ends the run; default 8 MiB.
+    /// Maximum length of a line, in bytes; a longer one ends the run. Default 8 MiB.
     pub max_record_bytes: u64,
     /// Columns that must occur in at least one record.
     pub required: Vec<String>,

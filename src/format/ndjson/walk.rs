@@ -1,22 +1,22 @@
-//! The grammar of one line: every byte of it is checked, and the places of the wanted values are noted.
+//! The grammar of one line: validates every byte and records the positions of the wanted values.
 //!
-//! The scan has left a bit for each byte that may end a string or need a second look (`dirty`: control characters, `"`, `\`), so
-//! a string is jumped over from its opening quote to the next such bit. All else is looked at byte by byte. A line end is a
-//! control character, and no part of JSON other than white space between lines, so everything stops there by itself. The last line
-//! of an input may have none: then each look is compared with the end first ([`Line`]).
+//! The scan has set a bit for each byte that may end a string or needs a second look (`dirty`: control characters, `"`,
+//! `\`), so a string is skipped from its opening quote to the next such bit. All other text is examined byte by byte. A
+//! line end is a control character, which in JSON can only be white space between lines, so it stops every loop. The
+//! last line of an input may have no line end; then each position is first compared with the end ([`Line`]).
 //!
-//! Containers that nothing is wanted of are followed without recursion: `stack` has a bit for each open one, 1 for an object,
-//! and is as deep as a line may be.
+//! Containers without wanted keys are followed without recursion: `stack` has one bit per open container, 1 for an
+//! object, and as many bits as a line may be deep.
 
 use super::keys::{Keys, ROOT};
 use super::string::escape_len;
 use crate::buffer::Padded;
 use crate::scan::bits_from;
 
-/// The outermost object is depth 1.
+/// Maximum depth; the outermost object has depth 1.
 pub(super) const MAX_DEPTH: u32 = 128;
 
-/// What a line has for a column.
+/// The kind of value that a line has for a column.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Kind {
     /// The key does not occur.
@@ -39,7 +39,7 @@ pub(super) struct Span {
     pub(super) kind: Kind,
 }
 
-/// Why a line is not valid.
+/// The error of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Invalid {
     NotAnObject,
@@ -64,17 +64,17 @@ pub(super) struct Line<'a, const ENDS: bool> {
     pub(super) input: Padded<'a>,
     pub(super) dirty: &'a [u8],
     pub(super) from: usize,
-    /// Its line end, or the end of the input.
+    /// Position of its line end, or the end of the input.
     pub(super) to: usize,
 }
 
-/// Follows lines; its memory is recycled.
+/// Follows lines and reuses its memory.
 #[derive(Clone)]
 pub(super) struct Walker {
     keys: Keys,
-    /// For each column what the line has.
+    /// The value of each column in the line.
     pub(super) spans: Vec<Span>,
-    /// For each column whether any line had it.
+    /// For each column, whether any line had it.
     pub(super) seen: Vec<bool>,
     line: u64,
     duplicate: bool,
@@ -87,7 +87,7 @@ impl Walker {
         Walker { keys, spans: vec![Span::default(); columns], seen: vec![false; columns], line: 0, duplicate: false }
     }
 
-    /// Checks a line that is not blank. An error comes with the position that is to blame.
+    /// Validates a line that is not blank. An error comes with its position.
     #[inline(always)]
     pub(super) fn walk<const ENDS: bool>(&mut self, line: &Line<'_, ENDS>) -> Result<(), (Invalid, usize)> {
         self.spans.fill(Span::default());
@@ -108,7 +108,7 @@ impl Walker {
         Ok(())
     }
 
-    /// The members of the object that begins before `at`; returns the position after it.
+    /// Reads the members of the object that begins before `at`; returns the position after it.
     #[inline(always)]
     fn members<const ENDS: bool>(&mut self, line: &Line<'_, ENDS>, at: usize, node: usize, depth: u32) -> Walked {
         let mut at = line.past_blanks(at);
@@ -137,7 +137,7 @@ impl Walker {
         }
     }
 
-    /// The same for an object within the outermost one.
+    /// [`Walker::members`] for an object inside the outermost one.
     #[inline(never)]
     fn inner_members<const ENDS: bool>(&mut self, line: &Line<'_, ENDS>, at: usize, node: usize, depth: u32) -> Walked {
         if depth > MAX_DEPTH {
@@ -146,7 +146,7 @@ impl Walker {
         self.members(line, at, node, depth)
     }
 
-    /// Notes the value of a wanted key; returns the position after it.
+    /// Records the value of a wanted key; returns the position after it.
     #[inline(always)]
     fn take<const ENDS: bool>(&mut self, line: &Line<'_, ENDS>, at: usize, node: usize, depth: u32) -> Walked {
         self.duplicate |= !self.keys.occurs_first(node, self.line);
@@ -185,13 +185,13 @@ impl Walker {
 }
 
 impl<const ENDS: bool> Line<'_, ENDS> {
-    /// The byte at a position, at most one after the line; that of a line end at its end.
+    /// Returns the byte at a position, which may be at most one after the line; there, it is a line end.
     #[inline(always)]
     fn byte(&self, at: usize) -> u8 {
         if ENDS || at < self.to { self.input.with_slack()[at] } else { b'\n' }
     }
 
-    /// The first position from `at` on that is not white space, or the end.
+    /// Returns the first position from `at` on that is not white space, or the end.
     #[inline(always)]
     fn past_blanks(&self, mut at: usize) -> usize {
         while matches!(self.byte(at), b' ' | b'\t') {
@@ -200,13 +200,13 @@ impl<const ENDS: bool> Line<'_, ENDS> {
         at
     }
 
-    /// Returns true if there is nothing but white space.
+    /// Returns true if the line contains only white space.
     #[inline(always)]
     pub(super) fn is_blank(&self) -> bool {
         self.past_blanks(self.from) >= self.to
     }
 
-    /// The position of the value after a key that ends before `at`.
+    /// Returns the position of the value after a key that ends before `at`.
     #[inline(always)]
     fn value_start(&self, at: usize) -> Walked {
         let at = self.past_blanks(at);
@@ -216,7 +216,7 @@ impl<const ENDS: bool> Line<'_, ENDS> {
         Ok(self.past_blanks(at + 1))
     }
 
-    /// The next byte from `at` on that may end a string; not after the end of the line.
+    /// Returns the position of the next byte from `at` on that may end a string, at most the end of the line.
     #[inline(always)]
     fn next_dirty(&self, mut at: usize) -> usize {
         while ENDS || at < self.to {
@@ -230,7 +230,7 @@ impl<const ENDS: bool> Line<'_, ENDS> {
         self.to
     }
 
-    /// The closing quote of the string that opens at `at`, and whether it may contain escapes.
+    /// Returns the closing quote of the string that opens at `at`, and whether the string may contain escapes.
     #[inline(always)]
     fn string(&self, at: usize) -> Result<(usize, bool), (Invalid, usize)> {
         let end = self.next_dirty(at + 1);
@@ -240,7 +240,7 @@ impl<const ENDS: bool> Line<'_, ENDS> {
         self.string_with_escapes(at, end).map(|close| (close, true))
     }
 
-    /// The same, `at` being a byte that needs a look.
+    /// [`Line::string`] from a byte on that needs a second look; returns only the closing quote.
     #[inline(never)]
     fn string_with_escapes(&self, open: usize, mut at: usize) -> Walked {
         while at < self.to {
@@ -255,7 +255,7 @@ impl<const ENDS: bool> Line<'_, ENDS> {
         Err((Invalid::String, open))
     }
 
-    /// The position after the value at `at`, which nothing is wanted of.
+    /// Returns the position after the value at `at`, which is not wanted.
     #[inline(always)]
     fn skip(&self, at: usize, depth: u32) -> Walked {
         match self.byte(at) {
@@ -266,7 +266,7 @@ impl<const ENDS: bool> Line<'_, ENDS> {
         }
     }
 
-    /// The position after a number, `true` or `false`.
+    /// Returns the position after a number, `true` or `false`.
     #[inline(always)]
     fn bare(&self, at: usize) -> Walked {
         match self.byte(at) {
@@ -316,11 +316,11 @@ impl<const ENDS: bool> Line<'_, ENDS> {
             }
             at = exponent;
         }
-        // 01 and 1x are seen by what must follow
+        // the caller rejects 01 and 1x because of the byte after the number
         Ok(at)
     }
 
-    /// The position after the object or array at `at`, which is in one of `depth` containers.
+    /// Returns the position after the object or array at `at`, which is inside `depth` containers.
     #[inline(never)]
     fn nested(&self, mut at: usize, depth: u32) -> Walked {
         let (mut stack, mut open) = (0u128, 0u32);
@@ -368,7 +368,7 @@ impl<const ENDS: bool> Line<'_, ENDS> {
         }
     }
 
-    /// The position of the value of the key at `at`.
+    /// Returns the position of the value of the key at `at`.
     fn key(&self, at: usize) -> Walked {
         if self.byte(at) != b'"' {
             return Err((Invalid::Key, at));

@@ -1,5 +1,5 @@
-//! What all formats of text between line ends share: the grid of chunks, streams, seams, long records, positions, and what the
-//! first bytes of an input tell.
+//! The parts that all formats of text lines share: the grid of chunks, streams, seams, long records, positions, and the
+//! detection of foreign formats by the first bytes of an input.
 
 mod bytes;
 mod foreign;

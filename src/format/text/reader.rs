@@ -1,14 +1,14 @@
-//! One chunk of text: read it, find its seams, visit its records.
+//! Reads one chunk of text: gets its bytes, finds its seams, and visits its records.
 //!
 //! A chunk of a plain input is a cell of the grid, and its records are those that start between its *seams*: the first line end at
 //! or after the start of the cell, and that of the next cell. What crosses a seam is a state (CSV: whether the line end is inside
 //! of a quoted cell). [`TextReader::open`] finds the seams and publishes the state at the second one before anything is
 //! converted, so that the threads do not wait for each other; a thread that is alone publishes it when it knows it anyway.
 //!
-//! The record that crosses the second seam belongs to this chunk and goes on after what was read. So [`TextReader::read`] goes
-//! through the text as far as there are whole records; if one is open, `from` moves to its start (`from` and `places` change
-//! together, `limit` counts from `from`), more is read, and the kernel starts anew at it, in state 0. A record longer than
-//! `source.max_record_bytes` ends the pass, so this ends.
+//! The record that crosses the second seam belongs to this chunk and continues after the bytes read so far. So
+//! [`TextReader::read`] visits the complete records; if a record is open at the end, `from` moves to its start (`from`
+//! and `places` change together, and `limit` is relative to `from`), more bytes are read, and the kernel starts again
+//! at this record in state 0. The loop ends because a record longer than `source.max_record_bytes` ends the pass.
 
 use super::bytes::{ChunkBytes, first_read, next_want};
 use super::region::Places;
@@ -31,7 +31,7 @@ impl<F: Text> TextReader<F> {
         TextReader { bytes: ChunkBytes::default(), kernel: format.kernel(marked), chunk_bytes }
     }
 
-    /// Has at least `want` bytes of the chunk, unless the input ends before.
+    /// Reads until the buffer has at least `want` bytes of the chunk or the input ends.
     fn extend(&mut self, format: &F, chunk: &Chunk, want: usize) -> Result<()> {
         self.bytes.read_plain(&format.source().inputs()[chunk.input], chunk.offset, want)
     }
@@ -42,13 +42,13 @@ impl<F: Text> TextReader<F> {
         self.extend(format, chunk, first_read(cell))?;
         let from = if chunk.index == 0 { Some(0) } else { self.line_end(format, chunk, 0..cell, host)? };
         let Some(from) = from else {
-            // no line ends in this cell: its seam is the next one's
+            // no line ends in this cell, so its seam is that of the next cell
             let state = host.state()?;
             host.publish(state);
             return Ok(Extent { from: 0, to: 0, state });
         };
         let max = usize::try_from(format.max_record_bytes()).unwrap_or(usize::MAX);
-        // without one the input ends before, or the record is too long, as the kernel will find
+        // if there is no line end, either the input ends or the record is too long, which the kernel detects
         let to = self.line_end(format, chunk, cell..cell.saturating_add(max).saturating_add(1), host)?;
         let to = to.unwrap_or(self.bytes.filled()).max(from);
         if !F::HAS_STATE {
@@ -56,7 +56,7 @@ impl<F: Text> TextReader<F> {
             return Ok(Extent { from, to, state: 0 });
         }
         if host.is_alone() {
-            // no thread waits for the state at the next seam: reading the chunk tells it
+            // no thread waits for the state at the next seam, and reading the chunk determines it
             let state = host.state()?;
             if from == to {
                 host.publish(state);
@@ -70,7 +70,8 @@ impl<F: Text> TextReader<F> {
         Ok(Extent { from, to, state })
     }
 
-    /// The position after the first line end in `range`; reads on as far as its end if it must. `None`: there is none.
+    /// Returns the position after the first line end in `range`, reading up to the end of the range if necessary;
+    /// `None` if there is no line end.
     fn line_end<H: Host<Self>>(
         &mut self,
         format: &F,
@@ -105,7 +106,7 @@ impl<F: Text> TextReader<F> {
         }
     }
 
-    /// A record that has no end within the bound or the input.
+    /// Returns the error for a record that does not end within the maximum length or the input.
     #[cold]
     fn never_ends(&self, format: &F, chunk: &Chunk, start: usize, end: &End, lines: u64) -> Fatal {
         let record = &self.bytes.bytes()[start..];
@@ -144,7 +145,7 @@ impl<F: Text> Reader<F> for TextReader<F> {
                 }
                 return Ok(lines);
             };
-            // the record that crosses the seam goes on after what was read
+            // the record that crosses the seam continues after the bytes read so far
             let held = (self.bytes.filled() - from - open) as u64;
             if self.bytes.ended || held > max {
                 return Err(self.never_ends(format, chunk, from + open, &end, lines).into());
@@ -153,7 +154,7 @@ impl<F: Text> Reader<F> for TextReader<F> {
             from += open;
             limit -= open;
             state = 0;
-            // no more of it than the longest record has
+            // at most the length of the longest record
             let most = from.saturating_add(max as usize).saturating_add(1).max(self.bytes.filled() + 1);
             let want = (from + next_want(held as usize)).max(self.bytes.filled() + (16 << 10)).min(most);
             visit.enlarge(self, want)?;

@@ -1,11 +1,12 @@
-//! A stretch of text as the scan left it: masks of the bytes that need a second look, and where its records are.
+//! A stretch of text after the scan: masks of the bytes that need a second look, and the places of its records.
 
 use crate::buffer::Padded;
 use crate::row::{Needs, Record, RecordPlace};
 use crate::scan::{Dialect, Tape, any_bit, bits_from, count_lines};
 use std::cell::Cell;
 
-/// Where the records of a chunk are, asked in the order of the source. Lines are counted only up to records that are asked for.
+/// The places of the records of a chunk, to be requested in the order of the source. Lines are counted only up to the
+/// requested records.
 pub(crate) struct Places {
     /// Offset of the text in the decompressed content.
     origin: Cell<u64>,
@@ -15,19 +16,20 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    /// For a text at that offset, where the chunk starts.
+    /// Creates the places for a text at offset `origin`, which is the start of the chunk.
     pub(super) fn new(origin: u64) -> Places {
         Places { origin: Cell::new(origin), lines: Cell::new(0), counted: Cell::new(0) }
     }
 
-    /// From now on the text starts `by` bytes later, after `lines` physical lines of the chunk.
+    /// Moves the start of the text `by` bytes forward; `lines` is the number of physical lines of the chunk before the
+    /// new start.
     pub(super) fn rebase(&self, by: usize, lines: u64) {
         self.origin.set(self.origin.get() + by as u64);
         self.lines.set(lines);
         self.counted.set(0);
     }
 
-    /// The place of the record at `start`.
+    /// Returns the place of the record at `start`.
     pub(crate) fn of(&self, text: &[u8], start: usize) -> RecordPlace {
         self.lines.set(self.lines.get() + count_lines(&text[self.counted.get()..start]));
         self.counted.set(start);
@@ -40,24 +42,24 @@ pub(crate) struct Region<'a> {
     pub(crate) input: Padded<'a>,
     /// A bit for each byte of `input`: control character, DEL, `"`, `\`, the quote of the dialect, or `marked`.
     dirty: &'a [u8],
-    /// The same, and for what is above 0x7F.
+    /// The bits of `dirty`, and one for each byte above 0x7F.
     odd: &'a [u8],
     pub(crate) dialect: Dialect,
-    /// From the start of its first record to the end of its last one.
+    /// Start of the first record and end of the last one.
     text: (usize, usize),
     encoding: Cell<Encoding>,
-    /// For each [`Needs`]: `dirty` or `odd`, whichever tells that a cell may be copied.
+    /// For each [`Needs`], the mask to test before a cell is copied: `dirty` or `odd`.
     plain: [Cell<&'a [u8]>; 4],
     places: &'a Places,
 }
 
-/// What is known of the bytes above 0x7F in a region.
+/// Whether the bytes above 0x7F in a region are valid.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Encoding {
-    /// No cell has asked.
+    /// Not validated yet.
     Unknown,
     Valid,
-    /// Somewhere in it.
+    /// Invalid at one place at least.
     Invalid,
 }
 
@@ -74,8 +76,8 @@ impl<'a> Region<'a> {
         Region { input, dirty, odd, dialect, text, encoding: Cell::new(Encoding::Unknown), plain, places }
     }
 
-    /// Whether the region is valid UTF-8: validated once, as a whole, when the first cell asks. False says nothing about one
-    /// cell.
+    /// Returns true if the region is valid UTF-8; the whole region is validated when the first cell asks. False does
+    /// not mean that a certain cell is invalid.
     fn is_utf8(&self) -> bool {
         if self.encoding.get() == Encoding::Unknown {
             let text = &self.input.bytes()[self.text.0..self.text.1];
@@ -93,8 +95,8 @@ impl<'a> Region<'a> {
         self.encoding.get() == Encoding::Valid
     }
 
-    /// Returns true if no byte of the span is a control character (DEL included), a quote or a backslash: such a cell is
-    /// unquoted and goes into JSON as it is.
+    /// Returns true if no byte of the span is a control character (DEL included), a quote or a backslash; such a cell
+    /// is not quoted and can be copied into JSON.
     #[inline(always)]
     pub(crate) fn is_clean(&self, at: usize, len: usize) -> bool {
         !any_bit(self.dirty, at, len)
@@ -112,13 +114,13 @@ impl<'a> Region<'a> {
         !any_bit(self.plain[needs as usize & 3].get(), at, len)
     }
 
-    /// The same for a short cell; false for one of more than 57 bytes.
+    /// [`Region::is_plain`] for a short cell; false if the cell is longer than 57 bytes.
     #[inline(always)]
     pub(crate) fn is_short_and_plain(&self, at: usize, len: usize, needs: Needs) -> bool {
         len <= 57 && bits_from(self.plain[needs as usize & 3].get(), at) & ((1 << len) - 1) == 0
     }
 
-    /// Whether a clean span is valid as far as `needs` asks.
+    /// Returns true if a clean span is as valid as `needs` requires.
     pub(crate) fn is_valid(&self, at: usize, len: usize, needs: Needs) -> bool {
         let text = || &self.input.bytes()[at..at + len];
         self.is_clean_ascii(at, len)
@@ -129,7 +131,7 @@ impl<'a> Region<'a> {
             }
     }
 
-    /// Where the record at `start` is.
+    /// Returns the place of the record at `start`.
     pub(crate) fn place(&self, start: usize) -> RecordPlace {
         self.places.of(self.input.bytes(), start)
     }

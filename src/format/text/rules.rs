@@ -1,4 +1,4 @@
-//! What sets one text format apart from another.
+//! The rules that distinguish one text format from another.
 
 use super::region::Places;
 use crate::buffer::Padded;
@@ -6,21 +6,22 @@ use crate::error::Error;
 use crate::format::reader::{Tabular, Visit};
 use crate::scan::count_lines;
 
-/// A format whose records are text between line ends: the rest (grid, streams, seams, long records, positions) is shared.
+/// A format whose records are text between line ends. Everything else is shared: grid, streams, seams, long records,
+/// positions.
 pub(crate) trait Text: Tabular + Sized + 'static {
-    /// Finds the records of a stretch of text; recycled.
+    /// Finds the records of a stretch of text; reused between stretches.
     type Kernel: Send;
 
-    /// Whether the chunk before has to be asked how this one starts.
+    /// Whether a chunk needs the state at the end of the chunk before it.
     const HAS_STATE: bool;
 
     /// Returns a kernel; see [`crate::format::Format::reader`].
     fn kernel(&self, marked: Option<u8>) -> Self::Kernel;
 
-    /// Returns where the records of an input start.
+    /// Returns the start of the data of an input.
     fn start_of(&self, input: usize) -> DataStart;
 
-    /// A longer record ends the pass.
+    /// Returns the maximum length of a record; a longer one ends the pass.
     fn max_record_bytes(&self) -> u64;
 
     /// Returns the state after `text`, which starts after a line end in `state`.
@@ -32,15 +33,15 @@ pub(crate) trait Text: Tabular + Sized + 'static {
     /// Visits the records that start in `text[..limit]`.
     ///
     /// # Errors
-    /// What the visitor says; a record that is too long.
+    /// The visitor stops, or a record is too long.
     fn run<V: Visit>(kernel: &mut Self::Kernel, text: &Stretch<'_>, visit: &mut V) -> Result<End, V::Stop>;
 
-    /// Returns the error for `record`, which has no end within the bound or, if `ended`, within the input, and the position in
-    /// it that is to blame.
+    /// Returns the error for `record`, which does not end within the maximum length or, if `ended`, within the input,
+    /// and the position of its cause in the record.
     fn never_ends(&self, record: &[u8], inside: bool, ended: bool) -> (Error, usize);
 }
 
-/// Where the records of an input start.
+/// The start of the data of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DataStart {
     /// Byte offset in the decompressed content, after BOM and header.
@@ -49,39 +50,40 @@ pub(crate) struct DataStart {
     pub(crate) lines: u64,
 }
 
-/// A text that a kernel goes through.
+/// A text for a kernel to visit.
 pub(crate) struct Stretch<'a> {
-    /// Starts after a line end.
+    /// The text; starts after a line end.
     pub(crate) text: Padded<'a>,
-    /// Records that start here or later are the next chunk's.
+    /// Records that start here or later belong to the next chunk.
     pub(crate) limit: usize,
-    /// State at its start: not 0 inside of a record that the chunk before has visited.
+    /// State at the start: not 0 inside a record that the chunk before has visited.
     pub(crate) state: u64,
-    /// Nothing follows the text.
+    /// True if the input ends with the text.
     pub(crate) ended: bool,
-    /// Where its records are.
+    /// The places of its records.
     pub(crate) places: &'a Places,
 }
 
-/// How a stretch ended.
+/// The end of a stretch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct End {
-    /// Where the record starts that is not wholly within the text; `None`: all that start before the limit were visited.
+    /// Start of the record that the text does not contain completely; `None` if all records before the limit were
+    /// visited.
     pub(crate) open: Option<usize>,
-    /// Whether a quoted cell is open where the text ends (only if `open`).
+    /// True if a quoted cell is open at the end of the text (only with `open`).
     pub(crate) inside: bool,
-    /// State at the limit (only if not `open`).
+    /// State at the limit (only without `open`).
     pub(crate) state: u64,
     /// Physical lines before the limit, or before `open`.
     pub(crate) lines: u64,
 }
 
-/// The error for a record that is longer than `source.max_record_bytes`.
+/// Returns the error for a record that is longer than `source.max_record_bytes`.
 pub(crate) fn longer_than(limit: u64, hint: &str) -> Error {
     Error::data(format!("the record is longer than {limit} bytes (source.max_record_bytes)")).with_hint(hint.to_owned())
 }
 
-/// Where the record after the line end at `end` starts.
+/// Returns the start of the record after the line end at `end`.
 #[inline(always)]
 pub(crate) fn record_start(bytes: &[u8], end: usize) -> usize {
     if end < bytes.len() && bytes[end] == b'\r' && end + 1 < bytes.len() && bytes[end + 1] == b'\n' {
@@ -91,7 +93,7 @@ pub(crate) fn record_start(bytes: &[u8], end: usize) -> usize {
     }
 }
 
-/// Physical line ends in `bytes[from..to]`, where `from` may lie within a CRLF.
+/// Counts the physical line ends in `bytes[from..to]`; `from` may be inside a CRLF.
 pub(crate) fn lines_between(bytes: &[u8], from: usize, to: usize) -> u64 {
     if to <= from {
         return 0;
