@@ -1,6 +1,12 @@
 //! The rules of the code's layout: which room (folder of `src/`) may use which, and where `unsafe` and printing are allowed.
 //! docs/ARCHITECTURE.md describes the rooms. The contract with users is docs/CONTRACT.md; `tests/it/contract.rs` checks that it is complete.
 
+#[path = "layers/imports.rs"]
+mod imports;
+#[path = "layers/sizes.rs"]
+mod sizes;
+
+use imports::{Imports, cycles, room};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -67,10 +73,6 @@ fn sources() -> Vec<(String, String)> {
             (name, std::fs::read_to_string(&path).unwrap())
         })
         .collect()
-}
-
-fn room(name: &str) -> &str {
-    name.split('/').next().unwrap().trim_end_matches(".rs")
 }
 
 /// Returns the lines without comments, up to `#[cfg(test)]`.
@@ -161,13 +163,114 @@ fn every_arrow_between_rooms_is_allowed() {
             }
         }
     }
+    for folder in folders("") {
+        assert!(folder == "cli" || allowed.contains_key(folder.as_str()), "{folder} is not in the list of rooms");
+    }
     assert!(seen > 100, "no paths were read");
     assert!(wrong.is_empty(), "arrows that are not allowed:\n{}", wrong.join("\n"));
 }
 
+/// The folders in a folder of `src`.
+fn folders(folder: &str) -> Vec<String> {
+    let dir = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(folder)).unwrap();
+    let folders = dir.map(|entry| entry.unwrap()).filter(|entry| entry.path().is_dir());
+    folders.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
+/// Rooms in which files still import each other. A room leaves this list when its cycles are gone, and none joins it.
+const TANGLED: &[&str] = &["calls", "cli", "job", "platform", "sandbox", "transport"];
+
+#[test]
+fn no_files_of_a_room_import_each_other() {
+    let is_test = |name: &str| name.rsplit('/').next().is_some_and(|file| file.starts_with("tests"));
+    let files = sources().into_iter().filter(|(name, _)| !is_test(name));
+    let files: Vec<(String, String)> = files.map(|(name, text)| (name, code(&text))).collect();
+    let imports = Imports::new(&files);
+    let edges = imports.within_rooms();
+    assert!(edges.values().map(BTreeSet::len).sum::<usize>() > 300, "no imports were read");
+    let is_known = |files: &BTreeSet<String>| files.first().is_some_and(|file| TANGLED.contains(&room(file)));
+    let (known, new): (Vec<_>, Vec<_>) = cycles(&edges).into_iter().partition(is_known);
+    assert!(new.is_empty(), "files that import each other: {new:#?}");
+    for tangled in TANGLED {
+        let is_tangled = known.iter().flatten().any(|file| room(file) == *tangled);
+        assert!(is_tangled, "{tangled} has no cycle any more: take it out of TANGLED");
+    }
+}
+
+#[test]
+fn files_that_import_each_other_are_found() {
+    let found = |two: &str| {
+        let files = [
+            ("lib.rs", "pub mod room;"),
+            ("room/mod.rs", "mod one; mod two; mod low; pub use low::{Low, Other as Named};"),
+            ("room/one.rs", "use super::two::{self, Two};\nfn f() { super::low::g(); }"),
+            ("room/two.rs", two),
+            ("room/low.rs", "pub struct Low;"),
+        ];
+        let files = files.map(|(name, code)| (name.to_owned(), code.to_owned()));
+        cycles(&Imports::new(&files).within_rooms())
+    };
+    // an item of a sibling through the re-exports of mod.rs is not an import of mod.rs
+    for fine in ["use super::Low;", "use crate::room::{Named, low::Low};", "fn f() { std::fs::read(x); }", ""] {
+        assert_eq!(found(fine), Vec::<BTreeSet<String>>::new(), "{fine}");
+    }
+    let both: BTreeSet<String> = ["room/one.rs", "room/two.rs"].map(str::to_owned).into();
+    for cycle in
+        ["use super::one::f;", "use crate::room::{Low, one};", "fn g() { super::one::f() }", "pub use super::one::*;"]
+    {
+        assert_eq!(found(cycle), std::slice::from_ref(&both), "{cycle}");
+    }
+}
+
+/// What was larger when the limits came, with its lines. It may not grow.
+const LARGE: &[(&str, usize)] = &[
+    ("job/start.rs start_resumed", 65),
+    ("platform/mediarithmics/deliver.rs send_all", 67),
+    ("platform/yesmail/results.rs", 608),
+    ("sandbox/localytics.rs upload", 103),
+    ("sandbox/mediarithmics.rs execute", 88),
+    ("sandbox/s3.rs validate", 61),
+];
+
+#[test]
+fn files_and_functions_are_short_or_say_why_not() {
+    let known = |what: &str| LARGE.iter().find(|(known, _)| *known == what).map(|(_, lines)| *lines);
+    let mut large = Vec::new();
+    for (name, text) in sources().into_iter().filter(|(name, _)| !name.contains("/tests")) {
+        let lines = text.lines().count();
+        if lines > known(&name).unwrap_or(600) {
+            large.push(format!("{name} has {lines} lines"));
+        }
+        let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or(&text);
+        for function in sizes::functions(code).into_iter().filter(|function| !function.has_reason) {
+            let sizes::Function { line, name: function, lines, parameters, .. } = function;
+            let known = known(&format!("{name} {function}"));
+            if lines > known.unwrap_or(60) || (parameters > 6 && known.is_none()) {
+                large.push(format!("{name}:{line} {function} has {lines} lines and {parameters} parameters"));
+            }
+        }
+    }
+    assert!(large.is_empty(), "too large, without a comment that says why:\n{}", large.join("\n"));
+}
+
+#[test]
+fn large_functions_are_found() {
+    let body = "    x();\n".repeat(59);
+    let long = format!("impl X {{\n}}\npub(crate) async fn long(&self, a: u8) -> T {{\n{body}}}\n");
+    let found = &sizes::functions(&long)[0];
+    assert_eq!((&*found.name, found.lines, found.parameters, found.has_reason), ("long", 61, 1, false));
+    let many = "    fn many<'a>(\n        mut self,\n        (a, b): (u8, u8),\n        f: impl Fn(u8, u8) -> Vec<(u8, u8)>,\n    ) {}\n";
+    let found = &sizes::functions(many)[0];
+    assert_eq!((&*found.name, found.parameters), ("many", 2));
+    let reasoned = "/// Docs.\n// a table of data\nconst fn table() {\n}\n";
+    assert!(sizes::functions(reasoned)[0].has_reason);
+    assert!(!sizes::functions("/// Docs.\nfn f() {\n}\n")[0].has_reason);
+}
+
 #[test]
 fn platforms_never_meet() {
-    let platforms = ["clevertap", "localytics", "mediarithmics", "yesmail"];
+    let platforms = folders("platform");
+    assert!(platforms.len() >= 4, "the platforms were not found");
     for (name, text) in sources() {
         let Some(own) = platforms.iter().find(|platform| name.starts_with(&format!("platform/{platform}/"))) else {
             continue;

@@ -267,8 +267,7 @@ fn object(tree: &Map<String, Value>, key: &str) -> Result<Map<String, Value>> {
 }
 
 fn source(map: &Map<String, Value>, folder: &Path) -> Result<SourceConfig> {
-    let at = |map, at| Settings { map, at, secrets: &NoSecrets, folder };
-    let settings = at(map, "source");
+    let settings = Settings { map, at: "source", secrets: &NoSecrets, folder };
     let (path, apsis) = (settings.opt_text("path")?, settings.opt_object("apsis")?);
     if path.is_some() && apsis.is_some() {
         return Err(Error::usage("source has both path and apsis").with_hint("keep one of them"));
@@ -288,6 +287,17 @@ fn source(map: &Map<String, Value>, folder: &Path) -> Result<SourceConfig> {
     for other in FORMATS.iter().filter(|other| other.section != entry.section) {
         (other.read)(&settings)?;
     }
+    Ok(SourceConfig {
+        path,
+        apsis: apsis.cloned(),
+        format,
+        open: open_options(&settings)?,
+        expect: expect(map, folder)?,
+    })
+}
+
+/// Compression and its bounds.
+fn open_options(settings: &Settings<'_>) -> Result<SourceOptions> {
     let compression = match settings.opt_text("compression")?.as_deref() {
         None | Some("auto") => Compression::Auto,
         Some("none") => Compression::None,
@@ -313,25 +323,24 @@ fn source(map: &Map<String, Value>, folder: &Path) -> Result<SourceConfig> {
         }
         open.max_window = max;
     }
-    let expect = object(map, "expect").map_err(|_| {
+    Ok(open)
+}
+
+/// `source.expect`.
+fn expect(source: &Map<String, Value>, folder: &Path) -> Result<Expect> {
+    let map = object(source, "expect").map_err(|_| {
         Error::usage("source.expect must be a mapping").with_hint("for example expect: { min_records: 1000 }")
     })?;
-    let expect = at(&expect, "source.expect");
-    let sha256 = expect.opt_text("sha256")?.map(|hex| hex.to_ascii_lowercase());
+    let settings = Settings { map: &map, at: "source.expect", secrets: &NoSecrets, folder };
+    let sha256 = settings.opt_text("sha256")?.map(|hex| hex.to_ascii_lowercase());
     if sha256.as_ref().is_some_and(|hex| hex.len() != 64 || !hex.bytes().all(|b| b.is_ascii_hexdigit())) {
         return Err(Error::usage("source.expect.sha256 must be 64 hex digits").with_hint("as sha256sum prints it"));
     }
-    Ok(SourceConfig {
-        path,
-        apsis: apsis.cloned(),
-        format,
-        open,
-        expect: Expect {
-            min_records: expect.opt_integer("min_records")?,
-            max_records: expect.opt_integer("max_records")?,
-            max_change_percent: percent(&expect, "max_change_percent")?,
-            sha256,
-        },
+    Ok(Expect {
+        min_records: settings.opt_integer("min_records")?,
+        max_records: settings.opt_integer("max_records")?,
+        max_change_percent: percent(&settings, "max_change_percent")?,
+        sha256,
     })
 }
 

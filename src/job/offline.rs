@@ -93,7 +93,7 @@ impl Job {
                 remove(spool);
                 return Err(over_its_own("source", target));
             }
-            let done = self.convert_source(env, &prepared, source, auto, &mut rejects, report, out);
+            let done = self.convert_source(env, &prepared, source, &mut rejects, report, out);
             remove(spool);
             done
         })
@@ -173,13 +173,11 @@ impl Job {
         self.file.as_deref().is_some_and(|file| same_place(file, path))
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn convert_source(
         &self,
         env: &Env,
         prepared: &super::pass::Prepared,
         source: Arc<crate::source::Source>,
-        auto: bool,
         rejects: &mut Rejects,
         report: &mut Report,
         out: &mut (dyn Write + Send),
@@ -193,7 +191,7 @@ impl Job {
         let (table, mut plan) = config.compile(env, source, &prepared.shape)?;
         let source_bytes = table.source().stored_bytes();
         env.stage(Stage::Measure { source_bytes });
-        if auto {
+        if is_auto(&prepared.shape) {
             plan = with_separator(&table, &plan, &options)?;
         }
         rejects.open(&table)?;

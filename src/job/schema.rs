@@ -110,6 +110,7 @@ fn described(schema: &Value, doc: &str) -> Value {
     schema
 }
 
+// one table of data
 fn definitions() -> Value {
     let text = json!({ "type": ["string", "number", "boolean"], "description": "Numbers keep their spelling." });
     let unless_hashed = json!({

@@ -47,6 +47,7 @@ impl Multipart {
         while self.wrong.is_none() && self.step(&mut file) {}
     }
 
+    // one state machine: what comes next in each state
     fn step(&mut self, file: &mut impl FnMut(&[u8])) -> bool {
         match &self.state {
             State::Done => {

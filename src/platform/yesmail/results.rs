@@ -198,6 +198,7 @@ impl Results {
         self.text.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
+    // one state machine: what a byte means in each state
     fn byte(&mut self, byte: u8, sink: Sink<'_>) -> Result<()> {
         let blank = matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
         match self.state {
