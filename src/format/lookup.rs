@@ -39,7 +39,7 @@ fn ending(path: &str) -> String {
     let whole = path.to_ascii_lowercase();
     // a glob usually ends with a placeholder for the ending of a compression
     let mut name = whole.trim_end_matches(['*', '?']).trim_end_matches('.');
-    for packed in [".gz", ".gzip", ".zst", ".zstd", ".bz2", ".xz"] {
+    for packed in [".gz", ".gzip", ".zst", ".zstd", ".bz2", ".xz", ".lz4"] {
         name = name.strip_suffix(packed).unwrap_or(name);
     }
     name.rsplit_once('.').map_or("", |(_, ending)| ending).to_owned()

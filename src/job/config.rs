@@ -303,12 +303,17 @@ fn open_options(settings: &Settings<'_>) -> Result<SourceOptions> {
         Some("none") => Compression::None,
         Some("gzip") => Compression::Gzip,
         Some("zstd") => Compression::Zstd,
-        Some(later @ ("bzip2" | "xz")) => {
-            return Err(Error::usage(format!("source.compression: {later} is not yet supported"))
-                .with_hint("decompress it through a pipe: path: \"-\", or make it gzip or zstd"));
+        Some("bzip2") => Compression::Bzip2,
+        Some("xz") => Compression::Xz,
+        Some("lz4") => Compression::Lz4,
+        Some("snappy") => {
+            return Err(Error::usage(
+                "source.compression: snappy is not supported: its files do not show that they are cut off",
+            )
+            .with_hint("make it gzip, zstd, xz, bzip2 or lz4"));
         }
         Some(_) => {
-            return Err(Error::usage("source.compression must be auto, none, gzip or zstd")
+            return Err(Error::usage("source.compression must be auto, none, gzip, zstd, bzip2, xz or lz4")
                 .with_hint("auto detects it by the first bytes of the file"));
         }
     };

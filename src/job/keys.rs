@@ -78,7 +78,7 @@ const SOURCE_FIRST: &[Key] = &[
     key("format", KeyKind::OneOf(&FORMAT_NAMES), None, "Default: from the name, else csv."),
     key(
         "compression",
-        KeyKind::OneOf(&["auto", "none", "gzip", "zstd"]),
+        KeyKind::OneOf(&["auto", "none", "gzip", "zstd", "bzip2", "xz", "lz4"]),
         Some("auto"),
         "Compression of the source; auto detects it by the first bytes.",
     ),

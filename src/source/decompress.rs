@@ -1,7 +1,7 @@
 //! Decodes all members of a gzip file or all frames of a zstd file to their verified end, or reports where the damage
 //! is.
 
-use super::Compression;
+use super::{Compression, codecs};
 use crate::error::{Error, Kind, Result};
 use std::io::{self, BufRead, BufReader, Read};
 use std::sync::Arc;
@@ -20,11 +20,19 @@ const BUFFER_BYTES: usize = 128 << 10;
 /// Interval between ratio checks, in output bytes; fixed, so the result does not depend on read sizes.
 const JUDGED_EVERY: u64 = 256 << 10;
 
+/// Number of first bytes that tell the compression.
+pub(super) const MAGIC_BYTES: usize = 10;
+
 /// Detects the compression by the first bytes.
 pub(super) fn by_magic(first: &[u8]) -> Compression {
     match first {
         [0x1f, 0x8b, ..] => Compression::Gzip,
         [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Compression::Zstd,
+        [b'B', b'Z', b'h', b'1'..=b'9', b'1', b'A', b'Y', b'&', b'S', b'Y', ..] => Compression::Bzip2,
+        // an empty list
+        [b'B', b'Z', b'h', b'1'..=b'9', 0x17, b'r', b'E', b'8', b'P', 0x90, ..] => Compression::Bzip2,
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Compression::Xz,
+        [0x04, 0x22, 0x4d, 0x18, ..] => Compression::Lz4,
         _ => Compression::None,
     }
 }
@@ -34,6 +42,9 @@ pub(super) fn name(compression: Compression) -> &'static str {
     match compression {
         Compression::Gzip => "gzip",
         Compression::Zstd => "zstd",
+        Compression::Bzip2 => "bzip2",
+        Compression::Xz => "xz",
+        Compression::Lz4 => "lz4",
         Compression::None | Compression::Auto => "plain",
     }
 }
@@ -45,7 +56,7 @@ pub(super) struct Findings {
     pub(super) consumed: AtomicU64,
     /// Largest number of gzip members that one stream has begun.
     pub(super) members: AtomicU64,
-    /// Number of zero bytes after the last gzip member.
+    /// Number of zero bytes after the last member.
     pub(super) padding: AtomicU64,
 }
 
@@ -107,6 +118,13 @@ impl Unpacking {
                 let max_window = self.max_window;
                 let frames = Zstd { decoder, consumed: consumed.clone(), what: what.clone(), max_window };
                 Box::new(Bounded { inner: frames, consumed, produced: from.produced, most, what })
+            }
+            Compression::Bzip2 | Compression::Xz | Compression::Lz4 => {
+                let input = Tally { inner: buffered(counted).map_err(failed)?, taken: from.at };
+                let (compression, max_window) = (self.compression, self.max_window);
+                let bounds = codecs::Bounds { what: what.clone(), max_window, findings: self.findings.clone() };
+                let members = codecs::Members::new(input, compression, bounds);
+                Box::new(Bounded { inner: members, consumed, produced: from.produced, most, what })
             }
         })
     }
@@ -180,18 +198,18 @@ impl<R: Read> Read for Counted<R> {
 }
 
 /// Whether reading failed, as opposed to decoding.
-fn is_ours(error: &io::Error) -> bool {
+pub(super) fn is_ours(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<Error>())
 }
 
 #[derive(Clone)]
-struct Damage {
-    name: String,
+pub(super) struct Damage {
+    pub(super) name: String,
     format: &'static str,
 }
 
 impl Damage {
-    fn at(&self, offset: u64, what: &str) -> io::Error {
+    pub(super) fn at(&self, offset: u64, what: &str) -> io::Error {
         io::Error::other(
             Error::new(
                 Kind::Data,
@@ -216,9 +234,9 @@ enum GzipState<R: Read> {
 }
 
 /// Counts exactly the bytes that the decoder takes.
-struct Tally<R: Read> {
+pub(super) struct Tally<R: Read> {
     inner: BufReader<R>,
-    taken: u64,
+    pub(super) taken: u64,
 }
 
 impl<R: Read> Read for Tally<R> {
@@ -323,15 +341,19 @@ struct Zstd<R: Read> {
     max_window: u64,
 }
 
-/// The error for a frame that needs a larger window than allowed.
-fn window_too_large(name: &str, max_window: u64) -> Error {
-    let again = format!("compress the file again with zstd --long={} or less, without --ultra", max_window.ilog2());
+/// The error for a frame or block that needs a larger window than allowed.
+pub(super) fn window_too_large(name: &str, compression: Compression, max_window: u64) -> Error {
+    let again = match compression {
+        Compression::Xz => "compress the file again with xz -6 or less".to_owned(),
+        _ => format!("compress the file again with zstd --long={} or less, without --ultra", max_window.ilog2()),
+    };
     let hint = match max_window < MAX_WINDOW {
         true => format!("raise source.max_window (128MiB at most, memory grows by it), or {again}"),
         false => again,
     };
     let (size, unit) = if max_window >= 1 << 20 { (max_window >> 20, "MiB") } else { (max_window >> 10, "KiB") };
-    Error::data(format!("{name} needs a zstd window of more than {size}{unit} (source.max_window)")).with_hint(hint)
+    let format = self::name(compression);
+    Error::data(format!("{name} needs a {format} window of more than {size}{unit} (source.max_window)")).with_hint(hint)
 }
 
 impl<R: Read> Read for Zstd<R> {
@@ -345,7 +367,7 @@ impl<R: Read> Read for Zstd<R> {
             match error.kind() {
                 io::ErrorKind::UnexpectedEof => self.what.at(offset, "it is cut off"),
                 io::ErrorKind::Other if error.to_string().contains("too much memory") => {
-                    io::Error::other(window_too_large(&self.what.name, self.max_window))
+                    io::Error::other(window_too_large(&self.what.name, Compression::Zstd, self.max_window))
                 }
                 io::ErrorKind::Other | io::ErrorKind::InvalidData => self.what.at(offset, &error.to_string()),
                 _ => error,

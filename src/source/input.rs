@@ -43,9 +43,9 @@ impl Input {
     /// Wraps a stream that can be read once.
     pub(super) fn once(name: String, once: once::Once, options: &SourceOptions) -> Result<Input> {
         let compression = match options.compression {
-            Compression::Auto => {
-                decompress::by_magic(&once.peek(4).map_err(|e| into_error(e, &format!("reading {name}")))?)
-            }
+            Compression::Auto => decompress::by_magic(
+                &once.peek(decompress::MAGIC_BYTES).map_err(|e| into_error(e, &format!("reading {name}")))?,
+            ),
             other => other,
         };
         Ok(Input::new(name, Content::Once(once), compression, options))
@@ -91,7 +91,11 @@ impl Input {
         match self.findings.padding.load(Ordering::Relaxed) {
             0 => Vec::new(),
             zeros => {
-                vec![format!("{}: {zeros} zero bytes after the end of the gzip data were ignored", self.name)]
+                vec![format!(
+                    "{}: {zeros} zero bytes after the end of the {} data were ignored",
+                    self.name,
+                    decompress::name(self.compression)
+                )]
             }
         }
     }
@@ -165,7 +169,7 @@ impl Input {
             return self.open_stream();
         }
         Ok(match self.by_position() {
-            Some((data, size)) if self.compression != Compression::None => {
+            Some((data, size)) if matches!(self.compression, Compression::Gzip | Compression::Zstd) => {
                 self.findings.consumed.store(0, Ordering::Relaxed);
                 match beside::Beside::pieces(beside::Stored { data, size }, self.unpacking(), threads) {
                     Ok(beside) => Box::new(beside),
@@ -228,7 +232,7 @@ impl Input {
 
 /// Determines the compression from the option and the first bytes.
 fn compression_of(name: &str, data: &dyn ReadAt, options: &SourceOptions) -> Result<Compression> {
-    let mut magic = [0; 4];
+    let mut magic = [0; decompress::MAGIC_BYTES];
     let mut have = 0;
     while have < magic.len() {
         match data.read_at(&mut magic[have..], have as u64) {
@@ -241,7 +245,7 @@ fn compression_of(name: &str, data: &dyn ReadAt, options: &SourceOptions) -> Res
     let found = decompress::by_magic(&magic[..have]);
     match options.compression {
         Compression::Auto => Ok(found),
-        given @ (Compression::Gzip | Compression::Zstd) if given != found => {
+        given if given != Compression::None && given != found => {
             Err(Error::data(format!("{name} is not {} data", decompress::name(given)))
                 .with_hint("set source.compression to auto, or to what the file is"))
         }

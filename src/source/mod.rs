@@ -7,6 +7,7 @@
 #[cfg(feature = "upload")]
 pub mod apsis;
 mod beside;
+mod codecs;
 mod decompress;
 mod handles;
 mod input;

@@ -15,6 +15,12 @@ pub enum Compression {
     Gzip,
     /// zstd (RFC 8878), all frames.
     Zstd,
+    /// bzip2, all streams.
+    Bzip2,
+    /// xz, all streams.
+    Xz,
+    /// lz4, all frames.
+    Lz4,
 }
 
 /// How to open a source.
@@ -25,8 +31,8 @@ pub struct SourceOptions {
     pub compression: Compression,
     /// Maximum ratio of decompressed to compressed bytes, checked after 64 MiB; default 200.
     pub max_expansion: u64,
-    /// Largest window that a zstd frame may need, in bytes: a power of two from 1 KiB to 128 MiB; default 16 MiB.
-    /// Memory use grows with it.
+    /// Largest window that a zstd frame, or dictionary that an xz block, may need, in bytes: a power of two from 1 KiB to
+    /// 128 MiB; default 16 MiB. Memory use grows with it.
     pub max_window: u64,
 }
 

@@ -48,7 +48,7 @@ impl Pieces {
         let end = match self.compression {
             Compression::Gzip => self.end_of_member(start),
             Compression::Zstd => self.end_of_frame(start),
-            Compression::None | Compression::Auto => None,
+            _ => None,
         }?;
         (end <= self.size).then_some(end)
     }

@@ -6,9 +6,8 @@ use crate::source::Compression;
 /// A kind of content: its name, and how to make text of it.
 type Kind = (&'static str, &'static str);
 
-const PIPE_XZ: &str = "decompress it through a pipe: xz -dc FILE | listferry ..., with source.path: \"-\"";
-const PIPE_BZIP2: &str = "decompress it through a pipe: bzip2 -dc FILE | listferry ..., with source.path: \"-\"";
 const PIPE_LZ4: &str = "decompress it through a pipe: lz4 -dc FILE | listferry ..., with source.path: \"-\"";
+const PIPE_SNAPPY: &str = "make it gzip, zstd, xz, bzip2 or lz4, or decompress it to a file";
 const UNPACK: &str = "unpack it and name the file inside";
 const AS_CSV: &str = "save the sheet as CSV (UTF-8) and name that file";
 
@@ -18,7 +17,8 @@ const AS_CSV: &str = "save the sheet as CSV (UTF-8) and name that file";
 /// # Errors
 /// `Data`.
 pub(super) fn refuse(first: &[u8], compression: Compression, wanted: &str) -> Result<()> {
-    let Some((name, hint)) = kind_of(first).or_else(|| packed_again(first, compression)) else { return Ok(()) };
+    let foreign = kind_of(first).map(|(name, hint)| (name.to_owned(), hint));
+    let Some((name, hint)) = foreign.or_else(|| packed_again(first, compression)) else { return Ok(()) };
     Err(Error::data(format!("this is {name}, not {wanted}")).with_hint(hint))
 }
 
@@ -30,11 +30,12 @@ fn kind_of(first: &[u8]) -> Option<Kind> {
         }
         [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] | [b'P', b'K', 7, 8, ..] => ("a zip archive", UNPACK),
         [0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1, ..] => ("an old Excel workbook (xls) or the like", AS_CSV),
-        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => ("xz data", PIPE_XZ),
         [b'7', b'z', 0xbc, 0xaf, 0x27, 0x1c, ..] => ("a 7z archive", UNPACK),
         [b'R', b'a', b'r', b'!', 0x1a, 7, ..] => ("a rar archive", UNPACK),
-        [b'B', b'Z', b'h', b'1'..=b'9', b'1', b'A', b'Y', b'&', b'S', b'Y', ..] => ("bzip2 data", PIPE_BZIP2),
-        [4, 0x22, 0x4d, 0x18, ..] | [2, 0x21, 0x4c, 0x18, ..] => ("lz4 data", PIPE_LZ4),
+        [2, 0x21, 0x4c, 0x18, ..] => ("lz4 data in the legacy format", PIPE_LZ4),
+        [0xff, 6, 0, 0, b's', b'N', b'a', b'P', b'p', b'Y', ..] => {
+            ("snappy data, which does not show whether it is cut off", PIPE_SNAPPY)
+        }
         [b'P', b'A', b'R', b'1', 0x15, ..] => ("a Parquet file", "export it as CSV"),
         [b'A', b'R', b'R', b'O', b'W', b'1', 0, 0, ..] => ("an Arrow file", "export it as CSV"),
         [b'O', b'b', b'j', 1, ..] => ("an Avro file", "export it as CSV"),
@@ -45,20 +46,22 @@ fn kind_of(first: &[u8]) -> Option<Kind> {
     })
 }
 
-/// gzip and zstd are decompressed before; what is still compressed was so twice, or is not to be.
-fn packed_again(first: &[u8], compression: Compression) -> Option<Kind> {
-    let twice = compression != Compression::None;
-    let wanted = "source.compression is none: set it to auto";
-    Some(match first {
-        [0x1f, 0x8b, 8, ..] if twice => {
-            ("gzip data inside compressed data: it was compressed twice", "decompress it once, or send it uncompressed")
-        }
-        [0x28, 0xb5, 0x2f, 0xfd, ..] if twice => {
-            ("zstd data inside compressed data: it was compressed twice", "decompress it once, or send it uncompressed")
-        }
-        [0x1f, 0x8b, 8, ..] => ("gzip data", wanted),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => ("zstd data", wanted),
+/// Compressed data was decompressed before; what is still compressed was so twice, or is not to be.
+fn packed_again(first: &[u8], compression: Compression) -> Option<(String, &'static str)> {
+    let name = match first {
+        [0x1f, 0x8b, 8, ..] => "gzip",
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => "zstd",
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => "xz",
+        [b'B', b'Z', b'h', b'1'..=b'9', b'1', b'A', b'Y', b'&', b'S', b'Y', ..] => "bzip2",
+        [4, 0x22, 0x4d, 0x18, ..] => "lz4",
         _ => return None,
+    };
+    Some(match compression {
+        Compression::None => (format!("{name} data"), "source.compression is none: set it to auto"),
+        _ => (
+            format!("{name} data inside compressed data: it was compressed twice"),
+            "decompress it once, or send it uncompressed",
+        ),
     })
 }
 
