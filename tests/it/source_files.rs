@@ -193,3 +193,38 @@ fn a_window_beyond_the_limit_names_the_key_to_raise() {
         assert_eq!(bed.json(&["check", "job.yaml", "--set", &format!("source.max_window={wrong}")]).0, 2, "{wrong}");
     }
 }
+
+#[test]
+fn bzip2_xz_and_lz4_are_detected_and_named() {
+    let list = b"id,n\n1,2\n3,4\n";
+    // the list, as Python's bz2 and lzma write it
+    let bzip2 = b"\x42\x5a\x68\x39\x31\x41\x59\x26\x53\x59\xb8\x5b\x2b\x10\x00\x00\x05\xd9\x00\x00\x10\x00\x04\x3c\x00\x04\x21\x20\x00\x31\x06\x4c\x41\x0c\x86\x24\xd5\xc9\xa6\x04\x27\xc5\xdc\x91\x4e\x14\x24\x2e\x16\xca\xc4\x00";
+    let xz = b"\xfd\x37\x7a\x58\x5a\x00\x00\x04\xe6\xd6\xb4\x46\x02\x00\x21\x01\x16\x00\x00\x00\x74\x2f\xe5\xa3\x01\x00\x0c\x69\x64\x2c\x6e\x0a\x31\x2c\x32\x0a\x33\x2c\x34\x0a\x00\x00\x00\x00\x6f\xe0\xc3\x38\xe4\x99\xe1\xf6\x00\x01\x25\x0d\x71\x19\xc4\xb6\x1f\xb6\xf3\x7d\x01\x00\x00\x00\x00\x04\x59\x5a";
+    // one block that is not compressed
+    let mut lz4 = b"\x04\x22\x4d\x18\x60\x40\x82".to_vec();
+    lz4.extend((list.len() as u32 | 1 << 31).to_le_bytes());
+    lz4.extend(list);
+    lz4.extend([0; 4]);
+    let bed = Bed::new(CLEVERTAP, list);
+    let want = bed.convert(&[]).1;
+    for (name, bytes) in [("bzip2", &bzip2[..]), ("xz", &xz[..]), ("lz4", &lz4[..])] {
+        std::fs::write(bed.path("list.csv"), bytes).unwrap();
+        for compression in ["auto", name] {
+            let (code, out) = bed.convert(&["--set", &format!("source.compression={compression}")]);
+            assert!(code == 0 && out == want, "{name} {compression}");
+        }
+        let (code, report) = bed.json(&["check", "job.yaml", "--set", "source.compression=gzip"]);
+        assert_eq!((code, &report["error"]["message"]), (10, &json!("list.csv is not gzip data")), "{name}");
+        let (code, report) = bed.json(&["check", "job.yaml", "--set", "source.compression=none"]);
+        assert!(code == 10 && report["error"]["message"].as_str().unwrap().contains(name), "{report}");
+        std::fs::write(bed.path("list.csv"), &bytes[..bytes.len() - 3]).unwrap();
+        let (code, report) = bed.json(&["check", "job.yaml"]);
+        let message = report["error"]["message"].as_str().unwrap();
+        assert!(code == 10 && message.contains(&format!("damaged {name} data: it is cut off")), "{message}");
+        std::fs::write(bed.path("list.csv"), [bytes, &[0; 16]].concat()).unwrap();
+        let (code, report) = bed.json(&["check", "job.yaml"]);
+        assert_eq!((code, &report["warnings"][0]["kind"]), (0, &json!("trailing_zeros")), "{report}");
+    }
+    let (code, report) = bed.json(&["check", "job.yaml", "--set", "source.compression=snappy"]);
+    assert!(code == 2 && report["error"]["message"].as_str().unwrap().contains("cut off"), "{report}");
+}
