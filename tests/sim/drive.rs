@@ -267,7 +267,7 @@ impl Sim<'_> {
             happened.run = id.or_else(|| self.newest.as_ref().map(|record| record.id.clone()));
         }
         let Some(id) = &happened.run else { return Ok(happened) };
-        // the run that the user was told of is the one to resume
+        // resume continues the run that the command reported
         if self.newest.as_ref().is_some_and(|newest| newest.id != *id)
             && let Some(record) = state.run_of_id(id).map_err(failed)?
         {
