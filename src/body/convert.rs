@@ -12,7 +12,7 @@ use crate::format::{ChunkId, Table, Tabular};
 use crate::mapping::Plan;
 use std::sync::Arc;
 
-/// Converts a table in one pass; `out` gets the header line and the records in order.
+/// Converts a table in one pass; `out` receives the header line and the records in order.
 ///
 /// The plan's separator must be fixed: for `separator: auto`, [`super::measure`] first and use its plan.
 ///

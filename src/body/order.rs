@@ -1,11 +1,13 @@
-//! The ordered stage: what the workers of a pass make, handed to the consumer in the order of the source, memory bounded.
+//! The ordered stage: passes the results of the workers on to the consumer in the order of the source, with bounded
+//! memory.
 //!
-//! The thread that has the chunk at the head hands over directly; the others keep their slabs until it is their turn, as far as
-//! the pool goes, then wait. No thread waits for one with a later chunk, so nothing can lock up.
+//! The thread that has the chunk at the head passes its output on directly. The others keep theirs until their turn, as
+//! long as the pool has memory, and then wait. No thread waits for one with a later chunk, so there is no deadlock.
 //!
-//! `head` is the number of the chunk whose output comes next. It moves only in [`Ordered::finish`], by the thread that
-//! finished it, under the lock of `order`; threads that wait for it sleep on `moved`. `done` keeps chunks that were finished early,
-//! in slot `seq % window`: a thread starts on a chunk only while it is less than `window` ahead of the head.
+//! `head` is the number of the chunk whose output comes next. It changes only in [`Ordered::finish`], in the thread
+//! that finished the chunk, under the lock of `order`; threads that wait for it sleep on `moved`. `done` keeps chunks
+//! that finished early, in slot `seq % window`: a thread starts a chunk only if it is less than `window` ahead of the
+//! head.
 
 use super::Options;
 use super::batch::{Batch, ChunkEnd, RowLog, Stop};
@@ -21,7 +23,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Receives the results of a pass in order, one call at a time.
 pub(crate) trait Consumer: Send {
-    /// Receives a piece of output. Returns false if it wants no more; the pass then ends without an error.
+    /// Receives a piece of output. Returns false to end the pass without an error.
     fn slab(&mut self, slab: Slab) -> Result<bool>;
 
     /// Receives rows that the pass was asked for; their positions are relative to `totals`, which belongs to the input
@@ -38,9 +40,9 @@ pub(crate) trait Consumer: Send {
 /// The end of a pass.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
-    /// All of the source was read.
+    /// The whole source was read.
     Whole,
-    /// The consumer wanted no more.
+    /// The consumer ended the pass.
     Enough,
     /// The separator on trial occurs in a value.
     Clash,
@@ -66,7 +68,7 @@ struct Order {
     /// Finished chunks that wait for their turn, in slot `seq % window`.
     done: Vec<Option<Done>>,
     outcome: Option<Result<Ended>>,
-    /// Number of waiting threads, because notifying none is a system call, too.
+    /// Number of waiting threads; notifying costs a system call even if there is none.
     waiting: usize,
 }
 
@@ -190,7 +192,7 @@ impl<'a, 'c> Ordered<'a, 'c> {
         Err(Stop::Stopped)
     }
 
-    /// Finishes a chunk: passes on what is at the head, and what waited after it.
+    /// Finishes a chunk: passes on the chunk at the head, and finished ones that follow it.
     pub(crate) fn finish(&self, done: Done) {
         let slot = (done.seq % self.window) as usize;
         let mut next = {
@@ -245,7 +247,7 @@ impl<'a, 'c> Ordered<'a, 'c> {
         progress.records.fetch_add(end.counts.read, Ordering::Relaxed);
         progress.rejected.fetch_add(end.counts.rejected, Ordering::Relaxed);
         progress.output_bytes.store(totals.out_bytes, Ordering::Relaxed);
-        // the others count what they read when they read it
+        // other sources count bytes as they are read
         if self.table.source().inputs()[chunk.input].is_plain() {
             progress.source_bytes.fetch_add(end.length, Ordering::Relaxed);
         }
@@ -271,7 +273,7 @@ impl<'a, 'c> Ordered<'a, 'c> {
         error
     }
 
-    /// Ends the pass; the first outcome stays.
+    /// Ends the pass; the first outcome is kept.
     pub(crate) fn end(&self, outcome: Result<Ended>) {
         let mut order = self.lock_order();
         if order.outcome.is_none() {

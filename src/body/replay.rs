@@ -1,4 +1,4 @@
-//! Rows shown one by one: a preview, and the way back from an output record to the source's.
+//! Rows one by one: for a preview, and to find the source record of an output record.
 
 use super::batch::{Collect, RowLog, RowOutcome};
 use super::order::{Consumer, Ended};
@@ -15,11 +15,11 @@ use crate::row::RowError;
 /// A record that was written, shown by [`Measured::replay`].
 #[non_exhaustive]
 pub struct Written<'a> {
-    /// In the whole output, from 0.
+    /// Index in the whole output, from 0.
     pub index: u64,
     /// The output record, LF included.
     pub output: &'a [u8],
-    /// The record that it was made of.
+    /// The source record.
     pub source: SourceRecord<'a>,
 }
 
@@ -28,19 +28,19 @@ pub struct Written<'a> {
 pub struct Preview<'a> {
     /// The record and its place.
     pub source: SourceRecord<'a>,
-    /// The output record with its LF, or why it was rejected.
+    /// The output record with its LF, or the reason for its rejection.
     pub result: Result<&'a [u8], &'a RowError>,
 }
 
 impl Measured {
-    /// Converts again from the output record `from` on and shows each written record with its source position, until
-    /// `each` returns false. How platforms' verdicts come back as the user's rows.
+    /// Converts again from the output record `from` on and passes each written record with its source position to
+    /// `each`, until `each` returns false. With it, rows that a platform reported are found in the source.
     ///
     /// # Errors
     /// `SourceChanged`, or what `each` returns.
     pub fn replay(&self, from: u64, each: &mut (dyn FnMut(&Written<'_>) -> Result<bool> + Send)) -> Result<()> {
         let Some(second) = &self.second else {
-            return Err(Error::new(Kind::SourceChanged, "the source of the run is not at hand"));
+            return Err(Error::new(Kind::SourceChanged, "the source of the run is not available"));
         };
         let start = &second.checkpoint_before(from, |totals| totals.out_records).start;
         let mut index = start.totals.out_records;
@@ -65,8 +65,8 @@ impl Measured {
     }
 }
 
-/// Shows records with their output, or why they are rejected, until `each` returns false. Filtered records are not shown. A
-/// plan whose separator is on trial shows that one.
+/// Passes records, with their output or the reason for their rejection, to `each` until it returns false. Filtered
+/// records are skipped. If the plan's separator is on trial, that separator is used.
 ///
 /// # Errors
 /// Reading the source failed, or what `each` returns.
@@ -95,8 +95,8 @@ pub fn preview(
     let start = Start::of(table.tabular());
     let (ended, _) = run_pass(table, plan, &options, collect, &start, &mut Show(&mut show))?;
     if ended == Ended::Clash {
-        return Err(Error::data("a value of the next record holds the separator that is on trial")
-            .with_hint("name another separator, or one that the records do not hold"));
+        return Err(Error::data("a value of the next record contains the separator that is on trial")
+            .with_hint("set a separator that the records do not contain"));
     }
     Ok(())
 }

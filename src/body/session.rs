@@ -1,4 +1,4 @@
-//! A second pass under way in a thread of its own: converts again, compares with the checkpoints, and passes the output on.
+//! A second pass in its own thread: converts again, compares with the checkpoints, and passes the output on.
 
 use super::batch::{Collect, RowLog};
 use super::checkpoint::Checkpoint;
@@ -15,7 +15,7 @@ use bytes::Bytes;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
-/// A session that has ended one part and is at the start of the next, so that a compressed source is read once.
+/// A session that has ended one part and can continue with the next, so that a compressed source is read once.
 pub(crate) type IdlePass = Arc<Mutex<Option<Session>>>;
 
 /// A piece of output, or the message that there is no more.
@@ -53,7 +53,7 @@ pub(super) struct PassSpec {
 }
 
 impl PassSpec {
-    /// Position of the first output (header lines not counted).
+    /// Returns the position of the first output (header lines not counted).
     fn at(&self) -> u64 {
         self.checkpoints[self.from].start.totals.out_bytes
     }
@@ -62,7 +62,7 @@ impl PassSpec {
     fn run(self, tx: Sender<Result<Piece>>) {
         let tx = Arc::new(tx);
         if let Some(last) = self.run_to_end(&tx) {
-            // false: the body was dropped
+            // false means that the body was dropped
             tx.send(last);
         }
     }
@@ -81,7 +81,7 @@ impl PassSpec {
             Ok((Ended::Whole, _)) => Ok(Piece::End { bytes: sender.bytes, crc: sender.crc }),
             Ok((Ended::Enough, _)) => return None,
             Ok((Ended::Clash, _)) => Err(changed("the separator occurs in a value, which it did not in pass one")),
-            // pass one read it without an error, so it was changed since
+            // pass one read it without an error, so it has changed since
             Err(error) if error.kind() == Kind::Data => {
                 let place = error.place().clone();
                 Err(changed(error.message()).with_place(place))
@@ -91,12 +91,12 @@ impl PassSpec {
     }
 }
 
-/// A second pass under way.
+/// A second pass in progress.
 pub(crate) struct Session {
     pieces: Receiver<Result<Piece>>,
     /// Output position (header lines not counted) of the next byte.
     pub(super) at: u64,
-    /// Of the piece that the part before ended in.
+    /// The rest of the piece in which the previous part ended.
     pub(super) left: Option<Bytes>,
 }
 
@@ -118,22 +118,22 @@ impl Session {
         Ok(Session { pieces, at, left: None })
     }
 
-    /// The next piece; `None`: the thread is gone.
+    /// Returns the next piece; `None` if the thread has ended.
     pub(super) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece>>> {
         self.pieces.poll_recv(cx)
     }
 }
 
-/// The consumer of pass two: compares with the checkpoints and passes on.
+/// The consumer of pass two: compares the output with the checkpoints and passes it on.
 struct VerifyingSender {
     tx: Arc<Sender<Result<Piece>>>,
     checkpoints: Arc<[Checkpoint]>,
     /// The next checkpoint to compare with.
     next: usize,
-    /// Output so far, and its CRC.
+    /// Length of the output so far, and its CRC.
     bytes: u64,
     crc: u64,
-    /// The same before the chunk under way.
+    /// Length and CRC before the current chunk.
     seam: (u64, u64),
 }
 
@@ -143,7 +143,7 @@ impl Consumer for VerifyingSender {
         self.crc = crc::combine(self.crc, slab.crc, slab.bytes);
         let Some(data) = slab.data else { return Ok(true) };
         if data.as_ref().len() > 2 * SLAB_BYTES {
-            // One large record: copied piece by piece as they are taken, so that its memory is free for the next one.
+            // a large record: pieces are copied as the receiver takes them, so that its memory is free for the next one
             return Ok(data.as_ref().chunks(SLAB_BYTES).all(|piece| {
                 let (bytes, crc) = (Bytes::copy_from_slice(piece), crc::of(piece));
                 self.tx.send(Ok(Piece::Data { bytes, crc }))
@@ -171,7 +171,7 @@ impl Consumer for VerifyingSender {
     }
 }
 
-/// The error for output that differs from what pass one measured.
+/// Returns the error for output that differs from that of pass one.
 pub(super) fn changed(what: &str) -> Error {
     Error::new(Kind::SourceChanged, format!("the source changed between the two passes: {what}"))
         .with_hint("write the source under another name, rename it when it is complete, then run again")

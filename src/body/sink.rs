@@ -9,12 +9,12 @@ use crate::format::Tabular;
 use crate::row::RowError;
 use std::collections::BTreeMap;
 
-/// A rejected record, lent to a [`RejectSink`].
+/// A rejected record, borrowed by a [`RejectSink`].
 #[non_exhaustive]
 pub struct Reject<'a> {
     /// The record and its place.
     pub source: SourceRecord<'a>,
-    /// The name of the source column, if one is to blame.
+    /// Name of the source column, if one is the cause.
     pub column: Option<&'a str>,
     /// Why it was rejected.
     pub error: &'a RowError,

@@ -87,7 +87,7 @@ impl Verified {
         Ok(())
     }
 
-    /// Takes a piece of content at the position `seen`: holds what is wanted of it, and returns what was held.
+    /// Takes the piece of content at position `seen`: holds the wanted part of it, and returns the piece held before.
     fn take(&mut self, bytes: Bytes, crc: Option<u64>) -> Option<Bytes> {
         let len = bytes.len() as u64;
         if self.is_whole() {

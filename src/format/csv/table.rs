@@ -1,4 +1,4 @@
-//! A source opened as delimited text: dialect, header, where the data starts in each file.
+//! A source opened as delimited text: dialect, header, and the start of the data in each file.
 
 use super::cells::cells;
 use super::header::{self, Head};
@@ -209,7 +209,7 @@ fn opening_quote(record: &[u8], quote: Option<u8>, delimiter: u8) -> Option<usiz
 }
 
 fn other_delimiter(file: &str, first: &str) -> Error {
-    Error::data(format!("its first line names another delimiter than that of {first}"))
+    Error::data(format!("its first line sets another delimiter than that of {first}"))
         .with_place(Place { file: Some(file.to_owned()), ..Place::default() })
         .with_hint("all files of a glob must have the same delimiter")
 }
@@ -240,7 +240,7 @@ fn difference(names: &[String], first: &[String]) -> String {
     }
 }
 
-/// A header whose names contain more of another delimiter than it has cells.
+/// Warns about a header whose names contain more of another delimiter than it has cells.
 fn delimiter(names: &[String], delimiter: u8) -> Option<Warning> {
     let occurs = |byte: u8| names.iter().map(|name| memchr::memchr_iter(byte, name.as_bytes()).count()).sum::<usize>();
     let other = [b'\t', b';', b'|', b','].into_iter().filter(|byte| *byte != delimiter);

@@ -1,4 +1,4 @@
-//! One value a line: a list of addresses or ids without header, delimiter and quotes.
+//! One value per line: a list of addresses or ids without header, delimiter and quotes.
 
 #[cfg(feature = "jobs")]
 mod job_file;

@@ -14,10 +14,11 @@ use crate::scan::{Dialect, Scanner};
 use crate::source::Source;
 use std::sync::Arc;
 
-/// The name of the one column.
+/// Name of the only column.
 const COLUMN: &str = "value";
 
-/// A [`Source`] of one value a line. Its one column is named `value`; empty lines are skipped. Lines end with LF, CRLF or CR.
+/// A [`Source`] with one value per line. Its only column is named `value`; empty lines are skipped. Lines end with LF,
+/// CRLF or CR.
 pub struct Lines {
     source: Arc<Source>,
     options: LinesOptions,

@@ -1,8 +1,8 @@
-//! Elements of a JSON array whose grammar has been checked.
+//! Elements of a JSON array whose grammar has been validated.
 
 use super::string::{BadText, unescape};
 
-/// Why an element is not a value.
+/// The reason why an element is not a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BadElement {
     /// Its text is not valid.
@@ -16,7 +16,7 @@ pub(super) fn is_of_objects(array: &[u8]) -> bool {
     array.get(1..).is_some_and(|text| text.trim_ascii_start().first() == Some(&b'{'))
 }
 
-/// Passes the text of each element on.
+/// Passes on the text of each element.
 pub(super) fn elements(array: &[u8], each: &mut dyn FnMut(&[u8])) -> Result<(), BadElement> {
     let mut rest = array.get(1..).unwrap_or_default().trim_ascii_start();
     let mut text = Vec::new();
@@ -42,7 +42,7 @@ pub(super) fn elements(array: &[u8], each: &mut dyn FnMut(&[u8])) -> Result<(), 
     Ok(())
 }
 
-/// The position of the quote that closes the string which `text` starts with.
+/// Returns the position of the quote that closes the string at the start of `text`.
 fn closing_quote(text: &[u8]) -> usize {
     let mut at = 1;
     while let Some(found) = text.get(at..).and_then(|text| memchr::memchr2(b'"', b'\\', text)) {

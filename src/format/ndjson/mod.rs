@@ -1,4 +1,4 @@
-//! NDJSON: one JSON object on each line.
+//! NDJSON: one JSON object per line.
 
 #[cfg(feature = "jobs")]
 mod job_file;

@@ -1,4 +1,4 @@
-//! A line as the plan reads it.
+//! A line as a row of the plan.
 
 use super::list;
 use super::string::{BadText, unescape};
@@ -8,17 +8,17 @@ use crate::format::text::Region;
 use crate::row::{CellError, CellKind, Needs, Record, RecordPlace, Row};
 use std::borrow::Cow;
 
-/// One line with the places of its values.
+/// A line with the positions of its values.
 pub(crate) struct NdjsonRow<'a, 's> {
     pub(super) region: &'a Region<'a>,
     pub(super) spans: &'s [Span],
-    /// Of the line in the region's input.
+    /// Start of the line in the region's input.
     pub(super) from: usize,
     pub(super) to: usize,
 }
 
 impl<'a> NdjsonRow<'a, '_> {
-    /// The value as it is in the source, without the quotes of a string.
+    /// Returns the value as in the source, a string without its quotes.
     fn raw(&self, column: usize) -> &'a [u8] {
         let Span { at, len, .. } = self.spans[column];
         &self.region.input.bytes()[at as usize..at as usize + len as usize]
@@ -56,7 +56,8 @@ impl Row for NdjsonRow<'_, '_> {
         self.region.input
     }
 
-    /// An array or object is taken from the start of the line on: the quote of its key makes sure that the span is not plain.
+    /// The span of an array or object starts at the start of the line: the quote of its key ensures that the span is
+    /// not plain.
     #[inline(always)]
     fn span(&self, column: usize) -> (usize, usize) {
         let Span { at, len, kind } = self.spans[column];
@@ -107,7 +108,7 @@ impl Row for NdjsonRow<'_, '_> {
             return Cow::Borrowed(raw);
         }
         let mut text = Vec::with_capacity(raw.len());
-        // what is not valid is shown as far as it is
+        // if the value is not valid, the part before the error is shown
         let _ = unescape(raw, &mut text);
         Cow::Owned(text)
     }

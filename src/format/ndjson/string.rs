@@ -1,6 +1,6 @@
 //! Strings of JSON.
 
-/// Returns the length of the escape at the start of `text`; `None`: it is not valid.
+/// Returns the length of the escape at the start of `text`; `None` if it is not valid.
 pub(super) fn escape_len(text: &[u8]) -> Option<usize> {
     match text.get(1) {
         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Some(2),
@@ -9,7 +9,7 @@ pub(super) fn escape_len(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// Why the text of a string is not valid, although its grammar is.
+/// The reason why the text of a string is not valid although its grammar is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BadText {
     /// Half of a surrogate pair.
@@ -18,7 +18,7 @@ pub(super) enum BadText {
     Nul,
 }
 
-/// Appends the text that a string of valid grammar means, without its quotes. UTF-8 is not validated.
+/// Appends the text of a string whose grammar is valid, without its quotes. UTF-8 is not validated.
 pub(super) fn unescape(mut raw: &[u8], text: &mut Vec<u8>) -> Result<(), BadText> {
     while let Some(at) = memchr::memchr(b'\\', raw) {
         text.extend_from_slice(&raw[..at]);
@@ -41,7 +41,8 @@ pub(super) fn unescape(mut raw: &[u8], text: &mut Vec<u8>) -> Result<(), BadText
     Ok(())
 }
 
-/// The character of an escape without `\u`, a pair of them if it is a surrogate, and the length of that.
+/// Returns the character of an escape and the length of the escape. The text starts after `\u`; a surrogate needs a
+/// second escape.
 fn unicode(text: &[u8]) -> Result<(usize, char), BadText> {
     let unit = hex4(text).ok_or(BadText::LoneSurrogate)?;
     if unit == 0 {

@@ -1,22 +1,22 @@
-//! Names of keys to suggest for one that no record has.
+//! Suggests a key for one that no record has.
 
 use crate::format::text::Front;
 use crate::source::Source;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// Records that are looked at.
+/// Maximum number of records to read for a suggestion.
 const MAX_RECORDS: usize = 1_000;
-/// Bytes of them.
+/// Maximum number of bytes to read.
 const MAX_BYTES: usize = 1 << 20;
-/// Names that are collected.
+/// Maximum number of names to collect.
 const MAX_NAMES: usize = 1_000;
 
-/// Returns the names that the first records have; JSON Pointers for those within an object.
+/// Returns the names in the first records; a key inside an object is a JSON Pointer.
 pub(super) fn first_keys(source: &Source) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let Some(input) = source.inputs().first() else { return names };
-    // a failure was reported when the records were read; this is but a suggestion
+    // an error here would have been reported before, and a suggestion is optional
     let Ok(mut front) = Front::new(input) else { return names };
     let _ = front.more(MAX_BYTES);
     let lines = front.bytes[front.bom()..].split(|byte| *byte == b'\n');
@@ -35,7 +35,7 @@ pub(super) fn first_keys(source: &Source) -> BTreeSet<String> {
     names
 }
 
-/// A key as a step of a JSON Pointer.
+/// Returns a key as a step of a JSON Pointer.
 fn escaped(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }

@@ -25,7 +25,7 @@ use {
     std::sync::atomic::Ordering,
 };
 
-/// A [`Source`] of JSON objects, one on each line. Its columns are those that were asked for when it was opened.
+/// A [`Source`] of JSON objects, one per line. Its columns are those requested when it was opened.
 pub struct Ndjson {
     source: Arc<Source>,
     options: NdjsonOptions,
@@ -36,13 +36,13 @@ pub struct Ndjson {
 }
 
 impl Ndjson {
-    /// Looks at the start of every file. `columns` are names of keys of the outermost object, or JSON Pointers that start with
-    /// `/`; a name that is given twice counts once.
+    /// Checks the start of every file. `columns` are names of keys of the outermost object, or JSON Pointers, which
+    /// start with `/`; a repeated name counts once.
     ///
     /// # Errors
-    /// [`crate::error::Kind::Data`]: a file that is empty, or begins like something else.
+    /// [`crate::error::Kind::Data`]: a file is empty or starts like another format.
     /// [`crate::error::Kind::Local`]: the source cannot be read.
-    /// [`crate::error::Kind::Usage`]: a pointer that is not valid.
+    /// [`crate::error::Kind::Usage`]: a pointer is not valid.
     pub fn open(source: Arc<Source>, columns: &[&str], options: NdjsonOptions) -> Result<Ndjson> {
         validate_max_record_bytes(options.max_record_bytes)?;
         let mut names: Vec<String> = Vec::with_capacity(columns.len());
@@ -68,7 +68,7 @@ impl Ndjson {
     }
 }
 
-/// Returns where the records start in a file that begins like NDJSON.
+/// Returns the start of the records in a file that starts like NDJSON.
 fn check(front: &Front<'_>) -> Result<DataStart> {
     refuse_foreign(front, "NDJSON")?;
     let start = front.bom();
@@ -128,7 +128,7 @@ impl Tabular for Ndjson {
         never.into_iter().map(of).collect()
     }
 
-    /// The values of the columns in a line; of a line that is not valid, those before the place that is to blame.
+    /// Returns the values of the columns in a line; if the line is not valid, those before the error.
     fn cells<'k>(&self, kept: &'k [u8]) -> Cells<'k> {
         let mut padded = kept.to_vec();
         padded.resize(kept.len() + SLACK, 0);
@@ -138,7 +138,7 @@ impl Tabular for Ndjson {
         Scanner::new(dialect(b'"')).window(input, 0, kept.len(), &mut carry, &mut tape);
         let mut walker = self.walker();
         let line = Line::<false> { input, dirty: tape.dirty.bytes(), from: 0, to: kept.len() };
-        // why it was rejected is known already
+        // the error of the line is known already
         let _ = walker.walk(&line);
         Box::new(walker.spans.into_iter().map(|span| {
             let raw = &kept[span.at as usize..][..span.len as usize];

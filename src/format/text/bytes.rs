@@ -5,18 +5,18 @@ use crate::error::{Error, Kind, Result};
 use crate::source::{self, Input};
 use std::io::{ErrorKind, Read};
 
-/// From here on a record is read in smaller steps: what was read beyond it is memory.
+/// Size from which the steps of reading a record become smaller, because bytes read beyond its end only cost memory.
 const LARGE_STEP: usize = 2 << 20;
 
-/// Read past the end of a chunk at once, for the record that crosses it.
+/// Number of bytes to read beyond the end of a chunk, for the record that crosses it.
 const OVERLAP: usize = 4 << 10;
 
-/// The bytes of a chunk with slack after them; recycled.
+/// The bytes of a chunk with slack after them; reused between chunks.
 #[derive(Default)]
 pub(super) struct ChunkBytes {
     bytes: Vec<u8>,
     filled: usize,
-    /// Whether nothing follows what is filled.
+    /// True if the input ends with these bytes.
     pub(super) ended: bool,
 }
 
@@ -33,7 +33,7 @@ impl ChunkBytes {
         Padded::new(&self.bytes, from, to.min(self.filled))
     }
 
-    /// Empties it for the next chunk.
+    /// Empties the buffer for the next chunk.
     pub(super) fn clear(&mut self) {
         self.filled = 0;
         self.ended = false;
@@ -46,7 +46,7 @@ impl ChunkBytes {
     pub(super) fn room(&mut self, bytes: usize) {
         let want = bytes + SLACK;
         if self.bytes.len() < want {
-            // not twice as much, as it would be by itself: what is asked for grows in steps already
+            // exactly, since callers already ask for sizes that grow in steps
             self.bytes.reserve_exact(want - self.bytes.len());
             self.bytes.resize(want, 0);
         }
@@ -65,7 +65,7 @@ impl ChunkBytes {
         self.ended = other.ended;
     }
 
-    /// Gives back what a record made it grow to.
+    /// Frees the memory that a large record needed.
     pub(super) fn shrink(&mut self, usual: usize) {
         if self.bytes.len() > 4 * usual + OVERLAP + SLACK {
             self.bytes = Vec::new();
@@ -73,7 +73,7 @@ impl ChunkBytes {
         }
     }
 
-    /// Reads a plain input until `want` bytes from `offset` on are there or the input ends.
+    /// Reads a plain input until the buffer has `want` bytes from `offset` on or the input ends.
     pub(super) fn read_plain(&mut self, input: &Input, offset: u64, want: usize) -> Result<()> {
         let left = input.stored_bytes().saturating_sub(offset);
         let want = usize::try_from(left).unwrap_or(usize::MAX).min(want);
@@ -90,7 +90,7 @@ impl ChunkBytes {
         Ok(())
     }
 
-    /// Reads a stream until there are `want` bytes or it ends.
+    /// Reads a stream until the buffer has `want` bytes or the stream ends.
     pub(super) fn read_stream(&mut self, input: &Input, stream: &mut dyn Read, want: usize) -> Result<()> {
         self.room(want.max(self.filled));
         while self.filled < want && !self.ended {
@@ -105,7 +105,7 @@ impl ChunkBytes {
     }
 }
 
-/// An input that ends before its size.
+/// Returns the error for an input that ends before its size.
 pub(super) fn shrunk(input: &Input) -> Error {
     match input.verify_unchanged() {
         Err(error) => error,
@@ -113,12 +113,13 @@ pub(super) fn shrunk(input: &Input) -> Error {
     }
 }
 
-/// How much to read of a record that has no end within `held` bytes: twice as much, and of a large one half as much again.
+/// Returns how many bytes to read of a record that does not end within `held` bytes: twice as many, or 1.5 times as
+/// many if it is large.
 pub(super) fn next_want(held: usize) -> usize {
     if held < LARGE_STEP { held * 2 } else { held + held / 2 }
 }
 
-/// How much of a plain chunk is read at first.
+/// Returns how many bytes of a plain chunk to read first.
 pub(super) fn first_read(cell: usize) -> usize {
     cell + OVERLAP.min(cell.max(64))
 }

@@ -1,4 +1,4 @@
-//! Content that is not text, by how it begins: what it is, and what to do about it.
+//! Detects content that is not text by its first bytes, and says how to convert it.
 
 use crate::error::{Error, Result};
 use crate::source::Compression;
@@ -11,8 +11,8 @@ const PIPE_SNAPPY: &str = "make it gzip, zstd, xz, bzip2 or lz4, or decompress i
 const UNPACK: &str = "unpack it and name the file inside";
 const AS_CSV: &str = "save the sheet as CSV (UTF-8) and name that file";
 
-/// Refuses content that begins like a well-known binary format. `compression` is how the file itself is compressed, `wanted` what
-/// it should be.
+/// Refuses content that starts like a well-known binary format. `compression` is that of the file, `wanted` the
+/// expected content.
 ///
 /// # Errors
 /// `Data`.
@@ -46,7 +46,8 @@ fn kind_of(first: &[u8]) -> Option<Kind> {
     })
 }
 
-/// Compressed data was decompressed before; what is still compressed was so twice, or is not to be.
+/// Compressed data has been decompressed before; data that is still compressed was compressed twice, or decompression is
+/// off.
 fn packed_again(first: &[u8], compression: Compression) -> Option<(String, &'static str)> {
     let name = match first {
         [0x1f, 0x8b, 8, ..] => "gzip",

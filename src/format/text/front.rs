@@ -8,17 +8,17 @@ use std::io::Read;
 /// The byte order mark of UTF-8.
 pub(crate) const BOM: [u8; 3] = *b"\xEF\xBB\xBF";
 
-/// Bytes from the start of an input, more of them on demand.
+/// Bytes from the start of an input; more are read on demand.
 pub(crate) struct Front<'a> {
     input: &'a Input,
     stream: Option<Box<dyn Read + Send>>,
     pub(crate) bytes: Vec<u8>,
-    /// Whether that is the whole input.
+    /// True if the bytes are the whole input.
     pub(crate) ended: bool,
 }
 
 impl<'a> Front<'a> {
-    /// The first bytes of an input.
+    /// Reads the first bytes of an input.
     pub(crate) fn new(input: &'a Input) -> Result<Front<'a>> {
         let stream = if input.is_plain() { None } else { Some(input.open_stream()?) };
         let mut front = Front { input, stream, bytes: Vec::new(), ended: false };
@@ -26,7 +26,7 @@ impl<'a> Front<'a> {
         Ok(front)
     }
 
-    /// Reads on until there are `want` bytes or the input ends.
+    /// Reads until there are `want` bytes or the input ends.
     pub(crate) fn more(&mut self, want: usize) -> Result<()> {
         let mut have = self.bytes.len();
         self.bytes.resize(want.max(have), 0);
@@ -47,13 +47,13 @@ impl<'a> Front<'a> {
         Ok(())
     }
 
-    /// The length of the byte order mark of UTF-8, if the input starts with one.
+    /// Returns the length of the UTF-8 byte order mark, or 0.
     pub(crate) fn bom(&self) -> usize {
         if self.bytes.starts_with(&BOM) { BOM.len() } else { 0 }
     }
 }
 
-/// Refuses content that begins like a well-known binary format or another encoding. `wanted` is what it should be.
+/// Refuses content that starts like a well-known binary format or another encoding. `wanted` is the expected content.
 ///
 /// # Errors
 /// `Data`.
@@ -62,7 +62,7 @@ pub(crate) fn refuse_foreign(front: &Front<'_>, wanted: &str) -> Result<()> {
     refuse_other_encodings(&front.bytes)
 }
 
-/// UTF-16 and UTF-32, by their BOM or by where their NULs lie.
+/// Refuses UTF-16 and UTF-32, detected by their BOM or the positions of NULs.
 fn refuse_other_encodings(bytes: &[u8]) -> Result<()> {
     let guess = match bytes {
         [0xFF, 0xFE, 0, 0, ..] => Some("UTF-32LE"),

@@ -1,8 +1,9 @@
-//! The chunk grid of text: which piece of which input comes next, and its bytes.
+//! The chunk grid of text: determines the next chunk and, for streams, reads its bytes.
 //!
-//! Plain inputs are cut every `chunk_bytes` after the header; the seam of a chunk is the first line end at or after its start, so
-//! cuts depend on the input alone. Streams are taken by the thread that claims the next chunk (with several threads they are
-//! decompressed beside) and cut after the last record end, so their chunks always start outside of quotes.
+//! Plain inputs are cut every `chunk_bytes` after the header; the seam of a chunk is the first line end at or after its
+//! start, so the cuts depend only on the input. Streams are read by the thread that claims the next chunk (with several
+//! threads, other threads decompress them) and cut after the last record end, so their chunks always start outside
+//! quotes.
 
 use super::bytes::{ChunkBytes, next_want, shrunk};
 use super::reader::TextReader;
@@ -17,7 +18,7 @@ use std::io::{ErrorKind, Read};
 pub(crate) struct Grid<'f, F> {
     format: &'f F,
     chunk_bytes: usize,
-    /// Of those that convert; as many may decompress.
+    /// Number of converting threads; as many may decompress.
     threads: usize,
     input: usize,
     index: u64,
@@ -26,9 +27,9 @@ pub(crate) struct Grid<'f, F> {
 
 struct Stream {
     reader: Box<dyn Read + Send>,
-    /// Offset of the next byte to hand out.
+    /// Offset of the next chunk.
     offset: u64,
-    /// Read, but after the last record end of the chunk before.
+    /// Bytes after the last record end of the previous chunk.
     left: Vec<u8>,
     ended: bool,
 }
@@ -44,7 +45,7 @@ impl<'f, F: Text> Grid<'f, F> {
         chunk
     }
 
-    /// The next chunk of a stream with its bytes in `reader`; `None`: the stream has ended.
+    /// Reads the next chunk of a stream into `reader`; `None` if the stream has ended.
     fn next_of_stream(
         &mut self,
         input: &Input,
@@ -113,7 +114,8 @@ impl Stream {
         Ok(Stream { reader, offset: start, left: Vec::new(), ended: false })
     }
 
-    /// Whole records, about `chunk_bytes` of them, or one that is larger; returns their offset. `None`: the stream has ended.
+    /// Reads complete records, about `chunk_bytes` of them or one larger record, and returns their offset; `None` if
+    /// the stream has ended.
     fn fill<F: Text>(
         &mut self,
         format: &F,
@@ -140,7 +142,7 @@ impl Stream {
             }
             let offset = self.offset;
             let cut = if self.ended { Some(filled) } else { last_end(format, bytes) };
-            // without a record end within the bound, reading the chunk says which record it is
+            // without a record end within the maximum length, reading the chunk finds the record that is too long
             if let Some(cut) = cut.or((filled > max).then_some(filled)) {
                 self.left.extend_from_slice(&bytes.bytes()[cut..]);
                 bytes.truncate(cut);
@@ -153,9 +155,9 @@ impl Stream {
     }
 }
 
-/// The position after the last record end.
+/// Returns the position after the last record end.
 fn last_end<F: Text>(format: &F, bytes: &ChunkBytes) -> Option<usize> {
-    // a CR at the very end may be half of a CRLF
+    // a CR at the end may be the first half of a CRLF
     let certain = bytes.filled() - usize::from(bytes.bytes().last() == Some(&b'\r'));
     format.last_end(bytes.view(0, certain)).map(|end| end + 1)
 }
