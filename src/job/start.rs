@@ -1,4 +1,4 @@
-//! Which run a command works on: a new one, an open one, or none.
+//! Chooses the run that a command works on: a new one, an open one, or none.
 
 use super::Job;
 use super::context::Context;
@@ -21,22 +21,22 @@ use serde_json::Value;
 
 /// The decision on the run that a command works on.
 pub(super) enum Start {
-    /// A run.
+    /// Work on this run.
     Go(Box<Go>),
-    /// None: the report of an earlier run is the answer.
+    /// No run: the report of an earlier run is the result.
     Stored(Box<RunRecord>),
-    /// None: an open run is in the way.
+    /// No run: this open run is in the way.
     Stop(Box<RunRecord>, Error),
 }
 
-/// A run in hand.
+/// The run that a command works on.
 pub(super) struct Go {
     pub(super) run: Run,
     /// Results of its pass one in an earlier process.
     pub(super) known: Option<Known>,
     /// Pass one, if it was needed to decide.
     pub(super) measuring: Option<Measuring>,
-    /// For the report of this run.
+    /// Warnings for the report of this run.
     pub(super) warnings: Vec<Warning>,
     /// The open run that is abandoned once pass one has succeeded (`--new`), and a warning about what it left.
     pub(super) abandons: Option<(RunRecord, Option<Warning>)>,
@@ -46,7 +46,7 @@ impl Job {
     /// Chooses the run of `run`.
     ///
     /// # Errors
-    /// `Busy`, `Usage`, `Local`; what asking for an earlier run's verdict says.
+    /// `Busy`, `Usage`, `Local`; errors of polling an earlier run's verdict.
     pub(super) async fn start(&self, ctx: &Context<'_>) -> Result<Start> {
         let draw = Draw::new(&ctx.env.world, &self.config.timezone)?;
         let locks = ctx.lock(None)?;
@@ -119,7 +119,7 @@ impl Job {
         self.settle_first(ctx, draw, record, locks, (Next::AwaitVerdict, difference)).await
     }
 
-    /// Asks for the verdict of an open run and starts a new one if that is known, or need not be.
+    /// Polls the verdict of an open run, then starts a new run if the verdict is known or not needed.
     async fn settle_first(
         &self,
         ctx: &Context<'_>,
@@ -141,8 +141,8 @@ impl Job {
         self.fresh(ctx, draw, locks, difference.measuring, warning.into_iter().collect()).await
     }
 
-    /// An open run whose verdict, or whose parts' verdict, could not be had: a warning for the new run, or the error that
-    /// ends the command.
+    /// Handles an open run whose verdict, or whose parts' verdict, is not known: returns a warning for the new run, or
+    /// the error that ends the command.
     fn unsettled(
         &self,
         ctx: &Context<'_>,
@@ -179,7 +179,7 @@ impl Job {
         }
     }
 
-    /// No open run is in the way: a new one, unless the last one ended and its report was never written.
+    /// Starts a new run, because no open one is in the way, unless the last run ended without its report being stored.
     async fn start_unblocked(&self, ctx: &Context<'_>, draw: &Draw, locks: JobLocks) -> Result<Start> {
         let last = ctx.state.last_run_of(&ctx.intent)?;
         let Some(last) = last.filter(|last| last.ended_delivered() && !last.reported) else {
@@ -197,7 +197,7 @@ impl Job {
         self.fresh(ctx, draw, locks, difference.measuring, Vec::new()).await
     }
 
-    /// `--once KEY`: the run of that key if every part of it was accepted.
+    /// Returns the run with the key of `--once` if all its parts were accepted.
     fn start_once(&self, ctx: &Context<'_>, locks: &JobLocks) -> Result<Option<Start>> {
         let Some(once) = &ctx.intent.once else { return Ok(None) };
         let Some(record) = ctx.state.run_of_once(&ctx.intent, once)? else { return Ok(None) };
@@ -218,7 +218,7 @@ impl Job {
         }
     }
 
-    /// Goes on with an open run.
+    /// Continues an open run.
     pub(super) fn take_up(
         &self,
         ctx: &Context<'_>,
@@ -251,7 +251,7 @@ impl Job {
         Ok(Start::Go(Box::new(Go { run, known, measuring, warnings: Vec::new(), abandons: None })))
     }
 
-    /// Has a recorded run in hand again. `once`: the key that its list is sent under from now on.
+    /// Reopens a recorded run. `once`: the key for its list from now on.
     pub(super) fn take_over(
         &self,
         ctx: &Context<'_>,
@@ -263,7 +263,7 @@ impl Job {
         Ok(Run::new(&ctx.state, record, false, locks))
     }
 
-    /// Pass one of the run that was drawn becomes pass one of the run that is continued.
+    /// Reuses pass one of the discarded new run for the run that is continued.
     fn hand_over(&self, ctx: &Context<'_>, run: &Run, mut measuring: Measuring) -> Result<Measuring> {
         use crate::calls::Journal as _;
         measuring.rejects.belong_to(&ctx.env.state_dir()?, run.id(), &mut measuring.found)?;
@@ -277,8 +277,8 @@ impl Job {
         Ok(measuring)
     }
 
-    /// Starts a new run, perhaps after its pass one. Ended runs of the job whose imports it could disturb are asked about
-    /// first.
+    /// Starts a new run, possibly after its pass one. First polls the verdicts of ended runs of the job that its
+    /// imports could disturb.
     pub(super) async fn fresh(
         &self,
         ctx: &Context<'_>,
@@ -311,7 +311,7 @@ impl Job {
         Ok(Start::Go(Box::new(Go { run, known: None, measuring, warnings, abandons: None })))
     }
 
-    /// Closes an open run because of a new one. `forget`: nothing of it can be asked for any more.
+    /// Closes an open run because a new one replaces it. `forget`: it can no longer be polled.
     pub(super) fn close_superseded(&self, ctx: &Context<'_>, record: &RunRecord, forget: bool) -> Result<()> {
         let spool = ctx.state.fact(record, "spool")?;
         ctx.state.close(record, ClosedAs::Superseded, forget)?;
@@ -321,8 +321,8 @@ impl Job {
         Ok(())
     }
 
-    /// Runs of the job that were killed before a call that may have had an effect are over, and their copies of streams are
-    /// of no use to anyone.
+    /// Closes runs of the job that were killed before a call that may have had an effect; deletes their copies of
+    /// streams, which nothing needs.
     fn close_unstarted(&self, ctx: &Context<'_>) -> Result<()> {
         while let Some(record) = ctx.state.unstarted_run_of(&ctx.intent)? {
             let spool = ctx.state.fact(&record, "spool")?;
@@ -332,7 +332,7 @@ impl Job {
         Ok(())
     }
 
-    /// `--new RUN`: a new run, before whose first call the open one is abandoned.
+    /// `--new RUN`: starts a new run, and abandons the open one before the first call.
     async fn start_in_place_of(
         &self,
         ctx: &Context<'_>,
@@ -358,7 +358,7 @@ impl Job {
         Ok(start)
     }
 
-    /// Abandons the run that this one takes the place of.
+    /// Abandons the run that this one replaces.
     pub(super) fn abandon(&self, ctx: &Context<'_>, record: &RunRecord) -> Result<()> {
         let spool = ctx.state.fact(record, "spool")?;
         ctx.state.close(record, ClosedAs::Abandoned, true)?;
@@ -375,7 +375,7 @@ impl Job {
         ctx.prepared.platform.left_behind(run.seed(), &run)
     }
 
-    /// Pass one of a run that does not start after all.
+    /// Deletes what pass one of a run left that does not start.
     fn drop_measuring(&self, ctx: &Context<'_>, measuring: Option<Measuring>) {
         let Some(measuring) = measuring else { return };
         measuring.rejects.discard();
@@ -384,10 +384,10 @@ impl Job {
         }
     }
 
-    /// Chooses the run of `resume`: the one that was named, or why it cannot be.
+    /// Chooses the run of `resume`: the given one, or the error why it cannot be resumed.
     ///
     /// # Errors
-    /// As [`Job::start`]; `Busy`: it is a run of another job.
+    /// Those of [`Job::start`]; `Busy`: the run belongs to another job.
     pub(super) async fn start_resumed(&self, ctx: &Context<'_>, record: &RunRecord) -> Result<Start> {
         if record.closed && record.closed_as.is_none() {
             return Ok(ended(record.clone()));
@@ -408,7 +408,7 @@ impl Job {
             ));
         }
         let locks = ctx.lock(Some(record))?;
-        // the process that held the lock may have brought it to its end meanwhile
+        // the process that held the lock may have completed the run
         let Some(record) = ctx.state.run_of_id(&record.id)? else {
             return Err(Error::new(Kind::Busy, format!("run {} is gone", record.id)));
         };
@@ -416,7 +416,7 @@ impl Job {
             return Ok(ended(record));
         }
         if record.closed && !ctx.state.is_unsettled(&record)? {
-            // its verdict came after all
+            // the verdict has come meanwhile
             if matches!(record.exit_code, Some(0 | 11)) && record.report.is_some() {
                 return Ok(Start::Stored(Box::new(record)));
             }
@@ -455,7 +455,7 @@ impl Job {
     }
 }
 
-/// The answer of a run that has ended: its report. One that was killed before its first call has none.
+/// Returns the report of a run that has ended; a run that was killed before its first call has none.
 fn ended(record: RunRecord) -> Start {
     if record.report.is_some() {
         return Start::Stored(Box::new(record));
@@ -465,7 +465,7 @@ fn ended(record: RunRecord) -> Start {
     Start::Stop(Box::new(record), error)
 }
 
-/// How the parts of a run are cut, if those of `sent` bytes were accepted before.
+/// Returns how to cut the parts of a run if parts with `sent` bytes were accepted before.
 pub(super) fn split_after(split: Split, sent: Vec<u64>) -> Split {
     let mut split = split;
     split.sent_part_bytes = sent;

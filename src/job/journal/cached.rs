@@ -1,13 +1,13 @@
-//! Statements that a run repeats, parsed once a connection.
+//! Cached statements, so that statements a run repeats are parsed once per connection.
 
 use rusqlite::{Connection, Params, Row};
 
-/// As the methods of [`Connection`] without `_cached`.
+/// The methods of [`Connection`] without `_cached`, with cached statements.
 pub(super) trait Cached {
-    /// Runs a statement that gives no rows.
+    /// Runs a statement that returns no rows.
     fn execute_cached(&self, sql: &str, with: impl Params) -> rusqlite::Result<usize>;
 
-    /// Reads the first row of a query.
+    /// Returns the first row of a query.
     fn query_row_cached<T>(
         &self,
         sql: &str,

@@ -177,7 +177,7 @@ fn unwritable(error: rusqlite::Error) -> Error {
         .with_source(error)
 }
 
-/// Whether the disk, a quota or a limit had no room.
+/// Returns true if there was no space because of the disk, a quota or a limit.
 fn is_out_of_room(error: &rusqlite::Error) -> bool {
     use rusqlite::ffi::{
         SQLITE_FULL, SQLITE_IOERR_FSYNC, SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_TRUNCATE, SQLITE_IOERR_WRITE,
@@ -187,7 +187,7 @@ fn is_out_of_room(error: &rusqlite::Error) -> bool {
     code.is_some_and(|code| of_writing.contains(&code))
 }
 
-/// Whether this user can write nothing there, now or later.
+/// Returns true if this user cannot write here now or later.
 fn is_read_only(error: &Error) -> bool {
     let source = std::error::Error::source(error);
     let io = source.and_then(|source| source.downcast_ref::<std::io::Error>()).map(std::io::Error::kind);

@@ -15,7 +15,7 @@ const APPLICATION: i64 = 0x6c73_6679;
 
 /// Minimum size of a database: SQLite's smallest page.
 const MIN_DATABASE_BYTES: u64 = 512;
-/// Statements that are kept prepared, more than a run uses.
+/// Number of cached statements; more than a run uses.
 const KEPT_STATEMENTS: usize = 64;
 /// Pause between two tries.
 const PAUSE: Duration = Duration::from_millis(2);
@@ -73,7 +73,7 @@ pub(super) fn open(dir: &Path, if_none: IfNone) -> Result<Connection> {
     Ok(db)
 }
 
-/// Whether the disk, a quota or a limit had no room.
+/// Returns true if there was no space because of the disk, a quota or a limit.
 fn is_out_of_room(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
