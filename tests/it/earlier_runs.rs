@@ -1,4 +1,4 @@
-//! Runs that have ended, or are to be abandoned, and what the next run of the job does about them. On the real binary.
+//! Runs that have ended or will be abandoned, and how the next run of the job handles them. Uses the real binary.
 
 use crate::kill::{ends, listferry};
 use crate::scripted::{Does, Seen, clevertap};
@@ -48,7 +48,7 @@ async fn new_does_not_send_twice_what_would_be_continued() {
     let said = refused.report["error"].to_string();
     assert!(refused.code == 2 && said.contains("it is continued") && said.contains("runs close"), "{said}");
     assert_eq!(bed.uploads(), 2, "nothing was sent");
-    // the way that the hint names
+    // the command that the hint names
     assert_eq!(ends(listferry(bed.dir.path(), &bed.vendor.base, &["runs", "close", &id])).await.0, 0);
     assert_eq!(bed.run(&[]).await.report["continued"], false);
 }
@@ -123,7 +123,7 @@ async fn a_file_is_not_replaced_while_a_ticket_runs_that_was_not_waited_for() {
     ended.store(true, Ordering::Relaxed);
     let second = bed.run(&unwaited).await;
     assert_eq!((second.code, puts()), (0, 2), "{}", second.report);
-    // the way that the hint names
+    // the command that the hint names
     ended.store(false, Ordering::Relaxed);
     bed.list("third", 600);
     let id = second.report["run_id"].as_str().unwrap();
@@ -203,17 +203,17 @@ async fn story_13_23_says_resume_only_if_resume_is_possible() {
                 assert!(hint.contains("only if the source is again what it was") && resumed == 10, "{resumed} {hint}")
             }
         }
-        // the list is put back, so it is possible now
+        // with the old list, it is possible
         bed.list("user", 600);
         assert_eq!(bed.go(&["resume", id]).await.code, 22);
-        // a change of the job file is named as such
+        // the message names a change of the job file
         let changed = bed.run(&["--set", "destination.error_threshold=5"]).await;
         let hint = changed.report["error"]["hint"].as_str().unwrap().to_owned();
         assert!(changed.code == 23 && hint.contains("undo the change"), "{} {hint}", changed.code);
     }
 }
 
-/// Leaves a run as a process leaves it that is killed while it measures.
+/// Leaves a run in the state of a process that was killed while measuring.
 async fn killed_while_measuring(bed: &Bed) -> String {
     let job = listferry::job::Job::open(&bed.dir.path().join("job.yaml"), &[]).unwrap();
     let mut env = listferry::job::Env::default();

@@ -1,5 +1,5 @@
-//! The world of a simulated process: a state directory and a source on a file system in memory, simulated time, seeded
-//! chance, and the ways to kill it.
+//! The environment of a simulated process: a state directory and a source on a file system in memory, simulated time,
+//! seeded random numbers, and ways to kill the process.
 
 use crate::net::{Connector, Net};
 use crate::plan::{Content, Kind, Plan, Stop};
@@ -24,7 +24,7 @@ fn epoch() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_735_727_400)
 }
 
-/// Simulated time: that of the paused runtime, and the pauses between invocations.
+/// Simulated time: that of the paused runtime, plus the pauses between invocations.
 #[derive(Clone)]
 pub(crate) struct SimClock {
     began: Instant,
@@ -52,18 +52,18 @@ impl Clock for SimClock {
     }
 
     fn look_again(&self) -> BoxFuture<'_, ()> {
-        // the only flag is that of the user who stops the run
+        // a notification always comes from the user who stops the run
         Box::pin(self.cancel.notified())
     }
 }
 
-/// A state directory's files, as they are the moment a process is killed.
+/// The files of a state directory at the moment when a process is killed.
 type Files = Vec<(PathBuf, Vec<u8>)>;
 
-/// The payload of the unwinding that kills a process.
+/// The panic payload that kills a process.
 struct Killed;
 
-/// The stop of the invocation under way.
+/// The way in which the current invocation is stopped.
 struct Watch {
     stop: Option<Stop>,
     writes: AtomicU32,
@@ -87,7 +87,7 @@ impl Watch {
         }
     }
 
-    /// Keeps the files as they are now: what destructors write from now on is undone.
+    /// Stores the files as they are now; later writes by destructors are undone.
     fn keep(&self) {
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(read_all(&self.state));
     }
@@ -117,9 +117,9 @@ fn restore(dir: &Path, files: &Files) {
     }
 }
 
-/// How an invocation ended.
+/// The end of an invocation.
 pub(crate) enum Ended {
-    /// By itself.
+    /// It returned a report.
     Report(Box<Report>),
     /// It was killed.
     Killed,
@@ -130,7 +130,7 @@ pub(crate) enum Ended {
 /// A folder for the simulations of one thread, one after the other.
 pub(crate) struct Room {
     dir: PathBuf,
-    /// A state as `runs init` makes it.
+    /// A state as created by `runs init`.
     fresh: Files,
 }
 
@@ -153,7 +153,7 @@ impl Drop for Room {
     }
 }
 
-/// One simulation's world.
+/// The environment of one simulation.
 pub(crate) struct Bed {
     dir: PathBuf,
     job: Job,
@@ -167,7 +167,7 @@ pub(crate) struct Bed {
 }
 
 impl Bed {
-    /// Needs a runtime with paused time.
+    /// Creates the environment; needs a runtime with paused time.
     pub(crate) fn new(room: &Room, plan: &Plan, trace: bool) -> Bed {
         restore(&room.dir.join("state"), &room.fresh);
         let clock = SimClock { began: Instant::now(), skipped: Arc::default(), cancel: Arc::default() };
@@ -184,7 +184,7 @@ impl Bed {
         bed
     }
 
-    /// The source has this content from now on; the same content has the same times.
+    /// Replaces the content of the source; equal contents have equal times.
     pub(crate) fn write_source(&mut self, content: Content) {
         let Content { version, rows, bad } = content;
         let mut text = String::from("id,op\n");
@@ -202,7 +202,7 @@ impl Bed {
         self.content = content;
     }
 
-    /// Time between invocations.
+    /// Lets time pass between invocations.
     pub(crate) fn skip(&self, seconds: u64) {
         self.clock.skipped.fetch_add(seconds * 1000, Ordering::Relaxed);
         let now = self.connector.net().now();
@@ -239,7 +239,7 @@ impl Bed {
         env
     }
 
-    /// Makes one invocation; returns how it ended and how often it was polled.
+    /// Runs one invocation; returns its end and the number of polls.
     pub(crate) async fn invoke<'j, F>(
         &'j self,
         env: &'j mut Env,
@@ -265,7 +265,7 @@ impl Bed {
     }
 }
 
-/// A process: polled until it ends or is stopped.
+/// A process, which is polled until it ends or is stopped.
 struct Life<'j> {
     work: Option<Pin<Box<dyn Future<Output = Report> + Send + 'j>>>,
     polls: u32,
@@ -310,7 +310,7 @@ impl Life<'_> {
     }
 }
 
-/// The job file of a plan.
+/// Returns the job file of a plan.
 fn job_file(plan: &Plan) -> String {
     let rows = u64::from(plan.part_rows);
     let (map, destination) = match plan.kind {

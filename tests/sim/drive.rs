@@ -1,4 +1,4 @@
-//! One simulation from its plan to its end: the invocations, and a user who settles what is left open.
+//! Runs one simulation: the invocations of its plan, and then a user who settles what is left open.
 
 use crate::bed::{Bed, Ended, Room};
 use crate::oracle::{Happened, Oracle};
@@ -9,10 +9,10 @@ use listferry::job::journal::{RunRecord, State};
 use listferry::job::{self, Env};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// So many invocations with a healthy vendor settle everything.
+/// Number of invocations with a healthy vendor after which everything must be settled.
 const SETTLES_WITHIN: usize = 12;
 
-/// Counts over all simulations, which show that they reach what they should.
+/// Counts over all simulations, which show that the simulations cover what they should.
 #[derive(Default)]
 pub(crate) struct Tally {
     pub(crate) invocations: AtomicU64,
@@ -21,15 +21,15 @@ pub(crate) struct Tally {
     pub(crate) codes: [AtomicU64; 32],
 }
 
-/// How a simulation came out.
+/// The result of a simulation.
 pub(crate) struct Outcome {
-    /// The digest as it grew.
+    /// The digest after each input.
     pub(crate) trail: Vec<(&'static str, u64)>,
     pub(crate) failure: Option<String>,
     pub(crate) trace: Vec<String>,
 }
 
-/// Plays a plan.
+/// Runs a plan.
 pub(crate) fn play(
     room: &Room,
     plan: &Plan,
@@ -56,9 +56,9 @@ struct Sim<'p> {
     bed: Bed,
     oracle: Oracle,
     plan: &'p Plan,
-    /// The exit code of the last invocation; none: it was killed.
+    /// Exit code of the last invocation; `None` if it was killed.
     last: Option<u8>,
-    /// The run that the last invocation worked on or named, else the newest.
+    /// The run that the last invocation worked on or named, otherwise the newest.
     newest: Option<RunRecord>,
     state: Option<State>,
     tally: Option<&'p Tally>,
@@ -73,7 +73,7 @@ impl Sim<'_> {
         self.settle().await
     }
 
-    /// Nothing goes wrong any more: the user runs the job until it has ended, and says the truth where it is asked for.
+    /// Runs the job without faults until it has ended, and answers questions about calls in doubt truthfully.
     async fn settle(&mut self) -> Result<(), String> {
         let (mut restored, mut put_back) = (false, false);
         self.bed.connector.net().vendor.book.moody = false;
@@ -181,7 +181,7 @@ impl Sim<'_> {
         }
     }
 
-    /// Has the oracle check how an invocation ended.
+    /// Lets the oracle check the end of an invocation.
     fn check(&mut self, step: &Step, ended: Ended) -> Result<(), String> {
         let mut happened = Happened::default();
         match ended {
@@ -243,11 +243,11 @@ impl Sim<'_> {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Reads from the state what is known of the run, and keeps the newest run for the next invocation.
+    /// Reads from the state what is known about the run, and stores the newest run for the next invocation.
     fn known(&mut self, mut happened: Happened) -> Result<Happened, String> {
         let failed = |error| format!("state: {error}");
         if happened.code.is_none() {
-            // its files were put back
+            // the files have been restored
             self.state = None;
         }
         if self.state.is_none() {
@@ -259,7 +259,7 @@ impl Sim<'_> {
         }
         self.newest = state.last_run().map_err(failed)?;
         if happened.run.is_none() && happened.code.is_none() {
-            // a killed process: the run that it said it continues, else the newest
+            // for a killed process, the run that it announced to continue, otherwise the newest
             let announced = self.bed.announced.lock().expect("a list").join("\n");
             let continued = announced.split("continuing run ").nth(1);
             let id = continued.and_then(|rest| rest.split([':', ',']).next()).map(str::to_owned);

@@ -1,8 +1,8 @@
-//! A seeded simulation of the client: whole jobs over streams in memory, with simulated time, seeded faults and a kill at
-//! any await or write of the state, checked against the effects at a model of the vendor. See tests/GATE.md.
+//! A seeded simulation of the client: whole jobs over streams in memory, with simulated time, seeded faults, and kills
+//! at any await or write of the state. The effects at a model of the vendor are checked. See tests/GATE.md.
 //!
-//! `SIM_SEEDS=20000 cargo test --profile sim --test sim` plays more of them, from `SIM_START` on; `SIM_SEED=17` plays
-//! one, and shows it call by call.
+//! `SIM_SEEDS=20000 cargo test --profile sim --test sim` runs more seeds, starting with `SIM_START`; `SIM_SEED=17` runs
+//! one seed and prints each call.
 
 #![allow(
     clippy::disallowed_methods,
@@ -31,7 +31,7 @@ fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect("a number"))
 }
 
-/// Plays a seed twice; why it fails, if it does.
+/// Runs a seed twice; returns the failure, if there is one.
 fn fails(room: &Room, plan: &Plan, tally: Option<&Tally>) -> Option<String> {
     let once = play(room, plan, false, tally, None);
     if once.failure.is_some() {
@@ -47,7 +47,7 @@ fn fails(room: &Room, plan: &Plan, tally: Option<&Tally>) -> Option<String> {
     Some(format!("not deterministic: two plays of the seed differ in {what}, number {at} of {}", once.trail.len()))
 }
 
-/// A failure as a person wants to read it: made smaller, with its calls.
+/// Describes a failure: the smallest plan found and its calls.
 fn explained(room: &Room, plan: Plan, failure: String) -> String {
     let seed = plan.seed;
     let (small, failure) = shrink::shrink(plan, failure, &|plan| fails(room, plan, None));

@@ -1,4 +1,4 @@
-//! The network: streams in memory with a vendor at their other end, and the faults of the plan.
+//! The network: streams in memory between client and vendor, with the faults of the plan.
 
 use crate::plan::Fault;
 use crate::rng::Rng;
@@ -16,27 +16,27 @@ use tokio::time::Sleep;
 /// The record of one exchange.
 #[derive(Clone, Debug)]
 pub(crate) struct Said {
-    /// The status of the answer; 0: none.
+    /// Status of the answer; 0 if there was none.
     pub(crate) status: u16,
-    /// The answer was the vendor's own, or the fault's.
+    /// True if the answer came from a fault, not from the vendor.
     pub(crate) by_fault: bool,
 }
 
-/// All that connections share.
+/// The state shared by all connections.
 pub(crate) struct Net {
     pub(crate) vendor: Vendor,
-    /// Of the invocation under way.
+    /// Faults of the current invocation.
     pub(crate) faults: Vec<(u32, Fault)>,
-    /// Exchanges of the invocation under way.
+    /// Exchanges of the current invocation.
     pub(crate) said: Vec<Said>,
     digest: Digest,
     /// Each kind of input of the digest, with the digest after it.
     pub(crate) trail: Vec<(&'static str, u64)>,
-    /// Lines for a person, if they are wanted.
+    /// Lines of a trace, if requested.
     pub(crate) trace: Option<Vec<String>>,
     seed: u64,
     choppy: bool,
-    /// Over all invocations.
+    /// Number of exchanges in all invocations.
     exchanges: u64,
     /// Simulated time since the beginning.
     clock: Arc<dyn Fn() -> Duration + Send + Sync>,
@@ -70,7 +70,7 @@ impl Net {
         (self.clock)().as_millis() as u64
     }
 
-    /// Adds something to the digest.
+    /// Adds an input to the digest.
     pub(crate) fn add(&mut self, what: &'static str, bytes: &[u8]) {
         self.digest.update(bytes);
         self.mark(what);
@@ -87,7 +87,7 @@ impl Net {
         }
     }
 
-    /// Begins the next exchange: its fault, its number over all invocations, its number within this one.
+    /// Starts the next exchange; returns its fault, its number over all invocations, and its number within this one.
     fn begin(&mut self) -> (Option<Fault>, u64, usize) {
         let number = self.said.len() as u32;
         self.exchanges += 1;
@@ -96,7 +96,7 @@ impl Net {
         (fault, self.exchanges, number as usize)
     }
 
-    /// A request has come whole: what the client gets to read, and after how many milliseconds.
+    /// Handles a complete request: returns the bytes for the client to read, and the delay in milliseconds.
     fn answer(&mut self, req: &Req, fault: Option<Fault>, number: usize) -> (Vec<u8>, u64, bool) {
         let now = self.now();
         self.digest.update(req.method.as_bytes());
@@ -161,7 +161,7 @@ fn size_of_body(req: &Req) -> String {
     if req.body.is_empty() { String::new() } else { format!(" ({} bytes)", req.body.len()) }
 }
 
-/// The shared network as the client's connector.
+/// The shared network as a connector for the client.
 #[derive(Clone)]
 pub(crate) struct Connector(pub(crate) Arc<Mutex<Net>>);
 
@@ -206,16 +206,16 @@ impl Dial for Connector {
     }
 }
 
-/// The client's end of a connection. The other end is worked off whenever it is polled.
+/// The client's end of a connection. Polling it also runs the vendor's end.
 struct Stream {
     connector: Connector,
     fault: Option<Fault>,
     number: usize,
     rng: Rng,
     choppy: bool,
-    /// The bytes of the request so far.
+    /// Bytes of the request so far.
     came: Vec<u8>,
-    /// Its length, once its head is there.
+    /// Length of head and body, known once the head is complete.
     length: Option<(usize, usize)>,
     /// Bytes for the client to read.
     out: Vec<u8>,
@@ -228,9 +228,9 @@ struct Stream {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
     Open,
-    /// Closed after what is to be read.
+    /// Closed after the bytes to be read.
     Closed,
-    /// Reset after what is to be read.
+    /// Reset after the bytes to be read.
     Reset,
 }
 
@@ -252,7 +252,7 @@ impl Stream {
         }
     }
 
-    /// Sometimes nothing happens for the moment.
+    /// Returns true if the stream makes no progress this time.
     fn dawdles(&mut self, cx: &Context<'_>) -> bool {
         let dawdles = self.choppy && self.rng.chance(20);
         if dawdles {

@@ -1,4 +1,4 @@
-//! The rules that hold after each invocation, whatever went wrong, checked against the effects at the vendor.
+//! The rules that hold after each invocation, whatever faults occurred; checked against the effects at the vendor.
 
 use crate::bed::Bed;
 use crate::plan::{Act, Content, Kind, Plan};
@@ -10,28 +10,28 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The end of an invocation.
 #[derive(Default)]
 pub(crate) struct Happened {
-    /// None: it was killed.
+    /// Exit code; `None` if it was killed.
     pub(crate) code: Option<u8>,
     pub(crate) run: Option<String>,
     pub(crate) continued: bool,
     /// The report.
     pub(crate) text: String,
-    /// The report was written.
+    /// True if the report was stored.
     pub(crate) written: bool,
-    /// Parts that the state has as accepted.
+    /// Number of parts accepted according to the state.
     pub(crate) accepted: usize,
     pub(crate) closed: bool,
-    /// Accepted parts of other runs, if this one is new: it may have been found out what became of theirs.
+    /// Accepted parts of other runs, if this run is new: it may have learned the result of their calls.
     pub(crate) others: Vec<(String, usize)>,
 }
 
-/// A run as the vendor has it.
+/// A run as seen by the vendor.
 #[derive(Default)]
 struct Track {
     effects: Vec<usize>,
     accepted: usize,
     abandoned: bool,
-    /// The user said that a call in doubt was done.
+    /// True if the user said that a call in doubt was done.
     assumed: bool,
     content: Option<Content>,
 }
@@ -40,26 +40,26 @@ pub(crate) struct Oracle {
     kind: Kind,
     wait: u64,
     runs: BTreeMap<String, Track>,
-    /// Effects of which the client got no answer, as far as is known.
+    /// Effects whose answer did not reach the client, as far as is known.
     unanswered: BTreeSet<usize>,
     last: Option<String>,
-    /// Runs whose last report was written.
+    /// Runs whose last report was stored.
     reported: BTreeSet<String>,
-    /// A run that ended without its report written, and how.
+    /// A run that ended without storing its report, and its end.
     unreported: Option<(String, u8, Content)>,
     act: Act,
     pub(crate) resumes: bool,
     effects_before: usize,
-    /// Something went wrong already.
+    /// True if something went wrong before.
     troubled: bool,
-    /// The vendor takes its time.
+    /// True if the vendor is slow.
     moody: bool,
     /// Every content that the source has had.
     contents: BTreeMap<u32, Content>,
     began: u64,
 }
 
-/// A verdict is asked for so long.
+/// Time for which a verdict is polled.
 const LIFE: u64 = 24 * 3600 * 1000;
 
 impl Oracle {
@@ -91,7 +91,7 @@ impl Oracle {
         self.resumes = false;
     }
 
-    /// The user abandons a run: what it may have left is theirs to settle.
+    /// The user abandons a run and is responsible for anything it left.
     pub(crate) fn abandoned(&mut self, id: &str, bed: &Bed) {
         let track = self.runs.entry(id.to_owned()).or_default();
         track.abandoned = true;
@@ -107,7 +107,7 @@ impl Oracle {
         bed.connector.net().vendor.book.excused.extend(track.effects.iter().copied());
     }
 
-    /// The answer of a user who looks at the vendor to a call in doubt.
+    /// Returns the answer of a user who checks a call in doubt at the vendor.
     pub(crate) fn truth(&self, record: &RunRecord, bed: &Bed) -> Option<Assume> {
         let track = self.runs.get(&record.id)?;
         Some(match self.slices(track, bed).len() > track.accepted {
@@ -116,13 +116,13 @@ impl Oracle {
         })
     }
 
-    /// The runs so far, if this is not one of them.
+    /// Returns the runs so far, unless `id` is one of them.
     pub(crate) fn others(&self, id: &str) -> Vec<String> {
         let known = self.runs.get(id).is_some_and(|track| !track.effects.is_empty());
         if known { Vec::new() } else { self.runs.keys().filter(|other| *other != id).cloned().collect() }
     }
 
-    /// The source that the last run had.
+    /// Returns the content of the source in the last run.
     pub(crate) fn content_of_last(&self) -> Option<Content> {
         self.runs.get(self.last.as_ref()?)?.content
     }
@@ -133,7 +133,7 @@ impl Oracle {
         track.effects.iter().map(|number| key(net.vendor.book.effects[*number].slice)).collect()
     }
 
-    /// Checks an invocation that has ended.
+    /// Checks the end of an invocation.
     pub(crate) fn ended(&mut self, bed: &Bed, happened: Happened) -> Result<(), String> {
         self.no_violations(bed)?;
         self.no_secrets(bed, &happened)?;
@@ -168,7 +168,7 @@ impl Oracle {
             let net = bed.connector.net();
             let new: Vec<usize> = (self.effects_before..net.vendor.book.effects.len()).collect();
             let book = &net.vendor.book;
-            // what the vendor had before may be imported now
+            // content that the vendor had before may be imported now
             let lay_there = happened.continued && matches!(self.kind, Kind::CleverTap { .. } | Kind::YesmailPut);
             let stale = new.iter().filter(|_| !lay_there).find(|number| {
                 let slice = book.effects[**number].slice;
@@ -226,7 +226,7 @@ impl Oracle {
         Ok(())
     }
 
-    /// Whether a part may be sent twice within a run.
+    /// Returns true if a part may be sent twice within a run.
     fn repeats_freely(&self) -> bool {
         match self.kind {
             Kind::AudienceNamed { .. } | Kind::CleverTap { .. } => false,
@@ -234,7 +234,7 @@ impl Oracle {
         }
     }
 
-    /// A run of its own begins to have effects: no other may be half done, or overtaken.
+    /// Checks that a new run may have effects: no other run may be partly done, or be overtaken.
     fn may_start(&self, bed: &Bed, id: &str, at: u64) -> Result<(), String> {
         for (other, track) in self.runs.iter().filter(|(other, track)| *other != id && !track.abandoned) {
             let slices = self.slices(track, bed);
@@ -278,7 +278,7 @@ impl Oracle {
         rows.len() == content.rows as usize
     }
 
-    /// A run whose report was not written gives it once more.
+    /// Checks that a run whose report was not stored returns it once more.
     fn stored_report(&mut self, bed: &Bed, happened: &Happened, code: u8) -> Result<(), String> {
         let exchanges = bed.connector.net().said.len();
         let unreported = self.unreported.take();
@@ -291,7 +291,7 @@ impl Oracle {
         }
         let Some(id) = &happened.run else { return Ok(()) };
         if happened.closed && matches!(code, 0 | 11) && !happened.written && !self.reported.contains(id) {
-            // only what the source was then can be asked for again
+            // only a verdict on that content can still be polled
             let content = self.runs.get(id).and_then(|track| track.content).unwrap_or(bed.content);
             self.unreported = Some((id.clone(), code, content));
         } else if happened.written && happened.closed {
@@ -300,7 +300,7 @@ impl Oracle {
         Ok(())
     }
 
-    /// Whether the exit code says what happened.
+    /// Checks that the exit code describes the result.
     fn code(&self, bed: &Bed, happened: &Happened, code: u8) -> Result<(), String> {
         let id = happened.run.clone().unwrap_or_default();
         let default = Track::default();
@@ -360,7 +360,7 @@ impl Oracle {
         let effects = track.effects.iter().map(|number| &net.vendor.book.effects[*number]);
         let mut all = Verdicts::Good;
         for effect in effects {
-            // it is not asked for without end; at the very end either may be seen
+            // polling ends after a time; close to it both results are possible
             let late = effect.ends_at.max(net.now()) + self.wait * 1000 > effect.taken_at + LIFE - 60_000;
             if late {
                 return Verdicts::Unknown;
@@ -383,7 +383,7 @@ impl Oracle {
         track.effects.iter().all(|number| net.vendor.book.effects[*number].ends_at < self.began)
     }
 
-    /// Checks what holds when all has settled.
+    /// Checks the rules that hold when everything has settled.
     pub(crate) fn at_the_end(&self, bed: &Bed) -> Result<(), String> {
         self.no_violations(bed)?;
         let state = std::fs::read(bed.state_dir().join("state.db")).unwrap_or_default();
@@ -400,8 +400,8 @@ enum Verdicts {
     Good,
     /// Rows or whole imports failed.
     Bad,
-    /// Not all are there.
+    /// Some verdicts are missing.
     Open,
-    /// It is not asked for, or cannot be.
+    /// Not polled, or polling is impossible.
     Unknown,
 }

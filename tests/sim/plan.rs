@@ -1,9 +1,9 @@
-//! The plan of a simulation: the job, the vendor's mood, the invocations with their faults. Drawn from a seed, made
-//! smaller by [`crate::shrink`].
+//! The plan of a simulation: the job, the behaviour of the vendor, and the invocations with their faults. Drawn from a
+//! seed; made smaller by [`crate::shrink`].
 
 use crate::rng::Rng;
 
-/// Which destination, and how it is set up.
+/// The destination and its setup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     CleverTap { replace: bool, number: bool },
@@ -16,7 +16,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// Whether a part that was accepted may be sent again without changing the result.
+    /// Returns true if an accepted part may be sent again without changing the result.
     pub(crate) fn repeatable(self) -> bool {
         match self {
             Kind::CleverTap { replace, .. } => replace,
@@ -26,17 +26,17 @@ impl Kind {
         }
     }
 
-    /// Whether the platform gives a verdict that the client can ask for.
+    /// Returns true if the platform has a verdict that the client can poll.
     pub(crate) fn has_verdict(self) -> bool {
         !matches!(self, Kind::CleverTap { .. })
     }
 
-    /// Whether several parts can be sent.
+    /// Returns true if several parts can be sent.
     fn has_parts(self) -> bool {
         matches!(self, Kind::CleverTap { number: true, .. } | Kind::Increment | Kind::Assign | Kind::Segments { .. })
     }
 
-    /// Whether a part must have its verdict before the next one is sent.
+    /// Returns true if a part must have its verdict before the next one is sent.
     fn in_turn(self) -> bool {
         matches!(self, Kind::Assign | Kind::Increment | Kind::Segments { mixed: true, .. })
     }
@@ -49,36 +49,36 @@ pub(crate) enum Fault {
     Refused,
     /// The connection is never accepted.
     Hangs,
-    /// Reset when so many in a thousand of the request's bytes have come; nothing is done.
+    /// The connection is reset after this many thousandths of the request; the request has no effect.
     CutRequest(u16),
-    /// The request is there, nothing is done, and the connection closes.
+    /// The request arrives but has no effect, and the connection closes.
     Undone,
-    /// It is done, and the connection closes without an answer.
+    /// The request has its effect, and the connection closes without an answer.
     Lost,
-    /// It is done, and the answer is cut after so many in a thousand bytes.
+    /// The request has its effect, and the answer is cut off after this many thousandths.
     CutAnswer(u16),
-    /// It is done, and the answer is a page of a proxy.
+    /// The request has its effect, and the answer is a page of a proxy.
     Garbage,
-    /// It is done, and the answer comes after so many seconds.
+    /// The request has its effect, and the answer comes after this many seconds.
     Slow(u64),
-    /// It is not done: this status.
+    /// The request has no effect; the answer has this status.
     Status(u16),
-    /// It is not done: 429 with so many seconds of Retry-After.
+    /// The request has no effect; the answer is 429 with this many seconds of Retry-After.
     Later(u64),
-    /// It is done, and the answer is this status all the same.
+    /// The request has its effect, but the answer has this status.
     DoneStatus(u16),
 }
 
-/// How an invocation is stopped.
+/// A way to stop an invocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
-    /// The process is gone at the nth await.
+    /// The process is killed at the nth await.
     AtPoll(u32),
-    /// The process is gone before the nth write of the state.
+    /// The process is killed before the nth write of the state.
     BeforeWrite(u32),
-    /// The process is gone after the nth write of the state.
+    /// The process is killed after the nth write of the state.
     AfterWrite(u32),
-    /// The user stops it at the nth await: it ends by itself.
+    /// The user cancels it at the nth await, so it ends by itself.
     Cancel(u32),
 }
 
@@ -98,18 +98,18 @@ pub(crate) enum Act {
     Close,
 }
 
-/// One invocation and what comes before it.
+/// One invocation and the events before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Step {
-    /// Seconds of simulated time before it.
+    /// Seconds of simulated time before the invocation.
     pub(crate) after: u64,
-    /// The source has this content from now on.
+    /// New content of the source.
     pub(crate) source: Option<Content>,
     pub(crate) act: Act,
-    /// By number of the exchange within the invocation.
+    /// Faults by number of the exchange within the invocation.
     pub(crate) faults: Vec<(u32, Fault)>,
     pub(crate) stop: Option<Stop>,
-    /// Whether the caller gets to write the report.
+    /// True if the caller stores the report.
     pub(crate) writes_report: bool,
 }
 
@@ -132,9 +132,9 @@ pub(crate) struct Plan {
     pub(crate) attempts: u32,
     pub(crate) wait: u64,
     pub(crate) part_wait: u64,
-    /// The vendor's verdicts take their time and are not always good.
+    /// The vendor's verdicts take time and are not always good.
     pub(crate) moody: bool,
-    /// Streams give and take a few bytes at a time.
+    /// Streams transfer a few bytes at a time.
     pub(crate) choppy: bool,
     pub(crate) steps: Vec<Step>,
 }
@@ -161,7 +161,7 @@ impl Plan {
     pub(crate) fn draw(seed: u64) -> Plan {
         let rng = &mut Rng::new(seed, 1);
         let kind = rng.pick(KINDS);
-        // a quota of ten an hour is used up
+        // a quota of ten per hour is used up
         let hasty = rng.chance(12);
         let rows = if hasty { 9 } else { 1 + rng.below(9) as u32 };
         let parts = if hasty { 9 } else { 1 + rng.below(4) as u32 };

@@ -1,20 +1,20 @@
-//! Clients that forget: their state loses something between two invocations, as if it had never been written. The oracle
-//! has to find each of them.
+//! Clients that forget: their state loses something between two invocations, as if it had never been written. The
+//! oracle must detect each loss.
 
 use std::path::Path;
 
 /// The loss.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Sabotage {
-    /// That a call was begun.
+    /// The start of a call.
     Intents,
-    /// That a call was answered, and a part accepted.
+    /// The answer of a call, and the acceptance of a part.
     Answers,
-    /// That a call that was begun got no answer.
+    /// The fact that a call got no answer.
     Doubts,
-    /// That a report was not written.
+    /// The fact that a report was not stored.
     Reports,
-    /// How many calls were made within the hour.
+    /// The number of calls within the hour.
     Slots,
 }
 
@@ -22,7 +22,7 @@ impl Sabotage {
     pub(crate) const ALL: [Sabotage; 5] =
         [Sabotage::Intents, Sabotage::Answers, Sabotage::Doubts, Sabotage::Reports, Sabotage::Slots];
 
-    /// The failures that it may cause, by their first words.
+    /// The failures that the loss may cause, by their first words.
     pub(crate) fn causes(self) -> &'static [&'static str] {
         match self {
             Sabotage::Intents | Sabotage::Answers => &["applied twice", "second start"],

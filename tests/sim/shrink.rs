@@ -1,13 +1,13 @@
-//! Makes a failing plan smaller for as long as it fails alike.
+//! Makes a failing plan smaller as long as the failure is the same.
 
 use crate::plan::{Content, Plan};
 
-/// The kind of a failure: its words up to the first colon.
+/// The kind of a failure: its text up to the first colon.
 pub(crate) fn class(failure: &str) -> &str {
     failure.split(':').next().unwrap_or(failure)
 }
 
-/// The smallest plan found, and its failure. `fails` plays a plan.
+/// Returns the smallest failing plan found, and its failure. `fails` runs a plan.
 pub(crate) fn shrink(plan: Plan, failure: String, fails: &dyn Fn(&Plan) -> Option<String>) -> (Plan, String) {
     let (mut plan, mut failure, mut tries) = (plan, failure, 2000);
     loop {

@@ -1,4 +1,4 @@
-//! CleverTap's custom lists: a URL, a PUT to the storage, a word that it is complete.
+//! CleverTap's custom lists: a request for a URL, a PUT to the storage, and a request that completes the list.
 
 use super::{Ans, BASE, Book, KEY, Model, Req, SECRET};
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ struct Url {
     used: bool,
 }
 
-/// A URL's life.
+/// Lifetime of a URL.
 const LIFE: u64 = 24 * 3600 * 1000;
 
 impl Model for CleverTap {

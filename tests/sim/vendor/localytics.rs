@@ -5,7 +5,7 @@ use base64::Engine as _;
 use serde_json::{Value, json};
 
 pub(super) struct Localytics {
-    /// When uploads of profiles came, whatever became of them.
+    /// Times of all uploads of profiles, whatever their result.
     uploads: Vec<u64>,
     lists: Vec<List>,
     /// The effect of each activity.
@@ -17,11 +17,11 @@ struct List {
     name: String,
 }
 
-/// The list that is there from the beginning.
+/// The list that exists from the start.
 const OLD_LIST: &str = "31245";
 
 const HOUR: u64 = 3600 * 1000;
-/// A slot is taken a little before its call arrives.
+/// the client takes a slot a little before its call arrives
 const TOLERANCE: u64 = 15 * 60 * 1000;
 
 impl Localytics {
@@ -166,7 +166,7 @@ impl Model for Localytics {
 
 type Form = (Vec<(String, String)>, String);
 
-/// The fields of a form, and its one file.
+/// Returns the fields of a form and its only file.
 fn form(req: &Req) -> Option<Form> {
     let boundary = req.header("content-type").strip_prefix("multipart/form-data; boundary=")?.to_owned();
     let text = req.text();

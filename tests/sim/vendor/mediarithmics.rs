@@ -3,7 +3,7 @@
 use super::{Ans, Book, KEY, Model, Req, Verdict};
 use serde_json::{Value, json};
 
-/// The first import, 500, is there from the beginning.
+/// Import 500 exists from the start.
 pub(super) struct Mediarithmics {
     imports: Vec<Vec<usize>>,
 }

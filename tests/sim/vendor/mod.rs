@@ -1,5 +1,5 @@
-//! The vendors, modelled from their documents: what they answer, and what they really did. Shares no code with the client
-//! nor with the sandbox.
+//! Models of the vendors, written from their documentation: their answers and their actual effects. Shares no code with
+//! the client or the sandbox.
 
 mod clevertap;
 mod localytics;
@@ -15,12 +15,12 @@ pub(crate) const SECRET: &str = "canary-secret-9a0be4d1";
 /// The address of all vendors.
 pub(crate) const BASE: &str = "http://127.0.0.1:8080";
 
-/// A request as it came, whole.
+/// A complete request.
 pub(crate) struct Req {
     pub(crate) method: String,
-    /// With its query.
+    /// Path with query.
     pub(crate) path: String,
-    /// Names in lower case.
+    /// Headers; names in lower case.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
 }
@@ -48,7 +48,7 @@ impl Ans {
     }
 }
 
-/// Rows of one version of the source, in order.
+/// The rows of one version of the source, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Slice {
     pub(crate) version: u32,
@@ -56,49 +56,49 @@ pub(crate) struct Slice {
     pub(crate) to: u32,
 }
 
-/// How an import ends.
+/// The result of an import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Good,
-    /// That number of rows fails.
+    /// This number of rows fails.
     Rows(u32),
     Failed,
 }
 
-/// Something that cannot be taken back: a list made or replaced, a part applied, an import begun.
+/// An irrevocable effect: a list created or replaced, a part applied, an import started.
 #[derive(Clone, Debug)]
 pub(crate) struct Effect {
-    /// The list or import by its name or id.
+    /// Name or id of the list or import.
     pub(crate) target: String,
     pub(crate) slice: Slice,
     pub(crate) verdict: Verdict,
-    /// When it was taken, in simulated milliseconds.
+    /// Time of acceptance in simulated milliseconds.
     pub(crate) taken_at: u64,
-    /// When the verdict is there, likewise.
+    /// Time of the verdict in simulated milliseconds.
     pub(crate) ends_at: u64,
-    /// It made a list or import of its own.
+    /// True if it created a list or import.
     pub(crate) creates: bool,
 }
 
-/// The part that all vendors have in common.
+/// The state that all vendors have.
 pub(crate) struct Book {
     pub(crate) effects: Vec<Effect>,
-    /// Deeds that no client may do.
+    /// Forbidden actions of the client.
     pub(crate) violations: Vec<String>,
-    /// Refusals that are the vendor's own and no fault of the plan.
+    /// Refusals by the vendor itself, not by a fault of the plan.
     pub(crate) refusals: u32,
-    /// Effects of runs that the user has abandoned, or taken for done without knowing.
+    /// Effects of runs that the user has abandoned, or assumed to be done without knowing.
     pub(crate) excused: BTreeSet<usize>,
-    /// The client waits for verdicts.
+    /// True if the client waits for verdicts.
     waited_for: bool,
     seed: u64,
-    /// Verdicts take their time and are not always good.
+    /// True if verdicts take time and are not always good.
     pub(crate) moody: bool,
     now: u64,
 }
 
 impl Book {
-    /// Takes what cannot be taken back.
+    /// Records an irrevocable effect.
     fn take(&mut self, target: String, slice: Slice, creates: bool) -> usize {
         let number = self.effects.len();
         let rng = &mut Rng::new(self.seed, 1000 + number as u64);
@@ -120,7 +120,7 @@ impl Book {
         self.violations.push(text.into());
     }
 
-    /// The rows of a body; ids are `u<version>-<number>`.
+    /// Returns the rows of a body; ids are `u<version>-<number>`.
     fn slice(&mut self, ids: impl Iterator<Item = Option<String>>) -> Option<Slice> {
         let mut slice: Option<Slice> = None;
         for id in ids {
@@ -145,7 +145,7 @@ impl Book {
         slice
     }
 
-    /// How many rows of an effect the vendor imported and refused.
+    /// Returns how many rows of an effect the vendor imported and refused.
     fn counts(&self, number: usize) -> (u32, u32) {
         let Effect { slice, verdict, .. } = &self.effects[number];
         let rows = slice.to - slice.from;
@@ -164,11 +164,11 @@ impl Book {
 trait Model: Send {
     fn answer(&mut self, book: &mut Book, req: &Req) -> Ans;
 
-    /// Time has passed: what is due is done.
+    /// Applies everything that is due by now.
     fn pass(&mut self, _book: &mut Book) {}
 }
 
-/// The vendor of a plan.
+/// Returns the vendor of a plan.
 pub(crate) struct Vendor {
     pub(crate) book: Book,
     model: Box<dyn Model>,
@@ -197,7 +197,7 @@ impl Vendor {
         Vendor { book, model }
     }
 
-    /// `now`: simulated milliseconds.
+    /// `now` is in simulated milliseconds.
     pub(crate) fn answer(&mut self, req: &Req, now: u64) -> Ans {
         self.pass(now);
         self.model.answer(&mut self.book, req)

@@ -1,18 +1,18 @@
-//! Yesmail: a file at some address is imported into a target list. It is fetched when the import is processed.
+//! Yesmail: imports a file at some address into a target list. The file is fetched when the import is processed.
 
 use super::{Ans, Book, KEY, Model, Req, SECRET, Slice, Verdict};
 use serde_json::{Value, json};
 
 #[derive(Default)]
 pub(super) struct Yesmail {
-    /// The file at the address that Yesmail fetches from.
+    /// The file at the address from which Yesmail fetches.
     file: Option<Vec<u8>>,
     tickets: Vec<Ticket>,
 }
 
 struct Ticket {
     effect: usize,
-    /// Fetched and found to be the file that was announced.
+    /// The file was fetched and is the announced one.
     fetched: bool,
 }
 
