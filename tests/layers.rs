@@ -170,14 +170,14 @@ fn every_arrow_between_rooms_is_allowed() {
     assert!(wrong.is_empty(), "arrows that are not allowed:\n{}", wrong.join("\n"));
 }
 
-/// The folders in a folder of `src`.
+/// Returns the folders in a folder of `src`.
 fn folders(folder: &str) -> Vec<String> {
     let dir = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(folder)).unwrap();
     let folders = dir.map(|entry| entry.unwrap()).filter(|entry| entry.path().is_dir());
     folders.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
 }
 
-/// Rooms in which files still import each other. A room leaves this list when its cycles are gone, and none joins it.
+/// Rooms in which files still import each other. Remove a room when its cycles are gone; do not add one.
 const TANGLED: &[&str] = &["calls", "cli", "job", "platform", "sandbox", "transport"];
 
 #[test]
@@ -222,7 +222,7 @@ fn files_that_import_each_other_are_found() {
     }
 }
 
-/// What was larger when the limits came, with its lines. It may not grow.
+/// Functions and files that were larger when the limits were introduced, with their lines, which must not increase.
 const LARGE: &[(&str, usize)] = &[
     ("job/start.rs start_resumed", 65),
     ("platform/mediarithmics/deliver.rs send_all", 67),

@@ -1,7 +1,8 @@
-//! Which file of a room imports which, and the cycles among them.
+//! The imports between the files of a room, and the cycles among them.
 //!
-//! A file imports another one if a `use` or a path in it leads to an item of that file, through the re-exports of `mod.rs` if need
-//! be. The lists and re-exports of a `mod.rs` itself are no imports: only what it defines depends on its children.
+//! A file imports another if a `use` or a path in it refers to an item of that file, possibly through the re-exports of
+//! `mod.rs`. The lists and re-exports of a `mod.rs` do not count as imports: only its own definitions depend on its
+//! children.
 
 use regex::Regex;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Path of a module from the root of the crate.
 type Module = Vec<String>;
 
-/// A path in a file: its segments, the name that it gets, and whether it is re-exported.
+/// A path in a file: its segments, the name that it is bound to, and whether it is re-exported.
 struct Import {
     segments: Module,
     name: String,
@@ -30,7 +31,7 @@ impl Imports {
         Imports { modules, imports }
     }
 
-    /// The files of its own room that each file imports.
+    /// Returns the files of its own room that each file imports.
     pub(crate) fn within_rooms(&self) -> BTreeMap<&str, BTreeSet<&str>> {
         let mut edges: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for (name, imports) in &self.imports {
@@ -43,7 +44,7 @@ impl Imports {
         edges
     }
 
-    /// The path from the root of the crate; `None`: it leads elsewhere.
+    /// Returns the path from the root of the crate; `None` if it leads out of the crate.
     fn absolute(&self, name: &str, segments: &[String]) -> Option<Module> {
         let mut at = module(name);
         let mut rest = segments;
@@ -66,7 +67,7 @@ impl Imports {
         Some(at)
     }
 
-    /// The file that defines what a path leads to.
+    /// Returns the file that defines the item of a path.
     fn file(&self, path: &[String], depth: usize) -> Option<&str> {
         let (len, file) =
             (1..=path.len()).rev().find_map(|len| Some((len, self.modules.get(&path[..len])?.as_str())))?;
@@ -79,7 +80,7 @@ impl Imports {
     }
 }
 
-/// The groups of files of which each imports each other, directly or not.
+/// Returns the groups of files that import each other, directly or indirectly.
 pub(crate) fn cycles(edges: &BTreeMap<&str, BTreeSet<&str>>) -> Vec<BTreeSet<String>> {
     let reached: BTreeMap<&str, BTreeSet<&str>> = edges.keys().map(|file| (*file, reachable(edges, file))).collect();
     let mut groups: Vec<BTreeSet<String>> = Vec::new();
@@ -92,7 +93,7 @@ pub(crate) fn cycles(edges: &BTreeMap<&str, BTreeSet<&str>>) -> Vec<BTreeSet<Str
     groups
 }
 
-/// All files that a file imports, directly or not.
+/// Returns all files that a file imports, directly or indirectly.
 fn reachable<'e>(edges: &BTreeMap<&'e str, BTreeSet<&'e str>>, from: &'e str) -> BTreeSet<&'e str> {
     let (mut seen, mut next) = (BTreeSet::new(), vec![from]);
     while let Some(file) = next.pop() {
@@ -105,7 +106,7 @@ fn reachable<'e>(edges: &BTreeMap<&'e str, BTreeSet<&'e str>>, from: &'e str) ->
     seen
 }
 
-/// The room of a file.
+/// Returns the room of a file.
 pub(crate) fn room(name: &str) -> &str {
     name.split('/').next().unwrap_or_default().trim_end_matches(".rs")
 }
@@ -144,7 +145,7 @@ fn imports(code: &str) -> Vec<Import> {
     found
 }
 
-/// The paths of a `use` tree, each with the name that it gets.
+/// Returns the paths of a `use` tree, each with the name that it is bound to.
 fn branches(tree: &str) -> Vec<(Module, String)> {
     let segments = |path: &str| -> Module {
         path.split("::").map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
@@ -168,7 +169,7 @@ fn branches(tree: &str) -> Vec<(Module, String)> {
     found
 }
 
-/// The branches of a group, each with its own braces closed.
+/// Returns the branches of a group, each with balanced braces.
 fn split(group: &str) -> Vec<String> {
     let (mut depth, mut parts) = (0, vec![String::new()]);
     for c in group.chars() {
@@ -185,7 +186,7 @@ fn split(group: &str) -> Vec<String> {
     }
     let mut parts: Vec<String> = parts.into_iter().filter(|part| !part.trim().is_empty()).collect();
     for part in &mut parts {
-        // the brace that was trimmed from the end of the whole group
+        // the closing brace that was trimmed from the end of the group
         if part.matches('{').count() > part.matches('}').count() {
             part.push('}');
         }

@@ -1,7 +1,7 @@
 //! Lengths of files and functions, and numbers of parameters.
 
-/// A function: its line, its name, its lines, its parameters, and whether a comment before it or an `allow` with a reason says
-/// why it is that large.
+/// A function: its line, its name, its number of lines and parameters, and whether a comment before it or an `allow`
+/// gives a reason for its size.
 pub(crate) struct Function {
     pub(crate) line: usize,
     pub(crate) name: String,
@@ -10,7 +10,7 @@ pub(crate) struct Function {
     pub(crate) has_reason: bool,
 }
 
-/// The functions of a formatted file.
+/// Returns the functions of a formatted file.
 pub(crate) fn functions(text: &str) -> Vec<Function> {
     let lines: Vec<&str> = text.lines().collect();
     let mut found = Vec::new();
@@ -29,7 +29,7 @@ pub(crate) fn functions(text: &str) -> Vec<Function> {
     found
 }
 
-/// The attributes and comments right before a line.
+/// Returns the attributes and comments right before a line.
 fn above<'a>(lines: &[&'a str]) -> Vec<&'a str> {
     let is_about = |line: &&str| line.starts_with("//") || line.starts_with('#') || line.starts_with("reason");
     lines.iter().rev().map(|line| line.trim()).take_while(is_about).collect()
@@ -55,7 +55,7 @@ fn name(line: &str) -> Option<String> {
     }
 }
 
-/// The number of parameters without `self` in a text that starts with a signature.
+/// Counts the parameters, except `self`, in a text that starts with a signature.
 fn parameters(signature: &str) -> usize {
     let Some(open) = signature.find("fn ").and_then(|at| Some(at + signature[at..].find('(')?)) else { return 0 };
     let (mut depth, mut parts, mut before) = (0, vec![String::new()], ' ');
