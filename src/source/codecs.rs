@@ -1,7 +1,8 @@
-//! bzip2, xz and lz4: all members, streams or frames of a file to their verified end.
+//! bzip2, xz and lz4: decodes all members, streams or frames of a file to their verified end.
 //!
-//! The decoders are those of async-compression, which knows the end of each format right; they are polled on a reader that is
-//! always ready, so no runtime is needed. Each member gets a decoder of its own: between two members the position is exact, and what
+//! The decoders of async-compression are used because they detect the end of each format correctly. They are polled on
+//! a reader that is always ready, so no runtime is needed. Each member has its own decoder, so the position between two
+//! members is exact; the bytes after the last one are checked here, as for gzip.
 //! follows the last one is looked at here, as for gzip.
 
 use super::Compression;
@@ -14,13 +15,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
-/// Memory of an xz decoder besides its dictionary.
+/// Memory of an xz decoder in addition to its dictionary.
 const XZ_OVERHEAD: u64 = 1 << 20;
 
-/// Names and bounds for [`Members`].
+/// Limits of [`Members`], and names for messages.
 pub(super) struct Bounds {
     pub(super) what: Damage,
-    /// Largest dictionary of xz.
+    /// Maximum size of an xz dictionary.
     pub(super) max_window: u64,
     pub(super) findings: Arc<Findings>,
 }
@@ -40,7 +41,7 @@ enum Decoder<R: Read> {
 }
 
 impl<R: Read> Members<R> {
-    /// The content of `input`, which is in one of the three compressions.
+    /// Returns the content of `input`, which must have one of the three compressions.
     pub(super) fn new(input: Tally<R>, compression: Compression, bounds: Bounds) -> Members<R> {
         let mut members = Members { decoder: None, compression, bounds };
         members.begin(input);
@@ -59,7 +60,7 @@ impl<R: Read> Members<R> {
         });
     }
 
-    /// Continues after the end of a member. Zeros may follow the last one; between the streams of xz there may be some, too.
+    /// Continues after the end of a member. Zeros may follow the last member and, in xz, any stream.
     fn next(&mut self, mut input: Tally<R>) -> io::Result<()> {
         let mut padding = 0;
         loop {
@@ -92,12 +93,12 @@ impl<R: Read> Members<R> {
         }
     }
 
-    /// Returns true if a member may start with that byte.
+    /// Returns true if a member can start with this byte.
     fn is_first_byte(&self, byte: u8) -> bool {
         match self.compression {
             Compression::Bzip2 => byte == b'B',
             Compression::Xz => byte == 0xfd,
-            // a frame, or one to be skipped
+            // a frame or a skippable frame
             _ => byte == 0x04 || (0x50..=0x5f).contains(&byte),
         }
     }
@@ -175,10 +176,10 @@ impl<R: Read> Decoder<R> {
     }
 }
 
-/// A blocking reader as one that is always ready.
+/// A blocking reader as an async one that is always ready.
 struct Ready<R>(R);
 
-// nothing in it is pinned
+// its contents are never pinned
 impl<R> Unpin for Ready<R> {}
 
 impl<R: BufRead> AsyncRead for Ready<R> {
@@ -219,7 +220,7 @@ mod tests {
         match compression {
             Compression::Bzip2 => all(BzEncoder::new(Ready(bytes))),
             Compression::Xz => all(XzEncoder::new(Ready(bytes))),
-            // as the lz4 program writes it
+            // in the way of the lz4 program
             _ => {
                 let params = async_compression::lz4::EncoderParams::default().content_checksum(true);
                 all(Lz4Encoder::with_quality_and_params(Ready(bytes), async_compression::Level::Default, params))
@@ -231,7 +232,7 @@ mod tests {
         (0..n).flat_map(|i| format!("{i},user{}@example.com\n", i * 7919 % 10_007).into_bytes()).collect()
     }
 
-    /// The content, or the message of the error.
+    /// Returns the content, or the message of the error.
     fn read(bytes: Vec<u8>, options: &SourceOptions) -> Result<(Vec<u8>, Vec<String>), String> {
         let source = Source::from_bytes("list", bytes, options).map_err(|error| error.message().to_owned())?;
         let mut content = Vec::new();
@@ -280,7 +281,7 @@ mod tests {
                 spoilt[at] ^= 0x10;
                 match read(spoilt, &SourceOptions::default()) {
                     Err(message) => assert!(message.contains("damaged"), "{compression:?} {at}: {message}"),
-                    // bits that no decoder looks at, or none that change the content
+                    // bits that no decoder reads, or that do not change the content
                     Ok((content, _)) => assert!(content == one, "{compression:?} {at}: other content"),
                 }
             }
@@ -289,7 +290,7 @@ mod tests {
 
     #[test]
     fn an_lz4_file_cut_between_blocks_is_damage() {
-        // blocks of 64 KiB that do not compress, so that their ends are known
+        // incompressible blocks of 64 KiB, whose ends are therefore known
         let mut x = 1u64;
         let noise: Vec<u8> = std::iter::repeat_with(|| {
             x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);

@@ -20,7 +20,7 @@ const BUFFER_BYTES: usize = 128 << 10;
 /// Interval between ratio checks, in output bytes; fixed, so the result does not depend on read sizes.
 const JUDGED_EVERY: u64 = 256 << 10;
 
-/// Number of first bytes that tell the compression.
+/// Number of first bytes that identify the compression.
 pub(super) const MAGIC_BYTES: usize = 10;
 
 /// Detects the compression by the first bytes.
@@ -341,7 +341,7 @@ struct Zstd<R: Read> {
     max_window: u64,
 }
 
-/// The error for a frame or block that needs a larger window than allowed.
+/// Returns the error for a frame or block that needs a larger window than allowed.
 pub(super) fn window_too_large(name: &str, compression: Compression, max_window: u64) -> Error {
     let again = match compression {
         Compression::Xz => "compress the file again with xz -6 or less".to_owned(),

@@ -31,8 +31,8 @@ pub struct SourceOptions {
     pub compression: Compression,
     /// Maximum ratio of decompressed to compressed bytes, checked after 64 MiB; default 200.
     pub max_expansion: u64,
-    /// Largest window that a zstd frame, or dictionary that an xz block, may need, in bytes: a power of two from 1 KiB to
-    /// 128 MiB; default 16 MiB. Memory use grows with it.
+    /// Maximum window of a zstd frame, or dictionary of an xz block, in bytes: a power of two from 1 KiB to 128 MiB;
+    /// default 16 MiB. Memory use grows with it.
     pub max_window: u64,
 }
 
