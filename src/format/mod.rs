@@ -2,7 +2,7 @@
 //! values of rejected records. `mapping` and `body` see only rows and chunks.
 //!
 //! `reader` defines the traits of a format; `text` contains what formats of text lines share. A format is a folder and
-//! a line in the registry below. A pass asks for its format once ([`Table::visit`]); all code after that is compiled
+//! a line in the registry below. A pass asks for its format once (`Table::visit`); all code after that is compiled
 //! for the format.
 
 pub mod cells;

@@ -38,6 +38,7 @@ pub struct Plan {
     pub(super) trial: Option<Trial>,
     pub(super) watched: Watched,
     /// Indexes of the columns whose absence changes what is written or rejected.
+    #[cfg_attr(not(feature = "jobs"), allow(dead_code, reason = "jobs ask for it"))]
     pub(super) needed: Vec<usize>,
 }
 

@@ -19,7 +19,7 @@ impl Dialect {
     }
 }
 
-/// The result of [`Scanner::survey`].
+/// The result of [`super::Scanner::survey`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Survey {
     /// Whether a quoted cell is open at the end.

@@ -98,6 +98,7 @@ impl Tabular for Ndjson {
         &self.source
     }
 
+    #[cfg(feature = "jobs")]
     fn shared_columns(&self) -> &Arc<[String]> {
         &self.columns
     }
