@@ -1,5 +1,6 @@
 //! Describes a call to a platform: its name in the journal, the effect of repeating it, and its quota.
 
+use super::part::{Accepts, PartState};
 use super::seat::AtOnce;
 use crate::error::Error;
 use serde_json::Value;
@@ -33,19 +34,29 @@ pub struct Call {
     /// A description for the user, who has to look for it at the platform if it is unknown whether the call was carried
     /// out.
     pub about: Option<String>,
+    /// Part that the platform has accepted once this is done.
+    pub accepts: Option<Accepts>,
 }
 
 impl Call {
     /// Creates a call without a quota.
     #[must_use]
     pub fn new(name: impl Into<String>, repeat: RetrySafety) -> Call {
-        Call { name: name.into(), repeat, quota: None, at_once: None, about: None }
+        Call { name: name.into(), repeat, quota: None, at_once: None, about: None, accepts: None }
     }
 
     /// Sets what the user should look for: `the list "vip"`.
     #[must_use]
     pub fn about(mut self, what: impl Into<String>) -> Call {
         self.about = Some(what.into());
+        self
+    }
+
+    /// Records, in the same write as the result, that the platform has accepted a part. `id`: the key of the result under which
+    /// it calls the part something.
+    #[must_use]
+    pub(crate) fn accepting(mut self, part: PartState, id: &'static str) -> Call {
+        self.accepts = Some(Accepts { part, id });
         self
     }
 

@@ -2,7 +2,7 @@
 //! durable journal belongs to `job`; [`MemoryJournal`] is for embedding and tests.
 
 use super::quota::{fits_from, schedule};
-use super::{AtOnce, Quota, RowFault, Seat};
+use super::{AtOnce, PartState, Quota, RowFault, Seat};
 use crate::error::{Error, Result};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
@@ -41,25 +41,6 @@ pub enum Reserved {
     From(SystemTime),
     /// The wait would be too long even with an unused quota.
     Never,
-}
-
-/// A part as shown in the report.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PartState {
-    /// Index from 0.
-    pub index: usize,
-    /// Number of content bytes.
-    pub bytes: u64,
-    /// Number of records.
-    pub records: u64,
-    /// How often sending its body was started, over all processes of the run.
-    pub attempts: u32,
-    /// The platform's id of the part.
-    pub remote_id: Option<String>,
-    /// True if the platform has accepted the part.
-    pub accepted: bool,
-    /// Time of acceptance; set by the journal if it is `None`.
-    pub accepted_at: Option<SystemTime>,
 }
 
 /// The record of one run. A durable journal syncs, so every change is durable when the method returns.
@@ -158,6 +139,16 @@ pub trait Journal: Send + Sync {
     /// # Errors
     /// `Local`.
     fn part_done(&self, state: &PartState) -> Result<()>;
+
+    /// Writes the result of a step, and in the same write that the platform has accepted a part by it. Default: the part
+    /// first, so that a process that is killed in between leaves no result without it.
+    ///
+    /// # Errors
+    /// `Local`.
+    fn result_accepting(&self, name: &str, value: &Value, part: &PartState) -> Result<()> {
+        self.part_done(part)?;
+        self.result(name, value)
+    }
 
     /// Returns the parts so far, by index.
     ///

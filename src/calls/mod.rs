@@ -6,6 +6,7 @@ mod call;
 mod clock;
 mod journal;
 mod lenient;
+mod part;
 pub(crate) mod quota;
 mod remote;
 mod reply;
@@ -20,8 +21,9 @@ pub use call::{Assume, Call, Quota, RetrySafety, Step, Waiting, assumed, expired
 #[cfg(feature = "jobs")]
 pub(crate) use clock::pause;
 pub use clock::{Clock, SystemClock};
-pub use journal::{Journal, MAX_STORED_FAULTS, MemoryJournal, PartState, Reserved, Slot, StepState};
+pub use journal::{Journal, MAX_STORED_FAULTS, MemoryJournal, Reserved, Slot, StepState};
 pub(crate) use lenient::{count, read_json, word};
+pub use part::{Accepts, PartState};
 pub use remote::{Classify, Each, Event, Find, PartBody, Read, Remote};
 #[cfg(feature = "jobs")]
 pub(crate) use remote::{VERDICT_LIFE, would_send};

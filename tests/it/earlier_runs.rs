@@ -1,4 +1,4 @@
-//! Runs that have ended or will be abandoned, and how the next run of the job handles them. Uses the real binary.
+//! Runs that have ended, or are to be abandoned, and what the next run of the job does about them. On the real binary.
 
 use crate::kill::{ends, listferry};
 use crate::scripted::{Does, Seen, clevertap};
@@ -48,7 +48,7 @@ async fn new_does_not_send_twice_what_would_be_continued() {
     let said = refused.report["error"].to_string();
     assert!(refused.code == 2 && said.contains("it is continued") && said.contains("runs close"), "{said}");
     assert_eq!(bed.uploads(), 2, "nothing was sent");
-    // the command that the hint names
+    // the way that the hint names
     assert_eq!(ends(listferry(bed.dir.path(), &bed.vendor.base, &["runs", "close", &id])).await.0, 0);
     assert_eq!(bed.run(&[]).await.report["continued"], false);
 }
@@ -123,7 +123,7 @@ async fn a_file_is_not_replaced_while_a_ticket_runs_that_was_not_waited_for() {
     ended.store(true, Ordering::Relaxed);
     let second = bed.run(&unwaited).await;
     assert_eq!((second.code, puts()), (0, 2), "{}", second.report);
-    // the command that the hint names
+    // the way that the hint names
     ended.store(false, Ordering::Relaxed);
     bed.list("third", 600);
     let id = second.report["run_id"].as_str().unwrap();
@@ -203,22 +203,27 @@ async fn story_13_23_says_resume_only_if_resume_is_possible() {
                 assert!(hint.contains("only if the source is again what it was") && resumed == 10, "{resumed} {hint}")
             }
         }
-        // with the old list, it is possible
+        // the list is put back, so it is possible now
         bed.list("user", 600);
         assert_eq!(bed.go(&["resume", id]).await.code, 22);
-        // the message names a change of the job file
+        // a change of the job file is named as such
         let changed = bed.run(&["--set", "destination.error_threshold=5"]).await;
         let hint = changed.report["error"]["hint"].as_str().unwrap().to_owned();
         assert!(changed.code == 23 && hint.contains("undo the change"), "{} {hint}", changed.code);
     }
 }
 
-/// Leaves a run in the state of a process that was killed while measuring.
-async fn killed_while_measuring(bed: &Bed) -> String {
-    let job = listferry::job::Job::open(&bed.dir.path().join("job.yaml"), &[]).unwrap();
+/// Returns the job of a bed for the library, which lets a test watch the writes of its state.
+fn in_library(bed: &Bed) -> (listferry::job::Job, listferry::job::Env) {
     let mut env = listferry::job::Env::default();
     env.state_dir = Some(bed.dir.path().join("state"));
     env.variables = Arc::new(|name| (name == "KEY").then(|| "se-cret-key".to_owned()));
+    (listferry::job::Job::open(&bed.dir.path().join("job.yaml"), &[]).unwrap(), env)
+}
+
+/// Leaves a run in the state of a process that was killed while measuring.
+async fn killed_while_measuring(bed: &Bed) -> String {
+    let (job, mut env) = in_library(bed);
     let recorded = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&recorded);
     env.world.watch = Some(Arc::new(move |_| flag.store(true, Ordering::Relaxed)));
@@ -242,4 +247,28 @@ async fn a_run_killed_before_its_first_call_is_not_resumed_as_done() {
     assert_eq!((resumed.code, &resumed.report["open"]), (2, &json!(false)), "{}", resumed.report);
     assert!(resumed.report["error"]["message"].as_str().unwrap().contains("before anything was sent"));
     assert_eq!(bed.vendor.of(clevertap::COMPLETED).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_after_an_answer_does_not_count_as_nothing_accepted() {
+    use listferry::job::world::Write;
+    let mut after_an_answer = 0;
+    for last in 1..=12 {
+        let bed = Bed::new(&format!("{INCREMENTS}{PROFILES}"), localytics(|_| None, || (200, "Completed"))).await;
+        bed.list("user", 100);
+        let (job, mut env) = in_library(&bed);
+        let writes = std::sync::atomic::AtomicU32::new(0);
+        env.world.watch = Some(Arc::new(move |moment| {
+            if moment == Write::Done && writes.fetch_add(1, Ordering::Relaxed) + 1 == last {
+                std::panic::resume_unwind(Box::new("killed"));
+            }
+        }));
+        let _ = tokio::spawn(async move { job.run(&env).await }).await;
+        let sent = bed.uploads();
+        after_an_answer += sent;
+        bed.list("other", 100);
+        let second = bed.run(&[]).await;
+        assert!(sent == 0 || !second.first.contains("nothing of it was accepted"), "{last}: {}", second.first);
+    }
+    assert!(after_an_answer > 2, "no process got so far");
 }

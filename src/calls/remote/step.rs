@@ -145,7 +145,6 @@ impl Remote<'_> {
         classify: Classify<'_>,
         find: Option<Find<'_>>,
     ) -> Result<Step> {
-        let name = call.name.as_str();
         let lost = match self.before(call, find).await? {
             Before::Settled(step) => return Ok(step),
             Before::Lost(lost) => AtomicU64::new(lost),
@@ -157,13 +156,13 @@ impl Remote<'_> {
             let came = self.journaled(call, part, known, once, classify).await;
             let came = match self.kept(came).map_error(|error| self.hidden(error)) {
                 Attempt::Altered(error) if call.repeat == RetrySafety::Always => {
-                    self.settle(name, known, Attempt::Altered(error))
+                    self.settle(call, known, Attempt::Altered(error))
                 }
                 Attempt::Unclear(error) | Attempt::Altered(error) => {
                     lost.store(known + 1, Ordering::Relaxed);
                     self.after_loss(call, known + 1, error, find).await
                 }
-                other => self.settle(name, known, other),
+                other => self.settle(call, known, other),
             };
             came.unwrap_or_else(Attempt::Final)
         })
@@ -187,7 +186,7 @@ impl Remote<'_> {
         }
         if let Some(find) = find {
             if let Some(value) = found(call, find().await)? {
-                self.journal.result(name, &value)?;
+                self.keep_result(call, &value)?;
                 return Ok(Before::Settled(Step::Done(value)));
             }
             if call.repeat == RetrySafety::LookUp {
@@ -197,7 +196,7 @@ impl Remote<'_> {
         Ok(match self.assume {
             Some(Assume::Done) => {
                 let value = json!({"assumed": "done"});
-                self.journal.result(name, &value)?;
+                self.keep_result(call, &value)?;
                 Before::Settled(Step::Done(value))
             }
             Some(Assume::Repeat) => Before::Lost(0),
@@ -228,9 +227,10 @@ impl Remote<'_> {
     }
 
     /// Journals what is known after an attempt: its result, or that it had no effect.
-    fn settle(&self, name: &str, lost: u64, came: Attempt<Value>) -> Result<Attempt<Step>> {
+    fn settle(&self, call: &Call, lost: u64, came: Attempt<Value>) -> Result<Attempt<Step>> {
+        let name = call.name.as_str();
         match &came {
-            Attempt::Done(value) => self.journal.result(name, value)?,
+            Attempt::Done(value) => self.keep_result(call, value)?,
             Attempt::Final(_) => self.journal.forget(name)?,
             _ if lost == 0 => self.journal.forget(name)?,
             _ => {}
@@ -239,6 +239,15 @@ impl Remote<'_> {
     }
 
     /// Handles the `lost`-th lost answer: looks the call up if possible, then repeats it or leaves it in doubt.
+    /// Writes the result of a call, and in the same write the part that the platform has accepted by it: a run that is
+    /// killed in between would count as one of which nothing was accepted.
+    fn keep_result(&self, call: &Call, value: &Value) -> Result<()> {
+        let Some(accepts) = &call.accepts else { return self.journal.result(&call.name, value) };
+        let mut part = accepts.by(value, self.now());
+        part.remote_id = part.remote_id.map(|id| self.taint().own_text(&id).into_owned());
+        self.journal.result_accepting(&call.name, value, &part)
+    }
+
     async fn after_loss(&self, call: &Call, lost: u64, error: Error, find: Option<Find<'_>>) -> Result<Attempt<Step>> {
         if may_repeat(call.repeat, lost) {
             self.journal.intent(&call.name, &intent(call, lost))?;
@@ -249,7 +258,7 @@ impl Remote<'_> {
         };
         match found(call, find().await)? {
             Some(value) => {
-                self.journal.result(&call.name, &value)?;
+                self.keep_result(call, &value)?;
                 Ok(Attempt::Done(Step::Done(value)))
             }
             None if call.repeat == RetrySafety::LookUp => {

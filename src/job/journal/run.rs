@@ -203,12 +203,12 @@ impl Journal for Run {
     }
 
     fn intent(&self, name: &str, facts: &Value) -> Result<()> {
-        self.put_step(name, 1, facts)
+        self.write(|transaction| self.put_step(transaction, name, 1, facts))
     }
 
     fn result(&self, name: &str, value: &Value) -> Result<()> {
         self.refused.settle()?;
-        self.put_step(name, 2, value)
+        self.write(|transaction| self.put_step(transaction, name, 2, value))
     }
 
     fn forget(&self, name: &str) -> Result<()> {
@@ -281,23 +281,15 @@ impl Journal for Run {
     }
 
     fn part_done(&self, part: &PartState) -> Result<()> {
+        self.write(|transaction| self.put_part(transaction, part))
+    }
+
+    fn result_accepting(&self, name: &str, value: &Value, part: &PartState) -> Result<()> {
+        self.refused.settle()?;
         self.write(|transaction| {
-            transaction.execute_cached(
-                "INSERT INTO parts (run, part, bytes, records, remote_id, accepted, accepted_ms) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (run, part) DO UPDATE SET bytes = ?3, records = ?4, \
-                 remote_id = ?5, accepted = ?6, accepted_ms = coalesce(accepted_ms, ?7)",
-                params![
-                    self.seq,
-                    integer(part.index as u64),
-                    integer(part.bytes),
-                    integer(part.records),
-                    part.remote_id,
-                    part.accepted,
-                    part.accepted.then(|| part.accepted_at.map_or_else(|| millis(self.state.clock.wall()), millis)),
-                ],
-            )
+            self.put_part(transaction, part)?;
+            self.put_step(transaction, name, 2, value)
         })
-        .map(drop)
     }
 
     fn parts(&self) -> Result<Vec<PartState>> {
@@ -326,12 +318,30 @@ fn integer(n: u64) -> i64 {
 }
 
 impl Run {
-    fn put_step(&self, name: &str, state: i64, value: &Value) -> Result<()> {
-        self.write(|transaction| {
-            transaction
-                .prepare_cached("INSERT OR REPLACE INTO steps (run, name, state, value) VALUES (?1, ?2, ?3, ?4)")?
-                .execute(params![self.seq, name, state, value.to_string()])
-        })
+    fn put_step(&self, to: &Transaction<'_>, name: &str, state: i64, value: &Value) -> rusqlite::Result<()> {
+        to.execute_cached(
+            "INSERT OR REPLACE INTO steps (run, name, state, value) VALUES (?1, ?2, ?3, ?4)",
+            params![self.seq, name, state, value.to_string()],
+        )
+        .map(drop)
+    }
+
+    fn put_part(&self, to: &Transaction<'_>, part: &PartState) -> rusqlite::Result<()> {
+        let accepted_at = part.accepted_at.unwrap_or_else(|| self.state.clock.wall());
+        to.execute_cached(
+            "INSERT INTO parts (run, part, bytes, records, remote_id, accepted, accepted_ms) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (run, part) DO UPDATE SET bytes = ?3, records = ?4, \
+             remote_id = ?5, accepted = ?6, accepted_ms = coalesce(accepted_ms, ?7)",
+            params![
+                self.seq,
+                integer(part.index as u64),
+                integer(part.bytes),
+                integer(part.records),
+                part.remote_id,
+                part.accepted,
+                part.accepted.then(|| millis(accepted_at)),
+            ],
+        )
         .map(drop)
     }
 }

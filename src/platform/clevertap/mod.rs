@@ -173,7 +173,8 @@ impl CleverTap {
         });
         let operation = Call::new(step("completed", part), RetrySafety::Never)
             .about(format!("the list \"{segment}\""))
-            .with_at_once(self.at_once());
+            .with_at_once(self.at_once())
+            .accepting(accepted_part(part, None), "segment_id");
         let request = self.request("/upload_custom_list_segment_completed").body(body.to_string());
         let again = remote.in_doubt(&operation.name)?;
         let classify = |answer: &_| answers::completed(answer, again);

@@ -134,6 +134,7 @@ async fn send(upload: &Upload<'_>, measured: &Measured, remote: &Remote<'_>, ind
         _ => format!("{}, part {} of {parts} with {} records", upload.about, index + 1, part.records),
     };
     let operation = upload_call(index, upload.repeat).about(about).with_quota(upload.quota.clone());
+    let operation = operation.accepting(accepted_part(part, None), "activity_id");
     let classify = |answer: &crate::transport::Answer| status::classify_upload("the Localytics upload", answer);
     let open = || measured.body(part, &frame);
     match upload.find {

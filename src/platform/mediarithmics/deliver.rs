@@ -159,7 +159,7 @@ impl Import {
         let content_type = if self.format == Format::Csv { "text/csv" } else { "application/x-ndjson" };
         let request = self.request("POST", &format!("/{import}/executions")).header("Content-Type", content_type);
         let own = matches!(self.target, Target::Create(_)) && !known.contains(&None);
-        let call = execution_call(part.index, own);
+        let call = execution_call(part.index, own).accepting(accepted_part(part, None), "id");
         let what = format!("the execution of part {}", part.index + 1);
         let classify = |answer: &Answer| answers::classify_created(&what, answer);
         let open = || measured.body(part, &Frame::default());

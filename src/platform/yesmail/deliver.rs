@@ -135,6 +135,10 @@ impl Options {
         let classify = |answer: &Answer| self.classify_import(answer, uri);
         let operation =
             Call::new(IMPORT, RetrySafety::Never).about(format!("an import into the list \"{}\"", self.list));
+        let operation = match part {
+            Some(part) => operation.accepting(accepted_part(part, None), "ticket"),
+            None => operation,
+        };
         let accepted = match remote.call(&operation, &request, &classify).await? {
             Step::Done(value) => value,
             Step::InDoubt(error) => return Err(error),
