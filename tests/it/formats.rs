@@ -150,6 +150,10 @@ fn written(case: &Case, items: &[Item], line_end: &str, cut: bool) -> (Vec<u8>, 
             // at the start of a list it is not part of a value
             continue;
         }
+        if matches!(item, Item::Nul) && list.len() < 8 {
+            // a NUL among the first bytes makes them look like UTF-16 or UTF-32
+            continue;
+        }
         if !matches!(item, Item::Blank) {
             let place = (noted.len() as u64 + 1, 1 + line_ends(&list), list.len() as u64);
             noted.push(Noted { place, text: text.clone(), value });
