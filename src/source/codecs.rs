@@ -3,10 +3,9 @@
 //! The decoders of async-compression are used because they detect the end of each format correctly. They are polled on
 //! a reader that is always ready, so no runtime is needed. Each member has its own decoder, so the position between two
 //! members is exact; the bytes after the last one are checked here, as for gzip.
-//! follows the last one is looked at here, as for gzip.
 
 use super::Compression;
-use super::decompress::{Damage, Findings, Tally, is_ours, window_too_large};
+use super::damage::{Damage, Findings, Tally, is_ours, window_too_large};
 use async_compression::futures::bufread::{BzDecoder, Lz4Decoder, XzDecoder};
 use futures_io::{AsyncBufRead, AsyncRead};
 use std::io::{self, BufRead, Read};

@@ -1,6 +1,7 @@
 //! Decodes all members of a gzip file or all frames of a zstd file to their verified end, or reports where the damage
 //! is.
 
+use super::damage::{self, Damage, Findings, Tally, is_ours, window_too_large};
 use super::{Compression, codecs};
 use crate::error::{Error, Kind, Result};
 use std::io::{self, BufRead, BufReader, Read};
@@ -10,9 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// The expansion ratio is checked only after this many decompressed bytes.
 const JUDGED_AFTER: u64 = 64 << 20;
 
-/// Bounds of `max_window`. The format asks decoders to support 8 MiB.
+/// Minimum of `max_window`. The format asks decoders to support 8 MiB.
 pub(super) const MIN_WINDOW: u64 = 1 << 10;
-pub(super) const MAX_WINDOW: u64 = 128 << 20;
 
 /// Size of the reads of stored bytes.
 const BUFFER_BYTES: usize = 128 << 10;
@@ -35,29 +35,6 @@ pub(super) fn by_magic(first: &[u8]) -> Compression {
         [0x04, 0x22, 0x4d, 0x18, ..] => Compression::Lz4,
         _ => Compression::None,
     }
-}
-
-/// The name used in messages.
-pub(super) fn name(compression: Compression) -> &'static str {
-    match compression {
-        Compression::Gzip => "gzip",
-        Compression::Zstd => "zstd",
-        Compression::Bzip2 => "bzip2",
-        Compression::Xz => "xz",
-        Compression::Lz4 => "lz4",
-        Compression::None | Compression::Auto => "plain",
-    }
-}
-
-/// Counters and findings of the streams of an input. All streams share them, so they serve only for display.
-#[derive(Default)]
-pub(super) struct Findings {
-    /// Stored bytes consumed by the stream that was read last.
-    pub(super) consumed: AtomicU64,
-    /// Largest number of gzip members that one stream has begun.
-    pub(super) members: AtomicU64,
-    /// Number of zero bytes after the last member.
-    pub(super) padding: AtomicU64,
 }
 
 /// The position at which a stream starts if not at the first byte: the end of a member or frame.
@@ -97,7 +74,7 @@ impl Unpacking {
         let consumed = Arc::new(AtomicU64::new(from.stored_from()));
         let (name, findings) = (self.name.clone(), self.findings.clone());
         let counted = Counted { inner: stored, name, consumed: consumed.clone(), findings };
-        let what = Damage { name: self.name.clone(), format: self::name(self.compression) };
+        let what = Damage { name: self.name.clone(), format: damage::name(self.compression) };
         let failed = |error| super::into_error(error, &format!("reading {}", self.name));
         let buffered = |counted| -> io::Result<_> {
             let mut input = BufReader::with_capacity(BUFFER_BYTES, counted);
@@ -197,29 +174,6 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
-/// Whether reading failed, as opposed to decoding.
-pub(super) fn is_ours(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<Error>())
-}
-
-#[derive(Clone)]
-pub(super) struct Damage {
-    pub(super) name: String,
-    format: &'static str,
-}
-
-impl Damage {
-    pub(super) fn at(&self, offset: u64, what: &str) -> io::Error {
-        io::Error::other(
-            Error::new(
-                Kind::Data,
-                format!("{}: damaged {} data: {what} at compressed byte {offset}", self.name, self.format),
-            )
-            .with_hint("fetch or make the file again"),
-        )
-    }
-}
-
 /// All members of a gzip file. Zero padding after the last one is allowed, anything else is damage.
 struct Gzip<R: Read> {
     state: GzipState<R>,
@@ -231,31 +185,6 @@ struct Gzip<R: Read> {
 enum GzipState<R: Read> {
     Member(Box<flate2::bufread::GzDecoder<Tally<R>>>),
     Ended,
-}
-
-/// Counts exactly the bytes that the decoder takes.
-pub(super) struct Tally<R: Read> {
-    inner: BufReader<R>,
-    pub(super) taken: u64,
-}
-
-impl<R: Read> Read for Tally<R> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.read(buf)?;
-        self.taken += n as u64;
-        Ok(n)
-    }
-}
-
-impl<R: Read> BufRead for Tally<R> {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        self.inner.fill_buf()
-    }
-
-    fn consume(&mut self, n: usize) {
-        self.taken += n as u64;
-        self.inner.consume(n);
-    }
 }
 
 impl<R: Read> Gzip<R> {
@@ -339,21 +268,6 @@ struct Zstd<R: Read> {
     consumed: Arc<AtomicU64>,
     what: Damage,
     max_window: u64,
-}
-
-/// Returns the error for a frame or block that needs a larger window than allowed.
-pub(super) fn window_too_large(name: &str, compression: Compression, max_window: u64) -> Error {
-    let again = match compression {
-        Compression::Xz => "compress the file again with xz -6 or less".to_owned(),
-        _ => format!("compress the file again with zstd --long={} or less, without --ultra", max_window.ilog2()),
-    };
-    let hint = match max_window < MAX_WINDOW {
-        true => format!("raise source.max_window (128MiB at most, memory grows by it), or {again}"),
-        false => again,
-    };
-    let (size, unit) = if max_window >= 1 << 20 { (max_window >> 20, "MiB") } else { (max_window >> 10, "KiB") };
-    let format = self::name(compression);
-    Error::data(format!("{name} needs a {format} window of more than {size}{unit} (source.max_window)")).with_hint(hint)
 }
 
 impl<R: Read> Read for Zstd<R> {

@@ -2,7 +2,7 @@
 
 use super::options::{Compression, SourceOptions};
 use super::read_at::{Identity, ReadAt, changed, into_error};
-use super::{beside, decompress, local, once};
+use super::{beside, damage, decompress, local, once};
 use crate::error::{Error, Result};
 use std::io;
 use std::path::Path;
@@ -17,7 +17,7 @@ pub struct Input {
     compression: Compression,
     max_expansion: u64,
     max_window: u64,
-    findings: Arc<decompress::Findings>,
+    findings: Arc<damage::Findings>,
 }
 
 enum Content {
@@ -53,7 +53,7 @@ impl Input {
 
     fn new(name: String, content: Content, compression: Compression, options: &SourceOptions) -> Input {
         let SourceOptions { max_expansion, max_window, .. } = *options;
-        let max_window = max_window.clamp(decompress::MIN_WINDOW, decompress::MAX_WINDOW);
+        let max_window = max_window.clamp(decompress::MIN_WINDOW, damage::MAX_WINDOW);
         Input { name, content, compression, max_expansion, max_window, findings: Arc::default() }
     }
 
@@ -94,7 +94,7 @@ impl Input {
                 vec![format!(
                     "{}: {zeros} zero bytes after the end of the {} data were ignored",
                     self.name,
-                    decompress::name(self.compression)
+                    damage::name(self.compression)
                 )]
             }
         }
@@ -246,7 +246,7 @@ fn compression_of(name: &str, data: &dyn ReadAt, options: &SourceOptions) -> Res
     match options.compression {
         Compression::Auto => Ok(found),
         given if given != Compression::None && given != found => {
-            Err(Error::data(format!("{name} is not {} data", decompress::name(given)))
+            Err(Error::data(format!("{name} is not {} data", damage::name(given)))
                 .with_hint("set source.compression to auto, or to what the file is"))
         }
         given => Ok(given),

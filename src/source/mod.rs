@@ -8,6 +8,7 @@
 pub mod apsis;
 mod beside;
 mod codecs;
+mod damage;
 mod decompress;
 mod handles;
 mod input;
