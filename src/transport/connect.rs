@@ -67,7 +67,13 @@ pub(super) async fn connect(shared: &Shared, target: &Target, base: Option<&Targ
     let limit = shared.timers.connect;
     match tokio::time::timeout(limit, connect_untimed(shared, target, base)).await {
         Ok(connected) => connected,
-        Err(_) => Err(not_connected(format!("no connection to {} within {limit:?}", target.host_and_port()))),
+        Err(_) => {
+            let failed = not_connected(format!("no connection to {} within {limit:?}", target.host_and_port()));
+            Err(match shared.proxies.server_for(target)? {
+                Some(proxy) => proxy.not_reached(failed),
+                None => failed,
+            })
+        }
     }
 }
 
@@ -95,14 +101,19 @@ async fn connect_untimed(shared: &Shared, target: &Target, base: Option<&Target>
         return Err(permanent(inside(target)));
     }
     tracing::debug!(proxy = %proxy.at.origin(), to = %target.origin(), "through a proxy");
-    let tcp = dial(&proxy.at, resolve(&proxy.at).await?).await?;
-    let mut io = secured(shared, &proxy.at, Box::new(Parked::new(tcp, wire.clone()))).await?;
+    let mut io = proxy_connection(shared, proxy, &wire).await.map_err(|failed| proxy.not_reached(failed))?;
     if !target.https {
         return Ok(Connected { io, wire, through: Some(proxy.clone()) });
     }
     tunnel(&mut io, proxy, target).await?;
     let io = secured(shared, target, io).await?;
     Ok(Connected { io, wire, through: None })
+}
+
+/// Connects to the proxy itself, by TLS if its URL says so.
+async fn proxy_connection(shared: &Shared, proxy: &ProxyServer, wire: &Arc<Wire>) -> Result<Box<dyn Io>, Failed> {
+    let tcp = dial(&proxy.at, resolve(&proxy.at).await?).await?;
+    secured(shared, &proxy.at, Box::new(Parked::new(tcp, wire.clone()))).await
 }
 
 async fn resolve(target: &Target) -> Result<Vec<SocketAddr>, Failed> {

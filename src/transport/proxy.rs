@@ -107,6 +107,18 @@ impl ProxyServer {
         self.at.basic.as_ref()
     }
 
+    /// The same failure with whose address it is about, since the user may never have set a proxy: a variable did.
+    pub(super) fn not_reached(&self, failed: Failed) -> Failed {
+        let Failed { reach, error } = failed;
+        let message = format!("the proxy, named by {}: {}", self.setting, error.message());
+        let named = Error::new(error.kind(), message);
+        let error = match error.hint() {
+            Some(hint) => named.with_hint(hint),
+            None => named,
+        };
+        Failed { reach, error }
+    }
+
     /// Whether the response to a plain http request is the proxy's own refusal. Only a refusal by the platform is about
     /// the platform's credentials.
     pub(super) fn answered(&self, status: u16, headers: &[(String, String)]) -> bool {

@@ -236,6 +236,23 @@ async fn an_address_in_an_answer_that_cannot_be_used_is_refused() {
     );
 }
 
+/// It said "no connection to 127.0.0.1:…" alone, an address that the job file does not have.
+#[tokio::test]
+async fn a_proxy_that_is_not_reached_is_named_with_its_setting() {
+    let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    for (at, words) in [
+        (format!("http://{closed}"), format!("no connection to {closed}")),
+        (format!("https://{closed}"), format!("no connection to {closed}")),
+        ("http://no-such-proxy.invalid:3128".to_owned(), "no-such-proxy.invalid could not be resolved".to_owned()),
+    ] {
+        let client = client_for(&timers(), |_| {}, &[("HTTPS_PROXY", at)]);
+        let failed = client.call(&get("https://api.example/x")).await.unwrap_err();
+        assert_eq!((failed.reach, failed.error.kind()), (Reach::NotConnected, Kind::Transient), "{failed:?}");
+        let said = failed.error.message();
+        assert!(said.starts_with("the proxy, named by HTTPS_PROXY: ") && said.contains(&words), "{said}");
+    }
+}
+
 #[tokio::test]
 async fn the_refusal_of_a_proxy_is_not_the_platforms() {
     for (status, headers, platform) in [

@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use suppaftp::tokio::{AsyncRustlsConnector, AsyncRustlsFtpStream, AsyncRustlsStream, TransferStream};
-use suppaftp::types::{FileType, Mode};
+use suppaftp::types::{FileType, Mode, Response};
 use suppaftp::{FtpError, Status};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
@@ -216,13 +216,25 @@ impl std::fmt::Display for DataRefused {
 
 impl std::error::Error for DataRefused {}
 
-/// Whether an error is about the passive mode and not about the file.
+/// Whether an error may be about the passive mode and not about the file. 550 is either: vsftpd and ProFTPD answer it to a
+/// command that their administrator denies. If it was about the file, the older mode gets the same answer.
 fn is_about_passive(error: &FtpError) -> bool {
     match error {
-        FtpError::UnexpectedResponse(response) => matches!(response.status.code(), 425 | 500..=504 | 522),
+        FtpError::UnexpectedResponse(response) => matches!(code_of(response), 425 | 500..=504 | 522 | 550),
         FtpError::ConnectionError(error) => error.get_ref().is_some_and(|inner| inner.is::<DataRefused>()),
         FtpError::BadResponse => true,
         _ => false,
+    }
+}
+
+/// Returns the code of a reply. One that the library does not know is in the words all the same.
+fn code_of(response: &Response) -> u32 {
+    match response.status {
+        Status::Unknown => {
+            let digits = response.body.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
+            digits.and_then(|digits| digits.parse().ok()).unwrap_or(0)
+        }
+        known => known.code(),
     }
 }
 
@@ -252,11 +264,7 @@ fn classify(what: &str, error: &FtpError, target: &Target) -> Fault {
     };
     let says = printable(String::from_utf8_lossy(&response.body).trim());
     let message = format!("host.ftp: {what} answered: {says}");
-    // an unknown code is in the message anyway
-    let code = match response.status {
-        Status::Unknown => says.get(..3).and_then(|digits| digits.parse().ok()).unwrap_or(0),
-        known => known.code(),
-    };
+    let code = code_of(response);
     let lower = says.to_ascii_lowercase();
     let wants_tls = !target.tls && ["tls", "ssl", "encrypt", "secure"].iter().any(|word| lower.contains(word));
     let hint = match (what, code) {
@@ -270,6 +278,7 @@ fn classify(what: &str, error: &FtpError, target: &Target) -> Fault {
             "the data connection failed: check that every firewall on the way allows the server's passive ports"
         }
         (_, 452 | 552) => "the server's disk or the user's quota is full",
+        ("STOR", 451) => "the server could not write the file: is its disk or the user's quota full?",
         (_, 553) => "the server does not accept this name: choose another one in destination.host.ftp.url",
         ("RNTO", _) => {
             "the previous list was not changed; the user needs the right to rename and to replace files there"
@@ -281,7 +290,10 @@ fn classify(what: &str, error: &FtpError, target: &Target) -> Fault {
         _ => "check destination.host.ftp.url: the folder must exist, and the user must have the right to write there",
     };
     match code {
-        430 | 530 | 532 if !wants_tls => Fault::Final(Error::new(Kind::Credentials, message).with_hint(hint)),
+        430 | 530 | 532 if what != "AUTH TLS" && !wants_tls => {
+            Fault::Final(Error::new(Kind::Credentials, message).with_hint(hint))
+        }
+        421 if wants_tls => Fault::Final(Error::new(Kind::Refused, message).with_hint(hint)),
         500..=599 => Fault::Final(Error::new(Kind::Refused, message).with_hint(hint)),
         // the retry loop's own hint says when it gave up
         _ => Fault::Passing(Error::new(Kind::Transient, format!("{message} ({hint})"))),
@@ -304,7 +316,6 @@ fn insecure(what: &str, why: &str) -> Fault {
 mod tests {
     use super::*;
     use crate::secret::Secret;
-    use suppaftp::types::Response;
 
     fn answered(what: &str, url: &str, code: u32, text: &str) -> (&'static str, Error) {
         let target = Target::read(&Secret::new(url), None).expect("a target");
@@ -322,11 +333,16 @@ mod tests {
         for (what, code, text, class, says) in [
             ("login", 530, "530 Login incorrect.", "credentials", "user and password"),
             ("login", 530, "530 Non-anonymous sessions must use encryption.", "refused", "ftps://"),
-            ("login", 421, "421 TLS is required", "passing", "ftps://"),
+            // Pure-FTPd: asked again it says the same
+            ("login", 421, "421 Please reconnect using TLS security mechanisms.", "refused", "ftps://"),
+            ("login", 421, "421 TLS is required", "refused", "ftps://"),
             ("login", 534, "534 A TLS connection is required on the control channel", "refused", "ftps://"),
             ("STOR", 522, "522 Data connection must be protected", "refused", "protected"),
             ("the greeting", 421, "421 Too many users", "passing", "too many connections"),
             ("AUTH TLS", 502, "502 no such command", "refused", "no explicit TLS"),
+            // vsftpd without TLS
+            ("AUTH TLS", 530, "530 Please login with USER and PASS.", "refused", "no explicit TLS"),
+            ("STOR", 451, "451 Failure writing to local file.", "passing", "quota full"),
             ("STOR", 425, "425 Can't open data connection", "passing", "passive ports"),
             ("STOR", 452, "452 Disk full", "passing", "disk"),
             ("STOR", 552, "552 Quota exceeded", "refused", "quota"),
@@ -339,6 +355,21 @@ mod tests {
             assert_eq!(came, class, "{text}");
             let words = format!("{} {}", error.message(), error.hint().unwrap_or_default());
             assert!(words.contains(says), "{text}: {words}");
+        }
+    }
+
+    /// vsftpd (cmds_denied) and ProFTPD (Limit) answer 550 to an EPSV that is denied: the list was refused.
+    #[test]
+    fn a_denied_epsv_is_tried_again_as_pasv() {
+        let about = |code: u32| {
+            let body = format!("{code} Denied").into_bytes();
+            is_about_passive(&FtpError::UnexpectedResponse(Response::new(Status::from(code), body)))
+        };
+        for code in [425, 500, 501, 502, 504, 522, 550] {
+            assert!(about(code), "{code}");
+        }
+        for code in [421, 426, 451, 452, 530, 552, 553] {
+            assert!(!about(code), "{code}");
         }
     }
 
