@@ -31,6 +31,15 @@ pub trait Record {
     fn keep(&self, into: &mut Vec<u8>);
 }
 
+/// The value of a cell where it is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stored<'r> {
+    /// The value itself.
+    Value(&'r [u8]),
+    /// The value in `"`, with those inside doubled.
+    Quoted(&'r [u8]),
+}
+
 /// A record split into the columns of the source.
 ///
 /// A cell is *plain* if its span may be copied into JSON or a delimited row unchanged: it contains no control character
@@ -80,6 +89,15 @@ pub trait Row: Record {
     #[inline(always)]
     fn is_missing(&self, _column: usize) -> bool {
         false
+    }
+
+    /// Returns the value of a cell, validated, without copying it; `None`: it has to be [appended](Row::append). For large
+    /// cells, of which a copy takes as much memory again.
+    ///
+    /// # Errors
+    /// As for [`Row::append`].
+    fn stored(&self, _column: usize) -> Result<Option<Stored<'_>>, CellError> {
+        Ok(None)
     }
 
     /// Returns the value of a cell, not validated.

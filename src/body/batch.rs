@@ -57,6 +57,11 @@ pub(crate) enum RowOutcome {
 }
 
 impl RowLog {
+    /// Returns an empty log with room for records of so many bytes.
+    pub(crate) fn with_capacity(bytes: usize) -> RowLog {
+        RowLog { arena: Vec::with_capacity(bytes), ..RowLog::default() }
+    }
+
     /// Returns a range of the logged bytes.
     pub(crate) fn bytes(&self, range: (u32, u32)) -> &[u8] {
         &self.arena[range.0 as usize..range.1 as usize]

@@ -187,7 +187,8 @@ impl<const WATCH: bool, F: Format> Host<F::Reader> for Convert<'_, '_, '_, '_, W
         self.scratch.take_sights_of(&mut tools.scratch);
         if !self.pass.collect.data {
             std::mem::swap(&mut self.out, &mut tools.own);
-        } else if let Some(large) = self.pass.ordered.pool.take_large() {
+        } else {
+            let large = self.pass.ordered.pool.take_large();
             self.pass.ordered.pool.give_back(std::mem::replace(&mut self.out, large).into_vec());
         }
         self.set_aside = Some(tools);

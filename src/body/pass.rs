@@ -47,11 +47,13 @@ impl<F: Format> Pass<'_, '_, F> {
         reader: &mut F::Reader,
         bytes: usize,
     ) -> Result<Option<Tools<F::Reader>>, Stop> {
-        if bytes <= 2 * self.chunk_bytes + (1 << 20) {
+        // a thread that is alone is always at the head, so it need not keep so much of its own
+        let own = if self.alone { (3 * self.chunk_bytes).max(512 << 10) } else { 2 * self.chunk_bytes + (1 << 20) };
+        if bytes <= own {
             return Ok(None);
         }
         self.ordered.wait_for_head(seq)?;
-        let mut tools = self.spare.take().unwrap_or_else(|| Tools::new(self.reader()));
+        let mut tools = self.spare.take().unwrap_or_else(|| Tools::large::<F>(self.reader()));
         tools.reader.copy_from(reader);
         std::mem::swap(&mut tools.reader, reader);
         Ok(Some(tools))

@@ -7,6 +7,11 @@ use std::time::Duration;
 /// Size at which a slab is sealed; one large record may make it larger.
 pub(crate) const SLAB_BYTES: usize = 256 << 10;
 
+/// Reserved for each buffer that a large record needs; only the used part becomes resident. glibc maps a block of more than 32 MiB by
+/// itself: it moves without a copy when it grows, and is unmapped when it is freed. A smaller block stays with the thread once the
+/// first one was freed, and is copied when it grows.
+pub(crate) const LARGE_ROOM: usize = 33 << 20;
+
 /// Maximum number of slabs between a pass and the socket, per converting thread.
 pub(crate) const QUEUED_SLABS: usize = 4;
 
@@ -103,12 +108,13 @@ impl Pool {
         Some(OutBuf::with_capacity(SLAB_BYTES + ROOM))
     }
 
-    /// Returns an empty output that a large record has enlarged before. Only for the worker at the head.
-    pub(crate) fn take_large(&self) -> Option<OutBuf> {
+    /// Returns an empty output for large records. Only for the worker at the head.
+    pub(crate) fn take_large(&self) -> OutBuf {
         let mut state = self.lock();
-        let buffer = state.large.take()?;
         state.lent += 1;
-        Some(OutBuf::reuse(buffer))
+        let large = state.large.take();
+        drop(state);
+        large.map_or_else(|| OutBuf::with_capacity(LARGE_ROOM), OutBuf::reuse)
     }
 
     /// Wraps what was written; dropping it returns the memory to this pool.

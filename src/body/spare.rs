@@ -3,7 +3,9 @@
 //! keep freed memory per thread.
 
 use super::batch::RowLog;
+use super::slab::LARGE_ROOM;
 use crate::buffer::OutBuf;
+use crate::format::{Format, Reader};
 use crate::mapping::Scratch;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -21,6 +23,17 @@ pub(crate) struct Tools<R> {
 impl<R> Tools<R> {
     pub(crate) fn new(reader: R) -> Tools<R> {
         Tools { reader, scratch: Scratch::default(), own: OutBuf::default() }
+    }
+
+    /// Tools for large records: `reader` and the rest have room for them.
+    pub(crate) fn large<F: Format<Reader = R>>(mut reader: R) -> Tools<R>
+    where
+        R: Reader<F>,
+    {
+        reader.reserve(LARGE_ROOM);
+        let mut scratch = Scratch::default();
+        scratch.reserve(LARGE_ROOM);
+        Tools { reader, scratch, own: OutBuf::with_capacity(LARGE_ROOM) }
     }
 }
 
@@ -47,7 +60,7 @@ pub(crate) struct SpareRows(Mutex<Option<RowLog>>);
 
 impl SpareRows {
     pub(crate) fn take(&self) -> RowLog {
-        lock(&self.0).take().unwrap_or_default()
+        lock(&self.0).take().unwrap_or_else(|| RowLog::with_capacity(LARGE_ROOM))
     }
 
     /// Keeps the memory of rows that were passed on, if it is large.

@@ -134,8 +134,10 @@ impl<R> Worker<R> {
         if !pass.collect.data {
             return Ok(std::mem::take(&mut self.tools.own));
         }
-        let large = if self.set_aside.is_some() { pass.ordered.pool.take_large() } else { None };
-        large.map_or_else(|| pass.ordered.take_slab(seq), Ok)
+        match self.set_aside {
+            Some(_) => Ok(pass.ordered.pool.take_large()),
+            None => pass.ordered.take_slab(seq),
+        }
     }
 
     /// Returns the large set after a chunk, so that the next chunk at the head can use it.

@@ -167,6 +167,9 @@ pub(crate) trait Reader<F>: Send + Sized {
     where
         V: Visit + Host<Self, Stop = Stop<V>>;
 
+    /// Reserves room for content of `bytes`.
+    fn reserve(&mut self, bytes: usize);
+
     /// Copies the content of another reader.
     fn copy_from(&mut self, other: &Self);
 

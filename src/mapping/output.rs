@@ -5,7 +5,7 @@ use super::cast::Cast;
 use super::scratch::Scratch;
 use crate::buffer::OutBuf;
 use crate::encode;
-use crate::row::CellError;
+use crate::row::{CellError, Stored};
 
 /// How a text that is not empty is validated and written. Quotes and brackets around it are literals.
 pub(super) struct Output {
@@ -41,6 +41,41 @@ pub(super) struct CellRule {
 }
 
 impl Output {
+    /// Whether the value of a quoted cell of so many bytes is too long whatever it is: two bytes of the cell are at least one of
+    /// the value, four of those at least one code point.
+    pub(super) fn is_too_long(&self, cell_bytes: usize) -> bool {
+        let checked_first = !self.cast.is_verbatim() || self.no_control || self.lower_email || self.not_negative;
+        !checked_first && self.max_code_points.is_some_and(|limit| cell_bytes / 8 > limit + 1)
+    }
+
+    /// Whether any text is valid, and goes into a cell that may have quotes.
+    pub(super) fn takes_any_cell(&self) -> bool {
+        let free = !self.no_control && !self.lower_email && !self.not_negative;
+        let of_any_length = self.max_code_points.is_none() && self.one_of.is_none();
+        let quotes = matches!(self.form, Form::Cell(CellRule { never: false, .. }));
+        free && of_any_length && quotes && self.cast.is_verbatim()
+    }
+
+    /// Writes a value that was not copied.
+    pub(super) fn write_large(
+        &self,
+        value: Stored<'_>,
+        scratch: &mut Scratch,
+        out: &mut OutBuf,
+    ) -> Result<(), CellError> {
+        match value {
+            Stored::Value(text) => self.element(text, &mut scratch.spare, &mut scratch.clash, out),
+            // it contains quotes, so it needs them around it
+            Stored::Quoted(cell) => {
+                if let Form::Cell(CellRule { separator, trial: true, .. }) = self.form {
+                    scratch.clash |= memchr::memchr(separator, cell).is_some();
+                }
+                out.extend(cell);
+                Ok(())
+            }
+        }
+    }
+
     /// Writes `scratch.text`, which is not empty.
     pub(super) fn write(&self, scratch: &mut Scratch, out: &mut OutBuf) -> Result<(), CellError> {
         let Scratch { text, spare, clash, .. } = scratch;

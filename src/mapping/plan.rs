@@ -305,8 +305,13 @@ impl Plan {
         scratch: &mut Scratch,
     ) -> std::result::Result<Slow, CellError> {
         let value = &self.values[op.value as usize];
-        value.read(row, scratch)?;
-        let presence = value.presence(row, scratch);
+        let large = value.large(row, scratch)?;
+        let presence = if large.is_some() {
+            Presence::Filled
+        } else {
+            value.read(row, scratch)?;
+            value.presence(row, scratch)
+        };
         let mut cursor = out.cursor();
         let state = cursor.piece(&self.steps, op.steps.step(state, presence), op.short);
         cursor.finish();
@@ -314,10 +319,11 @@ impl Plan {
             return Err(EMPTY);
         }
         let value_at = out.len();
-        match presence {
-            Presence::Filled => value.output.write(scratch, out)?,
-            Presence::List => value.output.write_list(scratch, out)?,
-            Presence::Empty | Presence::Missing => return Ok(Slow { state, value: None }),
+        match (large, presence) {
+            (Some(large), _) => value.output.write_large(large, scratch, out)?,
+            (None, Presence::Filled) => value.output.write(scratch, out)?,
+            (None, Presence::List) => value.output.write_list(scratch, out)?,
+            (None, Presence::Empty | Presence::Missing) => return Ok(Slow { state, value: None }),
         }
         Ok(Slow { state, value: Some(value_at) })
     }

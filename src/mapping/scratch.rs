@@ -50,6 +50,11 @@ impl Elements {
 }
 
 impl Scratch {
+    /// Reserves room for a value of `bytes`, so that it need not move while it grows up to that.
+    pub(crate) fn reserve(&mut self, bytes: usize) {
+        self.text.reserve_exact(bytes);
+    }
+
     /// Starts counting warnings, until [`Scratch::sights`].
     pub(crate) fn watch(&mut self, columns: usize, identifiers: usize) {
         self.watch.start(columns.max(1), identifiers);

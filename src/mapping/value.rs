@@ -9,7 +9,7 @@ use super::scratch::{Elements, Scratch};
 use super::spec::{Apply, TemplateNeeds};
 use super::watch::{NONE, Sight};
 use crate::buffer::OutBuf;
-use crate::row::{CellError, CellKind, Row};
+use crate::row::{CellError, CellKind, Row, Stored};
 
 /// The origin of a value; constants are folded into literals.
 pub(super) enum Origin {
@@ -83,6 +83,9 @@ pub(super) enum WhenEmpty {
     /// The record is rejected.
     Reject,
 }
+
+/// A cell of so many bytes is not copied if it need not be.
+const LARGE_CELL: usize = 1 << 20;
 
 /// The error for a value that is empty but must not be.
 pub(super) const EMPTY: CellError =
@@ -198,6 +201,28 @@ impl Value {
             (Origin::Column(column), true) if row.is_missing(*column) => Presence::Missing,
             (_, true) => Presence::Empty,
         }
+    }
+
+    /// Returns the value of a large cell that nothing is done to: a copy in `scratch` would take as much memory again. `None`:
+    /// it is not one, or the copy is needed.
+    pub(super) fn large<'r>(&self, row: &'r impl Row, scratch: &mut Scratch) -> Result<Option<Stored<'r>>, CellError> {
+        let Origin::Column(column) = self.origin else { return Ok(None) };
+        if row.span(column).1 < LARGE_CELL || !self.apply.is_empty() || self.output.split.is_some() {
+            return Ok(None);
+        }
+        let stored = row.stored(column)?;
+        match stored {
+            Some(Stored::Value(text)) if scratch.watch.is_on() => {
+                scratch.watch.text(self.slot, self.identifier, text);
+            }
+            Some(Stored::Quoted(cell)) if self.output.is_too_long(cell.len()) => {
+                return Err(CellError::new("value_too_long", "longer than the platform takes"));
+            }
+            // its quotes are those of the output only if the output takes any text
+            Some(Stored::Quoted(_)) if !self.output.takes_any_cell() || self.identifier != NONE => return Ok(None),
+            _ => {}
+        }
+        Ok(stored)
     }
 
     /// Examines the text before a conversion that hides what there is to warn about; true if no other examination is

@@ -26,6 +26,57 @@ fn records_of_eight_mebibytes_need_one_set_of_large_buffers() {
     assert!(peak(PROFILES, list(6), "4") <= 64 + 8 + 8);
 }
 
+/// A value with doubled quotes was unescaped into a copy and escaped again: a third record in memory.
+#[test]
+fn a_large_cell_with_doubled_quotes_is_not_copied_between() {
+    let job = "source: { path: list.csv }\nmap: { id: id, note: note }\ndestination: { platform: yesmail, list: l, api_user: u, \
+               api_key: k, separator: \",\", host: { put: { url: \"http://127.0.0.1/a\", fetch_url: \"http://127.0.0.1/a\" } } }\n";
+    let cell = format!("{}\"\"", "x".repeat(4000)).repeat(2000);
+    let list = "id,note\n".to_owned() + &(0..3).map(|n| format!("{n},\"{cell}\"\n")).collect::<String>();
+    assert!(peak(job, &list, "1") <= 32 + 8);
+    // too long for the platform, whatever it is
+    assert!(peak(PROFILES, &list, "1") <= 32 + 8);
+}
+
+/// Cells of more than 1 MiB go a way of their own.
+#[test]
+fn large_cells_come_out_as_small_ones_do() {
+    let yesmail = |separator: &str| {
+        format!(
+            "source: {{ path: list.csv }}\nmap: {{ id: id, note: note }}\ndestination: {{ platform: yesmail, list: l, api_user: u, \
+             api_key: k, separator: {separator}, host: {{ put: {{ url: \"http://127.0.0.1/a\", fetch_url: \
+             \"http://127.0.0.1/a\" }} }} }}\n"
+        )
+    };
+    let json = "source: { path: list.csv }\nmap: { operation: { value: UPDATE }, user_account_id: id, segment_id: { value: 1 }, \
+                expiration_duration: { value: 0 }, data_bag: { object: { note: note } } }\ndestination: { platform: mediarithmics, \
+                datamart_id: 1, token: t, import_name: n, mime_type: ndjson }\n";
+    let pieces = ["plain", "a, b", "say \"hi\"", "two\nlines", "é\tł", "\\ 'q'"];
+    let values: Vec<String> = pieces.iter().map(|piece| piece.repeat((1 << 20) / piece.len() + 9)).collect();
+    let mut list = csv::Writer::from_writer(Vec::new());
+    list.write_record(["id", "note"]).unwrap();
+    for (n, value) in values.iter().enumerate() {
+        list.write_record([&n.to_string(), value]).unwrap();
+    }
+    let list = list.into_inner().unwrap();
+    for (separator, byte) in [("\",\"", b','), ("auto", b'|')] {
+        let out = Bed::new(&yesmail(separator), &list).run(&["convert", "job.yaml", "-q"]).stdout;
+        let mut reader = csv::ReaderBuilder::new().delimiter(byte).from_reader(&out[..]);
+        let read: Vec<String> = reader.records().map(|record| record.unwrap()[1].to_owned()).collect();
+        assert!(read == values, "{separator}");
+    }
+    let out = Bed::new(json, &list).run(&["convert", "job.yaml", "-q"]).stdout;
+    let lines = out.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
+    let read: Vec<String> = lines
+        .map(|line| {
+            let line: serde_json::Value = serde_json::from_slice(line).unwrap();
+            let bag: serde_json::Value = serde_json::from_str(line["data_bag"].as_str().unwrap()).unwrap();
+            bag["note"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    assert!(read == values);
+}
+
 /// The structure of a record used to take four bytes per cell, whatever the header.
 #[test]
 fn a_record_of_delimiters_alone_is_no_larger_than_another() {

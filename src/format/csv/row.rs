@@ -2,7 +2,7 @@
 
 use crate::buffer::Padded;
 use crate::format::text::Region;
-use crate::row::{CellError, Needs, Record, RecordPlace, Row};
+use crate::row::{CellError, Needs, Record, RecordPlace, Row, Stored};
 use std::borrow::Cow;
 
 /// A record of delimited text, borrowed from its chunk. Its structure (number of cells, quotes) has been validated.
@@ -20,6 +20,20 @@ impl<'a> CsvRow<'a> {
     fn raw(&self, column: usize) -> &'a [u8] {
         let (at, len) = self.span(column);
         &self.region.input.bytes()[at..at + len]
+    }
+
+    /// Validates a cell; true if it is clean, so that it is its own value.
+    fn validate(&self, column: usize) -> Result<bool, CellError> {
+        let (at, len) = self.span(column);
+        let raw = self.raw(column);
+        if !self.region.is_clean_ascii(at, len) && simdutf8::basic::from_utf8(raw).is_err() {
+            return Err(CellError::invalid_utf8(column));
+        }
+        let is_clean = self.region.is_clean(at, len);
+        if !is_clean && memchr::memchr(0, raw).is_some() {
+            return Err(CellError::nul(column));
+        }
+        Ok(is_clean)
     }
 
     /// Returns the raw text of the record, without its line end.
@@ -85,20 +99,25 @@ impl Row for CsvRow<'_> {
     }
 
     fn append(&self, column: usize, text: &mut Vec<u8>) -> Result<(), CellError> {
-        let (at, len) = self.span(column);
-        let raw = self.raw(column);
-        if !self.region.is_clean_ascii(at, len) && simdutf8::basic::from_utf8(raw).is_err() {
-            return Err(CellError::invalid_utf8(column));
+        if self.validate(column)? {
+            text.extend_from_slice(self.raw(column));
+        } else {
+            append_unquoted(self.raw(column), self.region.dialect.quote, text);
         }
-        if self.region.is_clean(at, len) {
-            text.extend_from_slice(raw);
-            return Ok(());
-        }
-        if memchr::memchr(0, raw).is_some() {
-            return Err(CellError::nul(column));
-        }
-        append_unquoted(raw, self.region.dialect.quote, text);
         Ok(())
+    }
+
+    fn stored(&self, column: usize) -> Result<Option<Stored<'_>>, CellError> {
+        let raw = self.raw(column);
+        if self.validate(column)? {
+            return Ok(Some(Stored::Value(raw)));
+        }
+        Ok(match inside(raw, self.region.dialect.quote) {
+            None => Some(Stored::Value(raw)),
+            Some((inner, quote)) if memchr::memchr(quote, inner).is_none() => Some(Stored::Value(inner)),
+            Some((_, b'"')) => Some(Stored::Quoted(raw)),
+            Some(_) => None,
+        })
     }
 
     fn value(&self, column: usize) -> Cow<'_, [u8]> {

@@ -52,6 +52,11 @@ impl ChunkBytes {
         }
     }
 
+    /// Reserves room for `bytes`, so that the content need not move while it grows up to that.
+    pub(super) fn reserve(&mut self, bytes: usize) {
+        self.bytes.reserve_exact(bytes.saturating_sub(self.bytes.len()));
+    }
+
     /// Starts anew with these bytes.
     pub(super) fn start_with(&mut self, bytes: &[u8]) {
         self.room(bytes.len());

@@ -162,6 +162,10 @@ impl<F: Text> Reader<F> for TextReader<F> {
         }
     }
 
+    fn reserve(&mut self, bytes: usize) {
+        self.bytes.reserve(bytes);
+    }
+
     fn copy_from(&mut self, other: &Self) {
         self.bytes.copy_from(&other.bytes);
     }
