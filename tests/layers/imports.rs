@@ -36,12 +36,18 @@ impl Imports {
         let mut edges: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for (name, imports) in &self.imports {
             let targets = edges.entry(name).or_default();
-            for import in imports.iter().filter(|import| !(import.is_public && is_list(name))) {
+            for import in imports.iter().filter(|import| !(import.is_public && self.has_children(name))) {
                 let file = self.absolute(name, &import.segments).and_then(|path| self.file(&path, 0));
                 targets.extend(file.filter(|file| *file != name && room(file) == room(name)));
             }
         }
         edges
+    }
+
+    /// Whether a file lists the files of a folder: `mod.rs`, or a file beside the folder of its name.
+    fn has_children(&self, name: &str) -> bool {
+        let own = module(name);
+        self.modules.keys().any(|module| module.len() > own.len() && module.starts_with(&own))
     }
 
     /// Returns the path from the root of the crate; `None` if it leads out of the crate.
@@ -117,10 +123,6 @@ fn module(name: &str) -> Module {
         path.pop();
     }
     path
-}
-
-fn is_list(name: &str) -> bool {
-    name.ends_with("/mod.rs")
 }
 
 fn imports(code: &str) -> Vec<Import> {
