@@ -57,7 +57,7 @@ pub(crate) enum RowOutcome {
 }
 
 impl RowLog {
-    /// Returns an empty log with room for records of so many bytes.
+    /// Returns an empty log with room for that many bytes of records.
     pub(crate) fn with_capacity(bytes: usize) -> RowLog {
         RowLog { arena: Vec::with_capacity(bytes), ..RowLog::default() }
     }

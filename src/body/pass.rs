@@ -47,7 +47,7 @@ impl<F: Format> Pass<'_, '_, F> {
         reader: &mut F::Reader,
         bytes: usize,
     ) -> Result<Option<Tools<F::Reader>>, Stop> {
-        // a thread that is alone is always at the head, so it need not keep so much of its own
+        // a thread that is alone is always at the head, so it never waits for the large set and may take it early
         let own = if self.alone { (3 * self.chunk_bytes).max(512 << 10) } else { 2 * self.chunk_bytes + (1 << 20) };
         if bytes <= own {
             return Ok(None);

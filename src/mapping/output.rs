@@ -41,8 +41,8 @@ pub(super) struct CellRule {
 }
 
 impl Output {
-    /// Whether the value of a quoted cell of so many bytes is too long whatever it is: two bytes of the cell are at least one of
-    /// the value, four of those at least one code point.
+    /// Returns true if the value of a quoted cell of that size is too long whatever it is: two bytes of the cell are at least one
+    /// byte of the value, and four of those at least one code point.
     pub(super) fn is_too_long(&self, cell_bytes: usize) -> bool {
         let checked_first = !self.cast.is_verbatim() || self.no_control || self.lower_email || self.not_negative;
         !checked_first && self.max_code_points.is_some_and(|limit| cell_bytes / 8 > limit + 1)

@@ -84,7 +84,7 @@ pub(super) enum WhenEmpty {
     Reject,
 }
 
-/// A cell of so many bytes is not copied if it need not be.
+/// Size in bytes from which a cell is not copied unless it must be.
 const LARGE_CELL: usize = 1 << 20;
 
 /// The error for a value that is empty but must not be.

@@ -4,7 +4,7 @@ import os
 import time
 
 from bed import Mismatch, Run, Skip, digest, free_port, has_ipv6
-from ftp_servers import PASSWORD, SERVERS, nobody
+from ftp_servers import PASSWORD, SERVERS, unprivileged
 from vendors import Yesmail
 
 
@@ -42,7 +42,7 @@ class Cases:
         yield "no room for the file: refused or out of attempts", self.full_disk
         yield "server killed in the middle, back after 1 s", self.killed
         yield "listferry killed in the middle, run again", self.run_killed
-        yield "nobody listens: 20", self.nobody
+        yield "no process listens: 20", self.no_listener
 
     def job(self, url, source=None, password=PASSWORD, **more):
         host = {"ftp": {"url": url, "password": {"env": "FTP_PASSWORD"}, "fetch_url": "http://127.0.0.1/list.csv"}}
@@ -80,7 +80,7 @@ class Cases:
     def replaced(self):
         def body(server):
             (server.lists / "list.csv").write_text("the one before\n")
-            # its owner is whoever the server writes as
+            # its owner is the account that the server writes as
             self.own(server)
             self.run(self.job(server.url("list.csv"))).must_end(0)
             self.whole(server, "list.csv")
@@ -89,7 +89,7 @@ class Cases:
     @staticmethod
     def own(server):
         if os.getuid() == 0:
-            os.chown(server.lists / "list.csv", *nobody()[:2])
+            os.chown(server.lists / "list.csv", *unprivileged()[:2])
 
     def wrong_password(self):
         return self.with_server(lambda server: self.run(
@@ -207,5 +207,5 @@ class Cases:
             return f"continued {done.report['continued']}"
         return self.with_server(body)
 
-    def nobody(self):
+    def no_listener(self):
         return self.run(self.job(f"ftp://ann@127.0.0.1:{free_port()}/list.csv")).must_end(20)

@@ -72,8 +72,8 @@ anon_umask=022
 anon_root={self.home}
 secure_email_list_enable=YES
 email_password_file={place}/passwords
-ftp_username={nobody()[2]}
-nopriv_user={nobody()[2]}
+ftp_username={unprivileged()[2]}
+nopriv_user={unprivileged()[2]}
 secure_chroot_dir={empty}
 seccomp_sandbox=NO
 isolate=NO
@@ -94,7 +94,7 @@ class Proftpd(Server):
         place, bed = self.place, self.bed
         hashed = subprocess.run(["openssl", "passwd", "-6", PASSWORD], capture_output=True, text=True,
                                 check=True).stdout.strip()
-        account = nobody()
+        account = unprivileged()
         private = place / "private"
         private.mkdir(exist_ok=True)
         os.chmod(private, 0o755)
@@ -157,7 +157,7 @@ class Pureftpd(Server):
         if os.getuid() != 0:
             raise Skip("pure-ftpd needs root for users of its own")
         place, bed = self.place, self.bed
-        uid, gid, _, _ = nobody()
+        uid, gid, _, _ = unprivileged()
         database = place / "pureftpd.pdb"
         typed = f"{PASSWORD}\n{PASSWORD}\n"
         if not database.exists():
@@ -214,8 +214,8 @@ def libraries(bed):
     return dict(os.environ, LD_LIBRARY_PATH=str(bed.root / "usr/lib/x86_64-linux-gnu"))
 
 
-def nobody():
-    """Number, group number, name and group of whoever owns the files."""
+def unprivileged():
+    """Number, group number, name and group of the account that owns the files."""
     import grp
     import pwd
     # one whose home is there: vsftpd goes there first

@@ -55,7 +55,7 @@ class Cases:
         yield "413: 12", self.too_large
         if self.server.no_put:
             yield "no PUT there: 12", self.no_put
-        yield "nobody listens: 20", self.nobody
+        yield "no process listens: 20", self.no_listener
         yield "killed in the middle, back after 2 s", self.killed
 
     def job(self, url, source=None, put=None, **more):
@@ -134,7 +134,7 @@ class Cases:
     def no_put(self):
         return self.run(self.job(self.server.url("/plain/a.csv"))).must_end(12, self.server.no_put)
 
-    def nobody(self):
+    def no_listener(self):
         return self.run(self.job(f"http://127.0.0.1:{free_port()}/a.csv")).must_end(20, "connect")
 
     def killed(self):

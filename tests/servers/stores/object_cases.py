@@ -68,7 +68,7 @@ class Moto:
         yield "CleverTap: bucket that is not there: 12", self.no_bucket
         yield "CleverTap: the signed Content-Type is demanded", self.clevertap_type
         yield "Yesmail: signed Content-Type in host.put.headers", self.yesmail_type
-        yield "Yesmail: a signed header that nobody gives: 2", self.header_missing
+        yield "Yesmail: a signed header that the job does not give: 2", self.header_missing
         yield "Yesmail: signed x-amz-meta header", self.meta
 
     def presigned(self, key, signature="s3v4", **more):
@@ -95,7 +95,7 @@ class Moto:
                 raise Mismatch("the signature is shown")
             self.whole(key, source.clevertap)
             if len(vendor.of("POST", "completed")) != 1:
-                raise Mismatch("CleverTap was not told once")
+                raise Mismatch("CleverTap was not notified once")
         finally:
             vendor.close()
 
@@ -105,7 +105,7 @@ class Moto:
         try:
             said = self.bed.run(vendor.job(self.bed.list.path)).must_end(12, "NoSuchBucket")
             if vendor.of("POST", "completed"):
-                raise Mismatch("CleverTap was told that it is complete")
+                raise Mismatch("CleverTap was notified that it is complete")
             return said
         finally:
             vendor.close()
@@ -181,7 +181,7 @@ class Azurite:
         yield "PUT of a block blob by SAS", self.put
         yield "PUT by SAS, x-ms-blob-type in host.put.headers", lambda: self.put({"x-ms-blob-type": "BlockBlob"}, "given.csv")
         yield "600,000 rows by SAS", lambda: self.put(name="large.csv", source=self.bed.large)
-        yield "what lies there is replaced", self.put
+        yield "an existing file is replaced", self.put
         yield "a SAS that may only read: 30", self.read_only
         yield "an expired SAS: 30", self.expired
         yield "a container that is not there: 12", self.no_container
@@ -214,7 +214,7 @@ class Azurite:
         if found != source.yesmail:
             raise Mismatch(f"{found} is stored instead of {source.yesmail}")
         if client.get_blob_properties().blob_type != "BlockBlob":
-            raise Mismatch("it is no block blob")
+            raise Mismatch("it is not a block blob")
 
     def read_only(self):
         return self.run(self.signed("a.csv", write=False)).must_end(30, "403")

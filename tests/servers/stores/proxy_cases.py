@@ -8,7 +8,7 @@ import pathlib
 import subprocess
 
 from bed import Mismatch, Skip, digest, free_port
-from ftp_servers import nobody
+from ftp_servers import unprivileged
 from http_servers import Nginx
 from vendors import Yesmail
 
@@ -42,7 +42,7 @@ pid_filename {place}/pid
 access_log stdio:{place}/access.log
 cache_log {place}/cache.log
 cache deny all
-cache_effective_user {nobody()[2]}
+cache_effective_user {unprivileged()[2]}
 coredump_dir {place}
 error_directory {bed.under("usr/share/squid/errors/templates")}
 icon_directory {bed.under("usr/share/squid/icons")}
@@ -130,7 +130,7 @@ class Cases:
         yield "CONNECT to a port that is not allowed: 12", lambda: self.refused(True, False, None)
         yield "the store's own 403 through it: 30", self.store_refuses
         yield "the store is down: 20", self.store_down
-        yield "nobody listens at the proxy: 20", self.nobody
+        yield "no process listens at the proxy: 20", self.no_listener
 
     def job(self, path, port, tls, host, proxy):
         url = f"{'https' if tls else 'http'}://{host}:{port}{path}"
@@ -176,6 +176,6 @@ class Cases:
         done, _ = self.through("/put/a.csv", False, False, port=free_port())
         return done.must_end(20)
 
-    def nobody(self):
+    def no_listener(self):
         proxy = f"http://127.0.0.1:{free_port()}"
         return self.bed.run(self.job("/put/a.csv", 80, False, "store.test", proxy)).must_end(20, "proxy")
