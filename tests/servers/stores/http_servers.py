@@ -19,6 +19,8 @@ class Server:
 
     # what it answers to a PUT where it takes none
     no_put = "405"
+    # exit code and status if it takes 1,000 bytes at most
+    too_large = (12, "413")
 
     def __init__(self, bed, limit=None):
         self.bed, self.limit = bed, limit
@@ -237,6 +239,9 @@ class Store:
 
 class Caddy(Server):
     name, no_put = "caddy", None
+    # reverse_proxy answers 502 if request_body ends a request
+    too_large = (20, "502")
+    hashed = None
 
     @staticmethod
     def version(bed):
@@ -245,11 +250,14 @@ class Caddy(Server):
     def begin(self):
         place, bed = self.place, self.bed
         self.store = Store(place, self.log, self.limit)
-        hashed = subprocess.run([bed.tool("caddy"), "hash-password", "--plaintext", PASSWORD], capture_output=True,
-                                text=True, check=True).stdout.strip()
+        # once, since it takes seconds
+        if self.hashed is None:
+            made = subprocess.run([bed.tool("caddy"), "hash-password", "--plaintext", PASSWORD], capture_output=True,
+                                  text=True, check=True)
+            self.hashed = made.stdout.strip()
         inside = f"""
   basicauth /secret/* {{
-    {USER} {hashed}
+    {USER} {self.hashed}
   }}
   respond /closed/* 403
   request_body /small/* {{
