@@ -4,7 +4,8 @@
 use super::{unreadable, unwritable};
 use crate::calls::{FaultAt, MAX_STORED_FAULTS, RowFault};
 use crate::error::Result;
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -14,14 +15,17 @@ const ROWS_PER_WRITE: usize = 512;
 const BYTES_PER_WRITE: usize = 256 << 10;
 /// Maximum size of a platform's message; longer ones are cut.
 const MAX_MESSAGE_BYTES: usize = 1024;
+/// Number of bytes of messages that are remembered, so that a repeated one is stored once.
+const REMEMBERED_BYTES: usize = 64 << 10;
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS faults (
     grp     TEXT NOT NULL,
     place   INTEGER NOT NULL,  -- the output index; the greatest integer if only the key is known
     key     TEXT,
-    message TEXT NOT NULL
+    message INTEGER NOT NULL   -- id of the message
 ) STRICT;
+CREATE TABLE IF NOT EXISTS messages (id INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT;
 CREATE INDEX IF NOT EXISTS faults_by_place ON faults (place);
 CREATE TABLE IF NOT EXISTS fault_counts (grp TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
 
@@ -36,6 +40,32 @@ struct Inner {
     db: Option<Connection>,
     waiting: Vec<(String, RowFault)>,
     waiting_bytes: usize,
+    known: Known,
+}
+
+/// The last messages that were stored, with their ids. Platforms tend to say the same of many rows.
+#[derive(Default)]
+struct Known {
+    ids: HashMap<String, i64>,
+    bytes: usize,
+}
+
+impl Known {
+    /// Returns the id of a message, which is stored unless it is known.
+    fn id(&mut self, into: &Transaction<'_>, message: &str) -> rusqlite::Result<i64> {
+        if let Some(&id) = self.ids.get(message) {
+            return Ok(id);
+        }
+        into.prepare_cached("INSERT INTO messages (text) VALUES (?1)")?.execute([message])?;
+        let id = into.last_insert_rowid();
+        if self.bytes >= REMEMBERED_BYTES {
+            *self = Known::default();
+        }
+        // counts the map's own share as well
+        self.bytes += message.len() + 64;
+        self.ids.insert(message.to_owned(), id);
+        Ok(id)
+    }
 }
 
 /// Rows with their place in the order.
@@ -104,8 +134,12 @@ impl FaultFile {
         if waiting.is_empty() {
             return Ok(());
         }
+        // without this write, its messages are not stored
+        let mut known = std::mem::take(&mut inner.known);
         let Some(db) = self.open(&mut inner, true)? else { return Ok(()) };
-        write(db, &waiting).map_err(unwritable)
+        write(db, &waiting, &mut known).map_err(unwritable)?;
+        inner.known = known;
+        Ok(())
     }
 
     /// Makes the rows durable, before a result states that all have been read.
@@ -116,16 +150,21 @@ impl FaultFile {
         db.query_row("PRAGMA wal_checkpoint(FULL)", [], |_| Ok(())).map_err(unwritable)
     }
 
-    /// Deletes the rows of a group.
+    /// Deletes the rows of a group, and the messages that no other row has.
     pub(super) fn clear(&self, group: &str) -> Result<()> {
         self.flush()?;
         let mut inner = self.inner();
+        inner.known = Known::default();
         let Some(db) = self.open(&mut inner, false)? else { return Ok(()) };
-        let clear = |db: &Connection| {
-            db.execute("DELETE FROM faults WHERE grp = ?1", [group])?;
-            db.execute("DELETE FROM fault_counts WHERE grp = ?1", [group])
+        let clear = |db: &mut Connection| {
+            let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            if transaction.execute("DELETE FROM faults WHERE grp = ?1", [group])? > 0 {
+                transaction.execute("DELETE FROM messages WHERE id NOT IN (SELECT message FROM faults)", [])?;
+            }
+            transaction.execute("DELETE FROM fault_counts WHERE grp = ?1", [group])?;
+            transaction.commit()
         };
-        clear(db).map(drop).map_err(unwritable)
+        clear(db).map_err(unwritable)
     }
 
     /// Returns the number of rows that were stored or counted.
@@ -172,7 +211,7 @@ impl FaultFile {
     }
 }
 
-fn write(db: &mut Connection, waiting: &[(String, RowFault)]) -> rusqlite::Result<()> {
+fn write(db: &mut Connection, waiting: &[(String, RowFault)], known: &mut Known) -> rusqlite::Result<()> {
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     {
         let stored: i64 =
@@ -189,7 +228,7 @@ fn write(db: &mut Connection, waiting: &[(String, RowFault)]) -> rusqlite::Resul
                     FaultAt::Index(index) => (i64::try_from(*index).unwrap_or(i64::MAX), None),
                     FaultAt::Key(key) => (i64::MAX, Some(key)),
                 };
-                insert.execute(params![group, place, key, fault.message])?;
+                insert.execute(params![group, place, key, known.id(&transaction, &fault.message)?])?;
             }
             count.execute(params![group])?;
         }
@@ -199,7 +238,8 @@ fn write(db: &mut Connection, waiting: &[(String, RowFault)]) -> rusqlite::Resul
 
 fn page(db: &Connection, after: (i64, i64)) -> rusqlite::Result<Page> {
     let mut select = db.prepare_cached(
-        "SELECT place, rowid, key, message FROM faults WHERE (place, rowid) > (?1, ?2) ORDER BY place, rowid LIMIT 500",
+        "SELECT place, faults.rowid, key, text FROM faults JOIN messages ON messages.id = faults.message \
+         WHERE (place, faults.rowid) > (?1, ?2) ORDER BY place, faults.rowid LIMIT 500",
     )?;
     let rows = select.query_map(params![after.0, after.1], |row| {
         let place: i64 = row.get(0)?;

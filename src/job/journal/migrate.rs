@@ -55,17 +55,19 @@ pub(super) fn to_2(transaction: &Transaction<'_>, dir: &Path) -> rusqlite::Resul
 fn copy(transaction: &Transaction<'_>, dir: &Path, seq: i64, id: &str) -> rusqlite::Result<()> {
     let mut db = FaultFile::of(dir, id).connect()?;
     let into = db.transaction()?;
-    into.execute_batch("DELETE FROM faults; DELETE FROM fault_counts;")?;
+    into.execute_batch("DELETE FROM faults; DELETE FROM messages; DELETE FROM fault_counts;")?;
     {
         let mut from = transaction.prepare("SELECT grp, place, key, message FROM faults WHERE run = ?1")?;
         let mut rows = from.query([seq])?;
+        let mut message = into.prepare("INSERT INTO messages (text) VALUES (?1)")?;
         let mut insert = into.prepare("INSERT INTO faults (grp, place, key, message) VALUES (?1, ?2, ?3, ?4)")?;
         while let Some(row) = rows.next()? {
+            message.execute([row.get::<_, String>(3)?])?;
             insert.execute(params![
                 row.get::<_, String>(0)?,
                 row.get::<_, i64>(1)?,
                 row.get::<_, Option<String>>(2)?,
-                row.get::<_, String>(3)?
+                into.last_insert_rowid()
             ])?;
         }
         let mut from = transaction.prepare("SELECT grp, count FROM fault_counts WHERE run = ?1")?;

@@ -319,6 +319,40 @@ fn faults_come_back_in_the_order_of_the_rows() {
     assert_eq!(run.notes().expect("read"), ["twice"]);
 }
 
+/// Stores 20,000 rows with messages of 1,000 bytes; returns the bytes of files that they take.
+fn bytes_of_refused_rows(message: impl Fn(u64) -> String) -> u64 {
+    let dir = tempfile::tempdir().expect("a directory");
+    let state = State::open(dir.path()).expect("opens");
+    let run = fresh(&state);
+    // read twice, as after an interrupted answer
+    for _ in 0..2 {
+        run.clear_faults("results").expect("written");
+        for index in 0..20_000 {
+            let fault = RowFault { at: FaultAt::Index(index), message: message(index) };
+            run.fault("results", &fault).expect("written");
+        }
+    }
+    let mut seen = 0;
+    run.faults(&mut |fault| {
+        assert_eq!(fault.at, FaultAt::Index(seen));
+        assert!(fault.message == message(seen), "row {seen}");
+        seen += 1;
+        Ok(true)
+    })
+    .expect("read");
+    assert_eq!(seen, 20_000);
+    let files = std::fs::read_dir(dir.path().join("refused")).expect("listed");
+    files.map(|file| file.expect("an entry").metadata().expect("read").len()).sum()
+}
+
+#[test]
+fn a_message_that_a_platform_repeats_for_each_row_is_stored_once() {
+    let same = bytes_of_refused_rows(|_| "no such mailbox; ".repeat(58));
+    assert!(same < 20_000 * 300, "{same} bytes");
+    let few = bytes_of_refused_rows(|n| format!("{}: {}", n % 7, "no such mailbox; ".repeat(58)));
+    assert!(few < 20_000 * 300, "{few} bytes");
+}
+
 #[test]
 fn the_presigned_url_is_in_no_file_once_the_run_has_ended() {
     let dir = tempfile::tempdir().expect("a directory");
