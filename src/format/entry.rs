@@ -15,6 +15,8 @@ pub(crate) struct Entry<O: 'static> {
     pub(crate) name: &'static str,
     /// File name endings of this format, without the dot.
     pub(crate) endings: &'static [&'static str],
+    /// Returns true if a content that starts with these bytes looks like this format and like no other.
+    pub(crate) looks_like: fn(&[u8]) -> bool,
     /// Key of `source` that contains the options of the format.
     pub(crate) section: &'static str,
     /// Keys of the options.

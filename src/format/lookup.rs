@@ -6,16 +6,21 @@ use crate::error::{Error, Result};
 /// Known formats that are not supported yet.
 const LATER: [&str; 2] = ["xlsx", "parquet"];
 
-/// Returns the format called `name`, or the format of the file at the path; the first format if neither determines it.
+/// How the format of a source is known.
+pub(crate) enum Found<O: 'static> {
+    /// By `source.format` or by the name of the file.
+    ByName(&'static Entry<O>),
+    /// Its content must tell; it is the first format unless it looks like another one.
+    ByContent(&'static Entry<O>),
+}
+
+/// Returns the format called `written`, otherwise that of a file with that path.
 ///
 /// # Errors
 /// `Usage`: the name is unknown or not supported yet.
-pub(crate) fn find<O>(
-    formats: &'static [Entry<O>],
-    written: Option<&str>,
-    path: Option<&str>,
-) -> Result<&'static Entry<O>> {
+pub(crate) fn find<O>(formats: &'static [Entry<O>], written: Option<&str>, path: Option<&str>) -> Result<Found<O>> {
     let names = || formats.iter().map(|entry| entry.name).collect::<Vec<_>>();
+    let written = written.filter(|name| *name != "auto");
     let (name, at) = match written {
         Some(name) => (name.to_owned(), "source.format"),
         None => (ending(path.unwrap_or_default()), "source.path"),
@@ -25,12 +30,12 @@ pub(crate) fn find<O>(
         None => entry.endings.contains(&&*name),
     });
     match found {
-        Some(entry) => Ok(entry),
+        Some(entry) => Ok(Found::ByName(entry)),
         None if LATER.contains(&&*name) => Err(Error::usage(format!("{at}: {name} is not yet supported"))
             .with_hint(format!("{} are; if the file is one of them, set source.format", listed(&names(), "and")))),
-        None if written.is_none() => Ok(&formats[0]),
-        None => Err(Error::usage(format!("source.format must be {}", listed(&names(), "or")))
-            .with_hint("without it the name of the file decides")),
+        None if written.is_none() => Ok(Found::ByContent(&formats[0])),
+        None => Err(Error::usage(format!("source.format must be auto, {}", listed(&names(), "or")))
+            .with_hint("auto goes by the name of the file, then by its content")),
     }
 }
 

@@ -20,7 +20,11 @@ mod text;
 pub(crate) use chunk::{Chunk, ChunkId, Extent, Fatal};
 pub(crate) use reader::{Chunks, Format, Host, Reader, Tabular, Visit};
 #[cfg(feature = "jobs")]
-pub(crate) use {entry::Entry, lookup::find, reader::Occurs};
+pub(crate) use {
+    entry::Entry,
+    lookup::{Found, find},
+    reader::Occurs,
+};
 
 use crate::row::Columns;
 use crate::source::Source;
@@ -104,6 +108,7 @@ macro_rules! registry {
         pub(crate) const FORMATS: &[Entry<TableOptions>] = &[$($(Entry {
             name: $entry.name,
             endings: $entry.endings,
+            looks_like: $entry.looks_like,
             section: $entry.section,
             keys: $entry.keys,
             read: |source| ($entry.read)(source).map(TableOptions::$variant),
@@ -115,6 +120,18 @@ registry! {
     Csv: csv::Csv, csv::CsvOptions, [csv::CSV, csv::TSV];
     Ndjson: ndjson::Ndjson, ndjson::NdjsonOptions, [ndjson::NDJSON];
     Lines: lines::Lines, lines::LinesOptions, [lines::LINES];
+}
+
+/// The format that the content of a source looks like; `None`: no format says so.
+///
+/// # Errors
+/// The source cannot be read.
+#[cfg(feature = "jobs")]
+pub(crate) fn by_content(source: &Source) -> crate::error::Result<Option<&'static Entry<TableOptions>>> {
+    let Some(first) = source.inputs().first().map(crate::source::Input::first_bytes).transpose()?.flatten() else {
+        return Ok(None);
+    };
+    Ok(FORMATS.iter().find(|entry| (entry.looks_like)(&first)))
 }
 
 impl Columns for Table {

@@ -6,7 +6,7 @@ use super::timezone::Timezone;
 use super::written::{self, Node};
 use super::{unknown, yaml};
 use crate::error::{Error, Kind, Place, Result, nearest};
-use crate::format::{self, FORMATS, TableOptions};
+use crate::format::{self, FORMATS, Found, TableOptions};
 use crate::mapping::{Condition, MapSpec};
 use crate::platform::{Entry, PLATFORMS};
 use crate::settings::{NoSecrets, Secrets, Settings};
@@ -51,6 +51,8 @@ pub(crate) struct SourceConfig {
     pub(crate) path: Option<String>,
     pub(crate) apsis: Option<Map<String, Value>>,
     pub(crate) format: TableOptions,
+    /// Other formats that the content may show the source to be in, if no name says its format.
+    pub(crate) by_content: Vec<(&'static str, TableOptions)>,
     pub(crate) open: SourceOptions,
     pub(crate) expect: Expect,
 }
@@ -281,16 +283,24 @@ fn source(map: &Map<String, Value>, folder: &Path) -> Result<SourceConfig> {
             Error::usage("source.encoding: only utf-8 is supported yet").with_hint("convert it with iconv first")
         );
     }
-    let entry = format::find(FORMATS, settings.opt_text("format")?.as_deref(), path.as_deref())?;
+    let (entry, is_certain) = match format::find(FORMATS, settings.opt_text("format")?.as_deref(), path.as_deref())? {
+        Found::ByName(entry) => (entry, true),
+        Found::ByContent(entry) => (entry, false),
+    };
     let format = (entry.read)(&settings)?;
     // the options of other formats must be valid, too
+    let mut by_content = Vec::new();
     for other in FORMATS.iter().filter(|other| other.section != entry.section) {
-        (other.read)(&settings)?;
+        let options = (other.read)(&settings)?;
+        if !is_certain {
+            by_content.push((other.name, options));
+        }
     }
     Ok(SourceConfig {
         path,
         apsis: apsis.cloned(),
         format,
+        by_content,
         open: open_options(&settings)?,
         expect: expect(map, folder)?,
     })

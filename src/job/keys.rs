@@ -45,11 +45,11 @@ pub(crate) const SOURCE: &[Key] = &joined::<{ SOURCE_FIRST.len() + FORMAT_KEYS.l
 ]);
 
 /// The names of the formats.
-const FORMAT_NAMES: [&str; FORMATS.len()] = {
-    let mut names = [""; FORMATS.len()];
+const FORMAT_NAMES: [&str; FORMATS.len() + 1] = {
+    let mut names = ["auto"; FORMATS.len() + 1];
     let mut n = 0;
-    while n < names.len() {
-        names[n] = FORMATS[n].name;
+    while n < FORMATS.len() {
+        names[n + 1] = FORMATS[n].name;
         n += 1;
     }
     names
@@ -75,7 +75,12 @@ const FORMAT_KEYS: [Key; {
 const SOURCE_FIRST: &[Key] = &[
     key("path", KeyKind::Text, None, "A file, a glob or \"-\" for stdin; relative to the job file."),
     key("apsis", KeyKind::Object(APSIS), None, "An APSIS One export instead of a path."),
-    key("format", KeyKind::OneOf(&FORMAT_NAMES), None, "Default: from the name, else csv."),
+    key(
+        "format",
+        KeyKind::OneOf(&FORMAT_NAMES),
+        Some("auto"),
+        "auto: by the name of the file, then by its content, else csv.",
+    ),
     key(
         "compression",
         KeyKind::OneOf(&["auto", "none", "gzip", "zstd", "bzip2", "xz", "lz4"]),

@@ -1,7 +1,7 @@
 //! Pass one of a job: opens the source, reads the header, compiles the plan, measures, and checks the limits before
 //! anything is sent.
 
-use super::config::{Config, Expect};
+use super::config::{Config, Expect, SourceConfig};
 use super::env::{Env, Stage};
 use super::rejects::Rejects;
 use super::report::Report;
@@ -9,7 +9,7 @@ use super::text::plural;
 use crate::body::{self, Counts, Measured, Options, Split};
 use crate::calls::Policy;
 use crate::error::{Error, Result};
-use crate::format::{Occurs, Table};
+use crate::format::{self, Occurs, Table, TableOptions};
 use crate::mapping::{Plan, Shape, wanted};
 use crate::platform::{Delivery, Limits, Platform};
 use crate::row::Columns;
@@ -73,7 +73,7 @@ impl Config {
     /// `Data`: there is no header. `Usage`: the map names a column that does not exist.
     pub(crate) fn compile(&self, env: &Env, source: Arc<Source>, shape: &Shape) -> Result<(Table, Arc<Plan>)> {
         let wanted: Vec<&str> = wanted(shape, &self.conditions).collect();
-        let table = self.source.format.open(source, &wanted)?;
+        let table = self.source.format_of(&source)?.open(source, &wanted)?;
         let columns = KnownColumns { columns: &table, show_values: env.show_values };
         let plan = Plan::compile_for(shape, &self.conditions, &columns).map_err(|mut error| {
             if error.place().column.is_some() {
@@ -197,6 +197,18 @@ impl Config {
             None => text,
         };
         Err(Error::data(text).with_hint(format!("{hint}; or take {kind} out of warnings.error")))
+    }
+}
+
+impl SourceConfig {
+    /// Returns the options of the format that the source is in.
+    fn format_of(&self, source: &Source) -> Result<&TableOptions> {
+        if self.by_content.is_empty() {
+            return Ok(&self.format);
+        }
+        let found = format::by_content(source)?;
+        let options = found.and_then(|found| self.by_content.iter().find(|(name, _)| *name == found.name));
+        Ok(options.map_or(&self.format, |(_, options)| options))
     }
 }
 

@@ -300,7 +300,9 @@ impl Job {
         report.open = open;
         report.stopped_at(standing, open, ctx.prepared.plan.needs_wait.is_some());
         if open && ending == Some(Ending::Final) {
-            report.status = Some(Status::Partial);
+            if standing.accepted > 0 {
+                report.status = Some(Status::Partial);
+            }
             report.hint_to_continue();
         }
         if let Some(path) = &report.rejects_file {

@@ -122,18 +122,37 @@ pub(super) fn fetched_still(id: &str, asked_until: Option<SystemTime>) -> Error 
     ))
 }
 
-/// Returns the error about an open run in doubt (21).
-pub(super) fn in_doubt(record: &RunRecord) -> Error {
+/// Returns the error about an open run in doubt (21). `calls` are the names of the calls in doubt.
+pub(super) fn in_doubt(record: &RunRecord, calls: &[String]) -> Error {
     // the error in the report of a run with another exit code is about something else
     let report = record.report.as_ref().filter(|_| record.exit_code == Some(Kind::InDoubt.exit_code()));
     let said = report.and_then(|report| report.pointer("/error/message")).and_then(Value::as_str);
     Error::new(
         Kind::InDoubt,
-        format!("run {} of this job is in doubt: {}", record.id, said.unwrap_or("a call that must not be repeated got no answer")),
+        format!("run {} of this job is in doubt: {}", record.id, said.map_or_else(|| cut_off(calls), str::to_owned)),
     )
     .with_hint(format!(
         "nothing was sent; look at the platform, then: listferry resume {} --assume done (it is there) or repeat (it is \
          not)",
         record.id
     ))
+}
+
+/// Describes calls whose process was gone before their answer came.
+fn cut_off(calls: &[String]) -> String {
+    let names: Vec<String> = calls.iter().map(|call| named(call)).collect();
+    match &names[..] {
+        [] => "a call that must not be repeated got no answer".to_owned(),
+        [name] => format!("{name} must not be repeated and got no answer"),
+        _ => format!("{} must not be repeated and got no answer", listed(&names)),
+    }
+}
+
+/// The name of a call, with the part that it is about.
+fn named(call: &str) -> String {
+    let part = call.rsplit_once('/').and_then(|(_, index)| index.parse::<u64>().ok());
+    match part {
+        Some(index) => format!("the call \"{call}\" (part {})", index + 1),
+        None => format!("the call \"{call}\""),
+    }
 }

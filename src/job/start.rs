@@ -68,7 +68,7 @@ impl Job {
         match next {
             Next::Continue => self.take_up(ctx, &record, locks, stand, difference.measuring),
             Next::Doubt if ctx.intent.effect.looked_up => self.look_up(ctx, &draw, record, locks, difference).await,
-            Next::Doubt => Ok(Start::Stop(Box::new(record.clone()), in_doubt(&record))),
+            Next::Doubt => Ok(Start::Stop(Box::new(record.clone()), in_doubt(&record, &ctx.state.doubts(&record)?))),
             Next::Supersede => {
                 let left = self.left_behind(ctx, &record, &locks)?;
                 self.close_superseded(ctx, &record, true)?;
@@ -390,7 +390,7 @@ impl Job {
     /// Those of [`Job::start`]; `Busy`: the run belongs to another job.
     pub(super) async fn start_resumed(&self, ctx: &Context<'_>, record: &RunRecord) -> Result<Start> {
         if record.closed && record.closed_as.is_none() {
-            return Ok(ended(record.clone()));
+            return Ok(ended(ctx, record.clone()));
         }
         if record.closed_as == Some(ClosedAs::Abandoned) {
             let error = Error::usage(format!("run {} was abandoned: it is not continued", record.id))
@@ -413,7 +413,7 @@ impl Job {
             return Err(Error::new(Kind::Busy, format!("run {} is gone", record.id)));
         };
         if record.closed && record.closed_as.is_none() {
-            return Ok(ended(record));
+            return Ok(ended(ctx, record));
         }
         if record.closed && !ctx.state.is_unsettled(&record)? {
             // the verdict has come meanwhile
@@ -431,7 +431,7 @@ impl Job {
             return Ok(Start::Stop(Box::new(record), error));
         }
         if stand == Stand::InDoubt && ctx.assume.is_none() && !ctx.intent.effect.looked_up {
-            return Ok(Start::Stop(Box::new(record.clone()), in_doubt(&record)));
+            return Ok(Start::Stop(Box::new(record.clone()), in_doubt(&record, &ctx.state.doubts(&record)?)));
         }
         if !record.is_open() && self.config.is_stream() && ctx.state.fact(&record, "spool")?.is_none() {
             let error = Error::usage(format!(
@@ -456,8 +456,10 @@ impl Job {
 }
 
 /// Returns the report of a run that has ended; a run that was killed before its first call has none.
-fn ended(record: RunRecord) -> Start {
+fn ended(ctx: &Context<'_>, record: RunRecord) -> Start {
     if record.report.is_some() {
+        let ignored = if ctx.assume.is_some() { "; --assume has no effect" } else { "" };
+        ctx.announce(&format!("run {} has ended: this is its report, nothing is sent{ignored}", record.id));
         return Start::Stored(Box::new(record));
     }
     let error = Error::usage(format!("run {} was stopped before anything was sent: nothing of it is left", record.id))

@@ -61,6 +61,10 @@ impl Filter {
             let fits = self.test(element);
             (fits_one, fits_all, is_empty) = (fits_one | fits, fits_all & fits, false);
         })?;
+        if is_empty {
+            // as null and a missing key
+            return Ok(self.test(b""));
+        }
         Ok(match &self.test {
             Compiled::Equals { wanted, .. } | Compiled::In { wanted, .. } => {
                 if *wanted {

@@ -21,31 +21,44 @@ pub struct Scratch {
     pub(super) watch: Watch,
 }
 
-/// Texts, one after the other.
+/// Texts, one after the other, each after its length: seven bits a byte, the lowest first, the highest bit set on all bytes but the
+/// last. A list takes no more memory than its JSON text.
 #[derive(Default)]
 pub(super) struct Elements {
-    texts: Vec<u8>,
-    /// End of each text.
-    ends: Vec<usize>,
+    bytes: Vec<u8>,
 }
 
 impl Elements {
     pub(super) fn clear(&mut self) {
-        self.texts.clear();
-        self.ends.clear();
+        self.bytes.clear();
     }
 
     pub(super) fn push(&mut self, text: &[u8]) {
-        self.texts.extend_from_slice(text);
-        self.ends.push(self.texts.len());
+        let mut rest = text.len();
+        while rest > 0x7f {
+            self.bytes.push(rest as u8 | 0x80);
+            rest >>= 7;
+        }
+        self.bytes.push(rest as u8);
+        self.bytes.extend_from_slice(text);
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.bytes.is_empty()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        self.ends.iter().scan(0, |from, &end| Some(&self.texts[std::mem::replace(from, end)..end]))
+        let mut rest = &self.bytes[..];
+        std::iter::from_fn(move || {
+            if rest.is_empty() {
+                return None;
+            }
+            let ends = rest.iter().position(|byte| byte & 0x80 == 0).unwrap_or(rest.len() - 1) + 1;
+            let len = rest[..ends].iter().rev().fold(0, |len, byte| len << 7 | usize::from(byte & 0x7f));
+            let (text, after) = rest[ends..].split_at(len.min(rest.len() - ends));
+            rest = after;
+            Some(text)
+        })
     }
 }
 
@@ -85,5 +98,20 @@ impl Scratch {
     /// Drops what was found in the record, because it was not written.
     pub(crate) fn forget(&mut self) {
         self.watch.forget();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elements_come_back_whatever_their_length() {
+        let texts: Vec<Vec<u8>> = [0, 1, 127, 128, 129, 16_383, 16_384, 70_000].map(|len| vec![b'x'; len]).into();
+        let mut elements = Elements::default();
+        assert!(elements.is_empty());
+        texts.iter().for_each(|text| elements.push(text));
+        assert!(!elements.is_empty());
+        assert!(elements.iter().eq(texts.iter().map(Vec::as_slice)));
     }
 }

@@ -98,7 +98,8 @@ impl Value {
         scratch.is_list = false;
         match &self.origin {
             Origin::Column(column) if row.kind(*column) != CellKind::Text => {
-                return self.read_nested(*column, row, scratch);
+                let read = self.read_nested(*column, row, scratch);
+                return read.map_err(|error| CellError { column: error.column.or(Some(*column)), ..error });
             }
             Origin::Column(column) => row.append(*column, &mut scratch.text)?,
             Origin::Template(template) => template.fill(row, scratch)?,
@@ -136,7 +137,17 @@ impl Value {
                     "an object where one value is expected (type: json sends its text; a JSON Pointer names a value in it)",
                 ));
             }
-            row.append(column, &mut scratch.text)?;
+            let mut is_empty = row.kind(column) == CellKind::List;
+            if is_empty {
+                row.elements(column, &mut |_| is_empty = false).or_else(|error| {
+                    // an element without a value of its own is part of the JSON text
+                    is_empty = false;
+                    if error.code == "list_element" { Ok(()) } else { Err(error) }
+                })?;
+            }
+            if !is_empty {
+                row.append(column, &mut scratch.text)?;
+            }
         } else {
             scratch.elements.clear();
             let elements = &mut scratch.elements;

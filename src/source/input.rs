@@ -100,6 +100,28 @@ impl Input {
         }
     }
 
+    /// Returns the first bytes of the content; `None` if they cannot be read without reading the source.
+    ///
+    /// # Errors
+    /// The input cannot be read or decompressed.
+    #[cfg(feature = "jobs")]
+    pub(crate) fn first_bytes(&self) -> Result<Option<Vec<u8>>> {
+        const FIRST_BYTES: usize = 256;
+        let failed = |error| into_error(error, &format!("reading {}", self.name));
+        let mut bytes = Vec::new();
+        match &self.content {
+            Content::Once(once) if self.compression == Compression::None => {
+                bytes = once.peek(FIRST_BYTES).map_err(failed)?;
+            }
+            Content::Once(_) => return Ok(None),
+            _ => {
+                let stream: Box<dyn io::Read + Send> = self.open_stream()?;
+                io::Read::read_to_end(&mut io::Read::take(stream, FIRST_BYTES as u64), &mut bytes).map_err(failed)?;
+            }
+        }
+        Ok(Some(bytes))
+    }
+
     /// Returns true if [`Input::read_at`] returns the content itself.
     #[must_use]
     pub fn is_plain(&self) -> bool {

@@ -242,6 +242,8 @@ fn conditions_look_at_each_element_of_a_list() {
         ("matches: '^[ab]$'", "13"),
         ("empty: true", "45"),
         ("empty: false", "123"),
+        ("equals: ''", "45"),
+        ("matches: '^$'", "45"),
     ] {
         let job = format!("{CLEVERTAP}where: [{{ column: t, {test} }}]\n");
         let (code, out) = bed(&job, lines).convert(&[]);
@@ -374,4 +376,81 @@ fn the_same_list_as_csv_and_as_ndjson_gives_the_same_bytes() {
             assert!(code == 0 && out == want, "{threads} {source}");
         }
     }
+}
+
+#[test]
+fn the_column_to_blame_in_an_object_is_the_one_at_fault() {
+    let job = SEGMENT.replace("BAG", "{ object: { first: a, second: b } }");
+    let bed = bed(&job, "{\"id\":\"1\",\"a\":\"fine\",\"b\":{\"x\":1}}\n");
+    let (code, report) = bed.json(&["check", "job.yaml", "--set", "allow_empty=true"]);
+    assert_eq!(code, 0, "{report}");
+    let file = std::fs::read_to_string(report["rejects_file"].as_str().unwrap()).unwrap();
+    let mut reader = csv::Reader::from_reader(file.as_bytes());
+    let at = reader.headers().unwrap().iter().position(|name| name == "_column").unwrap();
+    assert_eq!(&reader.records().next().unwrap().unwrap()[at], "b");
+}
+
+#[test]
+fn json_text_with_half_a_surrogate_pair_or_nul_rejects_the_row() {
+    let job = SEGMENT.replace("BAG", "{ column: b, type: json }");
+    for (value, code) in [
+        (r#"["\ud800"]"#, Some("lone_surrogate")),
+        (r#"{"x":"\udc00"}"#, Some("lone_surrogate")),
+        (r#"["\u0000"]"#, Some("nul")),
+        (r#"[["\u0000"]]"#, Some("nul")),
+        (r#"[null,[1],{"a":"\\u0000\ud83d\ude00"}]"#, None),
+    ] {
+        let (exit, report) =
+            bed(&job, format!("{{\"id\":\"1\",\"b\":{value}}}\n{{\"id\":\"2\"}}\n")).json(&["check", "job.yaml"]);
+        let want = code.map_or(json!({}), |code| json!({ code: 1 }));
+        assert_eq!((exit, &report["reject_reasons"]), (0, &want), "{value}");
+    }
+}
+
+#[test]
+fn an_empty_list_is_empty_whatever_the_type() {
+    let job = SEGMENT.replace("BAG", "{ column: b, type: json }");
+    let (code, out) = bed(&job, "{\"id\":\"1\",\"b\":[ ]}\n{\"id\":\"2\",\"b\":{}}\n").convert(&[]);
+    let text = String::from_utf8(out).unwrap();
+    let bags: Vec<Value> =
+        text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["data_bag"].clone()).collect();
+    assert_eq!((code, &bags[..]), (0, &[Value::Null, json!("{}")][..]));
+}
+
+#[test]
+fn an_empty_file_has_no_records() {
+    let bed = bed(CLEVERTAP, "");
+    let (code, report) = bed.json(&["check", "job.yaml"]);
+    assert!(code == 10 && report["error"]["message"].as_str().unwrap().contains("no records"), "{report}");
+    assert_eq!(bed.json(&["check", "job.yaml", "--set", "allow_empty=true"]).0, 0);
+    // of several files one may be empty
+    std::fs::write(bed.path("list2.ndjson"), "{\"id\":1}\n").unwrap();
+    let (code, out) = bed.convert(&["--set", "source.path=list*.ndjson"]);
+    assert_eq!((code, &out[..]), (0, &b"Type,Identity\ni,1\n"[..]));
+}
+
+#[test]
+fn ndjson_under_any_name_is_known_by_its_content() {
+    let list = "{\"id\":7}\n{\"id\":8}\n";
+    let bed = bed(CLEVERTAP, list);
+    let want = bed.convert(&[]).1;
+    std::fs::write(bed.path("list.json"), format!("\u{feff} {list}")).unwrap();
+    std::fs::write(bed.path("list.txt.zst"), zstd::encode_all(list.as_bytes(), 1).unwrap()).unwrap();
+    for path in ["list.json", "list.txt.zst", "list.ndj*"] {
+        let (code, out) = bed.convert(&["--set", &format!("source.path={path}")]);
+        assert!(code == 0 && out == want, "{path}: {}", String::from_utf8_lossy(&out));
+        assert_eq!(bed.json(&["check", "job.yaml", "--set", &format!("source={{path: {path}, format: auto}}")]).0, 0);
+    }
+    for command in [&["convert", "job.yaml", "-q"][..], &["check", "job.yaml", "-q"]] {
+        let mut command = bed.command(&[command, &["--set", "source.path=-"]].concat());
+        command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), list.as_bytes()).unwrap();
+        assert!(child.wait_with_output().unwrap().status.success(), "{command:?}");
+    }
+    // a name that says csv is believed, and no value of the line is shown
+    std::fs::write(bed.path("list.csv"), list).unwrap();
+    let (code, report) = bed.json(&["check", "job.yaml", "--set", "source.path=list.csv"]);
+    let error = report["error"].to_string();
+    assert!(code == 2 && error.contains("format: ndjson") && !error.contains('7'), "{error}");
 }

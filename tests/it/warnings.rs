@@ -234,7 +234,7 @@ fn people_see_a_line_for_each_kind() {
     let lines: Vec<&str> = text.lines().filter(|line| line.contains("warning ")).collect();
     assert_eq!(lines.len(), 2, "{text}");
     assert!(lines[0].contains("null_marker: 2 values of \"n\" look like a missing one"), "{text}");
-    assert!(lines[0].contains("(and 1 more like it); leave them empty"), "{text}");
+    assert!(lines[0].contains("(and 1 more like it); empty them in the source"), "{text}");
     assert!(lines[1].contains("decimal_id: 1 identifier of \"id\" is written"), "{text}");
     let object = report.to_json();
     assert_eq!(object["warnings"][0]["count"], 2);

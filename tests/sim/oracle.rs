@@ -334,7 +334,7 @@ impl Oracle {
             }
             21 if !self.troubled && !faulty => wrong("but nothing went wrong"),
             23 if self.kind.repeatable() => wrong("but it may be repeated"),
-            23 if !changed && !(self.kind == Kind::YesmailPut && self.wait == 0) => wrong("but nothing has changed"),
+            23 if !(changed || self.kind == Kind::YesmailPut && self.wait == 0) => wrong("but nothing has changed"),
             10 if !(bed.content.bad || silent || self.resumes && changed) => wrong("but the source is sound"),
             12 if !silent
                 && !refused

@@ -138,7 +138,8 @@ fn first_cells(text: &[u8], ended: bool, scanner: &Scanner) -> Result<Option<(Ve
         }
     };
     if tape.junk.iter().any(|&junk| (junk as usize) < end) {
-        return Err(Error::data("the header has text between a closing quote and the next delimiter"));
+        return Err(Error::data("the header has text between a closing quote and the next delimiter")
+            .with_hint("if the first line is not a header of delimited text, set source.format, or source.csv.quote"));
     }
     Ok(Some((cells, end)))
 }

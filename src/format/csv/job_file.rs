@@ -24,14 +24,21 @@ const KEYS: &[Key] = &[
 pub(in crate::format) const CSV: Entry<CsvOptions> = Entry {
     name: "csv",
     endings: &["csv"],
+    looks_like: |_| false,
     section: "csv",
     keys: &[key("csv", KeyKind::Object(KEYS), None, "The dialect.")],
     read: |source| read(source, b','),
 };
 
 /// Cells between tabs; its dialect is in `source.csv`, too.
-pub(in crate::format) const TSV: Entry<CsvOptions> =
-    Entry { name: "tsv", endings: &["tsv"], section: "csv", keys: &[], read: |source| read(source, b'\t') };
+pub(in crate::format) const TSV: Entry<CsvOptions> = Entry {
+    name: "tsv",
+    endings: &["tsv"],
+    looks_like: |_| false,
+    section: "csv",
+    keys: &[],
+    read: |source| read(source, b'\t'),
+};
 
 impl Options for CsvOptions {
     type Format = Csv;

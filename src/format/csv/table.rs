@@ -82,6 +82,12 @@ impl Columns for Csv {
 
     /// If the header is a single cell, returns the delimiter with which it would have the column, as a hint.
     fn missing(&self, name: &str) -> Option<String> {
+        if self.columns.first().is_some_and(|first| first.trim_start().starts_with('{')) {
+            return Some(
+                "the first line looks like JSON: if the source has one object a line, set source.format: ndjson"
+                    .to_owned(),
+            );
+        }
         let [cell] = &*self.columns else { return None };
         let mut delimiters = ['\t', ';', '|', ','].into_iter();
         let delimiter = delimiters.find(|at| cell.contains(*at) && cell.split(*at).any(|part| part == name))?;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 pub(in crate::format) const LINES: Entry<LinesOptions> = Entry {
     name: "lines",
     endings: &[],
+    looks_like: |_| false,
     section: "lines",
     keys: &[],
     read: |source| {

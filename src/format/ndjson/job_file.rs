@@ -18,6 +18,7 @@ const KEYS: &[Key] = &[
 pub(in crate::format) const NDJSON: Entry<NdjsonOptions> = Entry {
     name: "ndjson",
     endings: &["ndjson", "jsonl"],
+    looks_like: super::table::looks_like,
     section: "ndjson",
     keys: &[Key::new("ndjson", KeyKind::Object(KEYS), false, None, "Keys of the records.")],
     read,

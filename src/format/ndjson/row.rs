@@ -1,7 +1,7 @@
 //! A line as a row of the plan.
 
 use super::list;
-use super::string::{BadText, unescape};
+use super::string::{BadText, check_escapes, unescape};
 use super::walk::{Kind, Span};
 use crate::buffer::Padded;
 use crate::format::text::Region;
@@ -96,6 +96,9 @@ impl Row for NdjsonRow<'_, '_> {
             return Err(CellError::invalid_utf8(column));
         }
         if kind != Kind::String || self.region.is_clean(at, len) {
+            if matches!(kind, Kind::Array | Kind::Object) {
+                check_escapes(raw).map_err(|why| bad_text(why, column))?;
+            }
             text.extend_from_slice(raw);
             return Ok(());
         }

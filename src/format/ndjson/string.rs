@@ -41,6 +41,18 @@ pub(super) fn unescape(mut raw: &[u8], text: &mut Vec<u8>) -> Result<(), BadText
     Ok(())
 }
 
+/// Checks the escapes in all strings of a JSON text of valid grammar.
+pub(super) fn check_escapes(mut json: &[u8]) -> Result<(), BadText> {
+    while let Some(at) = memchr::memchr(b'\\', json) {
+        let len = match json.get(at + 1) {
+            Some(b'u') => unicode(&json[at + 2..])?.0 + 2,
+            _ => 2,
+        };
+        json = &json[(at + len).min(json.len())..];
+    }
+    Ok(())
+}
+
 /// Returns the character of an escape and the length of the escape. The text starts after `\u`; a surrogate needs a
 /// second escape.
 fn unicode(text: &[u8]) -> Result<(usize, char), BadText> {

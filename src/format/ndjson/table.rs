@@ -22,6 +22,7 @@ use {
     super::suggest::first_keys,
     crate::error::nearest,
     crate::format::reader::{NeverSeen, Occurs},
+    crate::format::text::BOM,
     std::sync::atomic::Ordering,
 };
 
@@ -40,7 +41,7 @@ impl Ndjson {
     /// start with `/`; a repeated name counts once.
     ///
     /// # Errors
-    /// [`crate::error::Kind::Data`]: a file is empty or starts like another format.
+    /// [`crate::error::Kind::Data`]: a file starts like another format.
     /// [`crate::error::Kind::Local`]: the source cannot be read.
     /// [`crate::error::Kind::Usage`]: a pointer is not valid.
     pub fn open(source: Arc<Source>, columns: &[&str], options: NdjsonOptions) -> Result<Ndjson> {
@@ -68,14 +69,19 @@ impl Ndjson {
     }
 }
 
+/// Returns true if a content that starts with these bytes starts with a JSON object.
+#[cfg(feature = "jobs")]
+pub(super) fn looks_like(first: &[u8]) -> bool {
+    let text = first.strip_prefix(&BOM).unwrap_or(first).trim_ascii_start();
+    let inside = text.strip_prefix(b"{").map(<[u8]>::trim_ascii_start);
+    inside.is_some_and(|inside| matches!(inside.first(), Some(b'"' | b'}')))
+}
+
 /// Returns the start of the records in a file that starts like NDJSON.
 fn check(front: &Front<'_>) -> Result<DataStart> {
     refuse_foreign(front, "NDJSON")?;
     let start = front.bom();
     let text = &front.bytes[start..];
-    if text.is_empty() {
-        return Err(Error::data("the source is empty").with_hint("check the export that wrote it"));
-    }
     if text.trim_ascii_start().first() == Some(&b'[') {
         return Err(Error::data("the source begins with [: it is one JSON array, not one JSON object on each line")
             .with_hint("make lines of it first: jq -c '.[]' list.json > list.ndjson"));

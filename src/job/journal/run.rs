@@ -388,6 +388,18 @@ impl State {
         self.standing(record.seq)
     }
 
+    /// Returns the names of the calls of a run that must not be repeated and got no answer.
+    ///
+    /// # Errors
+    /// `Busy`: the state cannot be read.
+    pub(in crate::job) fn doubts(&self, record: &RunRecord) -> Result<Vec<String>> {
+        let select = "SELECT name FROM steps WHERE run = ?1 AND state = 1 AND value ->> 'doubtful' ORDER BY name";
+        let db = self.db();
+        let mut statement = db.prepare_cached(select).map_err(unreadable)?;
+        let names = statement.query_map([record.seq], |row| row.get(0)).map_err(unreadable)?;
+        names.collect::<std::result::Result<_, _>>().map_err(unreadable)
+    }
+
     fn standing(&self, seq: i64) -> Result<Standing> {
         let select = "SELECT EXISTS (SELECT 1 FROM steps WHERE run = ?1) OR EXISTS \
                       (SELECT 1 FROM facts WHERE run = ?1 AND key = 'apsis' AND value <> 'null'), EXISTS (SELECT 1 FROM steps WHERE run = ?1 AND state = 1 AND value ->> 'doubtful'), \

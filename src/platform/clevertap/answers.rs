@@ -96,7 +96,8 @@ pub(super) fn completed(answer: &Answer, again: bool) -> Reply {
             _ => Reply::by_status(what, answer),
         };
     };
-    if let (200..=299, false, Some(id)) = (answer.status, says.failed(), says.get("segmentid")) {
+    let id = says.get("segmentid").filter(|id| id.as_str().is_none_or(|id| !id.trim().is_empty()));
+    if let (200..=299, false, Some(id)) = (answer.status, says.failed(), id) {
         return Reply::Done(json!({ "segment_id": id }));
     }
     let error = says.error();
@@ -292,6 +293,7 @@ mod tests {
         for (status, body, want) in [
             (200, r#"{"Segment ID": 1598345958, "status": "success"}"#, "done"),
             (200, r#"{"segment_id ": "1598345958", "Status": "SUCCESS"}"#, "done"),
+            (200, r#"{"Segment ID": " ", "status": "success"}"#, "unclear"),
             (200, "{\"status\": \"fail\", \"Error\": \u{201c}Invalid URL\u{201d}}", "refused"),
             (200, "{\n\"status\": \"fail\",\n\"Error\": βInvalid URLβ\n}", "refused"),
             (500, "{\"status\": \"fail\", \"Error\": βInvalid URLβ}", "refused"),
