@@ -20,6 +20,8 @@ pub(crate) struct Said {
     pub(crate) status: u16,
     /// True if the answer came from a fault, not from the vendor.
     pub(crate) by_fault: bool,
+    /// True if the request only asks for something.
+    pub(crate) is_read: bool,
 }
 
 /// The state shared by all connections.
@@ -91,7 +93,7 @@ impl Net {
     fn begin(&mut self) -> (Option<Fault>, u64, usize) {
         let number = self.said.len() as u32;
         self.exchanges += 1;
-        self.said.push(Said { status: 0, by_fault: false });
+        self.said.push(Said { status: 0, by_fault: false, is_read: false });
         let fault = self.faults.iter().find(|(at, _)| *at == number).map(|(_, fault)| *fault);
         (fault, self.exchanges, number as usize)
     }
@@ -131,7 +133,8 @@ impl Net {
                 }
             }
         };
-        self.said[number] = Said { status: ans.as_ref().map_or(0, |ans| ans.status), by_fault };
+        let status = ans.as_ref().map_or(0, |ans| ans.status);
+        self.said[number] = Said { status, by_fault, is_read: req.method == "GET" };
         self.note(|| {
             let effect = size_of_body(req);
             let fault = fault.map(|fault| format!("  ({fault:?})")).unwrap_or_default();

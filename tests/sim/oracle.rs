@@ -336,17 +336,27 @@ impl Oracle {
             23 if self.kind.repeatable() => wrong("but it may be repeated"),
             23 if !(changed || self.kind == Kind::YesmailPut && self.wait == 0) => wrong("but nothing has changed"),
             10 if !(bed.content.bad || silent || self.resumes && changed) => wrong("but the source is sound"),
-            12 if !silent
-                && !refused
-                && !answered(&|status| matches!(status, 300..=407 | 409..=428 | 430..=499 | 501)) =>
-            {
-                wrong("but nothing was refused")
+            12 if !refused && self.only_reads_are_refused(track, bed) => {
+                wrong("but the vendor had accepted the import, and only a call that asks for its state was refused")
             }
+            12 if !silent && !refused && !answered(&is_refusal) => wrong("but nothing was refused"),
             30 if !silent && !answered(&|status| matches!(status, 401 | 403)) => wrong("but nothing was refused"),
             20 if !(faulty || self.troubled || self.moody || self.uses_up_a_quota()) => wrong("but nothing went wrong"),
             0 | 2 | 10..=12 | 20..=23 | 30 | 130 => Ok(()),
             _ => wrong("which the contract does not have"),
         }
+    }
+
+    /// Returns true if the run has something accepted, all of it with an answer, and every refusal was that of a call that only
+    /// asks.
+    fn only_reads_are_refused(&self, track: &Track, bed: &Bed) -> bool {
+        let is_certain = !track.effects.is_empty() && !track.assumed;
+        let net = bed.connector.net();
+        let mut refused = net.said.iter().filter(|said| is_refusal(said.status)).peekable();
+        is_certain
+            && !track.effects.iter().any(|number| self.unanswered.contains(number))
+            && refused.peek().is_some()
+            && refused.all(|said| said.is_read)
     }
 
     fn verdicts(&self, track: &Track, bed: &Bed) -> Verdicts {
@@ -404,4 +414,9 @@ enum Verdicts {
     Open,
     /// Not polled, or polling is impossible.
     Unknown,
+}
+
+/// Returns true for a status that no repetition changes.
+fn is_refusal(status: u16) -> bool {
+    matches!(status, 300..=407 | 409..=428 | 430..=499 | 501)
 }
