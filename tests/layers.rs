@@ -226,7 +226,6 @@ fn files_that_import_each_other_are_found() {
 const LARGE: &[(&str, usize)] = &[
     ("job/start.rs start_resumed", 65),
     ("platform/mediarithmics/deliver.rs send_all", 67),
-    ("platform/yesmail/results.rs", 608),
     ("sandbox/localytics.rs upload", 103),
     ("sandbox/mediarithmics.rs execute", 88),
     ("sandbox/s3.rs validate", 61),
