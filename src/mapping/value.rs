@@ -137,16 +137,11 @@ impl Value {
                     "an object where one value is expected (type: json sends its text; a JSON Pointer names a value in it)",
                 ));
             }
-            let mut is_empty = row.kind(column) == CellKind::List;
-            if is_empty {
-                row.elements(column, &mut |_| is_empty = false).or_else(|error| {
-                    // an element without a value of its own is part of the JSON text
-                    is_empty = false;
-                    if error.code == "list_element" { Ok(()) } else { Err(error) }
-                })?;
-            }
-            if !is_empty {
-                row.append(column, &mut scratch.text)?;
+            row.append(column, &mut scratch.text)?;
+            let inside = scratch.text.strip_prefix(b"[").and_then(|text| text.strip_suffix(b"]"));
+            if inside.is_some_and(|inside| inside.trim_ascii().is_empty()) {
+                // an empty list is empty, whatever the type
+                scratch.text.clear();
             }
         } else {
             scratch.elements.clear();

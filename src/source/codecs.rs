@@ -61,33 +61,21 @@ impl<R: Read> Members<R> {
 
     /// Continues after the end of a member. Zeros may follow the last member and, in xz, any stream.
     fn next(&mut self, mut input: Tally<R>) -> io::Result<()> {
-        let mut padding = 0;
-        loop {
-            let (zeros, rest) = {
-                let buffer = input.fill_buf()?;
-                let zeros = buffer.iter().take_while(|&&byte| byte == 0).count();
-                (zeros, buffer.get(zeros).copied())
-            };
-            padding += zeros as u64;
-            input.consume(zeros);
-            let may_follow = padding == 0 || (self.compression == Compression::Xz && padding.is_multiple_of(4));
-            match rest {
-                Some(first) if may_follow && self.is_first_byte(first) => {
-                    self.begin(input);
-                    return Ok(());
-                }
-                Some(_) if padding > 0 => {
-                    return Err(self.bounds.what.at(input.taken, "something follows the zero padding"));
-                }
-                Some(_) => {
-                    let what = "the bytes after the end of the data are not more of it";
-                    return Err(self.bounds.what.at(input.taken, what));
-                }
-                None if zeros == 0 => {
-                    self.bounds.findings.padding.fetch_max(padding, Ordering::Relaxed);
-                    return Ok(());
-                }
-                None => {}
+        let (padding, next) = input.skip_zeros()?;
+        let may_follow = padding == 0 || (self.compression == Compression::Xz && padding.is_multiple_of(4));
+        match next {
+            Some(first) if may_follow && self.is_first_byte(first) => {
+                self.begin(input);
+                Ok(())
+            }
+            Some(_) if padding > 0 => Err(self.bounds.what.at(input.taken, "something follows the zero padding")),
+            Some(_) => {
+                let what = "the bytes after the end of the data are not more of it";
+                Err(self.bounds.what.at(input.taken, what))
+            }
+            None => {
+                self.bounds.findings.padding.fetch_max(padding, Ordering::Relaxed);
+                Ok(())
             }
         }
     }

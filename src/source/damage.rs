@@ -94,3 +94,20 @@ pub(super) fn window_too_large(name: &str, compression: Compression, max_window:
     let format = self::name(compression);
     Error::data(format!("{name} needs a {format} window of more than {size}{unit} (source.max_window)")).with_hint(hint)
 }
+
+impl<R: Read> Tally<R> {
+    /// Skips the zero bytes that may follow a member; returns their number and the byte after them, `None` at the end.
+    pub(super) fn skip_zeros(&mut self) -> io::Result<(u64, Option<u8>)> {
+        let mut zeros = 0;
+        loop {
+            let buffer = self.fill_buf()?;
+            let here = buffer.iter().take_while(|&&byte| byte == 0).count();
+            let (is_end, after) = (buffer.is_empty(), buffer.get(here).copied());
+            zeros += here as u64;
+            self.consume(here);
+            if is_end || after.is_some() {
+                return Ok((zeros, after));
+            }
+        }
+    }
+}

@@ -207,29 +207,17 @@ impl<R: Read> Gzip<R> {
 
     /// Continues after the end of a member.
     fn next_member(&mut self, mut input: Tally<R>) -> io::Result<()> {
-        let mut padding = 0;
-        loop {
-            let (zeros, rest) = {
-                let buffer = input.fill_buf()?;
-                let zeros = buffer.iter().take_while(|&&byte| byte == 0).count();
-                (zeros, buffer.get(zeros).copied())
-            };
-            padding += zeros as u64;
-            input.consume(zeros);
-            match rest {
-                Some(_) if padding > 0 => return Err(self.what.at(input.taken, "something follows the zero padding")),
-                Some(0x1f) => {
-                    self.begin_member(input);
-                    return Ok(());
-                }
-                Some(_) => {
-                    return Err(self.what.at(input.taken, "the bytes after a gzip member are not another member"));
-                }
-                None if zeros == 0 => {
-                    self.findings.padding.fetch_max(padding, Ordering::Relaxed);
-                    return Ok(());
-                }
-                None => {}
+        let (padding, next) = input.skip_zeros()?;
+        match next {
+            Some(_) if padding > 0 => Err(self.what.at(input.taken, "something follows the zero padding")),
+            Some(0x1f) => {
+                self.begin_member(input);
+                Ok(())
+            }
+            Some(_) => Err(self.what.at(input.taken, "the bytes after a gzip member are not another member")),
+            None => {
+                self.findings.padding.fetch_max(padding, Ordering::Relaxed);
+                Ok(())
             }
         }
     }

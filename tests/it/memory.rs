@@ -26,6 +26,21 @@ fn records_of_eight_mebibytes_need_one_set_of_large_buffers() {
     assert!(peak(PROFILES, list(6), "4") <= 64 + 8 + 8);
 }
 
+/// The text of a rejected line was scanned as one window, and its value copied before it was found too long.
+#[test]
+fn a_rejected_line_of_eight_mebibytes_is_not_copied_between() {
+    let line = |n: usize| format!("{{\"id\":\"{n}\",\"note\":\"{}\"}}\n", "x".repeat((8 << 20) - 40));
+    let list: String = (0..2).map(line).collect();
+    // one copy more than a CSV record of that size: the cells of the reject file are found in it
+    assert!(peak(&PROFILES.replace("list.csv", "list.csv, format: ndjson"), &list, "1") <= 32 + 8 + 10);
+    let lines = "x".repeat((8 << 20) - 40) + "\n";
+    let job = PROFILES
+        .replace("list.csv", "list.csv, format: lines")
+        .replace("id: id", "id: value")
+        .replace("column: note", "column: value");
+    assert!(peak(&job, lines.repeat(2), "1") <= 32 + 8 + 8);
+}
+
 /// A value with doubled quotes was unescaped into a copy and escaped again: a third record in memory.
 #[test]
 fn a_large_cell_with_doubled_quotes_is_not_copied_between() {

@@ -1,7 +1,7 @@
 //! One row after the scan: cell ends on a tape, and masks of the bytes that need a second look.
 
 use crate::buffer::Padded;
-use crate::format::text::Region;
+use crate::format::text::{Region, row_of_region};
 use crate::row::{CellError, Needs, Record, RecordPlace, Row, Stored};
 use std::borrow::Cow;
 
@@ -58,31 +58,13 @@ impl Record for CsvRow<'_> {
 }
 
 impl Row for CsvRow<'_> {
-    #[inline(always)]
-    fn input(&self) -> Padded<'_> {
-        self.region.input
-    }
+    row_of_region!();
 
     #[inline(always)]
     fn span(&self, column: usize) -> (usize, usize) {
         let end = self.ends[column];
         let from = if column == 0 { self.start } else { self.ends[column - 1] + 1 };
         (from as usize, (end - from) as usize)
-    }
-
-    #[inline(always)]
-    fn is_marked(&self, byte: u8) -> bool {
-        byte == self.region.dialect.marked
-    }
-
-    #[inline(always)]
-    fn is_plain(&self, at: usize, len: usize, needs: Needs) -> bool {
-        self.region.is_plain(at, len, needs)
-    }
-
-    #[inline(always)]
-    fn is_short_and_plain(&self, at: usize, len: usize, needs: Needs) -> bool {
-        self.region.is_short_and_plain(at, len, needs)
     }
 
     #[inline(never)]

@@ -7,9 +7,8 @@ use super::options::{CsvOptions, validate};
 use crate::buffer::Padded;
 use crate::error::{Error, Place, Result};
 use crate::format::cells::Cells;
-use crate::format::chunk::ChunkId;
-use crate::format::reader::{Format, Tabular, Visit};
-use crate::format::text::{DataStart, End, Grid, Stretch, Text, TextReader, longer_than};
+use crate::format::reader::{Tabular, Visit};
+use crate::format::text::{DataStart, End, Stretch, Text, longer_than};
 use crate::row::Columns;
 use crate::scan::Scanner;
 use crate::source::Source;
@@ -178,19 +177,6 @@ impl Text for Csv {
             longer_than(limit, TOO_LONG)
         };
         (error, opened.unwrap_or(0))
-    }
-}
-
-impl Format for Csv {
-    type Chunks<'f> = Grid<'f, Csv>;
-    type Reader = TextReader<Csv>;
-
-    fn chunks(&self, from: ChunkId, chunk_bytes: usize, threads: usize) -> Grid<'_, Csv> {
-        Grid::new(self, from, chunk_bytes, threads)
-    }
-
-    fn reader(&self, marked: Option<u8>, chunk_bytes: usize) -> TextReader<Csv> {
-        TextReader::new(self, marked, chunk_bytes)
     }
 }
 

@@ -1,8 +1,8 @@
 //! One line.
 
 use crate::buffer::Padded;
-use crate::format::text::Region;
-use crate::row::{CellError, Needs, Record, RecordPlace, Row};
+use crate::format::text::{Region, row_of_region};
+use crate::row::{CellError, Needs, Record, RecordPlace, Row, Stored};
 use std::borrow::Cow;
 
 /// A line, borrowed from its chunk.
@@ -16,6 +16,20 @@ pub(crate) struct Line<'a> {
 impl<'a> Line<'a> {
     fn text(&self) -> &'a [u8] {
         &self.region.input.bytes()[self.start..self.end]
+    }
+}
+
+impl Line<'_> {
+    /// Returns the value.
+    fn valid(&self, column: usize) -> Result<&[u8], CellError> {
+        let line = self.text();
+        if simdutf8::basic::from_utf8(line).is_err() {
+            return Err(CellError::invalid_utf8(column));
+        }
+        if memchr::memchr(0, line).is_some() {
+            return Err(CellError::nul(column));
+        }
+        Ok(line)
     }
 }
 
@@ -34,29 +48,11 @@ impl Record for Line<'_> {
 }
 
 impl Row for Line<'_> {
-    #[inline(always)]
-    fn input(&self) -> Padded<'_> {
-        self.region.input
-    }
+    row_of_region!();
 
     #[inline(always)]
     fn span(&self, _column: usize) -> (usize, usize) {
         (self.start, self.end - self.start)
-    }
-
-    #[inline(always)]
-    fn is_marked(&self, byte: u8) -> bool {
-        byte == self.region.dialect.marked
-    }
-
-    #[inline(always)]
-    fn is_plain(&self, at: usize, len: usize, needs: Needs) -> bool {
-        self.region.is_plain(at, len, needs)
-    }
-
-    #[inline(always)]
-    fn is_short_and_plain(&self, at: usize, len: usize, needs: Needs) -> bool {
-        self.region.is_short_and_plain(at, len, needs)
     }
 
     fn second_look(&self, at: usize, len: usize, needs: Needs) -> Option<(usize, usize)> {
@@ -64,15 +60,12 @@ impl Row for Line<'_> {
     }
 
     fn append(&self, column: usize, text: &mut Vec<u8>) -> Result<(), CellError> {
-        let line = self.text();
-        if simdutf8::basic::from_utf8(line).is_err() {
-            return Err(CellError::invalid_utf8(column));
-        }
-        if memchr::memchr(0, line).is_some() {
-            return Err(CellError::nul(column));
-        }
-        text.extend_from_slice(line);
+        text.extend_from_slice(self.valid(column)?);
         Ok(())
+    }
+
+    fn stored(&self, column: usize) -> Result<Option<Stored<'_>>, CellError> {
+        self.valid(column).map(|line| Some(Stored::Value(line)))
     }
 
     fn value(&self, _column: usize) -> Cow<'_, [u8]> {

@@ -2,13 +2,11 @@
 
 use super::kernel::Kernel;
 use super::options::LinesOptions;
-use crate::buffer::Padded;
 use crate::error::{Error, Result};
 use crate::format::cells::{Cell, Cells};
-use crate::format::chunk::ChunkId;
 use crate::format::entry::validate_max_record_bytes;
-use crate::format::reader::{Format, Tabular, Visit};
-use crate::format::text::{DataStart, End, Front, Grid, Stretch, Text, TextReader, longer_than, refuse_foreign};
+use crate::format::reader::{Tabular, Visit};
+use crate::format::text::{DataStart, End, Front, Stretch, Text, longer_than, refuse_foreign};
 use crate::row::Columns;
 use crate::scan::{Dialect, Scanner};
 use crate::source::Source;
@@ -86,7 +84,6 @@ impl Tabular for Lines {
 
 impl Text for Lines {
     type Kernel = Kernel;
-    const HAS_STATE: bool = false;
 
     fn kernel(&self, marked: Option<u8>) -> Kernel {
         let longest = usize::try_from(self.options.max_record_bytes).unwrap_or(usize::MAX);
@@ -101,32 +98,11 @@ impl Text for Lines {
         self.options.max_record_bytes
     }
 
-    fn state_after(&self, _: Padded<'_>, _: u64) -> u64 {
-        0
-    }
-
-    fn last_end(&self, text: Padded<'_>) -> Option<usize> {
-        memchr::memrchr2(b'\n', b'\r', text.bytes())
-    }
-
     fn run<V: Visit>(kernel: &mut Kernel, text: &Stretch<'_>, visit: &mut V) -> Result<End, V::Stop> {
         kernel.run(text, visit)
     }
 
     fn never_ends(&self, _record: &[u8], _inside: bool, _ended: bool) -> (Error, usize) {
         (longer_than(self.options.max_record_bytes, super::kernel::TOO_LONG), 0)
-    }
-}
-
-impl Format for Lines {
-    type Chunks<'f> = Grid<'f, Lines>;
-    type Reader = TextReader<Lines>;
-
-    fn chunks(&self, from: ChunkId, chunk_bytes: usize, threads: usize) -> Grid<'_, Lines> {
-        Grid::new(self, from, chunk_bytes, threads)
-    }
-
-    fn reader(&self, marked: Option<u8>, chunk_bytes: usize) -> TextReader<Lines> {
-        TextReader::new(self, marked, chunk_bytes)
     }
 }

@@ -8,9 +8,10 @@
 
 use super::row::NdjsonRow;
 use super::walk::{Invalid, Line, MAX_DEPTH, Walker};
+use crate::buffer::Padded;
 use crate::format::chunk::Fatal;
 use crate::format::reader::Visit;
-use crate::format::text::{End, Region, Stretch, Unsplit, lines_between, longer_than, record_start};
+use crate::format::text::{BOM, End, Region, Stretch, Unsplit, lines_between, longer_than, record_start};
 use crate::row::RowError;
 use crate::scan::{Boosted, Carry, Dialect, Scanner, Tape, WINDOW, count_lines};
 use std::sync::Arc;
@@ -19,8 +20,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Hint for a line that is too long.
 pub(super) const TOO_LONG: &str = "one JSON object is expected on each line; if lines are really that long, raise \
                                    source.max_record_bytes";
-
-const BOM: &[u8] = b"\xEF\xBB\xBF";
 
 /// Visits the records of stretches of text and reuses its tape.
 pub(crate) struct Kernel {
@@ -36,6 +35,16 @@ pub(crate) struct Kernel {
 /// Returns the dialect of a scan without cells: NUL as the delimiter, which cannot occur in JSON.
 pub(super) fn dialect(marked: u8) -> Dialect {
     Dialect { delimiter: 0, quote: None, marked }
+}
+
+/// Scans a line that is not part of a stretch. Of the tape only the masks are left, so that it does not grow with the line.
+pub(super) fn scan_line(input: Padded<'_>, tape: &mut Tape) {
+    let (scanner, mut carry) = (Scanner::new(dialect(b'"')), Carry::new(false));
+    tape.start(input.len());
+    for from in (0..input.len()).step_by(WINDOW) {
+        scanner.window(input, from, (from + WINDOW).min(input.len()), &mut carry, tape);
+        tape.keep_from(tape.cells.len());
+    }
 }
 
 impl Kernel {
@@ -163,7 +172,7 @@ fn too_long(region: &Region<'_>, start: usize, longest: usize) -> Fatal {
 #[inline(never)]
 fn malformed<V: Visit>(line: Unsplit<'_>, why: Invalid, at: usize, visit: &mut V) -> Result<(), V::Stop> {
     let text = &line.region.input.bytes()[line.start..line.end];
-    if text.starts_with(BOM) {
+    if text.starts_with(&BOM) {
         visit.joined();
     }
     let (code, what) = match why {

@@ -4,8 +4,8 @@ use super::list;
 use super::string::{BadText, check_escapes, unescape};
 use super::walk::{Kind, Span};
 use crate::buffer::Padded;
-use crate::format::text::Region;
-use crate::row::{CellError, CellKind, Needs, Record, RecordPlace, Row};
+use crate::format::text::{Region, row_of_region};
+use crate::row::{CellError, CellKind, Needs, Record, RecordPlace, Row, Stored};
 use std::borrow::Cow;
 
 /// A line with the positions of its values.
@@ -22,6 +22,18 @@ impl<'a> NdjsonRow<'a, '_> {
     fn raw(&self, column: usize) -> &'a [u8] {
         let Span { at, len, .. } = self.spans[column];
         &self.region.input.bytes()[at as usize..at as usize + len as usize]
+    }
+}
+
+impl NdjsonRow<'_, '_> {
+    /// Returns the value as it is in the source.
+    fn valid_utf8(&self, column: usize) -> Result<&[u8], CellError> {
+        let Span { at, len, .. } = self.spans[column];
+        let raw = self.raw(column);
+        if !self.region.is_clean_ascii(at as usize, len as usize) && simdutf8::basic::from_utf8(raw).is_err() {
+            return Err(CellError::invalid_utf8(column));
+        }
+        Ok(raw)
     }
 }
 
@@ -51,10 +63,7 @@ impl Record for NdjsonRow<'_, '_> {
 }
 
 impl Row for NdjsonRow<'_, '_> {
-    #[inline(always)]
-    fn input(&self) -> Padded<'_> {
-        self.region.input
-    }
+    row_of_region!();
 
     /// The span of an array or object starts at the start of the line: the quote of its key ensures that the span is
     /// not plain.
@@ -68,41 +77,30 @@ impl Row for NdjsonRow<'_, '_> {
         }
     }
 
-    #[inline(always)]
-    fn is_marked(&self, byte: u8) -> bool {
-        byte == self.region.dialect.marked
-    }
-
-    #[inline(always)]
-    fn is_plain(&self, at: usize, len: usize, needs: Needs) -> bool {
-        self.region.is_plain(at, len, needs)
-    }
-
-    #[inline(always)]
-    fn is_short_and_plain(&self, at: usize, len: usize, needs: Needs) -> bool {
-        self.region.is_short_and_plain(at, len, needs)
-    }
-
     #[inline(never)]
     fn second_look(&self, at: usize, len: usize, needs: Needs) -> Option<(usize, usize)> {
         (self.region.is_clean(at, len) && self.region.is_valid(at, len, needs)).then_some((at, len))
     }
 
     fn append(&self, column: usize, text: &mut Vec<u8>) -> Result<(), CellError> {
-        let Span { at, len, kind } = self.spans[column];
-        let raw = self.raw(column);
-        let (at, len) = (at as usize, len as usize);
-        if !self.region.is_clean_ascii(at, len) && simdutf8::basic::from_utf8(raw).is_err() {
-            return Err(CellError::invalid_utf8(column));
+        let raw = self.valid_utf8(column)?;
+        match self.spans[column].kind {
+            Kind::String => return unescape(raw, text).map_err(|why| bad_text(why, column)),
+            Kind::Array | Kind::Object => check_escapes(raw).map_err(|why| bad_text(why, column))?,
+            Kind::Bare | Kind::Null | Kind::Missing => {}
         }
-        if kind != Kind::String || self.region.is_clean(at, len) {
-            if matches!(kind, Kind::Array | Kind::Object) {
-                check_escapes(raw).map_err(|why| bad_text(why, column))?;
-            }
-            text.extend_from_slice(raw);
-            return Ok(());
-        }
-        unescape(raw, text).map_err(|why| bad_text(why, column))
+        text.extend_from_slice(raw);
+        Ok(())
+    }
+
+    fn stored(&self, column: usize) -> Result<Option<Stored<'_>>, CellError> {
+        let raw = self.valid_utf8(column)?;
+        let is_value = match self.spans[column].kind {
+            Kind::String => memchr::memchr(b'\\', raw).is_none(),
+            Kind::Bare => true,
+            Kind::Array | Kind::Object | Kind::Null | Kind::Missing => false,
+        };
+        Ok(is_value.then_some(Stored::Value(raw)))
     }
 
     fn value(&self, column: usize) -> Cow<'_, [u8]> {

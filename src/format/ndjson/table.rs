@@ -1,6 +1,6 @@
 //! A source opened as NDJSON.
 
-use super::kernel::{Kernel, TOO_LONG, dialect};
+use super::kernel::{Kernel, TOO_LONG, scan_line};
 use super::keys::Keys;
 use super::options::NdjsonOptions;
 use super::string::unescape;
@@ -8,12 +8,11 @@ use super::walk::{Kind, Line, Walker};
 use crate::buffer::{Padded, SLACK};
 use crate::error::{Error, Place, Result};
 use crate::format::cells::{Cell, Cells};
-use crate::format::chunk::ChunkId;
 use crate::format::entry::validate_max_record_bytes;
-use crate::format::reader::{Format, Tabular, Visit};
-use crate::format::text::{DataStart, End, Front, Grid, Stretch, Text, TextReader, longer_than, refuse_foreign};
+use crate::format::reader::{Tabular, Visit};
+use crate::format::text::{DataStart, End, Front, Stretch, Text, longer_than, refuse_foreign};
 use crate::row::Columns;
-use crate::scan::{Carry, Scanner, Tape};
+use crate::scan::Tape;
 use crate::source::Source;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -140,9 +139,8 @@ impl Tabular for Ndjson {
         let mut padded = kept.to_vec();
         padded.resize(kept.len() + SLACK, 0);
         let input = Padded::new(&padded, 0, kept.len());
-        let (mut tape, mut carry) = (Tape::default(), Carry::new(false));
-        tape.start(kept.len());
-        Scanner::new(dialect(b'"')).window(input, 0, kept.len(), &mut carry, &mut tape);
+        let mut tape = Tape::default();
+        scan_line(input, &mut tape);
         let mut walker = self.walker();
         let line = Line::<false> { input, dirty: tape.dirty.bytes(), from: 0, to: kept.len() };
         // the error of the line is known already
@@ -163,7 +161,6 @@ impl Tabular for Ndjson {
 
 impl Text for Ndjson {
     type Kernel = Kernel;
-    const HAS_STATE: bool = false;
 
     fn kernel(&self, marked: Option<u8>) -> Kernel {
         let longest = usize::try_from(self.options.max_record_bytes).unwrap_or(usize::MAX);
@@ -178,32 +175,11 @@ impl Text for Ndjson {
         self.options.max_record_bytes
     }
 
-    fn state_after(&self, _text: Padded<'_>, _state: u64) -> u64 {
-        0
-    }
-
-    fn last_end(&self, text: Padded<'_>) -> Option<usize> {
-        memchr::memrchr2(b'\n', b'\r', text.bytes())
-    }
-
     fn run<V: Visit>(kernel: &mut Kernel, text: &Stretch<'_>, visit: &mut V) -> Result<End, V::Stop> {
         kernel.run(text, visit)
     }
 
     fn never_ends(&self, _record: &[u8], _inside: bool, _ended: bool) -> (Error, usize) {
         (longer_than(self.options.max_record_bytes, TOO_LONG), 0)
-    }
-}
-
-impl Format for Ndjson {
-    type Chunks<'f> = Grid<'f, Ndjson>;
-    type Reader = TextReader<Ndjson>;
-
-    fn chunks(&self, from: ChunkId, chunk_bytes: usize, threads: usize) -> Grid<'_, Ndjson> {
-        Grid::new(self, from, chunk_bytes, threads)
-    }
-
-    fn reader(&self, marked: Option<u8>, chunk_bytes: usize) -> TextReader<Ndjson> {
-        TextReader::new(self, marked, chunk_bytes)
     }
 }

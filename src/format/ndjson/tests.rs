@@ -1,10 +1,11 @@
 //! Lines as serde_json reads them: the oracle of the grammar and of the values.
 
+use super::kernel::scan_line;
 use super::keys::Keys;
 use super::string::unescape;
 use super::walk::{Kind, Line, Span, Walker};
 use crate::buffer::{Padded, SLACK};
-use crate::scan::{Carry, Dialect, Scanner, Tape, WINDOW};
+use crate::scan::Tape;
 use proptest::prelude::*;
 use serde_json::value::RawValue;
 
@@ -22,16 +23,8 @@ fn walk_one<const ENDS: bool>(line: &[u8], end: &[u8], walker: &mut Walker) -> R
     let len = buffer.len();
     buffer.extend([b'7'; SLACK]);
     let input = Padded::new(&buffer, 0, len);
-    let text = input.bytes();
-    let scanner = Scanner::new(Dialect { delimiter: 0, quote: None, marked: b'"' });
-    let (mut tape, mut carry) = (Tape::default(), Carry::new(false));
-    tape.start(text.len());
-    let mut at = 0;
-    while at < text.len() {
-        let to = (at + WINDOW).min(text.len());
-        scanner.window(input, at, to, &mut carry, &mut tape);
-        at = to;
-    }
+    let mut tape = Tape::default();
+    scan_line(input, &mut tape);
     let line = Line::<ENDS> { input, dirty: tape.dirty.bytes(), from: 0, to };
     walker.walk(&line).map_err(|error| format!("{error:?}"))?;
     Ok(walker.spans.clone())

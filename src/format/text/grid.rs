@@ -10,7 +10,7 @@ use super::reader::TextReader;
 use super::rules::Text;
 use crate::error::Result;
 use crate::format::chunk::{Chunk, ChunkId};
-use crate::format::reader::Chunks;
+use crate::format::reader::{Chunks, Format};
 use crate::source::{self, Input};
 use std::io::{ErrorKind, Read};
 
@@ -68,6 +68,19 @@ impl<'f, F: Text> Grid<'f, F> {
         }
         self.stream = None;
         Ok(None)
+    }
+}
+
+impl<F: Text> Format for F {
+    type Chunks<'f> = Grid<'f, F>;
+    type Reader = TextReader<F>;
+
+    fn chunks(&self, from: ChunkId, chunk_bytes: usize, threads: usize) -> Grid<'_, F> {
+        Grid::new(self, from, chunk_bytes, threads)
+    }
+
+    fn reader(&self, marked: Option<u8>, chunk_bytes: usize) -> TextReader<F> {
+        TextReader::new(self, marked, chunk_bytes)
     }
 }
 

@@ -10,7 +10,5 @@ mod region;
 mod rules;
 
 pub(super) use front::{BOM, Front, refuse_foreign};
-pub(super) use grid::Grid;
-pub(super) use reader::TextReader;
-pub(super) use region::{Region, Unsplit};
+pub(super) use region::{Region, Unsplit, row_of_region};
 pub(super) use rules::{DataStart, End, Stretch, Text, lines_between, longer_than, record_start};

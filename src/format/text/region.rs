@@ -137,6 +137,32 @@ impl<'a> Region<'a> {
     }
 }
 
+/// The methods of [`crate::row::Row`] that all rows of text have in common, for a row with a field `region`.
+macro_rules! row_of_region {
+    () => {
+        #[inline(always)]
+        fn input(&self) -> Padded<'_> {
+            self.region.input
+        }
+
+        #[inline(always)]
+        fn is_marked(&self, byte: u8) -> bool {
+            byte == self.region.dialect.marked
+        }
+
+        #[inline(always)]
+        fn is_plain(&self, at: usize, len: usize, needs: Needs) -> bool {
+            self.region.is_plain(at, len, needs)
+        }
+
+        #[inline(always)]
+        fn is_short_and_plain(&self, at: usize, len: usize, needs: Needs) -> bool {
+            self.region.is_short_and_plain(at, len, needs)
+        }
+    };
+}
+pub(crate) use row_of_region;
+
 /// A record that could not be split into columns.
 pub(crate) struct Unsplit<'a> {
     pub(crate) region: &'a Region<'a>,

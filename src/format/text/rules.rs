@@ -12,8 +12,8 @@ pub(crate) trait Text: Tabular + Sized + 'static {
     /// Finds the records of a stretch of text; reused between stretches.
     type Kernel: Send;
 
-    /// Whether a chunk needs the state at the end of the chunk before it.
-    const HAS_STATE: bool;
+    /// Whether a chunk needs the state at the end of the chunk before it. Default false: every line end ends a record.
+    const HAS_STATE: bool = false;
 
     /// Returns a kernel; see [`crate::format::Format::reader`].
     fn kernel(&self, marked: Option<u8>) -> Self::Kernel;
@@ -24,11 +24,17 @@ pub(crate) trait Text: Tabular + Sized + 'static {
     /// Returns the maximum length of a record; a longer one ends the pass.
     fn max_record_bytes(&self) -> u64;
 
-    /// Returns the state after `text`, which starts after a line end in `state`.
-    fn state_after(&self, text: Padded<'_>, state: u64) -> u64;
+    /// Returns the state after `text`, which starts after a line end in `state`. Default 0.
+    fn state_after(&self, text: Padded<'_>, state: u64) -> u64 {
+        let _ = (text, state);
+        0
+    }
 
-    /// Returns the position of the last byte that ends a record in `text`, which starts with a record.
-    fn last_end(&self, text: Padded<'_>) -> Option<usize>;
+    /// Returns the position of the last byte that ends a record in `text`, which starts with a record. Default: of the last
+    /// line end.
+    fn last_end(&self, text: Padded<'_>) -> Option<usize> {
+        memchr::memrchr2(b'\n', b'\r', text.bytes())
+    }
 
     /// Visits the records that start in `text[..limit]`.
     ///
