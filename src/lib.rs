@@ -18,6 +18,8 @@ pub mod error;
 pub mod format;
 pub mod mapping;
 #[cfg(feature = "upload")]
+pub mod origin;
+#[cfg(feature = "upload")]
 pub mod platform;
 pub mod row;
 pub mod scan;

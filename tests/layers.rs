@@ -20,8 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("buffer", &[]),
     ("scan", &["buffer"]),
     ("encode", &["buffer", "error"]),
-    // calls: an export is requested, waited for and read like any call
-    ("source", &["error", "secret", "transport", "calls"]),
+    ("source", &["error", "secret"]),
     ("row", &["buffer", "error"]),
     ("format", &["source", "scan", "row", "buffer", "error", "settings"]),
     ("mapping", &["row", "encode", "buffer", "error"]),
@@ -30,6 +29,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("transport", &["error", "secret"]),
     ("settings", &["error", "secret"]),
     ("calls", &["transport", "error", "secret", "settings"]),
+    // transport: requests are built and answers are read in the terms of HTTP
+    ("origin", &["source", "calls", "transport", "error", "secret", "settings"]),
     ("platform", &["body", "mapping", "calls", "transport", "error", "secret", "settings"]),
     (
         "job",
@@ -40,6 +41,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "row",
             "format",
             "source",
+            "origin",
             "calls",
             "transport",
             "error",

@@ -3,8 +3,8 @@
 use super::config::Config;
 use super::env::Env;
 use crate::error::{Error, Result};
+use crate::origin::file::stoppable::Stoppable;
 use crate::settings::{NoSecrets, Settings};
-use crate::source::stoppable::Stoppable;
 use crate::source::{CopyTo, Source};
 use std::io::Read;
 use std::path::{Path, PathBuf};

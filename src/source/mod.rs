@@ -4,8 +4,6 @@
 //! decompressed from their start once per pass: by the reader itself, on a background thread, or on several threads if
 //! the file can be split.
 
-#[cfg(feature = "upload")]
-pub mod apsis;
 mod beside;
 mod codecs;
 mod damage;
@@ -19,9 +17,7 @@ mod options;
 mod paths;
 mod pieces;
 mod read_at;
-mod spool;
-#[cfg(feature = "jobs")]
-pub(crate) mod stoppable;
+pub(crate) mod spool;
 #[cfg(feature = "upload")]
 pub(crate) mod temporary;
 

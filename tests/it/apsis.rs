@@ -5,7 +5,7 @@ use crate::vendor::{Seen, Vendor, answer, endless};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use listferry::calls::{BoxFuture, Clock, JobSeed, Journal as _, MemoryJournal, Policy, Remote};
-use listferry::source::apsis::{Apsis, ApsisOptions, Fetched, Format, Report};
+use listferry::origin::apsis::{Apsis, ApsisOptions, Fetched, Format, Report};
 use listferry::transport::{Client, NetworkOptions, Proxy, Timers};
 use listferry::{Kind, Result, Secret};
 use serde_json::json;

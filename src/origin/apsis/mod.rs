@@ -126,7 +126,7 @@ pub struct Fetched {
 /// ```no_run
 /// use listferry::Secret;
 /// use listferry::calls::{JobSeed, MemoryJournal, Policy, Remote};
-/// use listferry::source::apsis::{Apsis, ApsisOptions, Report};
+/// use listferry::origin::apsis::{Apsis, ApsisOptions, Report};
 /// use listferry::transport::{Client, NetworkOptions, Timers};
 ///
 /// # async fn fetch() -> listferry::Result<()> {

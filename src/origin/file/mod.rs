@@ -1,0 +1,3 @@
+//! Files, globs and streams of this machine.
+
+pub(crate) mod stoppable;
