@@ -1,6 +1,8 @@
 //! The one way to the network for platforms and sources: records intent before and result after a call, retries by the
 //! call's own rule, and handles quotas and waits with one clock. Knows neither platforms nor bodies.
 
+#[cfg(feature = "jobs")]
+mod aside;
 mod attempt;
 mod call;
 mod clock;
@@ -16,6 +18,8 @@ mod scrub;
 mod seat;
 mod seed;
 
+#[cfg(feature = "jobs")]
+pub(crate) use aside::{aside, block_on};
 pub use attempt::Attempt;
 pub use call::{Assume, Call, Quota, RetrySafety, Step, Waiting, assumed, expired};
 #[cfg(feature = "jobs")]

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 #[derive(Args)]
 pub(crate) struct Export {
-    /// The job file; its source.apsis names the export
+    /// The job file; its source describes the export
     job: PathBuf,
     /// Output file [default: stdout, also `-`]
     #[arg(short, long = "out-file", env = "LISTFERRY_OUT_FILE", value_name = "FILE")]
@@ -29,7 +29,7 @@ impl Export {
         let env = session.env();
         let to = self.report_to();
         let mut report = Report::new("export");
-        report.platform = Some("apsis".to_owned());
+        report.platform = job.exports_from().map(str::to_owned);
         // nothing is written to stdout before the export is known to be complete
         let (target, dir) = match self.out_file.filter(|_| to == To::Stdout) {
             Some(path) => (path, None),

@@ -102,7 +102,7 @@ pub(crate) enum Command {
     Rejects(rejects::Rejects),
     /// List, rename or delete audience lists of Localytics
     Lists(lists::Lists),
-    /// Download an APSIS One export
+    /// Download the export that is the source of a job
     Export(export::Export),
     /// Serve simulated platforms on this machine, for trying and testing
     Sandbox(sandbox::Sandbox),

@@ -52,8 +52,8 @@ pub(crate) fn run_job(session: &Session<'_>, path: &Path, faults: &[String]) -> 
     let report = session.runtime.block_on(async {
         let server = start(SocketAddr::from(([127, 0, 0, 1], 0)), options).await?;
         let mut sets = vec![format!("destination.base_url={}", server.url())];
-        if plain.reads_export() {
-            sets.push(format!("source.apsis.base_url={}", server.url()));
+        if let Some(platform) = plain.exports_from() {
+            sets.push(format!("source.{platform}.base_url={}", server.url()));
         }
         let job = session.open(path, &sets)?;
         let mut env = session.env_of_run();

@@ -8,6 +8,7 @@ use super::{unknown, yaml};
 use crate::error::{Error, Kind, Place, Result, nearest};
 use crate::format::{self, FORMATS, Found, TableOptions};
 use crate::mapping::{Condition, MapSpec};
+use crate::origin::{self, ORIGINS, PATH};
 use crate::platform::{Entry, PLATFORMS};
 use crate::settings::{NoSecrets, Secrets, Settings};
 use crate::source::{Compression, SourceOptions};
@@ -47,9 +48,8 @@ pub(crate) struct Config {
 /// `source`.
 #[derive(Clone)]
 pub(crate) struct SourceConfig {
-    /// The path as written, relative to the job file's folder; `-` is stdin.
-    pub(crate) path: Option<String>,
-    pub(crate) apsis: Option<Map<String, Value>>,
+    /// The origin; `None` if none is named.
+    pub(crate) entry: Option<&'static origin::Entry>,
     pub(crate) format: TableOptions,
     /// Other formats that the content may show the source to be in, if no name says its format.
     pub(crate) by_content: Vec<(&'static str, TableOptions)>,
@@ -259,7 +259,7 @@ fn bad_duration(at: &str) -> Error {
 }
 
 /// Returns the mapping of a key, or an empty one.
-fn object(tree: &Map<String, Value>, key: &str) -> Result<Map<String, Value>> {
+pub(super) fn object(tree: &Map<String, Value>, key: &str) -> Result<Map<String, Value>> {
     match tree.get(key) {
         None | Some(Value::Null) => Ok(Map::new()),
         Some(Value::Object(map)) => Ok(map.clone()),
@@ -270,14 +270,7 @@ fn object(tree: &Map<String, Value>, key: &str) -> Result<Map<String, Value>> {
 
 fn source(map: &Map<String, Value>, folder: &Path) -> Result<SourceConfig> {
     let settings = Settings { map, at: "source", secrets: &NoSecrets, folder };
-    let (path, apsis) = (settings.opt_text("path")?, settings.opt_object("apsis")?);
-    if path.is_some() && apsis.is_some() {
-        return Err(Error::usage("source has both path and apsis").with_hint("keep one of them"));
-    }
-    if let Some(scheme) = path.as_deref().and_then(|path| path.split_once("://")).map(|(scheme, _)| scheme) {
-        return Err(Error::usage(format!("source.path: {scheme}:// is not yet supported"))
-            .with_hint("fetch it to a file first, or pipe it into \"-\""));
-    }
+    let (origin, path) = (origin::choose(ORIGINS, &settings)?, settings.opt_text(PATH)?);
     if settings.opt_text("encoding")?.is_some_and(|e| !matches!(e.to_lowercase().as_str(), "utf-8" | "utf8")) {
         return Err(
             Error::usage("source.encoding: only utf-8 is supported yet").with_hint("convert it with iconv first")
@@ -296,14 +289,7 @@ fn source(map: &Map<String, Value>, folder: &Path) -> Result<SourceConfig> {
             by_content.push((other.name, options));
         }
     }
-    Ok(SourceConfig {
-        path,
-        apsis: apsis.cloned(),
-        format,
-        by_content,
-        open: open_options(&settings)?,
-        expect: expect(map, folder)?,
-    })
+    Ok(SourceConfig { entry: origin, format, by_content, open: open_options(&settings)?, expect: expect(map, folder)? })
 }
 
 /// Compression and its bounds.

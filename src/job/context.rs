@@ -1,14 +1,15 @@
 //! The data that a run uses from the first check of the job file to the report.
 
 use super::Job;
-use super::apsis;
 use super::env::Env;
 use super::identity::Intent;
 use super::journal::{JobLocks, Run, RunRecord, State};
+use super::open::no_source;
 use super::pass::Prepared;
 use super::secrets::JobSecrets;
 use crate::calls::{Assume, Policy, Remote};
 use crate::error::{Error, Result};
+use crate::origin::Origin;
 use crate::transport::Client;
 use serde_json::Value;
 use std::sync::Arc;
@@ -18,6 +19,8 @@ use std::time::SystemTime;
 pub(super) struct Context<'a> {
     pub(super) env: &'a Env,
     pub(super) prepared: Arc<Prepared>,
+    /// The origin of the source; always there if the platform needs a source.
+    pub(super) origin: Option<Arc<dyn Origin>>,
     pub(super) client: Client,
     pub(super) secrets: JobSecrets,
     pub(super) state: State,
@@ -55,6 +58,11 @@ impl Context<'_> {
         self.prepared.plan.needs_source
     }
 
+    /// Whether the source can be read only once.
+    pub(super) fn reads_stream(&self) -> bool {
+        self.origin.as_ref().is_some_and(|origin| origin.is_stream())
+    }
+
     /// Reports to the caller what happens to an open run, before any other message.
     pub(super) fn announce(&self, text: &str) {
         if let Some(announce) = &self.env.announce {
@@ -82,12 +90,10 @@ impl Job {
         }
         // Secrets first: a missing variable is reported before a pass over 100 GB.
         let prepared = Arc::new(config.prepare(&secrets)?);
-        if prepared.plan.needs_source && config.source.path.is_none() && config.source.apsis.is_none() {
-            return Err(
-                Error::usage("source.path is required").with_hint("a file, a glob, or \"-\" for standard input")
-            );
+        let origin = config.origin(&secrets)?;
+        if prepared.plan.needs_source && origin.is_none() {
+            return Err(no_source());
         }
-        apsis::apsis(config, &secrets)?;
         let client = config.client(env, &secrets)?;
         let effect = prepared.plan.effect.clone();
         let mut intent = config.intent(self.file.as_deref(), &self.overrides, env, effect, &secrets)?;
@@ -100,7 +106,7 @@ impl Job {
         let state = state.in_world(&env.world);
         super::sweep::sweep(&state, env.world.clock.wall());
         let last_read = last_read(&state, &intent)?;
-        Ok(Context { env, prepared, client, secrets, state, intent, last_read, assume })
+        Ok(Context { env, prepared, origin, client, secrets, state, intent, last_read, assume })
     }
 
     pub(crate) fn policy(&self) -> Policy {

@@ -11,6 +11,7 @@ use super::open_run::Known;
 use super::standing_words::requested_at;
 use crate::calls::utc;
 use crate::error::Result;
+use crate::origin::{Passes, REQUESTED};
 
 /// Differences between the job and an open run.
 pub(super) struct Difference {
@@ -77,7 +78,8 @@ impl Job {
             return Ok(Difference { what, target, resumable, measuring: None });
         }
         let measuring = self.source_difference(ctx, draw, record, stand, &mut what).await?;
-        let needs_it = self.config.source.apsis.is_none() && !self.needs_no_source(ctx, stand);
+        let is_export = ctx.origin.as_ref().is_some_and(|origin| origin.as_export().is_some());
+        let needs_it = !is_export && !self.needs_no_source(ctx, stand);
         if !what.is_empty() && needs_it && ctx.state.fact(record, "spool")?.is_none() {
             resumable = Resumable::WithOldSource;
         }
@@ -93,19 +95,21 @@ impl Job {
         stand: Stand,
         what: &mut Vec<String>,
     ) -> Result<Option<Measuring>> {
-        let config = &self.config;
-        if config.source.apsis.is_some() {
-            let requested = ctx.state.fact(record, super::apsis::REQUESTED)?;
+        let Some(origin) = &ctx.origin else { return Ok(None) };
+        if let Some(export) = origin.as_export() {
+            let requested = ctx.state.fact(record, REQUESTED)?;
+            let (wait, setting) = export.wait();
             let requested = requested.as_ref().and_then(requested_at).unwrap_or(record.started);
             let age = ctx.clock_now().duration_since(requested).unwrap_or_default();
-            if age > config.apsis_wait() && !self.needs_no_source(ctx, stand) {
-                what.push(format!("the export was requested at {}, longer ago than source.apsis.wait", utc(requested)));
+            if age > wait && !self.needs_no_source(ctx, stand) {
+                what.push(format!("the export was requested at {}, longer ago than {setting}", utc(requested)));
             }
             return Ok(None);
         }
         let Some(known) = Known::of(&ctx.state, record)? else { return Ok(None) };
-        if !config.is_stream() {
-            match config.stamp() {
+        if !origin.is_stream() {
+            let opening = self.config.opening(ctx.env, Passes::Several, None);
+            match origin.stamp(&opening).await {
                 Ok(stamp) if stamp.is_some() && stamp == record.source => return Ok(None),
                 Ok(_) => {}
                 // a source that no longer exists counts as unchanged if the run does not need it

@@ -2,6 +2,7 @@
 //! an unknown key and the schema.
 
 use crate::format::FORMATS;
+use crate::origin::ORIGINS;
 use crate::settings::{Key, KeyKind, joined};
 
 const fn key(name: &'static str, kind: KeyKind, default: Option<&'static str>, doc: &'static str) -> Key {
@@ -37,12 +38,10 @@ pub(crate) const TOP: &[Key] = &[
     ),
 ];
 
-/// `source`: its own keys and those of the formats.
-pub(crate) const SOURCE: &[Key] = &joined::<{ SOURCE_FIRST.len() + FORMAT_KEYS.len() + SOURCE_LAST.len() }>(&[
-    SOURCE_FIRST,
-    &FORMAT_KEYS,
-    SOURCE_LAST,
-]);
+/// `source`: its own keys and those of the origins and formats.
+pub(crate) const SOURCE: &[Key] = &joined::<
+    { ORIGIN_KEYS.len() + SOURCE_FIRST.len() + FORMAT_KEYS.len() + SOURCE_LAST.len() },
+>(&[&ORIGIN_KEYS, SOURCE_FIRST, &FORMAT_KEYS, SOURCE_LAST]);
 
 /// The names of the formats.
 const FORMAT_NAMES: [&str; FORMATS.len() + 1] = {
@@ -72,9 +71,24 @@ const FORMAT_KEYS: [Key; {
     joined(&tables)
 };
 
+const ORIGIN_KEYS: [Key; {
+    let (mut n, mut keys) = (0, 0);
+    while n < ORIGINS.len() {
+        keys += ORIGINS[n].keys.len();
+        n += 1;
+    }
+    keys
+}] = {
+    let mut tables: [&[Key]; ORIGINS.len()] = [&[]; ORIGINS.len()];
+    let mut n = 0;
+    while n < tables.len() {
+        tables[n] = ORIGINS[n].keys;
+        n += 1;
+    }
+    joined(&tables)
+};
+
 const SOURCE_FIRST: &[Key] = &[
-    key("path", KeyKind::Text, None, "A file, a glob or \"-\" for stdin; relative to the job file."),
-    key("apsis", KeyKind::Object(APSIS), None, "An APSIS One export instead of a path."),
     key(
         "format",
         KeyKind::OneOf(&FORMAT_NAMES),
@@ -118,29 +132,6 @@ pub(crate) const EXPECT: &[Key] = &[
         "Maximum change of the number of records since the last done run.",
     ),
     key("sha256", KeyKind::Text, None, "SHA-256 of the source as stored, in hex."),
-];
-
-/// `source.apsis`.
-pub(crate) const APSIS: &[Key] = &[
-    key("report", KeyKind::OneOf(&["duplicates", "segments", "consents"]), None, "The report to export."),
-    key("client_id", KeyKind::Secret, None, "Client id of the API key."),
-    key("client_secret", KeyKind::Secret, None, "Client secret of the API key."),
-    key(
-        "request",
-        KeyKind::Any,
-        None,
-        "The body of the report request as APSIS One documents it: a mapping, or JSON as a text, sent byte for byte.",
-    ),
-    key("format", KeyKind::OneOf(&["csv", "xlsx"]), Some("csv"), "Format of the export; a source has to be csv."),
-    key("gzip", KeyKind::Bool, Some("true"), "Whether to request gzip."),
-    key("wait", KeyKind::Duration, Some("24h"), "How long to wait for the export."),
-    key("base_url", KeyKind::Text, None, "Replaces scheme, host and port of the platform's own address."),
-    key(
-        "trusted_origin",
-        KeyKind::Text,
-        None,
-        "Another scheme and host that may serve the file and receives the token.",
-    ),
 ];
 
 /// `rejects`.

@@ -1,17 +1,16 @@
 //! Pass one of a run, on a thread that may block, and the source that it reads.
 
 use super::Job;
-use super::apsis;
 use super::context::Context;
-use super::env::Env;
 use super::journal::Run;
-use super::open::Passes;
-use super::pass::{PassOne, make_private_dir};
+use super::open::no_source;
+use super::pass::PassOne;
 use super::rejects::Rejects;
 use super::report::Report;
 use crate::body::{Measured, Split};
-use crate::calls::Journal;
+use crate::calls::{Journal, aside};
 use crate::error::{Error, Kind, Result};
+use crate::origin::REQUESTED;
 use crate::source::Source;
 use serde_json::Value;
 use std::path::Path;
@@ -38,8 +37,9 @@ impl Job {
     /// # Errors
     /// `Local`, `Data`, `Interrupted`: the source cannot be opened or copied.
     pub(super) async fn measure_anew(&self, ctx: &Context<'_>, run_id: &str, split: &Split) -> Result<Measuring> {
-        let (config, env, id) = (self.config.clone(), ctx.env.clone(), run_id.to_owned());
-        let source = aside(ctx.env, move || config.open(&env, Passes::OfRun(&id))).await??;
+        let origin = ctx.origin.as_ref().ok_or_else(no_source)?;
+        let opening = self.config.opening(ctx.env, self.config.passes_of_run(ctx.env, run_id)?, None);
+        let source = Arc::new(origin.open(&opening).await?);
         self.measure(ctx, source, run_id, split).await
     }
 
@@ -66,66 +66,36 @@ impl Job {
             let measured = job.config.pass_one(&env, &prepared, source, pass, &mut found);
             Measuring { measured, rejects, found, stamp, spool }
         };
-        aside(ctx.env, work).await
+        aside(ctx.env.options.in_line, work).await
     }
 
-    /// Opens the source of a run: its files or a new copy of its stream. A run that is continued reads the copy that it
-    /// made.
+    /// Opens the source of a run. A run that is continued reads the copy that it made.
     ///
     /// # Errors
-    /// `Local`, `Data`, `Usage`: as [`super::config::Config::open`].
+    /// As [`crate::origin::Origin::open`].
     pub(super) async fn source(&self, ctx: &Context<'_>, run: &Run) -> Result<Arc<Source>> {
-        let config = &self.config;
+        let (config, origin) = (&self.config, ctx.origin.as_ref().ok_or_else(no_source)?);
         if let Some(path) = run.load("spool")?.as_ref().and_then(Value::as_str) {
-            let mut options = config.source.open.clone();
-            if config.source.apsis.is_some() {
-                options.compression = crate::source::Compression::None;
-            }
-            let path = config.kept_spool(ctx.env, path);
-            return Ok(Arc::new(Source::open_spooled(&path, &config.source_name(), &options)?));
+            return Ok(Arc::new(origin.open_copy(&config.kept_spool(ctx.env, path))?));
         }
-        let source = if config.source.apsis.is_some() {
-            let dir = config.spool_dir(ctx.env)?;
-            make_private_dir(&dir)?;
-            let remote = ctx.remote(run, self.policy());
-            let spooled = apsis::spooled(config, &ctx.secrets, &dir, &remote);
-            Arc::new(tokio::select! {
+        let remote = ctx.remote(run, self.policy());
+        let opening = config.opening(ctx.env, config.passes_of_run(ctx.env, run.id())?, Some(&remote));
+        let source = Arc::new(match origin.as_export() {
+            None => origin.open(&opening).await?,
+            Some(_) => tokio::select! {
                 biased;
-                source = spooled => source?,
+                source = origin.open(&opening) => source?,
                 () = cancelled(ctx) => return Err(Error::new(Kind::Interrupted, "stopped before the export was whole")),
-            })
-        } else {
-            let (config, env, id) = (config.clone(), ctx.env.clone(), run.id().to_owned());
-            aside(ctx.env, move || config.open(&env, Passes::OfRun(&id))).await??
-        };
+            },
+        });
         if let Some(path) = source.spool_path() {
             run.store("spool", &Value::from(path.to_string_lossy()))?;
-            if config.source.apsis.is_some() {
-                run.store(apsis::REQUESTED, &Value::Null)?;
+            if origin.as_export().is_some() {
+                run.store(REQUESTED, &Value::Null)?;
             }
         }
         Ok(source)
     }
-}
-
-/// Runs blocking work on a new thread. The runtime's `spawn_blocking` is not used: it panics or waits forever if no
-/// thread can start.
-pub(super) async fn aside<T: Send + 'static>(env: &Env, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    if env.options.in_line {
-        return Ok(work());
-    }
-    let (done, result) = tokio::sync::oneshot::channel();
-    std::thread::Builder::new()
-        .name("pass".to_owned())
-        .stack_size(1 << 20)
-        // the receiver is gone if the run was stopped
-        .spawn(move || drop(done.send(work())))
-        .map_err(|error| {
-            Error::io("a thread cannot be started", error).with_hint(
-                "the limit on processes or memory is reached: raise it (ulimit -u, ulimit -v); then run again",
-            )
-        })?;
-    result.await.map_err(|_| Error::new(Kind::Local, "a thread ended early: this is a bug"))
 }
 
 /// Waits until the run is cancelled.

@@ -2,7 +2,6 @@
 //!
 //! Everything that the binary does is a call here; there is no global state, no printing and no process exit.
 
-mod apsis;
 mod conclude;
 mod config;
 mod context;
@@ -12,6 +11,7 @@ mod difference;
 mod draw;
 mod earlier;
 mod env;
+mod export;
 mod find;
 mod identity;
 mod interrupted;
@@ -136,12 +136,6 @@ impl Job {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.config.name
-    }
-
-    /// Whether its source is an APSIS One export.
-    #[must_use]
-    pub fn reads_export(&self) -> bool {
-        self.config.source.apsis.is_some()
     }
 
     /// Returns the destination's platform.

@@ -5,7 +5,7 @@ use super::config::Config;
 use super::context::last_read;
 use super::env::{Env, Stage};
 use super::journal::State;
-use super::open::{Passes, over_its_own};
+use super::open::over_its_own;
 use super::packed::Packed;
 use super::pass::{PassOne, check_never_seen, options, warn};
 use super::rejects::{Rejects, same_place};
@@ -16,7 +16,9 @@ use crate::error::{Error, Result};
 use crate::format::Table;
 use crate::format::cells::Cell;
 use crate::mapping::{Plan, Separator, Shape};
+use crate::origin::Passes;
 use crate::secret::printable;
+use crate::source::Source;
 use crate::source::temporary::{Temporary, is_special};
 use crate::warning::{Warning, WarningKind};
 use serde_json::{Map, Value, json};
@@ -63,15 +65,12 @@ impl Job {
             }
             let mut rejects = Rejects::new(config, env, &format!("{}.check", config.name));
             // choosing a separator reads the source once more
-            let source = config.open(env, Passes::Several)?;
-            let spool = source.spool_path().map(std::path::Path::to_owned);
+            let source = self.open_offline(env, Passes::Several)?;
             let last_read = self.last_read(env, report);
             let split = Config::split(&prepared.plan.limits);
             let policy = self.policy();
             let pass = PassOne { split: &split, last_read, policy: &policy, rejects: &mut rejects };
-            let done = config.pass_one(env, &prepared, source, pass, report).map(drop);
-            remove(spool);
-            done
+            config.pass_one(env, &prepared, source, pass, report).map(drop)
         })
     }
 
@@ -87,15 +86,11 @@ impl Job {
             let prepared = config.prepare_offline()?;
             let mut rejects = Rejects::new(config, env, &format!("{}.convert", config.name));
             let auto = is_auto(&prepared.shape);
-            let source = config.open(env, passes(auto))?;
-            let spool = source.spool_path().map(std::path::Path::to_owned);
-            if let Some(target) = target.filter(|target| config.reads(&source, target)) {
-                remove(spool);
+            let source = self.open_offline(env, passes(auto))?;
+            if let Some(target) = target.filter(|target| source.is_at(target)) {
                 return Err(over_its_own("source", target));
             }
-            let done = self.convert_source(env, &prepared, source, &mut rejects, report, out);
-            remove(spool);
-            done
+            self.convert_source(env, &prepared, source, &mut rejects, report, out)
         })
     }
 
@@ -177,7 +172,7 @@ impl Job {
         &self,
         env: &Env,
         prepared: &super::pass::Prepared,
-        source: Arc<crate::source::Source>,
+        source: Arc<Source>,
         rejects: &mut Rejects,
         report: &mut Report,
         out: &mut (dyn Write + Send),
@@ -230,18 +225,16 @@ impl Job {
             return Ok(shown);
         }
         let auto = is_auto(&prepared.shape);
-        let source = config.open(env, passes(auto))?;
-        let spool = source.spool_path().map(Path::to_owned);
-        let previewed = self.preview_source(env, &prepared, source, auto, rows, &mut shown);
-        remove(spool);
-        previewed.map(|()| shown)
+        let source = self.open_offline(env, passes(auto))?;
+        self.preview_source(env, &prepared, source, auto, rows, &mut shown)?;
+        Ok(shown)
     }
 
     fn preview_source(
         &self,
         env: &Env,
         prepared: &super::pass::Prepared,
-        source: Arc<crate::source::Source>,
+        source: Arc<Source>,
         auto: bool,
         rows: usize,
         shown: &mut Vec<PreviewRow>,
@@ -269,6 +262,12 @@ impl Job {
         })
     }
 
+    /// Opens the source, with its own secrets only.
+    fn open_offline(&self, env: &Env, passes: Passes) -> Result<Arc<Source>> {
+        let secrets = JobSecrets::new(Arc::clone(&env.variables), &self.config.folder, &env.taint);
+        self.config.open_offline(env, &secrets, passes)
+    }
+
     /// Runs the steps of a command and records an error in the report.
     pub(crate) fn reported(
         &self,
@@ -293,7 +292,7 @@ fn is_auto(shape: &Shape) -> bool {
 }
 
 /// Choosing a separator needs another pass.
-fn passes(auto: bool) -> Passes<'static> {
+fn passes(auto: bool) -> Passes {
     if auto { Passes::Several } else { Passes::One }
 }
 
@@ -301,13 +300,6 @@ fn passes(auto: bool) -> Passes<'static> {
 fn with_separator(table: &Table, plan: &Arc<Plan>, options: &body::Options) -> Result<Arc<Plan>> {
     let measured = body::measure(table, plan, &body::Split::default(), options, &mut body::DiscardRejects)?;
     Ok(measured.plan().map_or_else(|| Arc::clone(plan), Arc::clone))
-}
-
-/// Deletes the copy of standard input: these commands are never resumed.
-fn remove(spool: Option<std::path::PathBuf>) {
-    if let Some(path) = spool {
-        let _ = std::fs::remove_file(path);
-    }
 }
 
 /// A record shown by [`Job::preview`].

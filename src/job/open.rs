@@ -1,99 +1,62 @@
-//! Opens a job's source: files in place, streams as they come or as a copy.
+//! Opens a job's source, and knows where copies of it are.
 
 use super::config::Config;
 use super::env::Env;
+use crate::calls::{Remote, block_on};
 use crate::error::{Error, Result};
-use crate::origin::file::stoppable::Stoppable;
-use crate::settings::{NoSecrets, Settings};
-use crate::source::{CopyTo, Source};
-use std::io::Read;
+use crate::origin::{Opening, Origin, Passes};
+use crate::settings::{NoSecrets, Secrets, Settings};
+use crate::source::Source;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// The purpose for which a source is opened.
-#[derive(Clone, Copy)]
-pub(crate) enum Passes<'r> {
-    /// One pass: a stream needs no copy.
-    One,
-    /// Several passes of a command that keeps nothing and needs no writable state directory: the copy of a stream has
-    /// no name.
-    Several,
-    /// The passes of the run with this id: the copy is kept as long as the run can be resumed.
-    OfRun(&'r str),
-}
-
 impl Config {
-    /// Opens the source. A silent stream can be cancelled by `progress.cancelled`.
+    /// Returns the origin of the source; `None` if the job file names none.
     ///
     /// # Errors
-    /// `Local`: missing, unreadable, or the copy cannot be written. `Data`: larger than `spool.max`, or damaged.
-    /// `Interrupted`.
-    pub(crate) fn open(&self, env: &Env, passes: Passes<'_>) -> Result<Arc<Source>> {
-        let Some(path) = self.source.path.as_deref() else {
-            return Err(match self.source.apsis {
-                Some(_) => Error::usage("source.apsis: this command works offline; run `listferry export` first")
-                    .with_hint("listferry export JOB -o FILE, then --set source.apsis=null --set source.path=FILE"),
-                None => Error::usage("source.path is required").with_hint("a file, a glob, or \"-\" for stdin"),
-            });
-        };
-        let (options, max) = (&self.source.open, self.spool.max_bytes);
-        let dirs = self.spool_dirs(env);
-        let copy_to = CopyTo { dirs: &dirs, max_bytes: max };
-        if !self.is_stream() {
-            return Ok(Arc::new(Source::open_in(&self.folder, Path::new(path), options, Some(copy_to))?));
-        }
-        let name = &self.source_name();
-        let mut stream = stream(if path == "-" { None } else { Some(self.folder.join(path)) }, env)?;
-        let source = match passes {
-            Passes::One if self.source.expect.sha256.is_none() => {
-                Source::from_stream_once(name, Box::new(stream), options)?
-            }
-            Passes::One | Passes::Several => Source::spool_unnamed(copy_to, name, &mut stream, options)?,
-            Passes::OfRun(id) => {
-                let copy = self.spool_file(env, id)?;
-                // an incomplete copy of a killed process of this run
-                let _ = std::fs::remove_file(&copy);
-                Source::spool_as(&copy, name, &mut stream, max, options)?
-            }
-        };
-        Ok(Arc::new(source))
+    /// `Usage`: a key is missing or invalid, or a secret is not set.
+    pub(crate) fn origin(&self, secrets: &dyn Secrets) -> Result<Option<Arc<dyn Origin>>> {
+        let Some(entry) = self.source.entry else { return Ok(None) };
+        let map = super::config::object(&self.tree, "source")?;
+        let settings = Settings { map: &map, at: "source", secrets, folder: &self.folder };
+        (entry.build)(&settings, &self.source.open).map(Some)
     }
 
-    /// Returns a hash of path, size and times of the source's files; none for a stream.
-    ///
-    /// # Errors
-    /// `Local`: a file does not exist or cannot be read.
-    pub(crate) fn stamp(&self) -> Result<Option<String>> {
-        let Some(path) = self.source.path.as_deref().filter(|_| !self.is_stream()) else { return Ok(None) };
-        Ok(Source::open_in(&self.folder, Path::new(path), &self.source.open, None)?.stamp())
-    }
-
-    /// Returns the maximum wait for an APSIS export.
-    pub(crate) fn apsis_wait(&self) -> std::time::Duration {
-        let map = self.source.apsis.as_ref();
-        let settings = map.map(|map| Settings { map, at: "source.apsis", secrets: &NoSecrets, folder: &self.folder });
-        let wait = settings.and_then(|settings| settings.opt_duration("wait").ok().flatten());
-        wait.unwrap_or(std::time::Duration::from_secs(24 * 3600))
-    }
-
-    /// Whether the source can be read only once.
-    pub(crate) fn is_stream(&self) -> bool {
-        self.source.path.as_deref().is_some_and(|path| path == "-" || Source::is_stream(&self.folder.join(path)))
-    }
-
-    /// Returns the source's path for messages and positions, `-` for standard input.
-    pub(crate) fn source_name(&self) -> String {
-        match self.source.path.as_deref() {
-            None => "apsis".to_owned(),
-            Some("-") => "-".to_owned(),
-            Some(path) => self.folder.join(path).to_string_lossy().into_owned(),
+    /// Returns what an origin needs to open the source. `remote`: the calls of a run.
+    pub(crate) fn opening<'o>(&self, env: &Env, passes: Passes, remote: Option<&'o Remote<'o>>) -> Opening<'o> {
+        let progress = Arc::clone(env.progress());
+        let last = self.spool.dir.is_none().then(std::env::temp_dir);
+        Opening {
+            passes,
+            copy_dirs: self.spool_dir(env).ok().into_iter().chain(last).collect(),
+            max_copy_bytes: self.spool.max_bytes,
+            cancelled: Arc::new(move || progress.cancelled.load(Ordering::Relaxed)),
+            in_line: env.options.in_line,
+            remote,
         }
     }
 
-    /// Whether `path` leads to a file that the job reads, so that writing there would destroy it.
-    pub(crate) fn reads(&self, source: &Source, path: &Path) -> bool {
-        source.is_at(path) || (self.source.path.as_deref() == Some("-") && Source::is_stdin(path))
+    /// Returns the purpose of opening the source of a run.
+    ///
+    /// # Errors
+    /// `Usage`: no state directory is known.
+    pub(crate) fn passes_of_run(&self, env: &Env, run_id: &str) -> Result<Passes> {
+        Ok(Passes::OfRun(self.spool_file(env, run_id)?))
+    }
+
+    /// Opens the source of a command that makes no run.
+    ///
+    /// # Errors
+    /// As [`Origin::open`]; `Usage`: there is no source.
+    pub(crate) fn open_offline(&self, env: &Env, secrets: &dyn Secrets, passes: Passes) -> Result<Arc<Source>> {
+        // an export cannot be opened here, whether or not its secrets are set
+        let is_export = self.source.entry.is_some_and(|entry| entry.is_export);
+        let origin = self.origin(if is_export { &NoSecrets } else { secrets })?.ok_or_else(no_source)?;
+        // a checksum of the bytes is compared before the pass
+        let passes = if self.source.expect.sha256.is_some() { Passes::Several } else { passes };
+        let opening = Opening { in_line: true, ..self.opening(env, passes, None) };
+        Ok(Arc::new(block_on(origin.open(&opening))?))
     }
 
     /// Returns the directory for copies that a run must be able to read again.
@@ -131,24 +94,11 @@ impl Config {
     fn spool_file(&self, env: &Env, run_id: &str) -> Result<PathBuf> {
         Ok(self.spool_dir(env)?.join(format!("spool-{run_id}")))
     }
-
-    /// Returns the candidate directories for a copy of a command that keeps nothing.
-    fn spool_dirs(&self, env: &Env) -> Vec<PathBuf> {
-        let last = self.spool.dir.is_none().then(std::env::temp_dir);
-        self.spool_dir(env).ok().into_iter().chain(last).collect()
-    }
 }
 
-/// Opens standard input, or the FIFO or device at `path`.
-fn stream(path: Option<PathBuf>, env: &Env) -> Result<Stoppable> {
-    let progress = Arc::clone(env.progress());
-    let open = move || -> Result<Box<dyn Read>> {
-        let Some(path) = path else { return Ok(Box::new(std::io::stdin())) };
-        let failed = |error| Error::io(format!("the source {}", path.display()), error);
-        let file = std::fs::File::open(&path).map_err(failed)?;
-        Ok(Box::new(file))
-    };
-    Stoppable::open(open, move || progress.cancelled.load(Ordering::Relaxed))
+/// Returns the error for a job without a source.
+pub(super) fn no_source() -> Error {
+    Error::usage("source.path is required").with_hint("a file, a glob, or \"-\" for standard input")
 }
 
 /// Returns the error for output that would replace a file of the job.

@@ -67,7 +67,7 @@ impl Rejects {
     /// # Errors
     /// `Usage`.
     pub(crate) fn spare(&self, config: &Config, source: &Source) -> Result<()> {
-        let over = [&self.path, &self.copy].into_iter().flatten().find(|path| config.reads(source, path));
+        let over = [&self.path, &self.copy].into_iter().flatten().find(|path| source.is_at(path));
         let Some(path) = over else { return Ok(()) };
         let shown = path.display();
         let said = if config.rejects.file.is_some() { "rejects.file: " } else { "the path of the reject file: " };

@@ -16,6 +16,7 @@ use super::text::{listed, plural};
 use crate::body::Split;
 use crate::calls::utc;
 use crate::error::{Error, Kind, Result};
+use crate::origin::REQUESTED;
 use crate::warning::{Warning, WarningKind};
 use serde_json::Value;
 
@@ -230,7 +231,7 @@ impl Job {
         let known = Known::of(&ctx.state, record)?;
         let parts = known.as_ref().map_or(0, |known| known.manifest().parts.len());
         let accepted = ctx.state.standing_of(record)?.accepted;
-        let requested = ctx.state.fact(record, super::apsis::REQUESTED)?.as_ref().and_then(requested_at);
+        let requested = ctx.state.fact(record, REQUESTED)?.as_ref().and_then(requested_at);
         let how = match stand {
             Stand::Nothing if requested.is_some() => {
                 format!("waiting for the export that was requested at {}", utc(requested.unwrap_or(record.started)))
@@ -297,13 +298,13 @@ impl Job {
         if let Some(spool) = measuring.as_ref().and_then(|measuring| measuring.spool.as_ref()) {
             run.store("spool", &Value::from(spool.to_string_lossy()))?;
         }
-        if self.config.source.apsis.is_some()
-            && let Some(requested) = ctx.state.inherit(&ctx.intent, super::apsis::REQUESTED, &record)?
+        if let Some(export) = ctx.origin.as_ref().and_then(|origin| origin.as_export())
+            && let Some(requested) = ctx.state.inherit(&ctx.intent, REQUESTED, &record)?
         {
             let at = requested_at(&requested).unwrap_or(record.started);
             let age = ctx.clock_now().duration_since(at).unwrap_or_default();
-            if age > self.config.apsis_wait() {
-                run.store(super::apsis::REQUESTED, &Value::Null)?;
+            if age > export.wait().0 {
+                run.store(REQUESTED, &Value::Null)?;
             } else {
                 ctx.announce(&format!("starting a new run with the export that was requested at {}", utc(at)));
             }
@@ -433,7 +434,7 @@ impl Job {
         if stand == Stand::InDoubt && ctx.assume.is_none() && !ctx.intent.effect.looked_up {
             return Ok(Start::Stop(Box::new(record.clone()), in_doubt(&record, &ctx.state.doubts(&record)?)));
         }
-        if !record.is_open() && self.config.is_stream() && ctx.state.fact(&record, "spool")?.is_none() {
+        if !record.is_open() && ctx.reads_stream() && ctx.state.fact(&record, "spool")?.is_none() {
             let error = Error::usage(format!(
                 "run {} was stopped before its list, which came through a pipe, was kept whole",
                 record.id

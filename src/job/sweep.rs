@@ -23,7 +23,7 @@ pub(super) fn sweep(state: &State, now: SystemTime) {
     for entry in entries.flatten() {
         let name = entry.file_name();
         let text = name.to_string_lossy();
-        let ours = text.starts_with("spool-") || (text.starts_with(".apsis.") && text.ends_with(".part"));
+        let ours = text.starts_with("spool-") || (text.starts_with('.') && text.ends_with(".part"));
         let left = entry.metadata().is_ok_and(|meta| {
             let age = meta.modified().ok().and_then(|at| now.duration_since(at).ok());
             meta.is_file() && age.is_some_and(|age| age > LEFT_FOR)

@@ -17,6 +17,8 @@ pub struct Source {
     /// A copy that is removed with this value.
     #[cfg_attr(not(feature = "jobs"), allow(dead_code, reason = "held, not used"))]
     copy: Option<spool::Unnamed>,
+    /// True if it was read from standard input.
+    is_stdin: bool,
 }
 
 impl Source {
@@ -56,7 +58,7 @@ impl Source {
                 }
             });
         }
-        Ok(Source { inputs, spool: None, copy })
+        Ok(Source { inputs, spool: None, copy, is_stdin: false })
     }
 
     /// Returns true if `path` can be read only from its start and has to be spooled: a FIFO, a terminal, or a non-empty
@@ -66,18 +68,19 @@ impl Source {
         std::fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir()) || local::is_sizeless(path)
     }
 
-    /// Whether `path` leads to the file that standard input is redirected from; false if standard input is a pipe or if
-    /// this is unknown.
+    /// Marks the source as read from standard input.
+    #[cfg(feature = "jobs")]
     #[must_use]
-    pub fn is_stdin(path: &Path) -> bool {
-        std::fs::metadata(path).is_ok_and(|meta| meta.is_file()) && local::is_stdin(path)
+    pub(crate) fn of_stdin(self) -> Source {
+        Source { is_stdin: true, ..self }
     }
 
-    /// Whether `path` leads to one of the source's files, under any name, so that writing there would destroy the
-    /// source.
+    /// Whether `path` leads to one of the source's files, under any name, or to the file that standard input is
+    /// redirected from, so that writing there would destroy the source.
     #[must_use]
     pub fn is_at(&self, path: &Path) -> bool {
-        self.inputs.iter().any(|input| input.is_at(path))
+        let is_file = || std::fs::metadata(path).is_ok_and(|meta| meta.is_file());
+        self.inputs.iter().any(|input| input.is_at(path)) || (self.is_stdin && is_file() && local::is_stdin(path))
     }
 
     /// Creates a source over anything that can be read by position.
@@ -106,7 +109,7 @@ impl Source {
     }
 
     fn of(input: Input) -> Source {
-        Source { inputs: vec![input], spool: None, copy: None }
+        Source { inputs: vec![input], spool: None, copy: None, is_stdin: false }
     }
 
     /// Copies a stream, at most `max` bytes of it, into a new 0600 file in `dir` and opens the copy.

@@ -103,7 +103,7 @@ const COLUMNS: &str = "seq, id, job, name, platform, job_file, overrides, finger
 /// Condition: a call of the run may have had an effect. A requested export that was not read counts.
 pub(super) const CALLED: &str = "(EXISTS (SELECT 1 FROM steps WHERE run = seq) \
                                  OR EXISTS (SELECT 1 FROM parts WHERE run = seq AND accepted) \
-                                 OR EXISTS (SELECT 1 FROM facts WHERE run = seq AND key = 'apsis' AND value <> 'null'))";
+                                 OR EXISTS (SELECT 1 FROM facts WHERE run = seq AND value ->> 'requested_s' IS NOT NULL))";
 
 /// Condition: the run has ended, and its verdict can still be polled.
 const UNSETTLED: &str = "closed AND closed_as IS NOT 'abandoned' AND EXISTS (SELECT 1 FROM steps WHERE run = seq)";

@@ -402,7 +402,7 @@ impl State {
 
     fn standing(&self, seq: i64) -> Result<Standing> {
         let select = "SELECT EXISTS (SELECT 1 FROM steps WHERE run = ?1) OR EXISTS \
-                      (SELECT 1 FROM facts WHERE run = ?1 AND key = 'apsis' AND value <> 'null'), EXISTS (SELECT 1 FROM steps WHERE run = ?1 AND state = 1 AND value ->> 'doubtful'), \
+                      (SELECT 1 FROM facts WHERE run = ?1 AND value ->> 'requested_s' IS NOT NULL), EXISTS (SELECT 1 FROM steps WHERE run = ?1 AND state = 1 AND value ->> 'doubtful'), \
                       (SELECT count(*) FROM parts WHERE run = ?1 AND accepted)";
         self.db()
             .query_row_cached(select, [seq], |row| {

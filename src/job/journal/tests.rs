@@ -189,17 +189,20 @@ fn an_unread_fact_goes_to_the_next_run_of_the_job() {
     let dir = tempfile::tempdir().expect("a directory");
     let state = State::open(dir.path()).expect("opens");
     let run = fresh(&state);
-    run.store("apsis", &json!({"requested_s": 7})).expect("written");
+    run.store(crate::origin::REQUESTED, &json!({"requested_s": 7})).expect("written");
     run.finish(20, Keep::Nothing, &json!({})).expect("written");
     let run = begin(&state, "run-2", &intent("id"));
     let record = state.run_of_id("run-2").expect("read").expect("a run");
-    assert_eq!(state.inherit(&intent("id"), "apsis", &record).expect("moved"), Some(json!({"requested_s": 7})));
-    assert_eq!(run.load("apsis").expect("read"), Some(json!({"requested_s": 7})));
-    run.store("apsis", &serde_json::Value::Null).expect("read it");
+    assert_eq!(
+        state.inherit(&intent("id"), crate::origin::REQUESTED, &record).expect("moved"),
+        Some(json!({"requested_s": 7}))
+    );
+    assert_eq!(run.load(crate::origin::REQUESTED).expect("read"), Some(json!({"requested_s": 7})));
+    run.store(crate::origin::REQUESTED, &serde_json::Value::Null).expect("read it");
     run.finish(0, Keep::Nothing, &json!({})).expect("written");
     let _third = begin(&state, "run-3", &intent("id"));
     let record = state.run_of_id("run-3").expect("read").expect("a run");
-    assert_eq!(state.inherit(&intent("id"), "apsis", &record).expect("read"), None);
+    assert_eq!(state.inherit(&intent("id"), crate::origin::REQUESTED, &record).expect("read"), None);
 }
 
 /// A state as written by 0.1.0, with an open run, one in doubt and one that only measured.

@@ -22,7 +22,7 @@ pub(in crate::job) struct NewRun<'a> {
 pub(super) fn erase(transaction: &Transaction<'_>, seq: i64) -> rusqlite::Result<()> {
     transaction.execute("DELETE FROM steps WHERE run = ?1", [seq])?;
     // a requested export that was not read belongs to the next run
-    transaction.execute("DELETE FROM facts WHERE run = ?1 AND NOT (key = 'apsis' AND value <> 'null')", [seq])?;
+    transaction.execute("DELETE FROM facts WHERE run = ?1 AND value ->> 'requested_s' IS NULL", [seq])?;
     transaction.execute("DELETE FROM slots WHERE reserved_by = ?1", [seq])?;
     Ok(())
 }

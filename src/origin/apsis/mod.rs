@@ -5,13 +5,16 @@
 
 mod decode;
 mod fetch;
+#[cfg(feature = "jobs")]
+mod job_file;
 mod requested;
 mod session;
 mod token;
 mod urls;
 
+pub use super::export::Fetched;
 #[cfg(feature = "jobs")]
-pub(crate) use fetch::REQUESTED;
+pub(crate) use {fetch::REQUESTED, job_file::ENTRY};
 
 use crate::calls::Remote;
 use crate::error::{Error, Result};
@@ -109,18 +112,6 @@ impl ApsisOptions {
     }
 }
 
-/// A fetched export.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Fetched {
-    /// Number of decoded bytes.
-    pub bytes: u64,
-    /// Number of bytes received over the network.
-    pub received_bytes: u64,
-    /// Whether the transfer was gzip-coded.
-    pub gzip: bool,
-}
-
 /// Fetches exports of APSIS One.
 ///
 /// ```no_run
@@ -173,7 +164,7 @@ impl Apsis {
     /// As [`Apsis::export`]; `Data`: the export has more than `max` bytes.
     pub async fn spool(&self, remote: &Remote<'_>, dir: &Path, max: u64) -> Result<(PathBuf, Fetched)> {
         spool::make_private_dir(dir).map_err(|error| Error::io(format!("making {}", dir.display()), error))?;
-        let mut temporary = Temporary::private(&dir.join("apsis"))?;
+        let mut temporary = Temporary::private(&dir.join("spool"))?;
         let fetched = self.fetch(remote, &mut temporary.file, &temporary.path, max).await?;
         temporary.sync()?;
         Ok((temporary.keep(), fetched))

@@ -1,3 +1,6 @@
 //! Files, globs and streams of this machine.
 
-pub(crate) mod stoppable;
+mod job_file;
+mod stoppable;
+
+pub(crate) use job_file::ENTRY;

@@ -1,0 +1,129 @@
+//! `source.path`: files are opened in place, streams as they come or as a copy.
+
+use super::stoppable::Stoppable;
+use crate::calls::{BoxFuture, aside};
+use crate::error::{Error, Result};
+use crate::origin::{Entry, Opening, Origin, PATH, Passes};
+use crate::settings::{Key, KeyKind};
+use crate::source::{CopyTo, Source, SourceOptions};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub(crate) const ENTRY: Entry = Entry {
+    key: PATH,
+    schemes: &[],
+    keys: &[Key::new(PATH, KeyKind::Text, false, None, "A file, a glob or \"-\" for stdin; relative to the job file.")],
+    is_export: false,
+    build: |source, options| {
+        let (path, folder) = (source.text(PATH)?, source.folder.to_owned());
+        Ok(Arc::new(Files(Arc::new(Inner { path, folder, options: options.clone() }))))
+    },
+};
+
+/// A path, a glob, or `-` for standard input.
+struct Files(Arc<Inner>);
+
+struct Inner {
+    /// As written.
+    path: String,
+    /// The job file's folder.
+    folder: PathBuf,
+    options: SourceOptions,
+}
+
+impl Inner {
+    fn name(&self) -> String {
+        match self.path.as_str() {
+            "-" => "-".to_owned(),
+            path => self.folder.join(path).to_string_lossy().into_owned(),
+        }
+    }
+
+    fn is_stream(&self) -> bool {
+        self.path == "-" || Source::is_stream(&self.folder.join(&self.path))
+    }
+
+    fn open_files(&self, copy_to: Option<CopyTo<'_>>) -> Result<Source> {
+        Source::open_in(&self.folder, Path::new(&self.path), &self.options, copy_to)
+    }
+
+    fn open(&self, how: &How) -> Result<Source> {
+        let copy_to = CopyTo { dirs: &how.copy_dirs, max_bytes: how.max_copy_bytes };
+        if !self.is_stream() {
+            return self.open_files(Some(copy_to));
+        }
+        let (name, options) = (self.name(), &self.options);
+        let path = (self.path != "-").then(|| self.folder.join(&self.path));
+        let is_stdin = path.is_none();
+        let mut stream = stream(path, Arc::clone(&how.cancelled))?;
+        let source = match &how.passes {
+            Passes::One => Source::from_stream_once(&name, Box::new(stream), options)?,
+            Passes::Several => Source::spool_unnamed(copy_to, &name, &mut stream, options)?,
+            Passes::OfRun(copy) => {
+                // an incomplete copy of a killed process of this run
+                let _ = std::fs::remove_file(copy);
+                Source::spool_as(copy, &name, &mut stream, how.max_copy_bytes, options)?
+            }
+        };
+        Ok(if is_stdin { source.of_stdin() } else { source })
+    }
+}
+
+/// An [`Opening`] for another thread.
+struct How {
+    passes: Passes,
+    copy_dirs: Vec<PathBuf>,
+    max_copy_bytes: u64,
+    cancelled: Arc<dyn Fn() -> bool + Send + Sync>,
+}
+
+impl Origin for Files {
+    fn name(&self) -> String {
+        self.0.name()
+    }
+
+    fn options(&self) -> &SourceOptions {
+        &self.0.options
+    }
+
+    fn is_stream(&self) -> bool {
+        self.0.is_stream()
+    }
+
+    fn open<'a>(&'a self, opening: &'a Opening<'_>) -> BoxFuture<'a, Result<Source>> {
+        let how = How {
+            passes: opening.passes.clone(),
+            copy_dirs: opening.copy_dirs.clone(),
+            max_copy_bytes: opening.max_copy_bytes,
+            cancelled: Arc::clone(&opening.cancelled),
+        };
+        let files = Arc::clone(&self.0);
+        Box::pin(async move { aside(opening.in_line, move || files.open(&how)).await? })
+    }
+
+    fn open_copy(&self, path: &Path) -> Result<Source> {
+        let source = Source::open_spooled(path, &self.name(), self.options())?;
+        Ok(if self.0.path == "-" { source.of_stdin() } else { source })
+    }
+
+    fn stamp<'a>(&'a self, opening: &'a Opening<'_>) -> BoxFuture<'a, Result<Option<String>>> {
+        let files = Arc::clone(&self.0);
+        let stamp = move || match files.is_stream() {
+            true => Ok(None),
+            false => Ok(files.open_files(None)?.stamp()),
+        };
+        Box::pin(async move { aside(opening.in_line, stamp).await? })
+    }
+}
+
+/// Opens standard input, or the FIFO or device at `path`. It can be cancelled while it is silent.
+fn stream(path: Option<PathBuf>, cancelled: Arc<dyn Fn() -> bool + Send + Sync>) -> Result<Stoppable> {
+    let open = move || -> Result<Box<dyn Read>> {
+        let Some(path) = path else { return Ok(Box::new(std::io::stdin())) };
+        let failed = |error| Error::io(format!("the source {}", path.display()), error);
+        let file = std::fs::File::open(&path).map_err(failed)?;
+        Ok(Box::new(file))
+    };
+    Stoppable::open(open, move || cancelled())
+}
