@@ -88,6 +88,16 @@ impl<'a> Padded<'a> {
         assert!(from <= self.len(), "a view from outside the input");
         Padded { whole: &self.whole[from..] }
     }
+
+    /// Returns the first `len` bytes; what follows them is their slack.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    #[must_use]
+    pub fn first(&self, len: usize) -> Padded<'a> {
+        assert!(len <= self.len(), "a view from outside the input");
+        Padded { whole: &self.whole[..len + SLACK] }
+    }
 }
 
 /// A growing output with room for [`SLACK`] more bytes than it reports.

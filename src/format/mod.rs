@@ -9,6 +9,7 @@ pub mod cells;
 pub(crate) mod chunk;
 pub mod csv;
 mod entry;
+mod escape;
 pub mod lines;
 #[cfg(feature = "jobs")]
 mod lookup;

@@ -31,7 +31,7 @@ pub(crate) trait Tabular: Columns + Send + Sync {
     fn lines_before(&self, input: usize) -> u64;
 
     /// Returns the values, in the order of the columns, of a split record from the bytes that [`Record::keep`] stored.
-    fn cells<'k>(&self, kept: &'k [u8]) -> Cells<'k>;
+    fn cells<'k>(&'k self, kept: &'k [u8]) -> Cells<'k>;
 
     /// Returns the text to show for a record from the bytes that were stored of it.
     fn text<'k>(&self, kept: &'k [u8]) -> Cow<'k, [u8]> {

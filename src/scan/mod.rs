@@ -2,9 +2,10 @@
 //!
 //! [`Scanner`] is the interface: it picks an instruction set once and checks what the code below relies on. `class`
 //! classifies bytes, `lex` contains the one state machine, `x86` and `neon` the instruction sets, and `naive` the
-//! implementation that all are compared with.
+//! implementation that all are compared with. `careful` adds escapes and comments, in safe code over the same scan.
 
 mod boosted;
+mod careful;
 mod class;
 mod dialect;
 #[cfg_attr(
@@ -21,6 +22,7 @@ mod tape;
 mod x86;
 
 pub use boosted::Boosted;
+pub use careful::{Careful, CarefulCarry, ESCAPED_END};
 pub use dialect::{Dialect, Survey, count_lines};
 pub use scanner::{Isa, Scanner, WINDOW};
 pub use tape::{Bits, Carry, Tape, any_bit, bits_from};

@@ -55,8 +55,10 @@ type Spot = (u64, u64, u64);
 
 /// The inputs of the suite for one format.
 struct Case {
-    /// `source.format`.
+    /// Name in messages.
     name: &'static str,
+    /// The keys of `source` that select it.
+    source: &'static str,
     /// The text before the first record.
     header: &'static str,
     /// Returns the text of a record without its line end, and its value or the code of its rejection; `None` if the
@@ -65,22 +67,72 @@ struct Case {
     open: fn(Arc<Source>, max_record_bytes: u64) -> listferry::Result<Table>,
 }
 
-const CASES: [Case; 4] = [
+const CASES: [Case; 8] = [
     Case {
         name: "csv",
+        source: "format: csv",
         header: "n,value\n",
         write: |item| delimited(item, ","),
         open: |source, max| csv(source, b',', max),
     },
     Case {
         name: "tsv",
+        source: "format: tsv",
         header: "n\tvalue\n",
         write: |item| delimited(item, "\t"),
         open: |source, max| csv(source, b'\t', max),
     },
-    Case { name: "lines", header: "", write: line, open: lines },
-    Case { name: "ndjson", header: "", write: object, open: ndjson },
+    Case { name: "lines", source: "format: lines", header: "", write: line, open: lines },
+    Case { name: "ndjson", source: "format: ndjson", header: "", write: object, open: ndjson },
+    Case {
+        name: "mysql",
+        source: "format: csv, csv: { preset: mysql }",
+        header: "n\tvalue\n",
+        write: |item| escaped(item, "\t"),
+        open: |source, max| {
+            dialect(source, max, |csv| (csv.delimiter, csv.quote, csv.escape) = (b'\t', None, true))
+        },
+    },
+    Case {
+        name: "escapes in quotes",
+        source: "format: csv, csv: { escape: \"\\\\\", nulls: [\"\\\\N\"] }",
+        header: "n,value\n",
+        write: escaped_in_quotes,
+        open: |source, max| dialect(source, max, |csv| csv.escape = true),
+    },
+    Case {
+        name: "hive",
+        source: "format: csv, csv: { preset: hive }",
+        header: "n\u{1}value\n",
+        write: |item| match item {
+            Item::TwoLines => None,
+            Item::Malformed => Some((b"7\x01x\x01\"y".to_vec(), Err("ragged"))),
+            Item::Value(value) => Some(([b"7\x01", value.as_bytes()].concat(), Ok(value.clone()))),
+            item => delimited(item, "\u{1}"),
+        },
+        open: |source, max| {
+            dialect(source, max, |csv| (csv.delimiter, csv.quote) = (1, None))
+        },
+    },
+    Case {
+        name: "comments",
+        source: "format: csv, csv: { comment: \"#\" }",
+        header: "# made by \"x\nn,value\n",
+        write: |item| match item {
+            Item::Blank => Some((b"#,\"a comment,".to_vec(), Ok(String::new()))),
+            item => delimited(item, ","),
+        },
+        open: |source, max| dialect(source, max, |csv| csv.comment = Some(b'#')),
+    },
 ];
+
+fn dialect(source: Arc<Source>, max_record_bytes: u64, set: fn(&mut CsvOptions)) -> listferry::Result<Table> {
+    let mut options = CsvOptions::default();
+    options.max_record_bytes = max_record_bytes;
+    options.nulls = vec![b"\\N".to_vec()];
+    set(&mut options);
+    Ok(Csv::open(source, options)?.into())
+}
 
 fn csv(source: Arc<Source>, delimiter: u8, max_record_bytes: u64) -> listferry::Result<Table> {
     let mut options = CsvOptions::default();
@@ -113,6 +165,27 @@ fn delimited(item: &Item, delimiter: &str) -> Option<Text> {
         Item::Blank => return Some((Vec::new(), Ok(String::new()))),
     };
     Some(([b"7", delimiter.as_bytes(), &text].concat(), value))
+}
+
+/// A record whose line ends, delimiters and backslashes are escaped.
+fn escaped(item: &Item, delimiter: &str) -> Option<Text> {
+    let text = |value: &str| {
+        let of = |c: char| if "\\\t\n".contains(c) { format!("\\{c}") } else { c.to_string() };
+        value.chars().map(of).collect::<String>().into_bytes()
+    };
+    let (text, value) = match item {
+        Item::Value(value) => (text(value), Ok(value.clone())),
+        Item::TwoLines => (text("one\ntwo"), Ok("one\ntwo".to_owned())),
+        Item::Malformed => (format!("x{delimiter}\"y\\\nz").into_bytes(), Err("ragged")),
+        item => return delimited(item, delimiter),
+    };
+    Some(([b"7", delimiter.as_bytes(), &text].concat(), value))
+}
+
+fn escaped_in_quotes(item: &Item) -> Option<Text> {
+    let Item::Value(value) = item else { return delimited(item, ",") };
+    let text = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\t', "\\t");
+    Some((format!("7,\"{text}\"").into_bytes(), Ok(value.clone())))
 }
 
 fn line(item: &Item) -> Option<Text> {
@@ -396,7 +469,7 @@ fn a_reject_file_has_the_columns_of_the_source_and_reads_back() {
 fn bed(case: &Case, list: &[u8]) -> Bed {
     let bed = Bed::new(&CLEVERTAP.replace("identity: id", "identity: value"), "");
     let job = std::fs::read_to_string(bed.path("job.yaml")).unwrap();
-    let job = job.replace("path: list.csv", &format!("path: list.csv, format: {}", case.name));
+    let job = job.replace("path: list.csv", &format!("path: list.csv, {}", case.source));
     std::fs::write(bed.path("job.yaml"), job).unwrap();
     std::fs::write(bed.path("list.csv"), list).unwrap();
     bed

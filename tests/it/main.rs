@@ -31,6 +31,8 @@ mod conformance;
 #[cfg(feature = "jobs")]
 mod contract;
 #[cfg(feature = "cli")]
+mod dialects;
+#[cfg(feature = "cli")]
 mod earlier_runs;
 #[cfg(feature = "cli")]
 mod formats;

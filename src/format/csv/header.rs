@@ -1,11 +1,13 @@
 //! The first record of an input: BOM, encoding, names of the columns.
 
+use super::decode::decoded;
+use super::dialect::{Dialect as _, Special};
 use super::options::{CsvOptions, validate};
-use super::row::unquote;
+use super::preamble::{self, Preamble};
 use crate::buffer::{Padded, SLACK};
 use crate::error::{Error, Place, Result};
 use crate::format::text::{DataStart, Front, refuse_foreign};
-use crate::scan::{Carry, Scanner, Tape, WINDOW, count_lines};
+use crate::scan::{Tape, WINDOW, count_lines};
 use crate::source::Input;
 use std::ops::Range;
 
@@ -14,7 +16,7 @@ pub(super) struct Head {
     /// The names of the columns; `None` if the options say that there is no header.
     pub(super) names: Option<Vec<String>>,
     pub(super) start: DataStart,
-    /// The delimiter that the first line `sep=X` sets.
+    /// The delimiter that the first line `sep=X` sets or that the header shows.
     pub(super) delimiter: Option<u8>,
     /// The header line as it was written, without its line end.
     pub(super) line: Vec<u8>,
@@ -25,10 +27,7 @@ pub(super) fn read(input: &Input, options: &CsvOptions) -> Result<Head> {
     let mut front = Front::new(input)?;
     refuse_foreign(&front, "delimited text")?;
     let bom = front.bom();
-    let (delimiter, at) = match separator_line(&front.bytes[bom..]) {
-        Some((delimiter, len)) => (Some(delimiter), bom + len),
-        None => (None, bom),
-    };
+    let Preamble { end: at, delimiter } = preamble::read(&mut front, options)?;
     let before = count_lines(&front.bytes[bom..at]);
     let options = &CsvOptions { delimiter: delimiter.unwrap_or(options.delimiter), ..options.clone() };
     validate(options)?;
@@ -36,9 +35,9 @@ pub(super) fn read(input: &Input, options: &CsvOptions) -> Result<Head> {
         let start = DataStart { byte: at as u64, lines: before };
         return Ok(Head { names: None, start, delimiter, line: Vec::new() });
     }
-    let scanner = &Scanner::new(options.dialect());
+    let dialect = &Special::new(options);
     loop {
-        let first = first_record(&front.bytes[at..], front.ended, options, scanner).map_err(|mut error| {
+        let first = first_record(&front.bytes[at..], front.ended, options, dialect).map_err(|mut error| {
             let place = error.place_mut();
             place.line = place.line.map(|line| line + before);
             place.byte = place.byte.map(|byte| byte + at as u64);
@@ -72,33 +71,19 @@ pub(super) fn read(input: &Input, options: &CsvOptions) -> Result<Head> {
     }
 }
 
-/// Returns the delimiter in Excel's first line `sep=X`, and the start of the next line.
-fn separator_line(bytes: &[u8]) -> Option<(u8, usize)> {
-    let (word, rest) = bytes.split_at_checked(4)?;
-    let (&delimiter, end) = rest.split_first()?;
-    if !word.eq_ignore_ascii_case(b"sep=") || matches!(delimiter, b'\r' | b'\n') {
-        return None;
-    }
-    match end {
-        [b'\r', b'\n', ..] => Some((delimiter, 7)),
-        [b'\r' | b'\n', ..] => Some((delimiter, 6)),
-        _ => None,
-    }
-}
-
 /// Returns the names in the first record that is not an empty line, and its text with the line end; `None` if these
 /// bytes do not contain the whole record.
 fn first_record(
     bytes: &[u8],
     ended: bool,
     options: &CsvOptions,
-    scanner: &Scanner,
+    dialect: &Special,
 ) -> Result<Option<(Vec<String>, Range<usize>)>> {
     let blank = bytes.iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
     let text = &bytes[blank..];
     let lines = count_lines(&bytes[..blank]);
     let here = Place { line: Some(lines + 1), byte: Some(blank as u64), ..Place::default() };
-    let found = first_cells(text, ended, scanner).map_err(|error| error.with_place(here.clone()))?;
+    let found = first_cells(text, ended, dialect).map_err(|error| error.with_place(here.clone()))?;
     let Some((cells, mut end)) = found else { return Ok(None) };
     let names = names(text, &cells, options).map_err(|error| error.with_place(here))?;
     if text.get(end.wrapping_sub(1)) == Some(&b'\r') && text.get(end) == Some(&b'\n') {
@@ -108,17 +93,17 @@ fn first_record(
 }
 
 /// Returns the ends of the cells of the first record, and the position after its line end, as if CRLF were CR.
-fn first_cells(text: &[u8], ended: bool, scanner: &Scanner) -> Result<Option<(Vec<u32>, usize)>> {
+fn first_cells(text: &[u8], ended: bool, dialect: &Special) -> Result<Option<(Vec<u32>, usize)>> {
     let mut padded = text.to_vec();
     padded.resize(text.len() + SLACK, 0);
     let view = Padded::new(&padded, 0, text.len());
     let mut tape = Tape::default();
     tape.start(text.len());
-    let mut carry = Carry::new(false);
+    let mut carry = dialect.carry(0);
     let mut at = 0;
     while at < text.len() && tape.records.is_empty() {
         let to = (at + WINDOW).min(text.len());
-        scanner.window(view, at, to, &mut carry, &mut tape);
+        dialect.window(view, at, to, &mut carry, &mut tape);
         at = to;
     }
     let (cells, end) = match tape.records.first() {
@@ -131,7 +116,7 @@ fn first_cells(text: &[u8], ended: bool, scanner: &Scanner) -> Result<Option<(Ve
             (tape.cells[..cells as usize].to_vec(), last + 1)
         }
         None if !ended || text.is_empty() => return Ok(None),
-        None if carry.inside() => return Err(Error::data("a quote in the header is never closed")),
+        None if Special::is_inside(&carry) => return Err(Error::data("a quote in the header is never closed")),
         None => {
             tape.cells.push(text.len() as u32);
             (tape.cells, text.len())
@@ -149,10 +134,10 @@ fn names(text: &[u8], cells: &[u32], options: &CsvOptions) -> Result<Vec<String>
     let mut names = Vec::with_capacity(cells.len());
     let mut from = 0usize;
     for &cell in cells {
-        let value = unquote(&text[from..cell as usize], options.quote);
+        let value = decoded(&text[from..cell as usize], options.quote, options.escape);
         match std::str::from_utf8(&value) {
             Ok(name) if !name.contains('\0') => names.push(name.to_owned()),
-            Ok(_) => return Err(Error::data("the header holds a NUL byte")),
+            Ok(_) => return Err(Error::data("the header contains a NUL byte")),
             Err(_) => {
                 return Err(Error::data("the header is not UTF-8")
                     .with_hint("convert the source to UTF-8 (iconv), other encodings are not read yet"));

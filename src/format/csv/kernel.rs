@@ -6,7 +6,7 @@
 //! - `at` is how far the scan has come, `carry` its state there; `start` is where the record under way starts, at most `at`. When
 //!   a record ends, `start` moves after its line end. Cells of the record under way stay on the tape ([`Tape::keep_from`]) until
 //!   it ends.
-//! - `skip`: the text starts inside of a quoted cell, so its first record is the chunk before's and is not visited. True until
+//! - `skip`: the text starts inside of a quoted cell or after an escaped line end, so its first record is the chunk before's and is not visited. True until
 //!   that record has ended, and never again. While it is true `start` is 0, and `dropped` means nothing.
 //! - `dropped` counts cells of the record under way that were taken from the tape because there are more than columns: such a
 //!   record is ragged in any case, and the tape must not grow with it. Set to 0 when a record ends.
@@ -15,22 +15,25 @@
 //! - `limit` is the seam: records that start there or later are the next chunk's. It is after a line end, so outside of quotes a
 //!   record starts exactly there. If one does not (`start > limit`, or `skip` at the limit), the line end before the limit
 //!   was inside of quotes: that is the state that the next chunk starts with.
+//! - A trailer at the end of the input ([`trailer`]) is found before the loop, which then ends before it.
 //! - `lines` counts physical lines up to `at`, but not past the limit.
 
+use super::dialect::Dialect;
 use super::row::CsvRow;
+use super::trailer::{self, Tail};
 use crate::format::chunk::Fatal;
 use crate::format::reader::Visit;
 use crate::format::text::{BOM, End, Region, Stretch, Unsplit, lines_between, longer_than, record_start};
 use crate::row::RowError;
-use crate::scan::{Boosted, Carry, Scanner, Tape, WINDOW, count_lines};
+use crate::scan::{Boosted, Tape, WINDOW, count_lines};
 use std::sync::Arc;
 
 /// Hint for a record that is too long.
 pub(super) const TOO_LONG: &str = "a quote that never closes? else raise source.max_record_bytes";
 
-/// Visits the records of stretches of text and reuses its tape.
-pub(crate) struct Kernel {
-    scanner: Scanner,
+/// Visits the records of stretches of text in a dialect and reuses its tape.
+pub(crate) struct Kernel<D> {
+    dialect: D,
     rules: Rules,
     tape: Tape,
 }
@@ -44,18 +47,53 @@ pub(super) struct Rules {
     pub(super) header: Arc<[u8]>,
 }
 
-impl Kernel {
-    pub(super) fn new(scanner: Scanner, rules: Rules) -> Kernel {
-        Kernel { scanner, rules, tape: Tape::default() }
+impl<D: Dialect> Kernel<D> {
+    pub(super) fn new(dialect: D, rules: Rules) -> Kernel<D> {
+        Kernel { dialect, rules, tape: Tape::default() }
     }
 
-    /// Visits the records that start before the limit. State 1 means that the text starts inside a quoted cell.
+    /// Visits the records that start before the limit. A state other than 0 means that the text starts inside a record.
     pub(super) fn run<V: Visit>(&mut self, stretch: &Stretch<'_>, visit: &mut V) -> Result<End, V::Stop> {
-        let Kernel { scanner, rules, tape } = self;
-        let &Stretch { text: input, limit, state, ended, places } = stretch;
-        let (inside, bytes) = (state != 0, input.bytes());
-        let mut carry = Carry::new(inside);
-        let mut skip = inside;
+        let (at, is_last) = match trailer::find(stretch, self.rules.columns, &self.dialect) {
+            Tail::Records => return self.records(stretch, visit),
+            Tail::Trailer(at) => (at, true),
+            Tail::Unknown(at) => (at, false),
+        };
+        let before = Stretch { text: stretch.text.first(at), limit: at, ended: true, ..*stretch };
+        let mut end = self.records(&before, visit)?;
+        if end.open.is_some() {
+            return Ok(end);
+        }
+        if end.state != 0 {
+            // the record of the chunk before goes on, so there was none yet
+            return self.records(stretch, visit);
+        }
+        if !is_last {
+            return Ok(End { open: Some(at), ..end });
+        }
+        let (bytes, limit) = (stretch.text.bytes(), stretch.limit);
+        let close = at + memchr::memchr2(b'\n', b'\r', &bytes[at..]).unwrap_or(bytes.len() - at);
+        self.tape.start(bytes.len());
+        let region = Region::new(stretch.text, &self.tape, self.dialect.dialect(), (at, close), stretch.places);
+        let reason = "it looks like the count of rows that a program has added to the list".to_owned();
+        let error = RowError { code: "trailer", column: None, reason };
+        visit.malformed(&Unsplit { region: &region, start: at, end: close }, error)?;
+        let mut next = record_start(bytes, close);
+        while next < limit.min(bytes.len()) {
+            visit.blank();
+            next = record_start(bytes, next);
+        }
+        end.lines += lines_between(bytes, at, limit);
+        Ok(end)
+    }
+
+    /// Visits records, none of which is a trailer.
+    fn records<V: Visit>(&mut self, stretch: &Stretch<'_>, visit: &mut V) -> Result<End, V::Stop> {
+        let Kernel { dialect, rules, tape } = self;
+        let &Stretch { text: input, limit, state, ended, places, .. } = stretch;
+        let bytes = input.bytes();
+        let mut carry = dialect.carry(state);
+        let mut skip = state != 0;
         let mut start = 0usize;
         let mut next_junk = 0usize;
         let mut at = 0usize;
@@ -64,19 +102,19 @@ impl Kernel {
         tape.start(bytes.len());
         while at < bytes.len() {
             let to = (at + WINDOW).min(bytes.len());
-            scanner.window(input, at, to, &mut carry, tape);
-            if to == bytes.len() && ended && !carry.inside() {
+            dialect.window(input, at, to, &mut carry, tape);
+            if to == bytes.len() && ended && !D::is_inside(&carry) {
                 end_last_record(tape, bytes, start);
             }
             let last = tape.records.last().map_or(start, |&cells| tape.cells[cells as usize - 1] as usize);
-            let region = Region::new(input, tape, scanner.dialect(), (start, last), places);
-            let walk = Walk { region: &region, tape, rules, limit, start, skip, next_junk, dropped, visit };
-            let walked = scanner.boost(walk)?;
+            let region = Region::new(input, tape, dialect.dialect(), (start, last), places);
+            let walk = Walk { dialect, region: &region, tape, rules, limit, start, skip, next_junk, dropped, visit };
+            let walked = dialect.scanner().boost(walk)?;
             let (first, done) = (walked.cells, walked.done);
             dropped = walked.dropped;
             (start, skip, next_junk) = (walked.start, walked.skip, walked.next_junk);
             if done || (skip && to >= limit) {
-                let state = u64::from(!done || start > limit);
+                let state = if !done || start > limit { dialect.state_at(input.first(limit), state) } else { 0 };
                 return Ok(End { open: None, inside: false, state, lines: lines + lines_between(bytes, at, limit) });
             }
             let counted = std::mem::take(&mut tape.lines);
@@ -85,11 +123,13 @@ impl Kernel {
             dropped += tape.drop_cells(rules.columns + 1);
             at = to;
         }
-        if start >= limit || (ended && !carry.inside() && !skip) || (skip && bytes.len() >= limit) {
-            return Ok(End { open: None, inside: false, state: u64::from(skip || start > limit), lines });
+        let is_inside = D::is_inside(&carry);
+        if start >= limit || (ended && !is_inside && !skip) || (skip && bytes.len() >= limit) {
+            let state = if skip || start > limit { dialect.state_at(input.first(limit), state) } else { 0 };
+            return Ok(End { open: None, inside: false, state, lines });
         }
         let before = count_lines(&bytes[..start]);
-        Ok(End { open: Some(start), inside: carry.inside(), state: 0, lines: before })
+        Ok(End { open: Some(start), inside: is_inside, state: 0, lines: before })
     }
 }
 
@@ -104,7 +144,8 @@ fn end_last_record(tape: &mut Tape, bytes: &[u8], start: usize) {
 }
 
 /// The records of a window.
-struct Walk<'w, V> {
+struct Walk<'w, D, V> {
+    dialect: &'w D,
     region: &'w Region<'w>,
     tape: &'w Tape,
     rules: &'w Rules,
@@ -129,12 +170,12 @@ struct Walked {
     done: bool,
 }
 
-impl<V: Visit> Boosted for Walk<'_, V> {
+impl<D: Dialect, V: Visit> Boosted for Walk<'_, D, V> {
     type Output = Result<Walked, V::Stop>;
 
     #[inline(always)]
     fn run(self) -> Self::Output {
-        let Walk { region, tape, rules, limit, mut start, mut skip, mut next_junk, mut dropped, visit } = self;
+        let Walk { dialect, region, tape, rules, limit, mut start, mut skip, mut next_junk, mut dropped, visit } = self;
         let bytes = region.input.bytes();
         let junk_at = |next: usize| tape.junk.get(next).map_or(usize::MAX, |&at| at as usize);
         let mut junk = junk_at(next_junk);
@@ -146,7 +187,9 @@ impl<V: Visit> Boosted for Walk<'_, V> {
             first = cells as usize;
             let end = ends[ends.len() - 1] as usize;
             let from = std::mem::replace(&mut start, record_start(bytes, end));
-            if ends.len() == columns && junk >= end && !skip {
+            if D::HAS_COMMENTS && !skip && dialect.is_comment(&bytes[from..end]) {
+                dropped = 0;
+            } else if ends.len() == columns && junk >= end && !skip {
                 let length = end - from;
                 if length > longest {
                     return Err(too_long(region, from, longest).into());
@@ -157,7 +200,7 @@ impl<V: Visit> Boosted for Walk<'_, V> {
                 {
                     visit.joined();
                 }
-                visit.row(&CsvRow { region, start: from as u32, ends })?;
+                dialect.visit(CsvRow { region, start: from as u32, ends }, visit)?;
             } else if std::mem::take(&mut skip) {
                 dropped = 0;
             } else if ends.len() == 1 && end == from && columns != 1 {

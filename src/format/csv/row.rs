@@ -24,8 +24,12 @@ impl<'a> CsvRow<'a> {
 
     /// Validates a cell; true if it is clean, so that it is its own value.
     fn validate(&self, column: usize) -> Result<bool, CellError> {
-        let (at, len) = self.span(column);
-        let raw = self.raw(column);
+        self.validate_span(column, self.span(column))
+    }
+
+    /// Validates a part of a cell.
+    pub(super) fn validate_span(&self, column: usize, (at, len): (usize, usize)) -> Result<bool, CellError> {
+        let raw = &self.region.input.bytes()[at..at + len];
         if !self.region.is_clean_ascii(at, len) && simdutf8::basic::from_utf8(raw).is_err() {
             return Err(CellError::invalid_utf8(column));
         }

@@ -1,9 +1,10 @@
 //! A source opened as delimited text: dialect, header, and the start of the data in each file.
 
-use super::cells::cells;
+use super::cells::{self, cells};
+use super::dialect::Special;
 use super::header::{self, Head};
 use super::kernel::{Kernel, Rules, TOO_LONG};
-use super::options::{CsvOptions, validate};
+use super::options::{CsvOptions, ESCAPE, validate};
 use crate::buffer::Padded;
 use crate::error::{Error, Place, Result};
 use crate::format::cells::Cells;
@@ -18,11 +19,13 @@ use std::sync::Arc;
 /// A [`Source`] of delimited text whose headers have been read. Kept open across both passes.
 pub struct Csv {
     source: Arc<Source>,
-    /// The options, with the delimiter of a first line `sep=X` if there is one.
+    /// The options, with the delimiter that the first file tells.
     options: CsvOptions,
     columns: Arc<[String]>,
     starts: Vec<DataStart>,
     scanner: Scanner,
+    /// The dialect, if it is more than delimiter and quotes.
+    special: Option<Special>,
     /// The header of the first file as written, without its line end; empty if there is none.
     header_line: Arc<[u8]>,
 }
@@ -62,8 +65,15 @@ impl Csv {
         }
         let columns = columns.unwrap_or_default().into();
         let scanner = Scanner::new(options.dialect());
-        Ok(Csv { source, options, columns, starts, scanner, header_line: header_line.into() })
+        let special = options.is_special().then(|| Special::new(&options));
+        Ok(Csv { source, options, columns, starts, scanner, special, header_line: header_line.into() })
     }
+}
+
+/// A kernel for a plain dialect or another one; chosen once per chunk.
+pub(crate) enum AnyKernel {
+    Plain(Kernel<Scanner>),
+    Special(Kernel<Special>),
 }
 
 impl Columns for Csv {
@@ -116,8 +126,10 @@ impl Tabular for Csv {
         self.starts[input].lines
     }
 
-    fn cells<'k>(&self, kept: &'k [u8]) -> Cells<'k> {
-        Box::new(cells(kept, self.options.delimiter, self.options.quote))
+    fn cells<'k>(&'k self, kept: &'k [u8]) -> Cells<'k> {
+        let CsvOptions { delimiter, quote, escape, .. } = self.options;
+        let nulls = self.special.as_ref().map(|special| &special.nulls);
+        Box::new(cells(kept, cells::Rules { delimiter, quote, escape, nulls }))
     }
 
     fn warnings(&self) -> Vec<Warning> {
@@ -130,16 +142,20 @@ impl Tabular for Csv {
 }
 
 impl Text for Csv {
-    type Kernel = Kernel;
+    type Kernel = AnyKernel;
     const HAS_STATE: bool = true;
 
-    fn kernel(&self, marked: Option<u8>) -> Kernel {
+    fn kernel(&self, marked: Option<u8>) -> AnyKernel {
         let rules = Rules {
             columns: self.columns.len(),
             longest: usize::try_from(self.options.max_record_bytes).unwrap_or(usize::MAX),
             header: self.header_line.clone(),
         };
-        Kernel::new(self.scanner.marking(marked.unwrap_or(b'"')), rules)
+        let marked = marked.unwrap_or(b'"');
+        match &self.special {
+            None => AnyKernel::Plain(Kernel::new(self.scanner.marking(marked), rules)),
+            Some(special) => AnyKernel::Special(Kernel::new(special.marking(marked), rules)),
+        }
     }
 
     fn start_of(&self, input: usize) -> DataStart {
@@ -151,20 +167,29 @@ impl Text for Csv {
     }
 
     fn state_after(&self, text: Padded<'_>, state: u64) -> u64 {
-        u64::from(self.scanner.inside_after(text, state != 0))
+        match &self.special {
+            None => self.scanner.inside_after(text, state != 0).into(),
+            Some(special) => special.state_after(text, state),
+        }
     }
 
     fn last_end(&self, text: Padded<'_>) -> Option<usize> {
-        self.scanner.survey(text, false).last_end
+        match &self.special {
+            None => self.scanner.survey(text, false).last_end,
+            Some(special) => special.last_end(text),
+        }
     }
 
-    fn run<V: Visit>(kernel: &mut Kernel, text: &Stretch<'_>, visit: &mut V) -> Result<End, V::Stop> {
-        kernel.run(text, visit)
+    fn run<V: Visit>(kernel: &mut AnyKernel, text: &Stretch<'_>, visit: &mut V) -> Result<End, V::Stop> {
+        match kernel {
+            AnyKernel::Plain(kernel) => kernel.run(text, visit),
+            AnyKernel::Special(kernel) => kernel.run(text, visit),
+        }
     }
 
     fn never_ends(&self, record: &[u8], inside: bool, ended: bool) -> (Error, usize) {
-        let CsvOptions { quote, delimiter, max_record_bytes: limit, .. } = self.options;
-        let opened = inside.then(|| opening_quote(record, quote, delimiter)).flatten();
+        let limit = self.options.max_record_bytes;
+        let opened = inside.then(|| opening_quote(record, &self.options)).flatten();
         let error = if inside && ended {
             Error::data("the quote that opens here is never closed: the source ends inside it")
                 .with_hint("close the quote, or double it where it is part of the value")
@@ -181,14 +206,18 @@ impl Text for Csv {
 }
 
 /// Returns the position of the quote that is open at the end of `record`, which starts outside quotes.
-fn opening_quote(record: &[u8], quote: Option<u8>, delimiter: u8) -> Option<usize> {
-    let quote = quote?;
+fn opening_quote(record: &[u8], options: &CsvOptions) -> Option<usize> {
+    let CsvOptions { delimiter, escape, .. } = *options;
+    let quote = options.quote?;
     // a quote opens at the start of a cell, or right after one that closed
-    let (mut open, mut may_open) = (None, true);
+    let (mut open, mut may_open, mut is_escaped) = (None, true, false);
     for (at, &byte) in record.iter().enumerate() {
-        if open.is_some() {
-            may_open = byte == quote;
-            if may_open {
+        if std::mem::take(&mut is_escaped) {
+        } else if escape && byte == ESCAPE {
+            (is_escaped, may_open) = (true, false);
+        } else if open.is_some() {
+            may_open = byte == quote && !escape;
+            if byte == quote {
                 open = None;
             }
         } else if byte == quote && may_open {
@@ -201,7 +230,7 @@ fn opening_quote(record: &[u8], quote: Option<u8>, delimiter: u8) -> Option<usiz
 }
 
 fn other_delimiter(file: &str, first: &str) -> Error {
-    Error::data(format!("its first line sets another delimiter than that of {first}"))
+    Error::data(format!("its first line has another delimiter than that of {first}"))
         .with_place(Place { file: Some(file.to_owned()), ..Place::default() })
         .with_hint("all files of a glob must have the same delimiter")
 }

@@ -77,7 +77,7 @@ impl Tabular for Lines {
         0
     }
 
-    fn cells<'k>(&self, kept: &'k [u8]) -> Cells<'k> {
+    fn cells<'k>(&'k self, kept: &'k [u8]) -> Cells<'k> {
         Box::new(std::iter::once(Cell::new(kept)))
     }
 }

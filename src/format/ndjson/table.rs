@@ -135,7 +135,7 @@ impl Tabular for Ndjson {
     }
 
     /// Returns the values of the columns in a line; if the line is not valid, those before the error.
-    fn cells<'k>(&self, kept: &'k [u8]) -> Cells<'k> {
+    fn cells<'k>(&'k self, kept: &'k [u8]) -> Cells<'k> {
         let mut padded = kept.to_vec();
         padded.resize(kept.len() + SLACK, 0);
         let input = Padded::new(&padded, 0, kept.len());

@@ -7,7 +7,7 @@
 
 use super::bytes::{ChunkBytes, next_want, shrunk};
 use super::reader::TextReader;
-use super::rules::Text;
+use super::rules::{LOOKAHEAD, Text};
 use crate::error::Result;
 use crate::format::chunk::{Chunk, ChunkId};
 use crate::format::reader::{Chunks, Format};
@@ -138,12 +138,12 @@ impl Stream {
         enlarge: &mut dyn FnMut(&mut TextReader<F>, usize),
     ) -> Result<Option<u64>> {
         let bytes = &mut reader.bytes;
-        bytes.room(self.left.len().max(chunk_bytes) + 1);
+        bytes.room(self.left.len().max(chunk_bytes.saturating_add(LOOKAHEAD)) + 1);
         bytes.start_with(&self.left);
         bytes.ended = self.ended;
         self.left.clear();
         self.left.shrink_to(chunk_bytes);
-        let mut want = chunk_bytes;
+        let mut want = chunk_bytes.saturating_add(LOOKAHEAD);
         let max = usize::try_from(format.max_record_bytes()).unwrap_or(usize::MAX).saturating_add(chunk_bytes);
         loop {
             let bytes = &mut reader.bytes;
@@ -168,9 +168,10 @@ impl Stream {
     }
 }
 
-/// Returns the position after the last record end.
+/// Returns the position after the last record end, which must be [`LOOKAHEAD`] bytes before the last byte.
 fn last_end<F: Text>(format: &F, bytes: &ChunkBytes) -> Option<usize> {
+    let mut certain = bytes.filled().checked_sub(LOOKAHEAD)?;
     // a CR at the end may be the first half of a CRLF
-    let certain = bytes.filled() - usize::from(bytes.bytes().last() == Some(&b'\r'));
+    certain -= usize::from(certain > 0 && bytes.bytes()[certain - 1] == b'\r');
     format.last_end(bytes.view(0, certain)).map(|end| end + 1)
 }

@@ -136,7 +136,8 @@ impl<F: Text> Reader<F> for TextReader<F> {
         let max = format.max_record_bytes();
         loop {
             let text = self.bytes.view(from, self.bytes.filled());
-            let stretch = Stretch { text, limit, state, ended: self.bytes.ended, places: &places };
+            let (ended, follows) = (self.bytes.ended, chunk.is_held && !self.bytes.ended);
+            let stretch = Stretch { text, limit, state, ended, follows, places: &places };
             let end = F::run(&mut self.kernel, &stretch, visit)?;
             lines += end.lines;
             let Some(open) = end.open else {

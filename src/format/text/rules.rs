@@ -66,9 +66,15 @@ pub(crate) struct Stretch<'a> {
     pub(crate) state: u64,
     /// True if the input ends with the text.
     pub(crate) ended: bool,
+    /// True if at least [`LOOKAHEAD`] bytes follow the text, which cannot be extended.
+    pub(crate) follows: bool,
     /// The places of its records.
     pub(crate) places: &'a Places,
 }
+
+/// Number of bytes that are read of a stream beyond the end of a chunk, so that a format can see the last record from the
+/// end of the chunk that contains it.
+pub(crate) const LOOKAHEAD: usize = 64;
 
 /// The end of a stretch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
