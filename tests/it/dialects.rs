@@ -308,7 +308,11 @@ fn identities(csv: &str, list: &[u8]) -> Result<Vec<String>, String> {
     if code != 0 {
         let (code, report) = bed.json(&["check", "job.yaml"]);
         let error = &report["error"];
-        return Err(format!("{code} {} / {}", error["message"].as_str().unwrap(), error["hint"].as_str().unwrap_or("")));
+        return Err(format!(
+            "{code} {} / {}",
+            error["message"].as_str().unwrap(),
+            error["hint"].as_str().unwrap_or("")
+        ));
     }
     let text = String::from_utf8(out).unwrap();
     Ok(text.lines().skip(1).map(|line| line.strip_prefix("i,").unwrap().to_owned()).collect())
@@ -331,6 +335,19 @@ fn a_preset_is_what_a_program_writes() {
     // a key beside it counts
     assert_eq!(identities("{ preset: excel, delimiter: \"|\" }", b"n;x|id\n1|a\n").unwrap(), ["a"]);
     assert_eq!(identities(&format!("{{ preset: mysql, delimiter: \",\", {columns} }}"), b"1,a\\tb,\n").is_err(), true);
+}
+
+#[test]
+fn the_examples_of_exports_are_the_same_list() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let bed = Bed::new("", "");
+    let digest = |name: &str| {
+        let (code, report) = bed.json(&["check", folder.join(name).to_str().unwrap()]);
+        assert_eq!((code, &report["records"]["written"]), (0, &9.into()), "{name}: {report}");
+        report["digest"].clone()
+    };
+    let found = ["mysql.yaml", "postgres.yaml", "hive.yaml", "excel.yaml"].map(digest);
+    assert!(found.iter().all(|digest| *digest == found[0]), "{found:?}");
 }
 
 #[test]
@@ -368,7 +385,9 @@ fn a_dialect_that_contradicts_itself_is_refused_in_words() {
         ("{ preset: hive, header: false }", "source.csv.columns is required"),
     ] {
         match identities(csv, b"id\n1\n") {
-            Err(found) => assert!(found.starts_with("2 ") && found.contains(want) && !want.is_empty(), "{csv}: {found}"),
+            Err(found) => {
+                assert!(found.starts_with("2 ") && found.contains(want) && !want.is_empty(), "{csv}: {found}")
+            }
             Ok(_) => assert!(want.is_empty(), "{csv}"),
         }
     }

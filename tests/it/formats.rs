@@ -89,9 +89,7 @@ const CASES: [Case; 8] = [
         source: "format: csv, csv: { preset: mysql }",
         header: "n\tvalue\n",
         write: |item| escaped(item, "\t"),
-        open: |source, max| {
-            dialect(source, max, |csv| (csv.delimiter, csv.quote, csv.escape) = (b'\t', None, true))
-        },
+        open: |source, max| dialect(source, max, |csv| (csv.delimiter, csv.quote, csv.escape) = (b'\t', None, true)),
     },
     Case {
         name: "escapes in quotes",
@@ -110,9 +108,7 @@ const CASES: [Case; 8] = [
             Item::Value(value) => Some(([b"7\x01", value.as_bytes()].concat(), Ok(value.clone()))),
             item => delimited(item, "\u{1}"),
         },
-        open: |source, max| {
-            dialect(source, max, |csv| (csv.delimiter, csv.quote) = (1, None))
-        },
+        open: |source, max| dialect(source, max, |csv| (csv.delimiter, csv.quote) = (1, None)),
     },
     Case {
         name: "comments",

@@ -1,7 +1,7 @@
 //! One row of a dialect with escapes or texts that mean empty.
 
-use super::dialect::Special;
 use super::decode::decoded;
+use super::dialect::Special;
 use super::row::CsvRow;
 use crate::buffer::Padded;
 use crate::format::text::{Region, row_of_region};

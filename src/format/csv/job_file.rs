@@ -105,8 +105,9 @@ fn read(source: &Settings<'_>, delimiter: u8) -> Result<CsvOptions> {
         Some(_) => csv.quote = Some(byte("quote", &settings.text("quote")?)?),
     }
     if csv.quote == Some(csv.delimiter) {
-        return Err(Error::usage("source.csv: delimiter and quote are the same")
-            .with_hint("quote: null if no cell is quoted"));
+        return Err(
+            Error::usage("source.csv: delimiter and quote are the same").with_hint("quote: null if no cell is quoted")
+        );
     }
     match map.get("escape") {
         None => {}

@@ -250,7 +250,10 @@ fn malformed<V: Visit>(record: Unsplit<'_>, found: Option<usize>, rules: &Rules,
         visit.joined();
     }
     let (code, reason) = match found {
-        Some(found) => ("ragged", format!("{found} cells where the header has {}", rules.columns)),
+        Some(found) => {
+            let whose = if rules.header.is_empty() { "source.csv.columns" } else { "the header" };
+            ("ragged", format!("{found} cells where {whose} has {}", rules.columns))
+        }
         None => ("text_after_quote", "text between a closing quote and the next delimiter".to_owned()),
     };
     visit.malformed(&record, RowError { code, column: None, reason })

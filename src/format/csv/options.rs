@@ -90,8 +90,10 @@ pub(super) fn validate(options: &CsvOptions) -> Result<()> {
             .with_hint("escape: null if nothing is escaped"));
     }
     if !options.header && options.detect_delimiter {
-        return Err(Error::usage("source.csv.delimiter is required if source.csv.header is false: only a header shows it")
-            .with_hint("set source.csv.delimiter, for example \";\""));
+        return Err(Error::usage(
+            "source.csv.delimiter is required if source.csv.header is false: only a header shows it",
+        )
+        .with_hint("set source.csv.delimiter, for example \";\""));
     }
     if !options.header && options.columns.as_ref().is_none_or(Vec::is_empty) {
         return Err(Error::usage("source.csv.columns must name the columns where source.csv.header is false"));

@@ -59,8 +59,26 @@ fn last_line(bytes: &[u8]) -> Option<Range<usize>> {
 /// Returns true for `(500 rows)`, `(1 row affected)`, `500 rows selected.` and the like, and for `\.` of PostgreSQL.
 pub(super) fn looks_like(line: &[u8]) -> bool {
     const ROWS: &[&str] = &[
-        "row", "rows", "row(s)", "record", "records", "record(s)", "zeile", "zeilen", "ligne", "lignes", "fila", "filas",
-        "riga", "righe", "linha", "linhas", "rij", "rijen", "rad", "rader",
+        "row",
+        "rows",
+        "row(s)",
+        "record",
+        "records",
+        "record(s)",
+        "zeile",
+        "zeilen",
+        "ligne",
+        "lignes",
+        "fila",
+        "filas",
+        "riga",
+        "righe",
+        "linha",
+        "linhas",
+        "rij",
+        "rijen",
+        "rad",
+        "rader",
     ];
     if line == b"\\." {
         return true;
@@ -93,12 +111,21 @@ mod tests {
     #[test]
     fn counts_of_rows_are_trailers_and_values_are_not() {
         for line in [
-            "(500 rows)", "(1 row)", "(0 rows)", "(12 Zeilen)", "(500 rows affected)", "500 rows selected.",
-            "1,000 record(s) selected.", " 5 rows affected ", "\\.",
+            "(500 rows)",
+            "(1 row)",
+            "(0 rows)",
+            "(12 Zeilen)",
+            "(500 rows affected)",
+            "500 rows selected.",
+            "1,000 record(s) selected.",
+            " 5 rows affected ",
+            "\\.",
         ] {
             assert!(looks_like(line.as_bytes()), "{line}");
         }
-        for line in ["", "500", "rows", "5 rows", "(rows)", "(500)", "(500 people)", "a@example.com", "(x rows)", "()", "."] {
+        for line in
+            ["", "500", "rows", "5 rows", "(rows)", "(500)", "(500 people)", "a@example.com", "(x rows)", "()", "."]
+        {
             assert!(!looks_like(line.as_bytes()), "{line}");
         }
     }
