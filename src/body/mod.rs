@@ -27,6 +27,7 @@ mod session;
 mod sink;
 mod slab;
 mod source_record;
+mod source_rows;
 mod spare;
 #[cfg(test)]
 mod tests;
@@ -44,7 +45,7 @@ pub use measure::measure;
 pub use measured::Measured;
 pub use options::{Options, Progress, Split};
 #[cfg(feature = "jobs")]
-pub(crate) use reject_file::{Existing, failed as reject_file_failed, inspect_target};
+pub(crate) use reject_file::{Existing, as_source_path, failed as reject_file_failed, inspect_target};
 pub use reject_file::{MAX_REJECT_ROWS, RejectFile};
 pub use replay::{Preview, Written, preview};
 #[cfg(feature = "upload")]

@@ -3,10 +3,13 @@
 use super::replay::Written;
 use super::sink::{Reject, RejectSink};
 use super::source_record::SourceRecord;
+use super::source_rows::{SourceRows, is_device, private};
 use crate::error::{Error, Kind, Result};
+#[cfg(feature = "jobs")]
+use crate::format::Tabular;
 use crate::format::cells::Cell;
 use crate::secret::escaped;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{BufWriter, Read, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -25,6 +28,11 @@ fn marks_in(columns: &[String]) -> Range<usize> {
     at.map_or(0..0, |at| at..at + marks.len())
 }
 
+/// Returns the path of the rows as they are in the source, beside the reject file at `path`.
+pub(crate) fn as_source_path(path: &Path) -> PathBuf {
+    path.with_extension("rows")
+}
+
 /// A reject file, created (0600) with its first row.
 pub struct RejectFile {
     path: PathBuf,
@@ -36,6 +44,8 @@ pub struct RejectFile {
     /// True if the path is a device or a pipe, which is written to and neither synced nor removed.
     device: bool,
     rows: u64,
+    /// The same rows as they are in the source.
+    as_source: Option<SourceRows>,
 }
 
 /// The cells of a row after those of the source.
@@ -60,7 +70,18 @@ impl RejectFile {
         let device = existing == Existing::Device;
         let (path, columns) = (path.to_owned(), columns.into());
         let marks = marks_in(&columns);
-        Ok(RejectFile { path, columns, marks, out: None, device, rows: 0 })
+        Ok(RejectFile { path, columns, marks, out: None, device, rows: 0, as_source: None })
+    }
+
+    /// Writes the rows of a table to another file, too, as they are in the source: see [`as_source_path`].
+    ///
+    /// # Errors
+    /// `Local`: an old file cannot be removed.
+    #[cfg(feature = "jobs")]
+    pub(crate) fn with_source_rows(mut self, table: &dyn Tabular) -> Result<RejectFile> {
+        let path = as_source_path(&self.path);
+        self.as_source = Some(SourceRows::new(&path, table).map_err(|error| failed(&path, error))?);
+        Ok(self)
     }
 
     /// Returns its path, once it has a row.
@@ -94,7 +115,14 @@ impl RejectFile {
             std::fs::rename(&self.path, path).map_err(|error| failed(path, error))?;
         }
         path.clone_into(&mut self.path);
-        Ok(())
+        let path = as_source_path(path);
+        self.as_source.as_mut().map_or(Ok(()), |rows| rows.rename(&path)).map_err(|error| failed(&path, error))
+    }
+
+    /// Removes the files, because their run does not start.
+    #[cfg(feature = "jobs")]
+    pub(crate) fn discard(mut self) {
+        let _ = self.remove();
     }
 
     /// Writes out what is buffered.
@@ -105,6 +133,7 @@ impl RejectFile {
         let Some(out) = &mut self.out else { return Ok(()) };
         let device = self.device;
         let written = out.flush().and_then(|()| if device { Ok(()) } else { out.get_ref().sync_data() });
+        let written = written.and_then(|()| self.as_source.as_mut().map_or(Ok(()), SourceRows::flush));
         written.map_err(|error| self.give_up(error))
     }
 
@@ -132,6 +161,10 @@ impl RejectFile {
         self.create()?;
         let Some(out) = &mut self.out else { return Ok(()) };
         let written = put(out, source, row, self.columns.len(), &self.marks);
+        let written = written.and_then(|()| match (&mut self.as_source, source) {
+            (Some(rows), Some(source)) => rows.write(source),
+            _ => Ok(()),
+        });
         written.map_err(|error| self.give_up(error))
     }
 
@@ -145,6 +178,7 @@ impl RejectFile {
     fn remove(&mut self) -> std::io::Result<()> {
         let Some(out) = self.out.take() else { return Ok(()) };
         drop(out.into_parts());
+        self.as_source.as_mut().map_or(Ok(()), SourceRows::remove)?;
         if self.device { Ok(()) } else { std::fs::remove_file(&self.path) }
     }
 }
@@ -203,35 +237,6 @@ pub(crate) fn failed(path: &Path, error: std::io::Error) -> Error {
     };
     Error::io(format!("the reject file {}", path.display()), error)
         .with_hint(format!("{what}: rejects.file, and --state-dir, where a run keeps its own"))
-}
-
-/// Creates a file that only its owner can read; an existing link is not followed.
-fn private(path: &Path) -> std::io::Result<File> {
-    // the first row may be one that the platform refused, before any pass has created the directory
-    if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty() && !dir.exists()) {
-        let mut builder = std::fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(dir)?;
-    }
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
-        Err(error)
-            if error.kind() == std::io::ErrorKind::AlreadyExists && is_device(&std::fs::symlink_metadata(path)?) =>
-        {
-            OpenOptions::new().write(true).open(path)
-        }
-        file => file,
-    }
-}
-
-/// Whether the path is a device or a pipe, which is written in place.
-fn is_device(meta: &std::fs::Metadata) -> bool {
-    !meta.is_file() && !meta.is_dir() && !meta.is_symlink()
 }
 
 /// Writes a row directly, because it may be large: `columns` cells of the source except those in `marks`, then the
@@ -399,7 +404,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("fifo");
         assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
-        let mut reader = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        let mut reader = File::options().read(true).write(true).open(&path).unwrap();
         let mut file = RejectFile::new(&path, ["id".to_owned()]).unwrap();
         reject(&mut file, &csv(b','), b"1", true);
         file.flush().unwrap();

@@ -53,6 +53,11 @@ impl<'a> SourceRecord<'a> {
         (!self.is_split || self.table.rejects_have_text()).then(|| self.text())
     }
 
+    /// Writes the record as it is in the source, with its end.
+    pub(super) fn write_as_source(&self, out: &mut dyn std::io::Write) -> std::io::Result<()> {
+        self.table.write_as_source(self.kept, out)
+    }
+
     /// Creates a record at (record, line, byte) of the first file.
     #[cfg(test)]
     pub(super) fn for_test(

@@ -16,6 +16,7 @@ use crate::row::{Columns, Record, Row, RowError};
 use crate::source::Source;
 use crate::warning::Warning;
 use std::borrow::Cow;
+use std::io::Write;
 use std::sync::Arc;
 
 /// The properties of an opened source that do not depend on the format.
@@ -42,6 +43,20 @@ pub(crate) trait Tabular: Columns + Send + Sync {
     /// whole record.
     fn rejects_have_text(&self) -> bool {
         false
+    }
+
+    /// Returns the bytes before the first record in a source of this format and encoding that the same job can read.
+    fn source_head(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    /// Writes a record as it is in the source, and its end, from the bytes that were stored of it. Default: text in UTF-8.
+    ///
+    /// # Errors
+    /// `out` fails.
+    fn write_as_source(&self, kept: &[u8], out: &mut dyn Write) -> std::io::Result<()> {
+        out.write_all(kept)?;
+        out.write_all(b"\n")
     }
 
     /// Returns the columns that no record has had so far. Only formats whose records name their columns can know this.

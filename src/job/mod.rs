@@ -34,6 +34,7 @@ mod runs;
 mod schema;
 mod secrets;
 mod settle;
+mod shown_text;
 mod standing_words;
 mod start;
 mod sweep;

@@ -23,6 +23,8 @@ pub(crate) struct Rejects {
     copy: Option<PathBuf>,
     /// True if the rows may only be counted if there is no file (commands that need no writable state).
     may_miss: bool,
+    /// True if they belong to a run, for which they are kept as they are in the source, too.
+    of_run: bool,
     show_values: bool,
     file: Option<RejectFile>,
     first: Vec<String>,
@@ -43,6 +45,7 @@ impl Rejects {
             path,
             copy: None,
             may_miss,
+            of_run: false,
             show_values: env.show_values,
             file: None,
             first: Vec::new(),
@@ -59,7 +62,7 @@ impl Rejects {
     pub(crate) fn of_run(config: &Config, env: &Env, run_id: &str) -> Result<Rejects> {
         let path = Some(file_of(&env.state_dir()?, run_id));
         let copy = config.rejects.file.clone();
-        Ok(Rejects { path, copy, may_miss: false, ..Rejects::new(config, env, run_id) })
+        Ok(Rejects { path, copy, may_miss: false, of_run: true, ..Rejects::new(config, env, run_id) })
     }
 
     /// Refuses to overwrite the source: the corrected reject file of an earlier run may be the source.
@@ -90,7 +93,15 @@ impl Rejects {
     /// # Errors
     /// `Usage`: another file exists there. `Local`: it cannot be removed.
     pub(crate) fn open(&mut self, table: &Table) -> Result<()> {
-        self.open_for(table.tabular().shared_columns().clone())
+        self.open_for(table.tabular().shared_columns().clone())?;
+        let of_run = self.of_run;
+        if let Some(file) = self.file.take_if(|_| of_run) {
+            match file.with_source_rows(table.tabular()) {
+                Ok(file) => self.file = Some(file),
+                Err(error) => self.miss(error)?,
+            }
+        }
+        Ok(())
     }
 
     fn open_for(&mut self, columns: Arc<[String]>) -> Result<()> {
@@ -142,8 +153,8 @@ impl Rejects {
 
     /// Removes the file, because its run does not start. The user's copy stays.
     pub(crate) fn discard(self) {
-        if let Some(path) = self.file.as_ref().and_then(RejectFile::path) {
-            let _ = std::fs::remove_file(path);
+        if let Some(file) = self.file {
+            file.discard();
         }
     }
 

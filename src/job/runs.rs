@@ -107,7 +107,7 @@ impl RunRecord {
         )
     }
 
-    /// Copies the rejected rows to `out`, as CSV. Returns the number of bytes, 0 if there are no rows.
+    /// Copies the rejected rows to `out`, as CSV in UTF-8; bytes that are not are escaped (`\xff`). Returns the number of bytes, 0 if there are no rows.
     ///
     /// # Errors
     /// `Local`: the file is missing, or `out` fails.
@@ -119,6 +119,21 @@ impl RunRecord {
         let Some(path) = self.rejects_file.clone().or_else(from_report) else { return Ok(0) };
         let what = || format!("the rejected rows of run {} in {}", self.id, path.display());
         let mut file = std::fs::File::open(&path).map_err(|error| Error::io(what(), error))?;
+        super::shown_text::copy(&mut file, out).map_err(|error| Error::io(what(), error))
+    }
+
+    /// Copies the rejected rows to `out` as they are in the source, with its header: a source that the same job can
+    /// read. Returns the number of bytes, 0 if there are no rows.
+    ///
+    /// # Errors
+    /// `Local`: the file is missing, or `out` fails.
+    pub fn copy_rejects_as_source(&self, out: &mut dyn Write) -> Result<u64> {
+        let Some(path) = self.rejects_file.as_deref().map(crate::body::as_source_path) else { return Ok(0) };
+        let what = || format!("the rejected rows of run {} in {}", self.id, path.display());
+        let mut file = std::fs::File::open(&path).map_err(|error| {
+            Error::io(what(), error)
+                .with_hint("without --as-source the rows are shown as CSV; runs of older versions have no others")
+        })?;
         std::io::copy(&mut file, out).map_err(|error| Error::io(what(), error))
     }
 }

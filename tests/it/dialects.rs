@@ -420,3 +420,31 @@ fn an_unclosed_quote_is_named_in_a_dialect_with_escapes() {
         assert_eq!((error.place().record, error.place().line), (Some(2), Some(3)));
     }
 }
+
+#[test]
+fn rejected_rows_come_back_as_they_are_in_the_source() {
+    let cases: [(&str, &[u8], &[u8]); 5] = [
+        ("{}", b"id,n\r\n\"a\",1\r\n,\"x\"\"y\r\nz\"\r\nb\r\n", b"id,n\n,\"x\"\"y\r\nz\"\nb\n"),
+        ("{}", b"\xef\xbb\xbfsep=;\nid;n\na;1\n;\"\xff\"\n", b"sep=;\nid;n\n;\"\xff\"\n"),
+        ("{ preset: excel, skip_lines: 2 }", b"x\n\nid;n\na;1\n;2\n", b"\n\nid;n\n;2\n"),
+        ("{ preset: mysql, header: false, columns: [id, n] }", b"a\t1\n\\N\tx\\\ny\n", b"\\N\tx\\\ny\n"),
+        ("{ comment: \"#\" }", b"# c\nid,n\n# d\n,1\na,2\n(2 rows)\n\n", b"id,n\n,1\n(2 rows)\n"),
+    ];
+    for (csv, list, want) in cases {
+        let source = format!("path: list.csv, csv: {csv}");
+        let bed = Bed::new(&CLEVERTAP.replace("path: list.csv", &source), list);
+        let run = |arguments: &[&str]| bed.command(arguments).env("CT_ACCOUNT", "a").env("CT_PASSCODE", "p").output();
+        let output = run(&["run", "job.yaml", "--output", "json"]).unwrap();
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(report["exit_code"], 10, "{report}");
+        let id = report["run_id"].as_str().unwrap();
+        let rows = bed.run(&["rejects", id, "--as-source"]).stdout;
+        assert_eq!(rows, want, "{csv}: {}", String::from_utf8_lossy(&rows));
+        // they are rejected again, for the same reasons
+        std::fs::write(bed.path("again.csv"), &rows).unwrap();
+        let (code, again) = bed.json(&["check", "job.yaml", "--set", "source.path=again.csv"]);
+        assert_eq!((code, &again["reject_reasons"]), (10, &report["reject_reasons"]), "{csv}: {again}");
+        let shown = bed.run(&["rejects", id]).stdout;
+        assert!(std::str::from_utf8(&shown).is_ok(), "{csv}: {}", String::from_utf8_lossy(&shown));
+    }
+}

@@ -18,6 +18,8 @@ pub(super) struct Head {
     pub(super) start: DataStart,
     /// The delimiter that the first line `sep=X` sets or that the header shows.
     pub(super) delimiter: Option<u8>,
+    /// True if there is a line `sep=X`.
+    pub(super) has_separator: bool,
     /// The header line as it was written, without its line end.
     pub(super) line: Vec<u8>,
 }
@@ -27,13 +29,13 @@ pub(super) fn read(input: &Input, options: &CsvOptions) -> Result<Head> {
     let mut front = Front::new(input)?;
     refuse_foreign(&front, "delimited text")?;
     let bom = front.bom();
-    let Preamble { end: at, delimiter } = preamble::read(&mut front, options)?;
+    let Preamble { end: at, delimiter, has_separator } = preamble::read(&mut front, options)?;
     let before = count_lines(&front.bytes[bom..at]);
     let options = &CsvOptions { delimiter: delimiter.unwrap_or(options.delimiter), ..options.clone() };
     validate(options)?;
     if !options.header {
         let start = DataStart { byte: at as u64, lines: before };
-        return Ok(Head { names: None, start, delimiter, line: Vec::new() });
+        return Ok(Head { names: None, start, delimiter, has_separator, line: Vec::new() });
     }
     let dialect = &Special::new(options);
     loop {
@@ -51,7 +53,7 @@ pub(super) fn read(input: &Input, options: &CsvOptions) -> Result<Head> {
                 while let [text @ .., b'\r' | b'\n'] = line {
                     line = text;
                 }
-                return Ok(Head { names: Some(names), start, delimiter, line: line.to_vec() });
+                return Ok(Head { names: Some(names), start, delimiter, has_separator, line: line.to_vec() });
             }
             None if front.ended => {
                 return Err(Error::data("the source is empty: there is no header line").with_hint(

@@ -117,7 +117,7 @@ fn read(source: &Settings<'_>, delimiter: u8) -> Result<CsvOptions> {
             return Err(Error::usage("source.csv.escape must be a backslash or null").with_hint("escape: \"\\\\\""));
         }
     }
-    if let Some(nulls) = texts(&settings, "nulls", "nulls: [\"\\\\N\", \"NULL\"]")? {
+    if let Some(nulls) = texts(&settings, "nulls")? {
         csv.nulls = nulls.into_iter().map(String::into_bytes).collect();
     }
     if let Some(comment) = settings.opt_text("comment")?.filter(|text| !text.is_empty()) {
@@ -125,7 +125,7 @@ fn read(source: &Settings<'_>, delimiter: u8) -> Result<CsvOptions> {
     }
     csv.skip_lines = settings.opt_integer("skip_lines")?.unwrap_or(0);
     csv.header = settings.bool_or("header", true)?;
-    csv.columns = texts(&settings, "columns", "columns: [email, first_name]")?;
+    csv.columns = texts(&settings, "columns")?;
     csv.max_record_bytes = max_record_bytes(source)?.unwrap_or(csv.max_record_bytes);
     match (csv.header, &csv.columns) {
         (false, None) => Err(Error::usage("source.csv.columns is required if header is false")
@@ -160,9 +160,12 @@ fn byte(key: &str, text: &str) -> Result<u8> {
     }
 }
 
-fn texts(settings: &Settings<'_>, key: &str, example: &str) -> Result<Option<Vec<String>>> {
+fn texts(settings: &Settings<'_>, key: &str) -> Result<Option<Vec<String>>> {
     let wrong = || {
-        let what = if key == "columns" { "names" } else { "texts" };
+        let (example, what) = match key {
+            "columns" => ("columns: [email, first_name]", "names"),
+            _ => (r#"nulls: ["\\N", "NULL"]"#, "texts"),
+        };
         Error::usage(format!("source.csv.{key} must be a list of {what}")).with_hint(format!("for example {example}"))
     };
     let text = |text: &Value| match text {

@@ -10,6 +10,8 @@ pub(super) struct Preamble {
     pub(super) end: usize,
     /// The delimiter that they or the header tell.
     pub(super) delimiter: Option<u8>,
+    /// True if there is a line `sep=X`.
+    pub(super) has_separator: bool,
 }
 
 /// Reads the lines before the header, or before the data if there is no header.
@@ -23,6 +25,7 @@ pub(super) fn read(front: &mut Front<'_>, options: &CsvOptions) -> Result<Preamb
     if let Some((byte, len)) = separator_line(&front.bytes[at..]) {
         (delimiter, at) = (Some(byte), at + len);
     }
+    let has_separator = delimiter.is_some();
     while options.header
         && options.comment.is_some()
         && let Some(comment) = comment_at(front, at, options)?
@@ -32,7 +35,7 @@ pub(super) fn read(front: &mut Front<'_>, options: &CsvOptions) -> Result<Preamb
     if options.detect_delimiter && delimiter.is_none() {
         delimiter = most_frequent(front, at, options)?;
     }
-    Ok(Preamble { end: at, delimiter })
+    Ok(Preamble { end: at, delimiter, has_separator })
 }
 
 /// Returns the position of the next line that is not empty if it is a comment.

@@ -26,6 +26,8 @@ pub struct Csv {
     scanner: Scanner,
     /// The dialect, if it is more than delimiter and quotes.
     special: Option<Special>,
+    /// Whether the first file has a line `sep=X`.
+    separator_line: bool,
     /// The header of the first file as written, without its line end; empty if there is none.
     header_line: Arc<[u8]>,
 }
@@ -43,13 +45,15 @@ impl Csv {
         let mut columns: Option<Vec<String>> = if options.header { None } else { options.columns.clone() };
         let mut starts = Vec::with_capacity(source.inputs().len());
         let mut header_line = Vec::new();
+        let mut separator_line = false;
         for input in source.inputs() {
             let head = header::read(input, &options).map_err(|mut error| {
                 error.place_mut().file.get_or_insert_with(|| input.name().to_owned());
                 error
             })?;
-            let Head { names, start, delimiter, line } = head;
+            let Head { names, start, delimiter, line, has_separator } = head;
             if starts.is_empty() {
+                separator_line = has_separator;
                 options.delimiter = delimiter.unwrap_or(options.delimiter);
                 header_line = line;
             } else if delimiter.is_some_and(|delimiter| delimiter != options.delimiter) {
@@ -66,7 +70,7 @@ impl Csv {
         let columns = columns.unwrap_or_default().into();
         let scanner = Scanner::new(options.dialect());
         let special = options.is_special().then(|| Special::new(&options));
-        Ok(Csv { source, options, columns, starts, scanner, special, header_line: header_line.into() })
+        Ok(Csv { source, options, columns, starts, scanner, special, separator_line, header_line: header_line.into() })
     }
 }
 
@@ -130,6 +134,19 @@ impl Tabular for Csv {
         let CsvOptions { delimiter, quote, escape, .. } = self.options;
         let nulls = self.special.as_ref().map(|special| &special.nulls);
         Box::new(cells(kept, cells::Rules { delimiter, quote, escape, nulls }))
+    }
+
+    /// Returns as many lines as are skipped, the line `sep=X` if it matters, and the header.
+    fn source_head(&self) -> Vec<u8> {
+        let mut head = vec![b'\n'; usize::try_from(self.options.skip_lines).unwrap_or_default()];
+        if self.separator_line {
+            head.extend_from_slice(&[b's', b'e', b'p', b'=', self.options.delimiter, b'\n']);
+        }
+        if self.options.header {
+            head.extend_from_slice(&self.header_line);
+            head.push(b'\n');
+        }
+        head
     }
 
     fn warnings(&self) -> Vec<Warning> {
