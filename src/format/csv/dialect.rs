@@ -1,4 +1,4 @@
-//! What distinguishes the dialects of delimited text for the kernel, which is compiled for each of the two kinds.
+//! The differences between the dialects of delimited text for the kernel, which is compiled for each of the two kinds.
 
 use super::dialect_row::DialectRow;
 use super::nulls::Nulls;
@@ -92,7 +92,7 @@ impl Dialect for Scanner {
 #[derive(Clone, Debug)]
 pub(crate) struct Special {
     structure: Structure,
-    pub(super) escape: bool,
+    escape: bool,
     pub(super) nulls: Nulls,
     comment: Option<u8>,
 }
@@ -200,6 +200,6 @@ impl Dialect for Special {
     }
 
     fn visit<V: Visit>(&self, row: CsvRow<'_>, visit: &mut V) -> Result<(), V::Stop> {
-        visit.row(&DialectRow { region: row.region, row, dialect: self })
+        visit.row(&DialectRow { region: row.region, row, nulls: &self.nulls, escape: self.escape })
     }
 }

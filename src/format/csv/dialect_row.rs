@@ -1,7 +1,7 @@
 //! One row of a dialect with escapes or texts that mean empty.
 
 use super::decode::decoded;
-use super::dialect::Special;
+use super::nulls::Nulls;
 use super::row::CsvRow;
 use crate::buffer::Padded;
 use crate::format::text::{Region, row_of_region};
@@ -13,7 +13,8 @@ use std::borrow::Cow;
 pub(super) struct DialectRow<'d, 'a> {
     pub(super) region: &'a Region<'a>,
     pub(super) row: CsvRow<'a>,
-    pub(super) dialect: &'d Special,
+    pub(super) nulls: &'d Nulls,
+    pub(super) escape: bool,
 }
 
 impl<'a> DialectRow<'_, 'a> {
@@ -24,7 +25,7 @@ impl<'a> DialectRow<'_, 'a> {
 
     /// Returns the value of a raw cell that may be escaped or quoted.
     fn decoded(&self, raw: &'a [u8]) -> Cow<'a, [u8]> {
-        decoded(raw, self.region.dialect.quote, self.dialect.escape)
+        decoded(raw, self.region.dialect.quote, self.escape)
     }
 }
 
@@ -48,7 +49,7 @@ impl Row for DialectRow<'_, '_> {
     #[inline]
     fn span(&self, column: usize) -> (usize, usize) {
         let (at, len) = self.row.span(column);
-        let is_null = self.dialect.nulls.contain(&self.region.input.bytes()[at..at + len]);
+        let is_null = self.nulls.contain(&self.region.input.bytes()[at..at + len]);
         (at, if is_null { 0 } else { len })
     }
 
@@ -61,7 +62,7 @@ impl Row for DialectRow<'_, '_> {
         self.row.validate_span(column, self.span(column))?;
         text.extend_from_slice(&self.decoded(raw));
         // an escape may stand for a NUL
-        if self.dialect.escape && memchr::memchr(0, &text[from..]).is_some() {
+        if self.escape && memchr::memchr(0, &text[from..]).is_some() {
             return Err(CellError::nul(column));
         }
         Ok(())
@@ -72,7 +73,7 @@ impl Row for DialectRow<'_, '_> {
         if self.row.validate_span(column, self.span(column))? {
             return Ok(Some(Stored::Value(raw)));
         }
-        if !self.dialect.escape {
+        if !self.escape {
             return if raw.is_empty() { Ok(Some(Stored::Value(raw))) } else { self.row.stored(column) };
         }
         Ok(match self.decoded(raw) {

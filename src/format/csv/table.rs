@@ -19,7 +19,7 @@ use std::sync::Arc;
 /// A [`Source`] of delimited text whose headers have been read. Kept open across both passes.
 pub struct Csv {
     source: Arc<Source>,
-    /// The options, with the delimiter that the first file tells.
+    /// The options, with the delimiter of the first file.
     options: CsvOptions,
     columns: Arc<[String]>,
     starts: Vec<DataStart>,

@@ -14,7 +14,7 @@ const MOST_BYTES: usize = 60;
 /// before it cuts a stream.
 const MOST_LINE_ENDS: usize = 16;
 
-/// What the end of a stretch is.
+/// The end of a stretch.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Tail {
     /// Records only, as far as the stretch is concerned.
