@@ -68,7 +68,7 @@ impl From<Reply> for Attempt<serde_json::Value> {
 
 /// Returns the attempt of a request that got no answer. If `supplied`, the URL came from an answer, so an unusable URL
 /// is the platform's fault and not the user's.
-pub(super) fn failed<T>(failed: Failed, supplied: bool) -> Attempt<T> {
+pub(crate) fn failed<T>(failed: Failed, supplied: bool) -> Attempt<T> {
     let Failed { reach, error } = failed;
     match reach {
         Reach::NotConnected => Attempt::Unreached(error),

@@ -21,6 +21,8 @@ mod seed;
 #[cfg(feature = "jobs")]
 pub(crate) use aside::{aside, block_on};
 pub use attempt::Attempt;
+#[cfg(feature = "jobs")]
+pub(crate) use attempt::failed as failed_attempt;
 pub use call::{Assume, Call, Quota, RetrySafety, Step, Waiting, assumed, expired};
 #[cfg(feature = "jobs")]
 pub(crate) use clock::pause;

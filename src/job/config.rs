@@ -5,11 +5,13 @@ use super::secrets::Lookup;
 use super::timezone::Timezone;
 use super::written::{self, Node};
 use super::{unknown, yaml};
+use crate::calls::Policy;
 use crate::error::{Error, Kind, Place, Result, nearest};
 use crate::format::{self, FORMATS, Found, TableOptions};
 use crate::mapping::{Condition, MapSpec};
 use crate::origin::{self, ORIGINS, PATH};
 use crate::platform::{Entry, PLATFORMS};
+use crate::secret::redacted_url;
 use crate::settings::{NoSecrets, Secrets, Settings};
 use crate::source::{Compression, SourceOptions};
 use crate::transport::{Client, NetworkOptions, Proxy, Timers};
@@ -100,6 +102,19 @@ pub(crate) struct Spool {
 pub(crate) struct StateOptions {
     /// If true, a directory without a state ends the run with 3.
     pub(crate) require: bool,
+}
+
+impl Upload {
+    /// Returns the policy of calls; `wait` is the job's.
+    pub(crate) fn policy(&self, wait: Duration) -> Policy {
+        Policy {
+            attempts: self.attempts,
+            give_up_after: self.give_up_after,
+            max_quota_wait: self.max_quota_wait,
+            wait,
+            part_wait: self.part_wait,
+        }
+    }
 }
 
 impl Config {
@@ -270,7 +285,10 @@ pub(super) fn object(tree: &Map<String, Value>, key: &str) -> Result<Map<String,
 
 fn source(map: &Map<String, Value>, folder: &Path) -> Result<SourceConfig> {
     let settings = Settings { map, at: "source", secrets: &NoSecrets, folder };
-    let (origin, path) = (origin::choose(ORIGINS, &settings)?, settings.opt_text(PATH)?);
+    let origin = origin::choose(ORIGINS, &settings)?;
+    // an address that is a secret is not known here
+    let path = settings.get(PATH).and_then(Value::as_str);
+    let path = path.map(|path| if path.contains("://") { redacted_url(path) } else { path.to_owned() });
     if settings.opt_text("encoding")?.is_some_and(|e| !matches!(e.to_lowercase().as_str(), "utf-8" | "utf8")) {
         return Err(
             Error::usage("source.encoding: only utf-8 is supported yet").with_hint("convert it with iconv first")

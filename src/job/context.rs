@@ -110,14 +110,7 @@ impl Job {
     }
 
     pub(crate) fn policy(&self) -> Policy {
-        let upload = &self.config.upload;
-        Policy {
-            attempts: upload.attempts,
-            give_up_after: upload.give_up_after,
-            max_quota_wait: upload.max_quota_wait,
-            wait: self.config.wait,
-            part_wait: upload.part_wait,
-        }
+        self.config.upload.policy(self.config.wait)
     }
 }
 

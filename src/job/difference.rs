@@ -108,7 +108,7 @@ impl Job {
         }
         let Some(known) = Known::of(&ctx.state, record)? else { return Ok(None) };
         if !origin.is_stream() {
-            let opening = self.config.opening(ctx.env, Passes::Several, None);
+            let opening = self.config.opening(ctx.env, Passes::Several, None, || Ok(ctx.client.clone()));
             match origin.stamp(&opening).await {
                 Ok(stamp) if stamp.is_some() && stamp == record.source => return Ok(None),
                 Ok(_) => {}

@@ -38,7 +38,8 @@ impl Job {
     /// `Local`, `Data`, `Interrupted`: the source cannot be opened or copied.
     pub(super) async fn measure_anew(&self, ctx: &Context<'_>, run_id: &str, split: &Split) -> Result<Measuring> {
         let origin = ctx.origin.as_ref().ok_or_else(no_source)?;
-        let opening = self.config.opening(ctx.env, self.config.passes_of_run(ctx.env, run_id)?, None);
+        let opening =
+            self.config.opening(ctx.env, self.config.passes_of_run(ctx.env, run_id)?, None, || Ok(ctx.client.clone()));
         let source = Arc::new(origin.open(&opening).await?);
         self.measure(ctx, source, run_id, split).await
     }
@@ -79,7 +80,8 @@ impl Job {
             return Ok(Arc::new(origin.open_copy(&config.kept_spool(ctx.env, path))?));
         }
         let remote = ctx.remote(run, self.policy());
-        let opening = config.opening(ctx.env, config.passes_of_run(ctx.env, run.id())?, Some(&remote));
+        let opening =
+            config.opening(ctx.env, config.passes_of_run(ctx.env, run.id())?, Some(&remote), || Ok(ctx.client.clone()));
         let source = Arc::new(match origin.as_export() {
             None => origin.open(&opening).await?,
             Some(_) => tokio::select! {

@@ -65,7 +65,7 @@ impl Job {
             }
             let mut rejects = Rejects::new(config, env, &format!("{}.check", config.name));
             // choosing a separator reads the source once more
-            let source = self.open_offline(env, Passes::Several)?;
+            let source = self.open_offline(env, Passes::Several, report)?;
             let last_read = self.last_read(env, report);
             let split = Config::split(&prepared.plan.limits);
             let policy = self.policy();
@@ -86,7 +86,7 @@ impl Job {
             let prepared = config.prepare_offline()?;
             let mut rejects = Rejects::new(config, env, &format!("{}.convert", config.name));
             let auto = is_auto(&prepared.shape);
-            let source = self.open_offline(env, passes(auto))?;
+            let source = self.open_offline(env, passes(auto), report)?;
             if let Some(target) = target.filter(|target| source.is_at(target)) {
                 return Err(over_its_own("source", target));
             }
@@ -225,7 +225,7 @@ impl Job {
             return Ok(shown);
         }
         let auto = is_auto(&prepared.shape);
-        let source = self.open_offline(env, passes(auto))?;
+        let source = self.open_offline(env, passes(auto), &mut Report::new("preview"))?;
         self.preview_source(env, &prepared, source, auto, rows, &mut shown)?;
         Ok(shown)
     }
@@ -263,9 +263,14 @@ impl Job {
     }
 
     /// Opens the source, with its own secrets only.
-    fn open_offline(&self, env: &Env, passes: Passes) -> Result<Arc<Source>> {
+    fn open_offline(&self, env: &Env, passes: Passes, report: &mut Report) -> Result<Arc<Source>> {
         let secrets = JobSecrets::new(Arc::clone(&env.variables), &self.config.folder, &env.taint);
-        self.config.open_offline(env, &secrets, passes)
+        let source = self.config.open_offline(env, &secrets, passes);
+        for warning in secrets.literal() {
+            tracing::warn!("{}", warning.in_words());
+            report.warn(warning);
+        }
+        source
     }
 
     /// Runs the steps of a command and records an error in the report.

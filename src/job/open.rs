@@ -4,9 +4,10 @@ use super::config::Config;
 use super::env::Env;
 use crate::calls::{Remote, block_on};
 use crate::error::{Error, Result};
-use crate::origin::{Opening, Origin, Passes};
+use crate::origin::{Copies, Network, Opening, Origin, Passes};
 use crate::settings::{NoSecrets, Secrets, Settings};
 use crate::source::Source;
+use crate::transport::Client;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,17 +24,29 @@ impl Config {
         (entry.build)(&settings, &self.source.open).map(Some)
     }
 
-    /// Returns what an origin needs to open the source. `remote`: the calls of a run.
-    pub(crate) fn opening<'o>(&self, env: &Env, passes: Passes, remote: Option<&'o Remote<'o>>) -> Opening<'o> {
+    /// Returns what an origin needs to open the source. `remote`: the calls of a run. `network` is used for requests
+    /// that are not journaled.
+    pub(crate) fn opening<'o>(
+        &'o self,
+        env: &'o Env,
+        passes: Passes,
+        remote: Option<&'o Remote<'o>>,
+        client: impl Fn() -> Result<Client> + Send + Sync + 'o,
+    ) -> Opening<'o> {
         let progress = Arc::clone(env.progress());
         let last = self.spool.dir.is_none().then(std::env::temp_dir);
+        let dirs = self.spool_dir(env).ok().into_iter().chain(last).collect();
+        let network = move || {
+            let (policy, clock) = (self.upload.policy(self.wait), Arc::clone(&env.world.clock));
+            Ok(Network { client: client()?, policy, clock, random: self.name.clone() })
+        };
         Opening {
-            passes,
-            copy_dirs: self.spool_dir(env).ok().into_iter().chain(last).collect(),
-            max_copy_bytes: self.spool.max_bytes,
+            copies: Copies { passes, dirs, max_bytes: self.spool.max_bytes },
             cancelled: Arc::new(move || progress.cancelled.load(Ordering::Relaxed)),
             in_line: env.options.in_line,
+            threads: env.options.threads,
             remote,
+            network: Box::new(network),
         }
     }
 
@@ -55,7 +68,8 @@ impl Config {
         let origin = self.origin(if is_export { &NoSecrets } else { secrets })?.ok_or_else(no_source)?;
         // a checksum of the bytes is compared before the pass
         let passes = if self.source.expect.sha256.is_some() { Passes::Several } else { passes };
-        let opening = Opening { in_line: true, ..self.opening(env, passes, None) };
+        let client = || self.client(env, secrets);
+        let opening = Opening { in_line: true, ..self.opening(env, passes, None, client) };
         Ok(Arc::new(block_on(origin.open(&opening))?))
     }
 

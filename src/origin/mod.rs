@@ -14,7 +14,11 @@ mod export;
 #[cfg(feature = "jobs")]
 pub(crate) mod file;
 #[cfg(feature = "jobs")]
+mod http;
+#[cfg(feature = "jobs")]
 mod opening;
+#[cfg(feature = "jobs")]
+mod ranged;
 
 pub use export::Fetched;
 #[cfg(feature = "jobs")]
@@ -23,9 +27,9 @@ pub(crate) use {
     contract::Origin,
     entry::{Entry, PATH, choose},
     export::Export,
-    opening::{Opening, Passes},
+    opening::{Copies, Network, Opening, Passes},
 };
 
 /// All origins. A new one is a line here and a folder.
 #[cfg(feature = "jobs")]
-pub(crate) const ORIGINS: &[Entry] = &[file::ENTRY, apsis::ENTRY];
+pub(crate) const ORIGINS: &[Entry] = &[file::ENTRY, http::ENTRY, apsis::ENTRY];

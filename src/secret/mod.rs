@@ -14,4 +14,6 @@ mod whole;
 pub use printable::{escaped, escaped_json, escaped_lines, printable};
 #[cfg(feature = "upload")]
 pub use taint::Taint;
+#[cfg(feature = "jobs")]
+pub(crate) use taint::names_a_secret;
 pub use text::{Secret, redacted_url};

@@ -229,7 +229,8 @@ fn each_url(tree: &Value, each: &mut dyn FnMut(&str)) {
     }
 }
 
-fn names_a_secret(name: &str) -> bool {
+/// Whether the name of a parameter or a header says that its value is a secret.
+pub(crate) fn names_a_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     ["sig", "token", "key", "secret", "pass", "pwd", "auth", "credential", "code"]
         .iter()

@@ -35,7 +35,7 @@ impl Input {
 
     /// Wraps anything that can be read by position.
     pub(super) fn stored(name: String, data: Arc<dyn ReadAt>, options: &SourceOptions) -> Result<Input> {
-        let identity = data.identity().map_err(|error| Error::io(format!("reading {name}"), error))?;
+        let identity = data.identity().map_err(|error| into_error(error, &format!("reading {name}")))?;
         let compression = compression_of(&name, &*data, options)?;
         Ok(Input::new(name, Content::Stored { data, identity }, compression, options))
     }
@@ -139,10 +139,12 @@ impl Input {
         matches!(&self.content, Content::File(file) if local::is_at(path, file.path(), file.pinned()))
     }
 
-    /// Returns the file's path and its identity when it was opened; `None` if the input is not a file.
+    /// Returns the file's path, or the name of a pinned version, and the identity when it was opened; `None` if only
+    /// reading the input shows whether it is the same.
     pub(super) fn pinned(&self) -> Option<(&Path, &Identity)> {
         match &self.content {
             Content::File(file) => Some((file.path(), file.pinned())),
+            Content::Stored { identity, .. } if identity.version.is_some() => Some((Path::new(&self.name), identity)),
             _ => None,
         }
     }
@@ -191,7 +193,9 @@ impl Input {
             return self.open_stream();
         }
         Ok(match self.by_position() {
-            Some((data, size)) if matches!(self.compression, Compression::Gzip | Compression::Zstd) => {
+            Some((data, size))
+                if matches!(self.compression, Compression::Gzip | Compression::Zstd) && !data.is_sequential() =>
+            {
                 self.findings.consumed.store(0, Ordering::Relaxed);
                 match beside::Beside::pieces(beside::Stored { data, size }, self.unpacking(), threads) {
                     Ok(beside) => Box::new(beside),
@@ -230,8 +234,7 @@ impl Input {
         let what = match &self.content {
             Content::File(file) => file.change(),
             Content::Stored { data, identity } => {
-                let now = data.identity().map_err(|error| Error::io(format!("looking at {}", self.name), error))?;
-                local::difference(identity, &now)
+                data.change(identity).map_err(|error| into_error(error, &format!("looking at {}", self.name)))?
             }
             Content::Once(_) => None,
         };

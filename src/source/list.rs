@@ -189,8 +189,8 @@ impl Source {
         self.inputs.iter().map(Input::stored_bytes).sum()
     }
 
-    /// Returns a hash of path, size and modification time of all inputs, which stays the same as long as no file is
-    /// replaced or written to. `None` for a stream.
+    /// Returns a hash of path, size and modification time, or version, of all inputs, which stays the same as long as no
+    /// input is replaced or written to. `None` for a stream.
     #[must_use]
     pub fn stamp(&self) -> Option<String> {
         use sha2::Digest as _;
@@ -202,6 +202,7 @@ impl Source {
             sha.update(path);
             sha.update(identity.size.to_le_bytes());
             sha.update(identity.modified_ns.to_le_bytes());
+            sha.update(identity.version.as_deref().unwrap_or_default().as_bytes());
         }
         Some(sha.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
     }

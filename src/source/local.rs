@@ -1,7 +1,7 @@
 //! Local files: positioned reads of files that must keep the identity they had when they were found.
 
 use super::handles::{Handles, is_too_many};
-use super::read_at::{Identity, ReadAt, changed};
+use super::read_at::{Identity, ReadAt, changed, difference};
 use crate::error::{Error, Kind, Result};
 use std::fs::{File, Metadata};
 use std::io;
@@ -138,20 +138,7 @@ fn identity_of(meta: &Metadata) -> Identity {
     let (device, inode) = (0, 0);
     let modified = meta.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
     let modified_ns = modified.map_or(0, |since| since.as_nanos() as i128);
-    Identity { size: meta.len(), device, inode, modified_ns }
-}
-
-/// Describes how content must have changed for its identity to be `now`.
-pub(super) fn difference(before: &Identity, now: &Identity) -> Option<&'static str> {
-    if (before.device, before.inode) != (now.device, now.inode) {
-        Some("was replaced")
-    } else if now.size > before.size {
-        Some("grew")
-    } else if now.size < before.size {
-        Some("shrank")
-    } else {
-        (now != before).then_some("was edited")
-    }
+    Identity { size: meta.len(), device, inode, modified_ns, version: None }
 }
 
 /// Whether `path` leads to a regular file that is not empty although its size is 0. See [`PinnedFile::is_sizeless`].

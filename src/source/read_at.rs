@@ -16,9 +16,24 @@ pub trait ReadAt: Send + Sync {
     /// # Errors
     /// Any error of the system.
     fn identity(&self) -> io::Result<Identity>;
+
+    /// Describes how the content has changed since it had the identity `before`; `None` if it has not. By default it
+    /// compares the identities.
+    ///
+    /// # Errors
+    /// As [`ReadAt::identity`]. An error may carry a [`crate::Error`], which says itself what has changed.
+    fn change(&self, before: &Identity) -> io::Result<Option<&'static str>> {
+        Ok(difference(before, &self.identity()?))
+    }
+
+    /// Returns true if reading at several distant positions in turn is slow, so that compressed content is decompressed
+    /// by one thread. False by default.
+    fn is_sequential(&self) -> bool {
+        false
+    }
 }
 
-/// Distinguishes one state of a file from another.
+/// Distinguishes one state of a file or an object from another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Identity {
@@ -30,6 +45,8 @@ pub struct Identity {
     pub inode: u64,
     /// Time of the last change in nanoseconds since the epoch; 0 if unknown.
     pub modified_ns: i128,
+    /// The version that a server names; `None` if there is none.
+    pub version: Option<String>,
 }
 
 impl Identity {
@@ -37,6 +54,19 @@ impl Identity {
     #[must_use]
     pub fn of_size(size: u64) -> Identity {
         Identity { size, ..Identity::default() }
+    }
+}
+
+/// Describes how content must have changed for its identity to be `now`.
+pub(super) fn difference(before: &Identity, now: &Identity) -> Option<&'static str> {
+    if (before.device, before.inode) != (now.device, now.inode) {
+        Some("was replaced")
+    } else if now.size > before.size {
+        Some("grew")
+    } else if now.size < before.size {
+        Some("shrank")
+    } else {
+        (now != before).then_some("was edited")
     }
 }
 

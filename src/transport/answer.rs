@@ -126,7 +126,7 @@ impl StreamAnswer {
     ///
     /// # Errors
     /// `Lost`: a 2xx response in a coding that cannot be decoded.
-    pub(super) fn decoded(mut self) -> Result<StreamAnswer, Failed> {
+    pub(crate) fn decoded(mut self) -> Result<StreamAnswer, Failed> {
         match Coding::of(&self.headers) {
             Coding::Gzip => self.gunzip = Some(Box::new(Gunzip::new())),
             Coding::Other(coding) if self.status < 300 => return Err(foreign(self.status, &coding).at(&self.from)),

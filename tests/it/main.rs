@@ -40,6 +40,8 @@ mod formats;
 mod ftp;
 #[cfg(feature = "jobs")]
 mod golden;
+#[cfg(feature = "jobs")]
+mod http;
 #[cfg(all(feature = "cli", unix))]
 mod interrupted;
 #[cfg(feature = "jobs")]
@@ -105,6 +107,8 @@ mod vendor;
 mod verdicts;
 #[cfg(feature = "jobs")]
 mod warnings;
+#[cfg(feature = "jobs")]
+mod web;
 #[cfg(feature = "upload")]
 mod yesmail;
 #[cfg(feature = "jobs")]

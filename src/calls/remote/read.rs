@@ -62,6 +62,17 @@ impl Remote<'_> {
         .await
     }
 
+    /// Makes one request and returns its answer, whatever the status, with the body still to be read as it is coded. For
+    /// [`Remote::attempts`].
+    ///
+    /// # Errors
+    /// The attempt that failed.
+    #[cfg(feature = "jobs")]
+    pub(crate) async fn answer_once<T>(&self, request: &Request) -> std::result::Result<StreamAnswer, Attempt<T>> {
+        let supplied = request.supplied_by.is_some();
+        self.wire.stream(request, true).await.map_err(|failed| attempt::failed(failed, supplied))
+    }
+
     /// Makes one attempt of [`Remote::read`]; for [`Remote::until`].
     pub async fn read_once(&self, request: &Request, classify: Classify<'_>, each: Each<'_>) -> Attempt<Read> {
         self.read_as(request, false, classify, each).await

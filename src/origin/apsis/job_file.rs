@@ -127,7 +127,7 @@ impl Origin for ApsisSource {
 
     fn open<'a>(&'a self, opening: &'a Opening<'_>) -> BoxFuture<'a, Result<Source>> {
         Box::pin(async move {
-            let (Some(remote), Passes::OfRun(copy)) = (opening.remote, &opening.passes) else {
+            let (Some(remote), Passes::OfRun(copy)) = (opening.remote, &opening.copies.passes) else {
                 return Err(Error::usage("source.apsis: this command works offline; run `listferry export` first")
                     .with_hint("listferry export JOB -o FILE, then --set source.apsis=null --set source.path=FILE"));
             };
@@ -135,7 +135,7 @@ impl Origin for ApsisSource {
                 return Err(Error::usage("source.apsis.format: a job's source has to be csv").with_hint("format: csv"));
             }
             let dir = copy.parent().unwrap_or(Path::new(""));
-            let (path, fetched) = self.apsis.spool(remote, dir, opening.max_copy_bytes).await?;
+            let (path, fetched) = self.apsis.spool(remote, dir, opening.copies.max_bytes).await?;
             tracing::info!(bytes = fetched.bytes, "the export is spooled");
             self.open_copy(&path)
         })

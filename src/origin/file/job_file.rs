@@ -3,7 +3,7 @@
 use super::stoppable::Stoppable;
 use crate::calls::{BoxFuture, aside};
 use crate::error::{Error, Result};
-use crate::origin::{Entry, Opening, Origin, PATH, Passes};
+use crate::origin::{Copies, Entry, Opening, Origin, PATH};
 use crate::settings::{Key, KeyKind};
 use crate::source::{CopyTo, Source, SourceOptions};
 use std::io::Read;
@@ -48,34 +48,15 @@ impl Inner {
         Source::open_in(&self.folder, Path::new(&self.path), &self.options, copy_to)
     }
 
-    fn open(&self, how: &How) -> Result<Source> {
-        let copy_to = CopyTo { dirs: &how.copy_dirs, max_bytes: how.max_copy_bytes };
+    fn open(&self, copies: &Copies, cancelled: Arc<dyn Fn() -> bool + Send + Sync>) -> Result<Source> {
         if !self.is_stream() {
-            return self.open_files(Some(copy_to));
+            return self.open_files(Some(copies.to()));
         }
-        let (name, options) = (self.name(), &self.options);
         let path = (self.path != "-").then(|| self.folder.join(&self.path));
         let is_stdin = path.is_none();
-        let mut stream = stream(path, Arc::clone(&how.cancelled))?;
-        let source = match &how.passes {
-            Passes::One => Source::from_stream_once(&name, Box::new(stream), options)?,
-            Passes::Several => Source::spool_unnamed(copy_to, &name, &mut stream, options)?,
-            Passes::OfRun(copy) => {
-                // an incomplete copy of a killed process of this run
-                let _ = std::fs::remove_file(copy);
-                Source::spool_as(copy, &name, &mut stream, how.max_copy_bytes, options)?
-            }
-        };
+        let source = copies.open_stream(&self.name(), stream(path, cancelled)?, &self.options)?;
         Ok(if is_stdin { source.of_stdin() } else { source })
     }
-}
-
-/// An [`Opening`] for another thread.
-struct How {
-    passes: Passes,
-    copy_dirs: Vec<PathBuf>,
-    max_copy_bytes: u64,
-    cancelled: Arc<dyn Fn() -> bool + Send + Sync>,
 }
 
 impl Origin for Files {
@@ -92,14 +73,9 @@ impl Origin for Files {
     }
 
     fn open<'a>(&'a self, opening: &'a Opening<'_>) -> BoxFuture<'a, Result<Source>> {
-        let how = How {
-            passes: opening.passes.clone(),
-            copy_dirs: opening.copy_dirs.clone(),
-            max_copy_bytes: opening.max_copy_bytes,
-            cancelled: Arc::clone(&opening.cancelled),
-        };
-        let files = Arc::clone(&self.0);
-        Box::pin(async move { aside(opening.in_line, move || files.open(&how)).await? })
+        let (files, copies) = (Arc::clone(&self.0), opening.copies.clone());
+        let cancelled = Arc::clone(&opening.cancelled);
+        Box::pin(async move { aside(opening.in_line, move || files.open(&copies, cancelled)).await? })
     }
 
     fn open_copy(&self, path: &Path) -> Result<Source> {

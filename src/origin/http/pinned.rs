@@ -1,0 +1,152 @@
+//! A file of which one version is read by ranges.
+
+use super::content_range::ContentRange;
+use super::site::Site;
+use super::validator::Validator;
+use super::words::{When, changed, strange};
+use crate::calls::{Attempt, BoxFuture, Call, RetrySafety, failed_attempt};
+use crate::error::Result;
+use crate::origin::ranged::{Ranged, Window};
+use crate::transport::StreamAnswer;
+use bytes::Bytes;
+use std::ops::Range;
+
+/// One version of a file. Each request names the version, and each response is compared with it.
+pub(super) struct Pinned {
+    pub(super) site: Site,
+    pub(super) size: u64,
+    pub(super) validator: Validator,
+}
+
+/// The body of a response that contains a wanted range.
+struct Part {
+    answer: StreamAnswer,
+    /// Number of bytes before the range.
+    skip: u64,
+    /// Position after the last byte that the response has of the range.
+    end: u64,
+}
+
+impl Pinned {
+    /// Requests a range.
+    async fn request<T>(&self, range: &Range<u64>) -> Result<Part, Attempt<T>> {
+        let bytes = format!("bytes={}-{}", range.start, range.end - 1);
+        let answer = self.site.ask(&self.site.remote(), &[("Range", &bytes), self.validator.condition()]).await?;
+        let name = self.site.name.as_str();
+        let unclear = |what: &str| Err(Attempt::Unclear(strange(name, what)));
+        let content_range = answer.header("content-range").and_then(ContentRange::parse);
+        match answer.status {
+            206 | 200 => match self.validator.is_of(&answer) {
+                Some(true) => {}
+                Some(false) => return Err(Attempt::Final(changed(name, "was replaced"))),
+                None => return unclear("a response does not name the version, as the first one did"),
+            },
+            416 if content_range.is_some_and(|range| range.size.is_some_and(|size| size != self.size)) => {
+                return Err(Attempt::Final(changed(name, "was replaced by a file of another size")));
+            }
+            416 => return unclear("the server refuses a range that the file has (status 416)"),
+            _ => return Err(self.site.refused(answer, When::Reading).await),
+        }
+        if answer.status == 200 {
+            // a proxy that ignores ranges: the whole file, of the right version
+            if answer.header("content-length").is_some_and(|length| length.trim() != self.size.to_string()) {
+                return Err(Attempt::Final(changed(name, "was replaced by a file of another size")));
+            }
+            return Ok(Part { answer, skip: range.start, end: range.end });
+        }
+        let Some(ContentRange { bytes: Some((start, end)), size }) = content_range else {
+            return unclear("a response contains a range, but does not say which");
+        };
+        if size.is_some_and(|size| size != self.size) {
+            return Err(Attempt::Final(changed(name, "was replaced by a file of another size")));
+        }
+        if start != range.start {
+            return unclear("a response contains another range than was requested");
+        }
+        Ok(Part { answer, skip: 0, end: end.min(range.end) })
+    }
+
+    /// Makes one attempt to read a range. Returns the position that was reached, if any byte was read.
+    async fn attempt(&self, range: Range<u64>, to: &Window) -> Attempt<u64> {
+        let mut part = match self.request(&range).await {
+            Ok(part) => part,
+            Err(failed) => return failed,
+        };
+        let mut at = range.start;
+        while at < part.end {
+            let broken = match part.answer.chunk().await {
+                Ok(Some(bytes)) => {
+                    let bytes = part.take(bytes, at);
+                    at += bytes.len() as u64;
+                    if !bytes.is_empty() {
+                        to.push(bytes).await;
+                    }
+                    continue;
+                }
+                Ok(None) => Attempt::Unclear(strange(&self.site.name, "a response ended before the end of its range")),
+                Err(failed) => failed_attempt(failed, false),
+            };
+            if at == range.start {
+                return broken;
+            }
+            tracing::debug!(at, "a response was cut: resuming");
+            break;
+        }
+        Attempt::Done(at)
+    }
+
+    async fn read_range(&self, range: Range<u64>, to: &Window) -> Result<()> {
+        let (call, remote) = (Call::new("read", RetrySafety::Always), self.site.remote());
+        let mut at = range.start;
+        while at < range.end {
+            // each progress starts with all attempts again
+            at = remote.attempts(&call, |_| self.attempt(at..range.end, to)).await?;
+        }
+        Ok(())
+    }
+
+    async fn check_once(&self) -> Result<()> {
+        if self.size == 0 {
+            return Ok(());
+        }
+        let (call, remote) = (Call::new("check", RetrySafety::Always), self.site.remote());
+        remote
+            .attempts(&call, |_| async {
+                match self.request(&(0..1)).await {
+                    Ok(_) => Attempt::Done(()),
+                    Err(failed) => failed,
+                }
+            })
+            .await
+    }
+}
+
+impl Part {
+    /// Returns the wanted bytes of a piece of the body; `at` is the position of the next wanted byte.
+    fn take(&mut self, mut bytes: Bytes, at: u64) -> Bytes {
+        let skipped = self.skip.min(bytes.len() as u64);
+        self.skip -= skipped;
+        let mut bytes = bytes.split_off(skipped as usize);
+        let left = usize::try_from(self.end - at).unwrap_or(usize::MAX);
+        bytes.truncate(left);
+        bytes
+    }
+}
+
+impl Ranged for Pinned {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn version(&self) -> &str {
+        self.validator.text()
+    }
+
+    fn read<'a>(&'a self, range: Range<u64>, to: &'a Window) -> BoxFuture<'a, Result<()>> {
+        Box::pin(self.read_range(range, to))
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.check_once())
+    }
+}

@@ -1,0 +1,123 @@
+//! Content of another machine as a file that is read by position.
+
+use super::contract::Ranged;
+use super::driver::Driver;
+use super::window::Window;
+use crate::source::{Identity, ReadAt};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::task::AbortHandle;
+
+/// Maximum number of places that are read at once; the one that was used least recently is given up for another.
+const MAX_LANES: usize = 3;
+/// Size of the first range that is requested anywhere but at the start: the place may be read only once.
+const FIRST_RANGE: u64 = 1 << 20;
+/// Bytes that are read ahead, and for each thread more.
+const AHEAD: u64 = 1 << 20;
+/// Bytes that are kept behind the highest position read, and for each thread more: threads read neighbouring chunks.
+const BEHIND: u64 = 1 << 20;
+const FOR_EACH_THREAD: u64 = 512 << 10;
+
+/// Content that is read ahead at the places where it is read.
+pub(in crate::origin) struct RemoteFile {
+    content: Arc<dyn Ranged>,
+    driver: Arc<Driver>,
+    threads: u64,
+    lanes: Mutex<Vec<Lane>>,
+}
+
+/// One place where the content is read; the most recently used is the last.
+struct Lane {
+    window: Arc<Window>,
+    task: AbortHandle,
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl RemoteFile {
+    /// Creates the file; `threads` read it.
+    pub(in crate::origin) fn new(content: Arc<dyn Ranged>, driver: Arc<Driver>, threads: usize) -> RemoteFile {
+        RemoteFile { content, driver, threads: threads.max(1) as u64, lanes: Mutex::default() }
+    }
+
+    fn lanes(&self) -> MutexGuard<'_, Vec<Lane>> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the window that contains `at` or soon will, a new one if necessary.
+    fn window(&self, at: u64) -> Arc<Window> {
+        let mut lanes = self.lanes();
+        if let Some(found) = lanes.iter().rposition(|lane| lane.window.accepts(at)) {
+            let lane = lanes.remove(found);
+            let window = Arc::clone(&lane.window);
+            lanes.push(lane);
+            return window;
+        }
+        if lanes.len() >= MAX_LANES {
+            lanes.remove(0);
+        }
+        let more = self.threads * FOR_EACH_THREAD;
+        let window = Arc::new(Window::new(at, BEHIND + more, AHEAD + more));
+        let task = self.driver.spawn(fill(Arc::clone(&self.content), at, Arc::clone(&window)));
+        lanes.push(Lane { window: Arc::clone(&window), task });
+        window
+    }
+
+    /// Forgets a window whose task has failed, so that reading there is tried anew.
+    fn forget(&self, window: &Arc<Window>) {
+        self.lanes().retain(|lane| !Arc::ptr_eq(&lane.window, window));
+    }
+}
+
+/// Reads from `at` to the end: at the start all at once, elsewhere in ranges that become larger.
+async fn fill(content: Arc<dyn Ranged>, at: u64, window: Arc<Window>) {
+    let size = content.size();
+    let (mut at, mut len) = (at, if at == 0 { size } else { FIRST_RANGE });
+    while at < size {
+        let end = at.saturating_add(len).min(size);
+        if let Err(error) = content.read(at..end, &window).await {
+            return window.end(Err(error));
+        }
+        (at, len) = (end, len.saturating_mul(4));
+    }
+    window.end(Ok(()));
+}
+
+impl ReadAt for RemoteFile {
+    fn read_at(&self, buf: &mut [u8], at: u64) -> io::Result<usize> {
+        let left = usize::try_from(self.content.size().saturating_sub(at)).unwrap_or(usize::MAX).min(buf.len());
+        if left == 0 {
+            return Ok(0);
+        }
+        loop {
+            let window = self.window(at);
+            match window.read_at(&mut buf[..left], at, &self.driver) {
+                Ok(Some(n)) => return Ok(n),
+                Ok(None) => {}
+                Err(error) => {
+                    self.forget(&window);
+                    return Err(io::Error::other(error));
+                }
+            }
+        }
+    }
+
+    fn identity(&self) -> io::Result<Identity> {
+        let version = Some(self.content.version().to_owned());
+        Ok(Identity { version, ..Identity::of_size(self.content.size()) })
+    }
+
+    fn change(&self, _: &Identity) -> io::Result<Option<&'static str>> {
+        let content = Arc::clone(&self.content);
+        self.driver.wait(async move { content.check().await }).map_err(io::Error::other)?;
+        Ok(None)
+    }
+
+    fn is_sequential(&self) -> bool {
+        true
+    }
+}
