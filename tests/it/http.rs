@@ -156,7 +156,7 @@ proptest! {
         let script = move |seen: &Seen, _: usize| {
             let n = number.fetch_add(1, Ordering::Relaxed);
             let cut = if n == 0 { usize::MAX } else { cuts[n % cuts.len()].max(n % 2 * 5_000) };
-            match stripped && n > 0 && n % 3 == 0 {
+            match stripped && n > 0 && n.is_multiple_of(3) {
                 true => file.whole(cut + file.range(seen).map_or(0, |range| range.0)),
                 false => file.answer_cut(seen, cut),
             }

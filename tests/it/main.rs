@@ -65,6 +65,8 @@ mod mediarithmics;
 mod memory;
 #[cfg(feature = "cli")]
 mod ndjson;
+#[cfg(all(feature = "jobs", unix))]
+mod origins;
 #[cfg(feature = "cli")]
 mod piped;
 #[cfg(feature = "jobs")]

@@ -34,7 +34,7 @@ enum First {
         validator: Validator,
     },
     /// The file itself.
-    File(StreamAnswer),
+    File(Box<StreamAnswer>),
     /// No range of one version.
     NoRanges,
 }
@@ -64,7 +64,7 @@ async fn first(site: &Site) -> Attempt<First> {
     match answer.status {
         // an empty file has no first byte
         416 => Attempt::Done(First::NoRanges),
-        200 => Attempt::Done(First::File(answer)),
+        200 => Attempt::Done(First::File(Box::new(answer))),
         206 => {
             let range = answer.header("content-range").and_then(ContentRange::parse);
             let is_coded =

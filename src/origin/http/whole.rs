@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 pub(super) struct Whole {
     pub(super) site: Site,
     /// The response that has come already.
-    pub(super) first: Mutex<Option<StreamAnswer>>,
+    pub(super) first: Mutex<Option<Box<StreamAnswer>>>,
 }
 
 impl Whole {
@@ -20,7 +20,7 @@ impl Whole {
     async fn answer<T>(&self) -> Result<StreamAnswer, Attempt<T>> {
         let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
         let answer = match first {
-            Some(answer) => answer,
+            Some(answer) => *answer,
             None => self.site.ask(&self.site.remote(), &[]).await?,
         };
         if answer.status != 200 {
