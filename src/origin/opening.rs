@@ -1,4 +1,4 @@
-//! What an origin needs to open a source.
+//! The circumstances in which an origin opens a source.
 
 use crate::calls::{Clock, Policy, Remote};
 use crate::error::Result;

@@ -22,7 +22,7 @@ struct Served {
     source: String,
     /// Replaces the list; the caller has changed the content.
     replace: Box<dyn Fn() + Send + Sync>,
-    /// What keeps the server running.
+    /// The server, which ends with this value.
     _server: Option<Vendor>,
 }
 
@@ -124,7 +124,7 @@ fn apsis(content: Content, _: PathBuf) -> futures_util::future::BoxFuture<'stati
     })
 }
 
-/// What a run did.
+/// The outcome of a run.
 struct Run {
     report: Report,
     /// The bodies that the storage got.
@@ -176,7 +176,7 @@ fn shown_secret(report: &Report, dir: &Path) -> Option<String> {
             } else {
                 let bytes = std::fs::read(&path).unwrap();
                 let found = |secret: &&str| bytes.windows(secret.len()).any(|part| part == secret.as_bytes());
-                if secrets.iter().any(|secret| found(secret)) {
+                if secrets.iter().any(found) {
                     return Some(path.display().to_string());
                 }
             }

@@ -27,7 +27,7 @@ pub(super) enum Found {
     Whole(Whole),
 }
 
-/// What the first response says.
+/// The meaning of the first response.
 enum First {
     Ranges {
         size: u64,

@@ -4,7 +4,7 @@ use crate::secret::{Secret, redacted_url};
 use crate::transport::Header;
 use base64::Engine as _;
 
-/// Where a file is, and how it is requested.
+/// The address of a file, and the headers of a request for it.
 #[derive(Clone, Debug)]
 pub(super) struct HttpOptions {
     /// The address, with query and user-info.

@@ -1,4 +1,4 @@
-//! Validators: what a server says by which one version of a file can be told from another.
+//! Validators: the headers that distinguish one version of a file from another.
 
 use crate::transport::StreamAnswer;
 use std::time::Duration;

@@ -14,8 +14,8 @@ const MAX_LANES: usize = 3;
 const FIRST_RANGE: u64 = 1 << 20;
 /// Bytes that are read ahead, and for each thread more.
 const AHEAD: u64 = 1 << 20;
-/// Bytes that are kept behind the highest position read, and for each thread more: threads read neighbouring chunks.
-const BEHIND: u64 = 1 << 20;
+/// Bytes that are kept before the highest position read, and for each thread more: threads read neighbouring chunks.
+const KEEP: u64 = 1 << 20;
 const FOR_EACH_THREAD: u64 = 512 << 10;
 
 /// Content that is read ahead at the places where it is read.
@@ -61,7 +61,7 @@ impl RemoteFile {
             lanes.remove(0);
         }
         let more = self.threads * FOR_EACH_THREAD;
-        let window = Arc::new(Window::new(at, BEHIND + more, AHEAD + more));
+        let window = Arc::new(Window::new(at, KEEP + more, AHEAD + more));
         let task = self.driver.spawn(fill(Arc::clone(&self.content), at, Arc::clone(&window)));
         lanes.push(Lane { window: Arc::clone(&window), task });
         window

@@ -2,7 +2,7 @@
 //!
 //! `blocks` contains the bytes from `from` on, without gaps; `end` is the position after them. `wanted` is the highest
 //! position that a reader has asked for so far. The task may fill up to `ahead` bytes beyond `wanted`, and bytes more
-//! than `behind` before it are dropped, so a window has at most `behind + ahead` bytes and one block.
+//! than `keep` before it are dropped, so a window has at most `keep + ahead` bytes and one block.
 
 use super::driver::{Driver, LOOK_EVERY, interrupted};
 use crate::error::{Error, Kind, Result};
@@ -19,7 +19,7 @@ pub(in crate::origin) struct Window {
     filled: Condvar,
     /// Wakes the task.
     taken: Notify,
-    behind: u64,
+    keep: u64,
     ahead: u64,
 }
 
@@ -34,9 +34,9 @@ struct State {
 
 impl Window {
     /// Creates a window that begins at `at`.
-    pub(in crate::origin) fn new(at: u64, behind: u64, ahead: u64) -> Window {
+    pub(in crate::origin) fn new(at: u64, keep: u64, ahead: u64) -> Window {
         let state = State { blocks: VecDeque::new(), from: at, end: at, wanted: at, ended: None };
-        Window { state: Mutex::new(state), filled: Condvar::new(), taken: Notify::new(), behind, ahead }
+        Window { state: Mutex::new(state), filled: Condvar::new(), taken: Notify::new(), keep, ahead }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -53,7 +53,7 @@ impl Window {
                 if state.end <= state.wanted.saturating_add(self.ahead) {
                     state.end += bytes.len() as u64;
                     state.blocks.push_back(bytes);
-                    let keep_from = state.wanted.saturating_sub(self.behind);
+                    let keep_from = state.wanted.saturating_sub(self.keep);
                     while state.blocks.front().is_some_and(|block| state.from + block.len() as u64 <= keep_from) {
                         let dropped = state.blocks.pop_front().map_or(0, |block| block.len() as u64);
                         state.from += dropped;
@@ -89,7 +89,7 @@ impl Window {
                 return Ok(None);
             }
             // no more than is kept, so that none of it is dropped before it has been read
-            let wanted = at + (buf.len() as u64).min(self.behind);
+            let wanted = at + (buf.len() as u64).min(self.keep);
             if wanted > state.wanted {
                 state.wanted = wanted;
                 self.taken.notify_one();
