@@ -1,8 +1,8 @@
 //! Options of a pass: threads, chunk size, bounds, and how the output is cut; and the counters of a running pass.
 
 use super::slab;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, OnceLock};
 
 /// Options of the pipeline.
 #[derive(Clone, Debug)]
@@ -44,7 +44,9 @@ impl Default for Bounds {
 
 impl Default for Options {
     fn default() -> Options {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+        // asked for once, since the answer takes the system a while
+        static THREADS: OnceLock<usize> = OnceLock::new();
+        let threads = *THREADS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from).min(8));
         Options { threads, chunk_bytes: 256 << 10, progress: Arc::default(), in_line: false, bounds: Bounds::default() }
     }
 }

@@ -20,7 +20,7 @@ pub(crate) struct Run {
     new: Option<String>,
     /// Send at most once under this key, typically the scheduler's run id: if every part of a run with the key has been
     /// accepted, print its report or wait for its verdict
-    #[arg(long, value_name = "KEY", conflicts_with = "new")]
+    #[arg(long, value_name = "KEY")]
     once: Option<String>,
     /// Run against the sandbox, in this process: no account, no network, no secrets, temporary state
     #[arg(long)]

@@ -99,11 +99,7 @@ impl Job {
         let mut intent = config.intent(self.file.as_deref(), &self.overrides, env, effect, &secrets)?;
         intent.assume = assume;
         let dir = env.state_dir()?;
-        let state = match config.state.require {
-            true => State::open_existing(&dir)?,
-            false => State::open(&dir)?,
-        };
-        let state = state.in_world(&env.world);
+        let state = State::in_world(&dir, &env.world, config.state.require)?;
         super::sweep::sweep(&state, env.world.clock.wall());
         let last_read = last_read(&state, &intent)?;
         Ok(Context { env, prepared, origin, client, secrets, state, intent, last_read, assume })

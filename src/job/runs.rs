@@ -14,7 +14,8 @@ use std::path::PathBuf;
 /// # Errors
 /// `Usage`: no state directory is known. `Busy`: it cannot be read.
 pub fn state(env: &Env) -> Result<State> {
-    State::open_to_list(&env.state_dir()?)
+    let dir = env.state_dir()?;
+    State::of_world(&dir, &env.world).map_or_else(|| State::open_to_list(&dir), Ok)
 }
 
 /// Records that the report of a run was written to where it was asked for, if `env` says that the caller does so.

@@ -4,13 +4,16 @@ use super::report::peak_rss_bytes;
 use crate::calls::{Clock, SystemClock};
 use crate::error::{Error, Kind, Result};
 use crate::transport::Dial;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// Fills bytes with random ones.
 pub type Draw = Arc<dyn Fn(&mut [u8]) -> Result<()> + Send + Sync>;
 
 /// Called at each write of the state, before it begins and after it is durable.
 pub type Watch = Arc<dyn Fn(Write) + Send + Sync>;
+
+/// A connection to the database of a state.
+pub type Connected = Arc<Mutex<rusqlite::Connection>>;
 
 /// A moment of a write of the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +37,8 @@ pub struct World {
     pub memory: fn() -> u64,
     /// Called at each write of the state; default none.
     pub watch: Option<Watch>,
+    /// An open connection to the database in the state directory, used in place of a new one; default none.
+    pub connection: Option<Connected>,
 }
 
 impl Default for World {
@@ -41,6 +46,13 @@ impl Default for World {
         let draw = |bytes: &mut [u8]| {
             getrandom::fill(bytes).map_err(|error| Error::new(Kind::Local, format!("no random numbers: {error}")))
         };
-        World { clock: Arc::new(SystemClock), draw: Arc::new(draw), dial: None, memory: peak_rss_bytes, watch: None }
+        World {
+            clock: Arc::new(SystemClock),
+            draw: Arc::new(draw),
+            dial: None,
+            memory: peak_rss_bytes,
+            watch: None,
+            connection: None,
+        }
     }
 }

@@ -383,6 +383,39 @@ fn refused(case: &Case, overrides: &[String]) -> Option<Error> {
     }
 }
 
+/// What comes after a `#`, even nothing, would swallow the paths of all calls.
+#[test]
+fn a_base_url_is_nothing_but_an_origin_and_a_path() {
+    for case in CASES {
+        for base in [
+            "http://h#",
+            "http://h/#",
+            "http://h/#x",
+            "http://h/?",
+            "http://h?a=b",
+            "http://u@h",
+            "http://:p@h",
+            "ftp://h",
+        ] {
+            let bad = format!("destination.base_url={base}");
+            let error = refused(case, std::slice::from_ref(&bad)).unwrap_or_else(|| panic!("{bad}: {case:?}"));
+            assert!(error.kind() == Kind::Usage && error.message().contains("base_url"), "{bad}: {error:?}");
+        }
+    }
+    for base in ["http://h#", "http://h/#", "http://h/?"] {
+        let text = format!(
+            "source: {{ apsis: {{ report: duplicates, client_id: a, client_secret: b, base_url: \"{base}\" }} }}\nmap: {{ identity: id }}\n"
+        );
+        let said = match listferry::job::Job::from_yaml(&text) {
+            Err(error) => error.to_string(),
+            Ok(job) => {
+                job.check(&listferry::job::Env::default()).error.map(|error| error.to_string()).unwrap_or_default()
+            }
+        };
+        assert!(said.contains("base_url"), "{base}: {said}");
+    }
+}
+
 #[test]
 fn each_wrong_key_of_a_destination_says_what_to_do() {
     for case in CASES {

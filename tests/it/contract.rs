@@ -118,3 +118,31 @@ fn every_failure_id_in_a_test_name_is_listed() {
     let missing: Vec<_> = used.difference(&documented).collect();
     assert!(used.len() > 40 && missing.is_empty(), "add to docs/CONTRACT.md, Failure ids: {missing:?}");
 }
+
+/// Returns the names of all tests.
+fn test_names() -> BTreeSet<String> {
+    let texts: Vec<String> = ["src", "tests"].into_iter().flat_map(rust_files).map(|(_, text)| text).collect();
+    matches(r"#\[(?:tokio::)?test[^\n]*\]\n(?:\s*#\[[^\n]*\]\n)*\s*(?:async )?fn (\w+)\(", &texts)
+}
+
+#[test]
+fn every_test_that_the_gate_names_exists() {
+    let gate = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/GATE.md")).unwrap();
+    let tests = test_names();
+    let mut named = BTreeSet::new();
+    for line in gate.lines().filter(|line| line.starts_with("| ")) {
+        let last = line.trim_end_matches(" |").rsplit(" | ").next().unwrap_or_default().to_owned();
+        named.append(&mut matches(r"`([a-z0-9]+(?:_[a-z0-9]+){3,})`", &[last]));
+    }
+    let missing: Vec<_> = named.difference(&tests).collect();
+    assert!(named.len() > 50 && missing.is_empty(), "tests/GATE.md names tests that do not exist: {missing:?}");
+    let (_, stories) = gate.split_once("## Stories").unwrap();
+    for story in 1..=29 {
+        let row = Regex::new(&format!(r"(?m)^\| (?:\d+ and )?{story}(?: and \d+)? \|")).unwrap();
+        assert!(row.is_match(stories), "story {story} has no test in tests/GATE.md");
+    }
+    let table = named.iter().filter(|name| !name.starts_with("story_"));
+    assert!(table.count() > 20);
+    let stories: Vec<_> = tests.iter().filter(|name| name.starts_with("story_") && !named.contains(*name)).collect();
+    assert!(stories.is_empty(), "add to tests/GATE.md: {stories:?}");
+}

@@ -86,6 +86,8 @@ mod stories;
 #[cfg(all(feature = "cli", unix))]
 mod stories_daily;
 #[cfg(feature = "cli")]
+mod table;
+#[cfg(feature = "cli")]
 mod taint;
 #[cfg(feature = "cli")]
 mod taint_echo;

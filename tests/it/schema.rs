@@ -199,3 +199,108 @@ fn schema_and_reader_agree_on_what_a_key_may_hold() {
     }
     assert!(compared > 500, "{compared}");
 }
+
+/// A word of Rust or of the YAML library that means nothing to the user.
+fn of_rust(message: &str) -> Option<&str> {
+    static WORDS: std::sync::LazyLock<regex::Regex> = std::sync::LazyLock::new(|| {
+        regex::Regex::new(
+            r"\b(?:[iu](?:8|16|32|64|128|size)|f(?:32|64)|bool|str|String|char|Vec|Option|HashMap|BTreeMap|struct|enum|variant|newtype|tuple|untagged|serde|saphyr|[Dd]eserializ\w+|DuplicateKeyPolicy|Spanned)\b|::|[Ii]nvalid type|NaN\b",
+        )
+        .unwrap()
+    });
+    WORDS.find(message).map(|found| found.as_str())
+}
+
+#[test]
+fn no_message_about_a_key_has_a_word_of_rust() {
+    let schema = listferry::job::schema();
+    let samples = [
+        "-1",
+        "1.5",
+        "99999999999999999999999",
+        "-99999999999999999999",
+        "1e999",
+        ".nan",
+        "-.inf",
+        "0x",
+        "true",
+        "null",
+        "''",
+        "x",
+        "[]",
+        "[x, 1]",
+        "[[x]]",
+        "{}",
+        "{x: 1}",
+        "{1: 2}",
+        "{[a]: b}",
+        "{env: 1}",
+        "{env: [X]}",
+        "{file: {}}",
+        "{column: [x]}",
+        "{column: x, apply: 7}",
+        "{column: x, apply: [7]}",
+        "{column: x, apply: [{replace: x}]}",
+        "{column: x, type: 7}",
+        "{column: x, apply: [{truncate: -1}]}",
+        "{column: x, type: timestamp, unit: 3}",
+        "{value: {}}",
+        "{object: 3}",
+        "!!int x",
+        "!!float x",
+        "!!bool x",
+        "!!null x",
+        "!!binary '?'",
+        "!own x",
+        "*gone",
+        "&a [*a]",
+        "\"\\q\"",
+        "[",
+        "{a: 1, a: 2}",
+        "2026-01-01",
+        "1h x",
+        "12 parsecs",
+        "10%",
+    ];
+    let mut wrong = 0;
+    for platform in ["clevertap", "localytics-audience", "localytics-profiles", "mediarithmics", "yesmail"] {
+        let text = std::fs::read_to_string(root().join(format!("{platform}.yaml"))).unwrap();
+        let mut keys = vec!["/where".to_owned(), "/where/0".to_owned()];
+        let branches = schema["allOf"].as_array().unwrap();
+        let of =
+            |branch: &&Value| branch["if"]["properties"]["destination"]["properties"]["platform"]["const"] == platform;
+        paths(&branches.iter().find(of).unwrap()["then"], "", &mut keys);
+        if platform == "clevertap" {
+            paths(&schema, "", &mut keys);
+        }
+        for key in &keys {
+            let key = key[1..].replace('/', ".");
+            for sample in samples {
+                let set = [format!("{key}={sample}")];
+                let error = match listferry::job::Job::read(&text, &root(), &set) {
+                    Err(error) => Some(error),
+                    Ok(job) => job.check(&listferry::job::Env::default()).error,
+                };
+                let Some(error) = error else { continue };
+                wrong += 1;
+                let said = format!("{error} {}", error.hint().unwrap_or_default());
+                // what the sample itself says may be quoted
+                let said = said.replace(&set[0], "").replace(&format!("\"{sample}\""), "");
+                assert_eq!(of_rust(&said), None, "{platform}, {}: {said}", set[0]);
+            }
+        }
+    }
+    assert!(wrong > 3000, "{wrong}");
+}
+
+#[test]
+fn a_word_of_rust_in_a_message_is_seen() {
+    for (message, word) in [
+        ("invalid type: f64, expected bool", Some("invalid type")),
+        ("expected u64", Some("u64")),
+        ("missing field in struct Config", Some("struct")),
+        ("map.id must be a text", None),
+    ] {
+        assert_eq!(of_rust(message), word, "{message}");
+    }
+}

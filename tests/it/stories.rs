@@ -418,6 +418,24 @@ async fn story_18_a_key_is_sent_once() {
     assert_eq!(bed.vendor.of(clevertap::PUT).len(), 2);
 }
 
+/// The operator abandons the run in the way, and the scheduler's retry of the same task still sends nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_and_an_abandoned_run_go_together() {
+    let bed = Bed::new(CLEVERTAP, completed(1, true)).await;
+    let first = bed.run(&[]).await;
+    assert_eq!(first.code, 21, "{}", first.report);
+    let id = first.report["run_id"].as_str().unwrap();
+    let both = ["--once", "dag-1", "--new", id];
+    let sent = bed.run(&both).await;
+    assert_eq!((sent.code, &sent.report["continued"]), (0, &json!(false)), "{}", sent.report);
+    assert_eq!(bed.runs().await, ["abandoned", "done"]);
+    let again = bed.run(&both).await;
+    assert_eq!((again.code, &again.report["run_id"]), (0, &sent.report["run_id"]), "{}", again.report);
+    assert_eq!(bed.vendor.of(clevertap::COMPLETED).len(), 2, "nothing is sent again");
+    // another key: no run is in the way any more
+    assert_eq!(bed.run(&["--once", "dag-2", "--new", id]).await.code, 2);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn story_19_a_required_state_must_be_there() {
     let bed = Bed::new(CLEVERTAP, clevertap::answer).await;

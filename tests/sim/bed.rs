@@ -6,7 +6,7 @@ use crate::plan::{Content, Kind, Plan, Stop};
 use crate::rng::Rng;
 use crate::vendor::{BASE, KEY, SECRET, Vendor};
 use listferry::calls::{BoxFuture, Clock};
-use listferry::job::world::{World, Write};
+use listferry::job::world::{Connected, World, Write};
 use listferry::job::{Env, Job, Report};
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -93,28 +93,68 @@ impl Watch {
     }
 }
 
-fn read_all(dir: &Path) -> Files {
+fn read_names(dir: &Path) -> Vec<PathBuf> {
     let (mut files, mut dirs) = (Vec::new(), vec![dir.to_owned()]);
     while let Some(dir) = dirs.pop() {
         for entry in std::fs::read_dir(&dir).into_iter().flatten().flatten() {
-            let path = entry.path();
-            match path.is_dir() {
-                true => dirs.push(path),
-                false => files.push((path.clone(), std::fs::read(&path).unwrap_or_default())),
-            }
+            let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            if is_dir { &mut dirs } else { &mut files }.push(entry.path());
         }
     }
     files.sort();
     files
 }
 
-fn restore(dir: &Path, files: &Files) {
-    let _ = std::fs::remove_dir_all(dir);
-    std::fs::create_dir_all(dir).expect("a directory");
+fn read_all(dir: &Path) -> Files {
+    read_names(dir).into_iter().map(|path| (path.clone(), std::fs::read(path).unwrap_or_default())).collect()
+}
+
+/// Makes the files of a directory those that it had. Files that are there already are overwritten, not replaced, because
+/// a connection has the database open. It notices by `count`, which becomes the database's counter of changes.
+fn restore(dir: &Path, files: &Files, count: u32) {
+    let there = read_names(dir);
+    for path in there.iter().filter(|path| !files.iter().any(|(kept, _)| kept == *path)) {
+        std::fs::remove_file(path).expect("a file");
+    }
     for (path, bytes) in files {
-        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+        if !there.contains(path) {
+            std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+        }
+        let mut bytes = bytes.clone();
+        if path.ends_with(DATABASE) {
+            // the counter, and the value of it for which the number of pages is valid
+            bytes[24..28].copy_from_slice(&count.to_be_bytes());
+            bytes[92..96].copy_from_slice(&count.to_be_bytes());
+        }
         std::fs::write(path, bytes).expect("a file");
     }
+}
+
+const DATABASE: &str = "state.db";
+
+/// Opens the database once for all simulations of a room, because opening it, and preparing its statements, takes longer
+/// than a simulated process. Nothing is synced or journaled on the disk: a process is killed between transactions only,
+/// and the files are those of that moment.
+fn connect(state: &Path) -> Connected {
+    use rusqlite::{Connection, OpenFlags};
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    // no locks: one process has the file open
+    let db = Connection::open_with_flags_and_vfs(state.join(DATABASE), flags, c"unix-none").expect("a database");
+    db.set_prepared_statement_cache_capacity(128);
+    db.execute_batch(
+        "PRAGMA synchronous = OFF; PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON; PRAGMA journal_mode = MEMORY;",
+    )
+    .expect("its settings");
+    db.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).expect("a setting");
+    Arc::new(Mutex::new(db))
+}
+
+/// Lets go of the file while `work` replaces it. Otherwise the connection does not look at the file for changes.
+fn replacing(connection: &Connected, work: impl FnOnce()) {
+    let db = connection.lock().unwrap_or_else(PoisonError::into_inner);
+    db.execute_batch("PRAGMA locking_mode = NORMAL; SELECT count(*) FROM runs;").expect("a connection");
+    work();
+    db.execute_batch("PRAGMA locking_mode = EXCLUSIVE;").expect("a connection");
 }
 
 /// The end of an invocation.
@@ -132,6 +172,7 @@ pub(crate) struct Room {
     dir: PathBuf,
     /// A state as created by `runs init`.
     fresh: Files,
+    connection: Connected,
 }
 
 impl Room {
@@ -143,7 +184,8 @@ impl Room {
         env.state_dir = Some(dir.join("state"));
         listferry::job::init(&env, false).expect("a state");
         let fresh = read_all(&dir.join("state"));
-        Room { dir, fresh }
+        let connection = connect(&dir.join("state"));
+        Room { dir, fresh, connection }
     }
 }
 
@@ -161,6 +203,8 @@ pub(crate) struct Bed {
     pub(crate) connector: Connector,
     draws: Arc<AtomicU64>,
     seed: u64,
+    pub(crate) connection: Connected,
+    kills: AtomicU32,
     pub(crate) content: Content,
     /// Lines about open runs.
     pub(crate) announced: Arc<Mutex<Vec<String>>>,
@@ -169,7 +213,7 @@ pub(crate) struct Bed {
 impl Bed {
     /// Creates the environment; needs a runtime with paused time.
     pub(crate) fn new(room: &Room, plan: &Plan, trace: bool) -> Bed {
-        restore(&room.dir.join("state"), &room.fresh);
+        replacing(&room.connection, || restore(&room.dir.join("state"), &room.fresh, 0));
         let clock = SimClock { began: Instant::now(), skipped: Arc::default(), cancel: Arc::default() };
         let now = clock.clone();
         let net = Net::new(Vendor::of(plan), plan.seed, plan.choppy, Arc::new(move || now.since()), trace);
@@ -179,7 +223,9 @@ impl Bed {
         let content = Content { version: 0, rows: plan.rows, bad: false };
         let connector = Connector(Arc::new(Mutex::new(net)));
         let (draws, announced) = (Arc::default(), Arc::default());
-        let mut bed = Bed { dir: room.dir.clone(), job, clock, connector, draws, seed: plan.seed, content, announced };
+        let (dir, seed, connection) = (room.dir.clone(), plan.seed, Arc::clone(&room.connection));
+        let mut bed =
+            Bed { dir, job, clock, connector, draws, seed, connection, kills: AtomicU32::new(0), content, announced };
         bed.write_source(content);
         bed
     }
@@ -219,6 +265,7 @@ impl Bed {
         env.writes_report = true;
         env.options.threads = 1;
         env.options.in_line = true;
+        env.options.chunk_bytes = 8 << 10;
         env.variables = Arc::new(|name| match name {
             "KEY" => Some(KEY.to_owned()),
             "SECRET" => Some(SECRET.to_owned()),
@@ -230,6 +277,7 @@ impl Bed {
         let (draws, seed) = (Arc::clone(&self.draws), self.seed);
         env.world = World { clock: Arc::new(self.clock.clone()), ..World::default() };
         env.world.memory = || 0;
+        env.world.connection = Some(Arc::clone(&self.connection));
         env.world.dial = Some(Arc::new(self.connector.clone()));
         env.world.draw = Arc::new(move |bytes| {
             let mut rng = Rng::new(seed, 2000 + draws.fetch_add(1, Ordering::Relaxed));
@@ -237,6 +285,13 @@ impl Bed {
             Ok(())
         });
         env
+    }
+
+    /// Opens the state as the next process would, with all its checks.
+    fn open_anew(&self) {
+        let mut env = Env::default();
+        env.state_dir = Some(self.state_dir());
+        listferry::job::state(&env).map(drop).expect("the state that a killed process left");
     }
 
     /// Runs one invocation; returns its end and the number of polls.
@@ -259,7 +314,10 @@ impl Bed {
         let ended = life.watched(cancelled, &self.clock.cancel).await;
         if let (Ended::Killed, Some(files)) = (&ended, watch.kept.lock().unwrap_or_else(PoisonError::into_inner).take())
         {
-            restore(&self.state_dir(), &files);
+            // a simulation makes fewer than a thousand changes
+            let kills = self.kills.fetch_add(1, Ordering::Relaxed) + 1;
+            replacing(&self.connection, || restore(&self.state_dir(), &files, kills * 1000));
+            self.open_anew();
         }
         ended
     }

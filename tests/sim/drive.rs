@@ -116,7 +116,10 @@ impl Sim<'_> {
             self.bed.write_source(content);
         }
         self.bed.announced.lock().expect("a list").clear();
-        let record = self.newest.clone();
+        let record = match step.act {
+            Act::Older(back) => self.before_last(back)?,
+            _ => self.newest.clone(),
+        };
         {
             let mut net = self.bed.connector.net();
             net.faults.clone_from(&step.faults);
@@ -135,6 +138,17 @@ impl Sim<'_> {
         self.check(step, ended)
     }
 
+    /// Returns a run that started before the last one, if there are enough.
+    fn before_last(&self, back: u8) -> Result<Option<RunRecord>, String> {
+        let (mut all, Some(state)) = (Vec::new(), &self.state) else { return Ok(None) };
+        let collect = &mut |record| {
+            all.push(record);
+            Ok(())
+        };
+        state.runs(collect).map_err(|error| format!("state: {error}"))?;
+        Ok(all.len().checked_sub(1 + usize::from(back)).map(|at| all.swap_remove(at)))
+    }
+
     async fn invoke(&mut self, step: &Step, act: Act, record: Option<RunRecord>) -> Ended {
         let mut env = self.bed.env();
         let mut words = "run".to_owned();
@@ -150,7 +164,7 @@ impl Sim<'_> {
                 self.oracle.abandoned(&record.id, &self.bed);
                 env.new_run = Some(record.id);
             }
-            (Act::Resume, Some(record)) => {
+            (Act::Resume | Act::Older(_), Some(record)) => {
                 words = format!("resume {}", record.id);
                 resumed = Some(record);
             }
@@ -212,7 +226,7 @@ impl Sim<'_> {
         self.digest();
         self.oracle.ended(&self.bed, happened)?;
         if let Some(sabotage) = self.sabotage {
-            sabotage.strike(&self.bed.state_dir());
+            sabotage.strike(&self.bed.connection);
         }
         Ok(())
     }

@@ -92,6 +92,8 @@ pub(crate) enum Act {
     New,
     /// `resume RUN` of the last run.
     Resume,
+    /// `resume RUN` of a run before the last one, counted back from it.
+    Older(u8),
     /// `resume RUN --assume …` with the truth if the last run is in doubt, else `resume RUN`.
     Assume,
     /// `runs close RUN` of the open run.
@@ -202,8 +204,9 @@ impl Plan {
             0..60 => Act::Run,
             60..66 => Act::Once(rng.below(2) as u8),
             66..71 => Act::New,
-            71..84 => Act::Resume,
-            84..97 => Act::Assume,
+            71..81 => Act::Resume,
+            81..87 => Act::Older(1 + rng.below(2) as u8),
+            87..97 => Act::Assume,
             _ => Act::Close,
         };
         let mut faults = Vec::new();

@@ -1,7 +1,8 @@
 //! Clients that forget: their state loses something between two invocations, as if it had never been written. The
 //! oracle must detect each loss.
 
-use std::path::Path;
+use listferry::job::world::Connected;
+use std::sync::PoisonError;
 
 /// The loss.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +33,7 @@ impl Sabotage {
         }
     }
 
-    pub(crate) fn strike(self, state: &Path) {
+    pub(crate) fn strike(self, state: &Connected) {
         let sql = match self {
             Sabotage::Intents => "DELETE FROM steps WHERE state = 1",
             Sabotage::Answers => "DELETE FROM steps WHERE state = 2; DELETE FROM parts",
@@ -40,7 +41,7 @@ impl Sabotage {
             Sabotage::Reports => "UPDATE runs SET reported = 1 WHERE closed",
             Sabotage::Slots => "DELETE FROM slots",
         };
-        let db = rusqlite::Connection::open(state.join("state.db")).expect("a state");
+        let db = state.lock().unwrap_or_else(PoisonError::into_inner);
         db.execute_batch(sql).expect("a statement");
     }
 }

@@ -238,7 +238,6 @@ impl Remote<'_> {
         Ok(came.map(Step::Done))
     }
 
-    /// Handles the `lost`-th lost answer: looks the call up if possible, then repeats it or leaves it in doubt.
     /// Writes the result of a call, and in the same write the part that the platform has accepted by it: a run that is
     /// killed in between would count as one of which nothing was accepted.
     fn keep_result(&self, call: &Call, value: &Value) -> Result<()> {
@@ -248,6 +247,7 @@ impl Remote<'_> {
         self.journal.result_accepting(&call.name, value, &part)
     }
 
+    /// Handles the `lost`-th lost answer: looks the call up if possible, then repeats it or leaves it in doubt.
     async fn after_loss(&self, call: &Call, lost: u64, error: Error, find: Option<Find<'_>>) -> Result<Attempt<Step>> {
         if may_repeat(call.repeat, lost) {
             self.journal.intent(&call.name, &intent(call, lost))?;

@@ -23,7 +23,7 @@ pub(in crate::job) use run::{Keep, Standing};
 pub(in crate::job) use write::NewRun;
 
 use self::open::IfNone;
-use super::world::{Watch, World};
+use super::world::{Connected, Watch, World};
 use crate::calls::{Clock, SystemClock};
 use crate::error::{Error, Kind, Result};
 use rusqlite::Connection;
@@ -50,7 +50,7 @@ pub enum Init {
 #[derive(Clone)]
 pub struct State {
     dir: PathBuf,
-    connection: Arc<Mutex<Connection>>,
+    connection: Connected,
     clock: Arc<dyn Clock>,
     watch: Option<Watch>,
 }
@@ -65,29 +65,36 @@ impl State {
         State::open_or(dir, IfNone::Make)
     }
 
-    /// Opens the state in a directory that must have one (`state.require`).
-    ///
-    /// # Errors
-    /// `Busy` (3): as [`State::open`]; there is none.
-    pub(in crate::job) fn open_existing(dir: &Path) -> Result<State> {
-        State::open_or(dir, IfNone::Refuse)
-    }
-
     fn open_or(dir: &Path, if_none: IfNone) -> Result<State> {
         let connection = open::open(dir, if_none)?;
         Ok(State::with(dir, connection))
     }
 
     fn with(dir: &Path, connection: Connection) -> State {
-        let (connection, clock) = (Arc::new(Mutex::new(connection)), Arc::new(SystemClock));
-        State { dir: dir.to_owned(), connection, clock, watch: None }
+        State::connected(dir, Arc::new(Mutex::new(connection)))
     }
 
-    /// Returns the same state with another clock and an observer of each write.
-    pub(in crate::job) fn in_world(mut self, world: &World) -> State {
-        self.clock = Arc::clone(&world.clock);
-        self.watch.clone_from(&world.watch);
-        self
+    fn connected(dir: &Path, connection: Connected) -> State {
+        State { dir: dir.to_owned(), connection, clock: Arc::new(SystemClock), watch: None }
+    }
+
+    /// Opens the state with the clock and the observer of a world, or returns the one that the world has open. With
+    /// `require`, the directory must have a state (`state.require`).
+    ///
+    /// # Errors
+    /// `Busy` (3): as [`State::open`]; there is none.
+    pub(in crate::job) fn in_world(dir: &Path, world: &World, require: bool) -> Result<State> {
+        let state = match (State::of_world(dir, world), require) {
+            (Some(state), _) => state,
+            (None, true) => State::open_or(dir, IfNone::Refuse)?,
+            (None, false) => State::open(dir)?,
+        };
+        Ok(State { clock: Arc::clone(&world.clock), watch: world.watch.clone(), ..state })
+    }
+
+    /// Returns the state that a world has open.
+    pub(in crate::job) fn of_world(dir: &Path, world: &World) -> Option<State> {
+        world.connection.as_ref().map(|connection| State::connected(dir, Arc::clone(connection)))
     }
 
     /// Creates the state in a directory if it has none. With `force` a damaged one is set aside first; the result has

@@ -3,6 +3,7 @@
 use super::{is_corrupt, unreadable, unwritable};
 use crate::calls::{Clock as _, SystemClock, pause};
 use crate::error::{Error, Kind, Result};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ const APPLICATION: i64 = 0x6c73_6679;
 /// Minimum size of a database: SQLite's smallest page.
 const MIN_DATABASE_BYTES: u64 = 512;
 /// Number of cached statements; more than a run uses.
-const KEPT_STATEMENTS: usize = 64;
+const KEPT_STATEMENTS: usize = 96;
 /// Pause between two tries.
 const PAUSE: Duration = Duration::from_millis(2);
 /// Maximum wait for another process that is opening, or for a connection that is being closed.
@@ -211,6 +212,8 @@ fn connect(dir: &Path, until: Duration) -> Result<Connection> {
 /// Uses a rollback journal instead of a write-ahead log. If a log is damaged or removed, SQLite silently uses less of
 /// it, and a call that was journaled there would be forgotten. Committed data is in the database itself.
 fn settings(db: &Connection) -> rusqlite::Result<()> {
+    // a plan does not depend on the values, so that a statement is not prepared again for others
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     db.pragma_update(None, "synchronous", "FULL")?;
     db.pragma_update(None, "secure_delete", "ON")?;
     db.pragma_update(None, "foreign_keys", "ON")?;

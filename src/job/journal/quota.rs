@@ -10,7 +10,7 @@ use super::{State, millis, moment};
 use crate::calls::quota::{fits_from, schedule};
 use crate::calls::{Quota, Reserved, Slot};
 use crate::error::{Error, Result};
-use rusqlite::{OptionalExtension as _, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use std::time::{Duration, SystemTime};
 
 impl State {
@@ -85,13 +85,7 @@ impl State {
     }
 
     /// Deletes slots that are free again: taken a window ago, or reserved by a run that no process is working on.
-    fn tidy(
-        &self,
-        transaction: &Transaction<'_>,
-        quota: &Quota,
-        now: SystemTime,
-        run: Option<i64>,
-    ) -> rusqlite::Result<()> {
+    fn tidy(&self, transaction: &Connection, quota: &Quota, now: SystemTime, run: Option<i64>) -> rusqlite::Result<()> {
         let window = i64::try_from(quota.window.as_millis()).unwrap_or(i64::MAX);
         transaction.execute_cached(
             "DELETE FROM slots WHERE quota = ?1 AND reserved_by IS NULL AND taken_ms <= ?2",
@@ -126,7 +120,7 @@ impl State {
 /// Returns when slots were taken, including slots that other runs reserved before row `before`, which may be used at
 /// once.
 fn in_use(
-    transaction: &Transaction<'_>,
+    transaction: &Connection,
     quota: &Quota,
     now: SystemTime,
     before: i64,

@@ -316,7 +316,7 @@ impl State {
     pub(in crate::job) fn fact(&self, record: &RunRecord, key: &str) -> Result<Option<Value>> {
         let text: Option<String> = self
             .db()
-            .query_row("SELECT value FROM facts WHERE run = ?1 AND key = ?2", params![record.seq, key], |row| {
+            .query_row_cached("SELECT value FROM facts WHERE run = ?1 AND key = ?2", params![record.seq, key], |row| {
                 row.get(0)
             })
             .optional()
@@ -329,7 +329,7 @@ impl State {
         let [own, old] = keys(intent);
         let found: Option<(i64, String)> = self
             .db()
-            .query_row(
+            .query_row_cached(
                 "SELECT run, value FROM facts JOIN runs ON seq = run WHERE job IN (?1, ?2) AND key = ?3 AND seq < ?4 \
                  AND (closed_as IS NULL OR closed_as <> 'abandoned') ORDER BY seq DESC LIMIT 1",
                 params![own, old, key, than.seq],
@@ -347,8 +347,11 @@ impl State {
     /// `Busy`.
     pub(in crate::job) fn step_result(&self, record: &RunRecord, name: &str) -> Result<Option<Value>> {
         let select = "SELECT value FROM steps WHERE run = ?1 AND name = ?2 AND state = 2";
-        let text: Option<String> =
-            self.db().query_row(select, params![record.seq, name], |row| row.get(0)).optional().map_err(unreadable)?;
+        let text: Option<String> = self
+            .db()
+            .query_row_cached(select, params![record.seq, name], |row| row.get(0))
+            .optional()
+            .map_err(unreadable)?;
         Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
     }
 
@@ -358,7 +361,7 @@ impl State {
     /// `Busy`.
     pub(in crate::job) fn facts(&self, key: &str) -> Result<Vec<Value>> {
         let db = self.db();
-        let mut select = db.prepare("SELECT value FROM facts WHERE key = ?1").map_err(unreadable)?;
+        let mut select = db.prepare_cached("SELECT value FROM facts WHERE key = ?1").map_err(unreadable)?;
         let rows = select.query_map([key], |row| row.get::<_, String>(0)).map_err(unreadable)?;
         let texts = rows.collect::<rusqlite::Result<Vec<_>>>().map_err(unreadable)?;
         Ok(texts.iter().filter_map(|text| serde_json::from_str(text).ok()).collect())

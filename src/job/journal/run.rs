@@ -8,7 +8,7 @@ use super::write::erase;
 use super::{State, millis, moment, unreadable};
 use crate::calls::{AtOnce, JobSeed, Journal, PartState, Quota, Reserved, RowFault, Seat, Slot, StepState};
 use crate::error::{Error, Kind, Result};
-use rusqlite::{OptionalExtension as _, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::Value;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -173,7 +173,7 @@ impl Run {
         .map(drop)
     }
 
-    fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
+    fn write<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         self.state.write(work)
     }
 }
@@ -306,7 +306,8 @@ impl Journal for Run {
 
     fn notes(&self) -> Result<Vec<String>> {
         let db = self.state.db();
-        let mut select = db.prepare("SELECT note FROM notes WHERE run = ?1 ORDER BY rowid").map_err(unreadable)?;
+        let mut select =
+            db.prepare_cached("SELECT note FROM notes WHERE run = ?1 ORDER BY rowid").map_err(unreadable)?;
         let rows = select.query_map([self.seq], |row| row.get(0)).map_err(unreadable)?;
         rows.collect::<rusqlite::Result<_>>().map_err(unreadable)
     }
@@ -318,7 +319,7 @@ fn integer(n: u64) -> i64 {
 }
 
 impl Run {
-    fn put_step(&self, to: &Transaction<'_>, name: &str, state: i64, value: &Value) -> rusqlite::Result<()> {
+    fn put_step(&self, to: &Connection, name: &str, state: i64, value: &Value) -> rusqlite::Result<()> {
         to.execute_cached(
             "INSERT OR REPLACE INTO steps (run, name, state, value) VALUES (?1, ?2, ?3, ?4)",
             params![self.seq, name, state, value.to_string()],
@@ -326,7 +327,7 @@ impl Run {
         .map(drop)
     }
 
-    fn put_part(&self, to: &Transaction<'_>, part: &PartState) -> rusqlite::Result<()> {
+    fn put_part(&self, to: &Connection, part: &PartState) -> rusqlite::Result<()> {
         let accepted_at = part.accepted_at.unwrap_or_else(|| self.state.clock.wall());
         to.execute_cached(
             "INSERT INTO parts (run, part, bytes, records, remote_id, accepted, accepted_ms) \
@@ -352,7 +353,7 @@ impl State {
         let db = self.db();
         let natural = |n: i64| u64::try_from(n).unwrap_or(0);
         let mut select = db
-            .prepare(
+            .prepare_cached(
                 "SELECT part, bytes, records, attempts, remote_id, accepted, accepted_ms FROM parts WHERE run = ?1 ORDER BY part",
             )
             .map_err(unreadable)?;

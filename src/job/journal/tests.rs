@@ -485,9 +485,9 @@ fn what_was_journaled_stands_in_the_database_itself() {
 fn a_required_state_must_be_there() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("state");
-    let error = State::open_existing(&path).map(drop).expect_err("none");
+    let error = State::in_world(&path, &World::default(), true).map(drop).expect_err("none");
     assert!(error.kind() == Kind::Busy && error.hint().is_some_and(|hint| hint.contains("runs init")), "{error:?}");
     assert!(!path.exists());
     assert_eq!(State::init(&path, false).expect("made"), Init::Made);
-    assert!(State::open_existing(&path).is_ok());
+    assert!(State::in_world(&path, &World::default(), true).is_ok());
 }

@@ -158,8 +158,9 @@ fn origin(settings: &Settings<'_>) -> Result<String> {
     let wrong =
         || Error::usage("destination.base_url must be scheme, host and port").with_hint("https://api.example.com");
     let url = url::Url::parse(&base_url).map_err(|_| wrong())?;
-    let bare = matches!(url.path(), "" | "/") && url.query().is_none() && url.username().is_empty();
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() || !bare || url.password().is_some() {
+    let bare = matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();
+    let user = !url.username().is_empty() || url.password().is_some();
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() || !bare || user {
         return Err(wrong());
     }
     Ok(url.as_str().trim_end_matches('/').to_owned())
