@@ -403,16 +403,17 @@ fn a_base_url_is_nothing_but_an_origin_and_a_path() {
         }
     }
     for base in ["http://h#", "http://h/#", "http://h/?"] {
+        let dir = tempfile::tempdir().unwrap();
         let text = format!(
-            "source: {{ apsis: {{ report: duplicates, client_id: a, client_secret: b, base_url: \"{base}\" }} }}\nmap: {{ identity: id }}\n"
+            "name: vip\nsource: {{ apsis: {{ report: duplicates, client_id: a, client_secret: b, base_url: \"{base}\" }} }}\n\
+             map: {{ identity: id }}\ndestination: {{ platform: clevertap, region: in1, account_id: a, passcode: b, segment: VIP, \
+             creator: Jane, email: jane@example.com }}\n"
         );
-        let said = match listferry::job::Job::from_yaml(&text) {
-            Err(error) => error.to_string(),
-            Ok(job) => {
-                job.check(&listferry::job::Env::default()).error.map(|error| error.to_string()).unwrap_or_default()
-            }
-        };
-        assert!(said.contains("base_url"), "{base}: {said}");
+        let mut env = Env::default();
+        env.state_dir = Some(dir.path().join("state"));
+        let error =
+            Job::from_yaml(&text).unwrap().run_blocking(&env).error.unwrap_or_else(|| panic!("{base} is taken"));
+        assert!(error.kind() == Kind::Usage && error.message().contains("base_url"), "{base}: {error:?}");
     }
 }
 
