@@ -238,7 +238,7 @@ impl Report {
             error: None,
             warnings: Vec::new(),
             seconds: Seconds::default(),
-            peak_rss_bytes: peak_rss_bytes(),
+            peak_rss_bytes: 0,
             first_rejects: Vec::new(),
             stopped: None,
         }
@@ -248,6 +248,7 @@ impl Report {
     pub fn failed(command: &'static str, error: Error) -> Report {
         let mut report = Report::new(command);
         report.fail(error);
+        report.peak_rss_bytes = peak_rss_bytes();
         report
     }
 

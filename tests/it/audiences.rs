@@ -1,5 +1,6 @@
 //! An audience by name, if the app has a list of that name or may have one.
 
+use crate::report_schema::Valid as _;
 use crate::vendor::{Seen, Vendor, answer};
 use listferry::job::{Env, Job, Report};
 use std::path::Path;
@@ -46,7 +47,7 @@ fn usual(seen: &Seen, lists: &str) -> Vec<u8> {
 
 async fn run(vendor: &Vendor, overrides: &[&str]) -> Report {
     let dir = tempfile::tempdir().unwrap();
-    job(dir.path(), vendor, overrides).run(&env(dir.path())).await
+    job(dir.path(), vendor, overrides).run(&env(dir.path())).await.valid()
 }
 
 const OTHER: &str = r#"{"id": 1, "name": "vip"}, {"id": 2, "name": "VIP 2"}"#;
@@ -90,7 +91,7 @@ async fn a_list_of_that_name_is_refused_replaced_or_joined_by_another() {
     assert_eq!(run(&vendor, &[]).await.exit_code, 12, "refuse is the default");
     let both = ["destination.audience_name=null", "destination.audience_list_id=7", "destination.if_exists=replace"];
     let (dir, vendor) = (tempfile::tempdir().unwrap(), vendor);
-    assert_eq!(job(dir.path(), &vendor, &both).check(&env(dir.path())).exit_code, 2);
+    assert_eq!(job(dir.path(), &vendor, &both).check(&env(dir.path())).valid().exit_code, 2);
 }
 
 #[tokio::test]
@@ -130,7 +131,7 @@ async fn a_resumed_run_recognises_its_own_list() {
     })
     .await;
     for _ in 0..2 {
-        let report = job(dir.path(), &vendor, &["wait=1s"]).run(&env(dir.path())).await;
+        let report = job(dir.path(), &vendor, &["wait=1s"]).run(&env(dir.path())).await.valid();
         assert_eq!(report.exit_code, 22, "{}", serde_json::to_string(&report).unwrap());
     }
     assert_eq!((vendor.of("POST", CREATE).len(), vendor.of("GET", LISTS).len()), (1, 1));

@@ -1,5 +1,6 @@
 //! CleverTap jobs against a server that simulates the vendor and its storage by a script.
 
+use crate::report_schema::Valid as _;
 use crate::scripted::clevertap::{COMPLETED, GET, PUT, answer};
 use crate::scripted::{Does, Seen, Vendor};
 use listferry::job::{Env, Job, Report};
@@ -48,7 +49,7 @@ fn env(dir: &Path) -> Env {
 
 async fn run(vendor: &Vendor, overrides: &[&str]) -> Report {
     let dir = tempfile::tempdir().unwrap();
-    job(dir.path(), &vendor.base, overrides).run(&env(dir.path())).await
+    job(dir.path(), &vendor.base, overrides).run(&env(dir.path())).await.valid()
 }
 
 fn shown(report: &Report) -> String {
@@ -247,7 +248,7 @@ async fn at_most_three_calls_of_an_account_are_made_at_a_time() {
     let jobs: Vec<Job> = (0..7).map(|n| job(dir.path(), &server.base, &[&segment(n)])).collect();
     let run = |job: Job| {
         let env = env(dir.path());
-        tokio::spawn(async move { job.run(&env).await })
+        tokio::spawn(async move { job.run(&env).await.valid() })
     };
     let runs: Vec<_> = jobs.into_iter().map(run).collect();
     for run in runs {

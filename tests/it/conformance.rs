@@ -4,6 +4,7 @@
 //! A platform is a row of [`CASES`]: its job, a well-behaved vendor, its calls and their rules. A new platform is a new
 //! row.
 
+use crate::report_schema::Valid as _;
 use crate::vendor::{Seen, Vendor, answer};
 use listferry::job::{Env, Job, Report};
 use listferry::platform::PLATFORMS;
@@ -200,7 +201,7 @@ async fn run(case: &Case, call: &'static Call, fault: Fault, overrides: &[&str])
         _ => None,
     });
     let began = Instant::now();
-    let report = job.run(&env).await;
+    let report = job.run(&env).await.valid();
     (report, vendor.seen(), began.elapsed())
 }
 
@@ -378,7 +379,7 @@ fn refused(case: &Case, overrides: &[String]) -> Option<Error> {
         case.map, case.destination
     );
     match Job::read(&yaml, dir.path(), overrides) {
-        Ok(job) => job.check(&Env::default()).error,
+        Ok(job) => job.check(&Env::default()).valid().error,
         Err(error) => Some(error),
     }
 }
@@ -405,14 +406,18 @@ fn a_base_url_is_nothing_but_an_origin_and_a_path() {
     for base in ["http://h#", "http://h/#", "http://h/?"] {
         let dir = tempfile::tempdir().unwrap();
         let text = format!(
-            "name: vip\nsource: {{ apsis: {{ report: duplicates, client_id: a, client_secret: b, base_url: \"{base}\" }} }}\n\
+            "name: vip\nsource: {{ apsis: {{ report: duplicates, client_id: a, client_secret: b, request: {{}}, base_url: \"{base}\" }} }}\n\
              map: {{ identity: id }}\ndestination: {{ platform: clevertap, region: in1, account_id: a, passcode: b, segment: VIP, \
              creator: Jane, email: jane@example.com }}\n"
         );
         let mut env = Env::default();
         env.state_dir = Some(dir.path().join("state"));
-        let error =
-            Job::from_yaml(&text).unwrap().run_blocking(&env).error.unwrap_or_else(|| panic!("{base} is taken"));
+        let error = Job::from_yaml(&text)
+            .unwrap()
+            .run_blocking(&env)
+            .valid()
+            .error
+            .unwrap_or_else(|| panic!("{base} is taken"));
         assert!(error.kind() == Kind::Usage && error.message().contains("base_url"), "{base}: {error:?}");
     }
 }

@@ -1,6 +1,7 @@
 //! Runs that have ended, or are to be abandoned, and what the next run of the job does about them. On the real binary.
 
 use crate::kill::{ends, listferry};
+use crate::report_schema::Valid as _;
 use crate::scripted::{Does, Seen, clevertap};
 use crate::stories::{ASSIGNS, Bed, CLEVERTAP, INCREMENTS, PROFILES, YESMAIL, completed, localytics};
 use serde_json::json;
@@ -263,7 +264,7 @@ async fn a_kill_after_an_answer_does_not_count_as_nothing_accepted() {
                 std::panic::resume_unwind(Box::new("killed"));
             }
         }));
-        let _ = tokio::spawn(async move { job.run(&env).await }).await;
+        let _ = tokio::spawn(async move { job.run(&env).await.valid() }).await;
         let sent = bed.uploads();
         after_an_answer += sent;
         bed.list("other", 100);

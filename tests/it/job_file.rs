@@ -1,5 +1,6 @@
 //! A job file determines the output: five lines of a list through each platform's rows, in the process.
 
+use crate::report_schema::Valid as _;
 use listferry::job::{Env, Job};
 use listferry::{Error, Kind};
 use serde_json::Value;
@@ -281,7 +282,7 @@ fn column_names_are_shown_only_if_they_are_names() {
 fn late_errors_name_the_job_file_too() {
     let message_of = |map: &str| {
         let text = format!("source: {{ path: gone.csv }}\ndestination: {{ {AUDIENCE} }}\nmap: {map}");
-        Job::from_yaml(&text).unwrap().check(&Env::default()).error.unwrap().to_string()
+        Job::from_yaml(&text).unwrap().check(&Env::default()).valid().error.unwrap().to_string()
     };
     assert_eq!(message_of("{ customer_id: { colum: id } }"), "job file: map.customer_id: unknown key \"colum\"");
     assert!(
@@ -298,7 +299,7 @@ fn a_name_in_any_case_or_with_an_open_end_says_what_is_in_it() {
     }
     let read = |path: &str| {
         let text = format!("source: {{ path: '{path}' }}\ndestination: {{ {AUDIENCE} }}\nmap: {{ customer_id: id }}");
-        Job::read(&text, dir.path(), &[]).unwrap().check(&Env::default())
+        Job::read(&text, dir.path(), &[]).unwrap().check(&Env::default()).valid()
     };
     for path in ["A.TSV", "A.TSV*", "b*.tsv*", "b?.tsv.*"] {
         let report = read(path);
@@ -344,7 +345,7 @@ fn each_wrong_key_of_a_job_file_says_what_to_do() {
     let mut silent = Vec::new();
     for bad in in_keys.chain(mapped.iter().chain(&values).map(|value| format!("map.identity={value}"))) {
         let error = match Job::read(yaml, dir.path(), std::slice::from_ref(&bad)) {
-            Ok(job) => job.check(&Env::default()).error,
+            Ok(job) => job.check(&Env::default()).valid().error,
             Err(error) => Some(error),
         };
         let Some(error) = error.filter(|error| error.kind() == Kind::Usage) else { continue };

@@ -143,3 +143,24 @@ fn epoch_seconds_are_seconds_whatever_the_unit() {
         assert!(convert(MEDIARITHMICS, &rfc3339(unit), "id,t\n1,2017-01-01T00:58:60+01:00\n").is_err());
     }
 }
+
+/// Line ends between the tokens of a JSON value are white space, and those in its strings are text.
+#[test]
+fn json_keeps_the_line_ends_in_its_strings() {
+    let text = "{\"a\": \"l1\\nl2\\r\\u000a\\\\n\",\r\n\n \"b\":[1,\r\n\"\\r\\n\"]}\r\n";
+    let list = format!("id,bag\n1,\"{}\"\n", text.replace('"', "\"\""));
+    let expected: serde_json::Value = serde_json::from_str(text).unwrap();
+    for value in ["{ column: bag, type: json }", "{ object: { bag: { column: bag, type: json } } }"] {
+        let bags = data_bag(value, &list);
+        let mut found: serde_json::Value = serde_json::from_str(&bags[0]).unwrap();
+        if value.contains("object") {
+            assert!(!bags[0].contains(['\r', '\n']), "{bags:?}");
+            found = found["bag"].take();
+        }
+        assert_eq!((found, bags.len()), (expected.clone(), 1), "{value}");
+    }
+    let raw = format!("id,bag\n1,\"{}\"\n", "{\"a\": \"l1\nl2\"}".replace('"', "\"\""));
+    let further = format!("map: {{ {SEGMENT}, data_bag: {{ column: bag, type: json }} }}");
+    let error = convert(MEDIARITHMICS, &further, &raw).unwrap_err();
+    assert_eq!(error.kind(), listferry::Kind::Data, "a line end in a string must be escaped: {error}");
+}

@@ -1,5 +1,6 @@
 //! Localytics jobs against a server that answers with the samples of the vendor's documents.
 
+use crate::report_schema::Valid as _;
 use crate::vendor::{Seen, Vendor, answer};
 use listferry::Kind;
 use listferry::job::{Env, Job, Report};
@@ -48,7 +49,7 @@ fn env(dir: &Path) -> Env {
 
 async fn run(vendor: &Vendor, overrides: &[&str]) -> Report {
     let dir = tempfile::tempdir().unwrap();
-    job(dir.path(), &vendor.url(), overrides).run(&env(dir.path())).await
+    job(dir.path(), &vendor.url(), overrides).run(&env(dir.path())).await.valid()
 }
 
 fn shown(report: &Report) -> String {
@@ -110,7 +111,7 @@ async fn failed_rows_come_back_by_customer_id_and_the_log_gets_no_credentials() 
     })
     .await;
     let dir = tempfile::tempdir().unwrap();
-    let report = job(dir.path(), &server.url(), &[]).run(&env(dir.path())).await;
+    let report = job(dir.path(), &server.url(), &[]).run(&env(dir.path())).await.valid();
     assert_eq!(report.exit_code, 11, "{}", shown(&report));
     assert_eq!(report.platform_result["upload_statistics"]["failed_imports"], 1);
     assert_eq!(report.platform_result["failed_rows"], 1);
@@ -224,10 +225,10 @@ async fn the_eleventh_run_of_an_hour_sends_nothing_and_names_the_next_slot() {
     let server = vendor(|_, _, rows| completed("", 0, rows)).await;
     let dir = tempfile::tempdir().unwrap();
     for nth in 1..=10 {
-        let report = job(dir.path(), &server.url(), &[]).run(&env(dir.path())).await;
+        let report = job(dir.path(), &server.url(), &[]).run(&env(dir.path())).await.valid();
         assert_eq!(report.exit_code, 0, "{nth}: {}", shown(&report));
     }
-    let report = job(dir.path(), &server.url(), &[]).run(&env(dir.path())).await;
+    let report = job(dir.path(), &server.url(), &[]).run(&env(dir.path())).await.valid();
     assert_eq!(report.exit_code, 20, "{}", shown(&report));
     let error = format!("{:?}", report.error);
     assert!(error.contains("run the job again after 20") && error.contains("nothing was sent"), "{error}");
@@ -246,7 +247,7 @@ async fn eleven_runs_at_once_are_ten_uploads() {
             let own = dir.path().join(format!("{nth}"));
             std::fs::create_dir(&own).unwrap();
             let name = format!("name=job-{nth}");
-            job(&own, &url, &[&name]).run(&env(dir.path())).await.exit_code
+            job(&own, &url, &[&name]).run(&env(dir.path())).await.valid().exit_code
         });
     }
     let mut codes: Vec<u8> = runs.join_all().await.into_iter().collect();

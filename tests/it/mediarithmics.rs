@@ -1,5 +1,6 @@
 //! mediarithmics jobs against a server that simulates the vendor: imports, executions, their list and error file.
 
+use crate::report_schema::Valid as _;
 use crate::vendor::{Seen, Vendor, answer};
 use listferry::job::{Env, Job, Report};
 use serde_json::{Value, json};
@@ -111,7 +112,7 @@ async fn run_in(dir: &Path, server: &Vendor, overrides: &[&str]) -> Report {
     env.state_dir = Some(dir.join("state"));
     env.options.threads = 2;
     env.variables = Arc::new(|name: &str| (name == "T").then(|| "to-ken-1".to_owned()));
-    job.run(&env).await
+    job.run(&env).await.valid()
 }
 
 async fn run(server: &Vendor, overrides: &[&str]) -> Report {
@@ -275,7 +276,8 @@ async fn minutes_are_not_negative() {
     std::fs::write(dir.path().join("list.csv"), "id,minutes\na,5\nb,-5\nc,-0\nd, -7\ne,0\n").unwrap();
     for minutes in ["minutes", "{ column: minutes, apply: [trim] }"] {
         let overrides = [format!("map.expiration_duration={minutes}"), "rejects.max=5".to_owned()];
-        let report = Job::read(&yaml("http://127.0.0.1:1"), dir.path(), &overrides).unwrap().check(&Env::default());
+        let report =
+            Job::read(&yaml("http://127.0.0.1:1"), dir.path(), &overrides).unwrap().check(&Env::default()).valid();
         assert_eq!((report.records.written, report.records.rejected), (3, 2), "{}", shown(&report));
         let trimmed = u64::from(minutes.contains("trim"));
         assert_eq!(report.reject_reasons.get("negative"), Some(&(1 + trimmed)), "{}", shown(&report));

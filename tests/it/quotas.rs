@@ -1,5 +1,6 @@
 //! The ten uploads an hour of Localytics: known before the first part is sent.
 
+use crate::report_schema::Valid as _;
 use crate::vendor::{Vendor, answer};
 use listferry::job::{Env, Job, Report};
 use std::path::Path;
@@ -49,7 +50,7 @@ fn shown(report: &Report) -> String {
 #[tokio::test]
 async fn twelve_parts_are_refused_before_the_first_with_the_size_that_fits() {
     let (dir, vendor) = (tempfile::tempdir().unwrap(), vendor().await);
-    let report = job(dir.path(), &vendor, "list", 12, &[]).run(&env(dir.path())).await;
+    let report = job(dir.path(), &vendor, "list", 12, &[]).run(&env(dir.path())).await.valid();
     assert_eq!((report.exit_code, report.parts.len()), (10, 12), "{}", shown(&report));
     assert!(vendor.seen().is_empty(), "nothing was sent");
     let hint = report.error.unwrap().hint().unwrap().to_owned();
@@ -58,7 +59,7 @@ async fn twelve_parts_are_refused_before_the_first_with_the_size_that_fits() {
     // the size that it names fits, and one byte less does not
     for (size, code) in [(size - 1, 10), (size, 0)] {
         let size = format!("destination.max_part_bytes={size}");
-        let report = job(dir.path(), &vendor, "list", 12, &[&size]).run(&env(dir.path())).await;
+        let report = job(dir.path(), &vendor, "list", 12, &[&size]).run(&env(dir.path())).await.valid();
         assert_eq!(report.exit_code, code, "{size}: {}", shown(&report));
     }
     assert!(vendor.of("POST", UPLOAD).len() <= 10);
@@ -69,7 +70,8 @@ async fn parts_in_turn_need_a_wait_for_each() {
     let (dir, vendor) = (tempfile::tempdir().unwrap(), vendor().await);
     for (records, changes, code) in [(2, "assign", 10), (1, "assign", 0), (2, "increment", 0)] {
         let changes = format!("map.changes=[{{ op: {changes}, attr: name, column: id }}]");
-        let report = job(dir.path(), &vendor, "list", records, &["wait=0", &changes]).run(&env(dir.path())).await;
+        let report =
+            job(dir.path(), &vendor, "list", records, &["wait=0", &changes]).run(&env(dir.path())).await.valid();
         assert_eq!(report.exit_code, code, "{changes}: {}", shown(&report));
         assert_eq!(vendor.of("GET", "/").len(), 0, "wait: 0 asks for no verdict");
     }
@@ -79,13 +81,13 @@ async fn parts_in_turn_need_a_wait_for_each() {
 #[tokio::test]
 async fn a_quota_that_others_have_used_up_is_20_before_the_first_part() {
     let (dir, vendor) = (tempfile::tempdir().unwrap(), vendor().await);
-    let report = job(dir.path(), &vendor, "first", 8, &[]).run(&env(dir.path())).await;
+    let report = job(dir.path(), &vendor, "first", 8, &[]).run(&env(dir.path())).await.valid();
     assert_eq!(report.exit_code, 0, "{}", shown(&report));
-    let report = job(dir.path(), &vendor, "second", 3, &[]).run(&env(dir.path())).await;
+    let report = job(dir.path(), &vendor, "second", 3, &[]).run(&env(dir.path())).await.valid();
     assert_eq!(report.exit_code, 20, "{}", shown(&report));
     assert_eq!(vendor.of("POST", UPLOAD).len(), 8, "no part of the second list was sent");
     let error = report.error.unwrap();
     assert!(error.message().contains("nothing was sent") && error.hint().unwrap().contains("Z"), "{error:?}");
-    let report = job(dir.path(), &vendor, "third", 2, &[]).run(&env(dir.path())).await;
+    let report = job(dir.path(), &vendor, "third", 2, &[]).run(&env(dir.path())).await.valid();
     assert_eq!(report.exit_code, 0, "what the second did not use is free: {}", shown(&report));
 }

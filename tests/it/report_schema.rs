@@ -32,6 +32,20 @@ pub(crate) fn validate_lines(output: &str) {
     output.lines().filter_map(|line| serde_json::from_str(line).ok()).for_each(|written| validate(&written));
 }
 
+/// A report of the library.
+pub(crate) trait Valid {
+    /// Validates it and returns it.
+    #[track_caller]
+    fn valid(self) -> Self;
+}
+
+impl Valid for listferry::job::Report {
+    fn valid(self) -> Self {
+        validate(&self.to_json());
+        self
+    }
+}
+
 fn report() -> Value {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("list.csv"), "id\n1\n\"2\"x\n").unwrap();

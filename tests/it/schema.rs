@@ -1,5 +1,6 @@
 //! The schema and the examples agree. Uses a small validator of our own for the keywords that the schema uses.
 
+use crate::report_schema::Valid as _;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -178,7 +179,7 @@ fn schema_and_reader_agree_on_what_a_key_may_hold() {
                 let read = listferry::job::Job::from_yaml(&job.to_string());
                 let wrong = match read {
                     Err(error) => Some(error),
-                    Ok(job) => job.check(&listferry::job::Env::default()).error,
+                    Ok(job) => job.check(&listferry::job::Env::default()).valid().error,
                 };
                 let wrong = wrong.filter(|error| error.kind() == listferry::Kind::Usage).map(|error| error.to_string());
                 let path = path[1..].replace('/', ".");
@@ -279,7 +280,7 @@ fn no_message_about_a_key_has_a_word_of_rust() {
                 let set = [format!("{key}={sample}")];
                 let error = match listferry::job::Job::read(&text, &root(), &set) {
                     Err(error) => Some(error),
-                    Ok(job) => job.check(&listferry::job::Env::default()).error,
+                    Ok(job) => job.check(&listferry::job::Env::default()).valid().error,
                 };
                 let Some(error) = error else { continue };
                 wrong += 1;

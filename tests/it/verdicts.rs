@@ -1,5 +1,6 @@
 //! Responses of platforms after they have accepted a list: counters, apparent refusals, silence.
 
+use crate::report_schema::Valid as _;
 use crate::vendor::{Vendor, answer};
 use listferry::WarningKind;
 use listferry::job::{Env, Job, Report, Status};
@@ -46,7 +47,7 @@ async fn vendor(status: u16, says: &'static str) -> Vendor {
 async fn run(what: &str, status: u16, says: &'static str) -> Report {
     let dir = tempfile::tempdir().unwrap();
     let vendor = vendor(status, says).await;
-    job(dir.path(), &vendor.url(), what, "5s").run(&env(dir.path())).await
+    job(dir.path(), &vendor.url(), what, "5s").run(&env(dir.path())).await.valid()
 }
 
 fn no_counts(report: &Report) -> bool {
@@ -108,11 +109,11 @@ async fn asked_in_vain(what: &str, sent: &str, status: u16) {
     let dir = tempfile::tempdir().unwrap();
     let vendor = vendor(status, "no").await;
     let uploads = || vendor.of(sent, "/v1/").len();
-    let report = job(dir.path(), &vendor.url(), what, "1s").run(&env(dir.path())).await;
+    let report = job(dir.path(), &vendor.url(), what, "1s").run(&env(dir.path())).await.valid();
     let shown = serde_json::to_string(&report).unwrap();
     assert_eq!((report.exit_code, report.status), (22, Some(Status::Pending)), "{what} {status}: {shown}");
     let before = uploads();
-    let again = job(dir.path(), &vendor.url(), what, "1s").run(&env(dir.path())).await;
+    let again = job(dir.path(), &vendor.url(), what, "1s").run(&env(dir.path())).await.valid();
     assert_eq!((again.exit_code, uploads()), (22, before), "{what} {status}");
     assert_eq!(again.run_id, report.run_id, "the same run goes on waiting");
 }
@@ -122,7 +123,7 @@ async fn platform_result_contains_the_response_of_a_refusal() {
     for (what, body) in [(PROFILES, r#"{"error": "no such org", "id": 12345678901234567890123}"#), (SEGMENT, "no")] {
         let dir = tempfile::tempdir().unwrap();
         let vendor = Vendor::start(move |_, _| answer(404, &[], body)).await;
-        let report = job(dir.path(), &vendor.url(), what, "1s").run(&env(dir.path())).await;
+        let report = job(dir.path(), &vendor.url(), what, "1s").run(&env(dir.path())).await.valid();
         assert_eq!(report.exit_code, 12);
         assert_eq!(report.platform_result["status"], 404);
         let answered = &report.platform_result["answer"];
@@ -143,7 +144,7 @@ async fn an_import_that_stays_empty_is_a_warning_with_its_id() {
         false => answer(400, &[], "no"),
     })
     .await;
-    let report = job(dir.path(), &vendor.url(), SEGMENT, "1s").run(&env(dir.path())).await;
+    let report = job(dir.path(), &vendor.url(), SEGMENT, "1s").run(&env(dir.path())).await.valid();
     assert_eq!(report.exit_code, 12);
     assert!(orphans(&report)[0].contains("12345678901234567890123"), "{:?}", report.warnings);
 }
@@ -165,8 +166,8 @@ async fn an_import_whose_answer_was_lost_is_left_and_another_one_used() {
     })
     .await;
     let (job, env) = (job(dir.path(), &vendor.url(), SEGMENT, "5s"), env(dir.path()));
-    assert_eq!(job.run(&env).await.exit_code, 20);
-    let report = job.run(&env).await;
+    assert_eq!(job.run(&env).await.valid().exit_code, 20);
+    let report = job.run(&env).await.valid();
     assert_eq!(report.exit_code, 0, "{}", serde_json::to_string(&report).unwrap());
     assert_eq!((orphans(&report).len(), &report.platform_result["document_import_id"]), (1, &"77".into()));
 }

@@ -1,5 +1,6 @@
 //! Calls to Yesmail before anything is sent, and imports of a file that exists already.
 
+use crate::report_schema::Valid as _;
 use crate::vendor::{Seen, Vendor, answer};
 use crate::yesmail::{CONVERTED, Scene, TICKET, accepted, samples};
 use listferry::Kind;
@@ -128,7 +129,7 @@ async fn a_missing_signed_header_is_reported_before_anything_is_read() {
             "name: n\nsource: {{ path: nowhere.csv }}\nmap: {{ id: email }}\ndestination: {{ platform: yesmail, list: vip, api_user: {{ env: U \
              }}, api_key: {{ env: K }}, host: {{ put: {{ url: '{url}', fetch_url: 'https://h/l.csv', headers: {{ {headers} }} }} }} }}\n"
         );
-        Job::read(&text, dir.path(), &[]).unwrap().run(&env(dir.path())).await.error.expect("an error")
+        Job::read(&text, dir.path(), &[]).unwrap().run(&env(dir.path())).await.valid().error.expect("an error")
     };
     let signed =
         |names: &str| format!("https://b.example/l.csv?X-Amz-SignedHeaders={names}&X-Amz-Signature=sig-canary");
@@ -202,7 +203,7 @@ async fn report_of(import_type: &str, results: &'static str) -> Value {
         vendor.url(),
         storage.url()
     );
-    let report = Job::read(&text, dir.path(), &[]).unwrap().run(&env(dir.path())).await;
+    let report = Job::read(&text, dir.path(), &[]).unwrap().run(&env(dir.path())).await.valid();
     let mut shown = report.to_json();
     shown["rows"] = match report.rejects_file {
         Some(file) => std::fs::read_to_string(file).unwrap().lines().skip(1).count().into(),
@@ -259,7 +260,7 @@ async fn an_existing_file_is_described_by_its_own_columns() {
         let dir = tempfile::tempdir().unwrap();
         let vendor = Vendor::start(asked(answer(200, &[], ""), attributes(&["lastname"]))).await;
         let job = job(dir.path(), &vendor.url(), map, &format!("{rest}host: {{ uri: 'https://h/l.csv' }}")).unwrap();
-        let report = job.run(&env(dir.path())).await;
+        let report = job.run(&env(dir.path())).await.valid();
         assert_eq!(report.platform_result["ticket"], json!("654321"), "{map}: {:?}", report.error);
         assert_eq!(vendor.of("POST", "/")[0].json()["source"]["mappings"], want, "{map}");
         assert!(vendor.of("GET", PING).is_empty(), "nothing is made reachable");
@@ -273,13 +274,13 @@ async fn an_existing_file_is_described_by_its_own_columns() {
         ("id: -1", "not a valid index"),
     ] {
         let report = job(dir.path(), "http://127.0.0.1:1", map, "host: { uri: 'https://h/l.csv' }")
-            .map(|job| job.check(&env(dir.path())));
+            .map(|job| job.check(&env(dir.path())).valid());
         let error = report.map_or_else(|error| error, |report| report.error.expect("refused"));
         assert!(error.kind() == Kind::Usage && error.message().contains(says), "{map}: {error}");
     }
     // an index can be used only there
     let report = job(dir.path(), "http://127.0.0.1:1", "id: 1", "host: { serve: { listen: '127.0.0.1:0' } }")
-        .map(|job| job.check(&env(dir.path())));
+        .map(|job| job.check(&env(dir.path())).valid());
     let error = report.map_or_else(|error| error, |report| report.error.expect("refused"));
     assert_eq!(error.kind(), Kind::Usage, "{error}");
 }
@@ -295,7 +296,7 @@ fn an_address_with_a_capital_letter_is_rejected_with_a_fix() {
             "source: {{ path: people.csv }}\nmap: {{ id: {id}, Name: name }}\ndestination: {{ platform: yesmail, list: vip, \
              api_user: {{ env: U }}, api_key: {{ env: K }}, host: {{ serve: {{ listen: '127.0.0.1:0' }} }} }}\n"
         );
-        Job::read(&text, dir.path(), &[]).unwrap().check(&env(dir.path()))
+        Job::read(&text, dir.path(), &[]).unwrap().check(&env(dir.path())).valid()
     };
     let report = check("email");
     assert_eq!((report.exit_code, report.records.written), (10, 2));

@@ -1,6 +1,7 @@
 //! Whole jobs: a list served to Yesmail whose failed rows come back as the user's own, an import of an existing file,
 //! and an APSIS One export as the source.
 
+use crate::report_schema::Valid as _;
 use crate::vendor::{Seen, Vendor, answer, ask};
 use base64::Engine as _;
 use flate2::Compression;
@@ -30,7 +31,7 @@ async fn run(text: &str, dir: &Path) -> Value {
 async fn run_noting(text: &str, dir: &Path) -> (Value, String) {
     let named = if text.starts_with("name: ") { text.to_owned() } else { format!("name: job\n{text}") };
     let job = Job::read(&named, dir, &[]).unwrap();
-    let report = job.run(&env(dir)).await;
+    let report = job.run(&env(dir)).await.valid();
     let (notes, report) = (crate::warned(&report).join("\n"), report.to_json());
     assert!(!format!("{report}{notes}").contains("canary"), "{report} {notes}");
     (report, notes)
@@ -170,7 +171,7 @@ async fn an_existing_file_needs_no_source() {
     assert_eq!(vendor.of("POST", "/")[0].json()["source"]["separator"], json!(","));
     let check = |overrides: &[&str]| {
         let overrides: Vec<String> = overrides.iter().map(|&text| text.to_owned()).collect();
-        crate::warned(&Job::read(&text, dir.path(), &overrides).unwrap().check(&env(dir.path()))).join("|")
+        crate::warned(&Job::read(&text, dir.path(), &overrides).unwrap().check(&env(dir.path())).valid()).join("|")
     };
     for notes in [notes, check(&[])] {
         assert!(notes.contains("destination.separator is auto") && notes.contains("separator is \",\""), "{notes}");
