@@ -6,6 +6,10 @@ use crate::format::Tabular;
 use crate::mapping::{Frequent, Plan, Seen, Sight, Sights};
 use crate::warning::{Warning, WarningKind};
 
+/// Codes of records that are not valid in their encoding.
+const INVALID_UTF8: &str = "invalid_utf8";
+const UNDECODABLE: &str = "undecodable";
+
 /// Records with something to count, over all inputs.
 #[derive(Clone, Copy, Debug, Default)]
 struct Found {
@@ -32,8 +36,10 @@ pub(crate) struct Findings {
     frequent: Vec<Frequent>,
     /// Number of records examined for them.
     sampled: u64,
-    /// The first record that is not valid UTF-8.
+    /// The first record that is not valid in its encoding.
     first_invalid: Option<(usize, u64)>,
+    /// Number of such records that would be valid in windows-1252.
+    western: u64,
 }
 
 impl Findings {
@@ -55,10 +61,13 @@ impl Findings {
         }
     }
 
-    /// Records a rejected record, numbered from 1 in its input.
-    pub(crate) fn rejected(&mut self, code: &str, input: usize, record: u64) {
-        if code == "invalid_utf8" && self.first_invalid.is_none() {
-            self.first_invalid = Some((input, record));
+    /// Records a rejected record: its input, its number there from 1, and its text.
+    pub(crate) fn rejected(&mut self, code: &str, place: (usize, u64), text: &[u8]) {
+        if matches!(code, INVALID_UTF8 | UNDECODABLE) {
+            self.first_invalid.get_or_insert(place);
+            // the five bytes that windows-1252 does not have
+            let is_western = !text.iter().any(|byte| matches!(byte, 0x81 | 0x8d | 0x8f | 0x90 | 0x9d));
+            self.western += u64::from(is_western);
         }
     }
 
@@ -82,15 +91,31 @@ impl Findings {
     }
 
     fn encoding(&self, table: &dyn Tabular, counts: &Counts) -> Option<Warning> {
-        let count = counts.reject_reasons.get("invalid_utf8").copied().unwrap_or(0);
+        let of = |code| counts.reject_reasons.get(code).copied().unwrap_or(0);
+        let (invalid, undecodable) = (of(INVALID_UTF8), of(UNDECODABLE));
+        let (count, rows) = (invalid + undecodable, counts.read - counts.filtered);
         // single bad rows are handled as rejects
-        if count < 3 || count * 100 < counts.read - counts.filtered {
+        if count < 3 || count * 100 < rows {
             return None;
         }
-        let text = format!("{count} of {} rows are not valid UTF-8", counts.read - counts.filtered);
-        let warning = Warning::new(WarningKind::Encoding, text)
-            .with_count(count)
-            .with_hint("the whole source may be in another encoding, windows-1252 mostly: see source.encoding");
+        let (text, hint) = if undecodable > 0 {
+            let name = table.encoding().name();
+            (
+                format!("{count} of {rows} rows are not valid {name}"),
+                "the whole source may be in another encoding: see source.encoding",
+            )
+        } else if self.western == count {
+            (
+                format!("{count} of {rows} rows are not valid UTF-8: the source looks like windows-1252"),
+                "set source.encoding: windows-1252, and look at a few names with preview",
+            )
+        } else {
+            (
+                format!("{count} of {rows} rows are not valid UTF-8"),
+                "the whole source may be in another encoding: see source.encoding",
+            )
+        };
+        let warning = Warning::new(WarningKind::Encoding, text).with_count(count).with_hint(hint);
         Some(placed(warning, Found { count, first: self.first_invalid }, table))
     }
 }

@@ -188,7 +188,8 @@ impl Consumer for Measurer<'_> {
     fn rows(&mut self, rows: &RowLog, totals: &Totals, table: &dyn Tabular) -> Result<bool> {
         for row in &rows.items {
             if let RowOutcome::Rejected(error) = &row.outcome {
-                self.findings.rejected(error.code, totals.input, totals.record + row.record + 1);
+                let place = (totals.input, totals.record + row.record + 1);
+                self.findings.rejected(error.code, place, rows.bytes(row.kept));
             }
         }
         self.rejects.take(rows, totals, table)?;

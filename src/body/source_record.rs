@@ -45,7 +45,7 @@ impl<'a> SourceRecord<'a> {
     /// Returns the values of the record in the order of the columns; `None` if it could not be split into columns.
     #[must_use]
     pub fn cells(&self) -> Option<Cells<'a>> {
-        self.is_split.then(|| self.table.cells(self.kept))
+        self.is_split.then(|| self.table.shown_cells(self.kept))
     }
 
     /// Returns the part of the record that the reject file has besides its cells.

@@ -64,6 +64,14 @@ impl<'k> Cell<'k> {
         escaped.chain(others)
     }
 
+    /// Changes the text of the cell; its quotes and escapes stay.
+    pub(super) fn map(self, change: impl FnOnce(Cow<'k, [u8]>) -> Cow<'k, [u8]>) -> Cell<'k> {
+        match self.coding {
+            Coding::Escaped => Cell::new(change(self.into_value())),
+            coding => Cell { text: change(self.text), coding },
+        }
+    }
+
     /// Returns the value as a single text.
     #[must_use]
     pub fn into_value(self) -> Cow<'k, [u8]> {

@@ -8,6 +8,7 @@
 pub mod cells;
 pub(crate) mod chunk;
 pub mod csv;
+mod encoding;
 mod entry;
 mod escape;
 pub mod lines;
@@ -132,7 +133,8 @@ pub(crate) fn by_content(source: &Source) -> crate::error::Result<Option<&'stati
     let Some(first) = source.inputs().first().map(crate::source::Input::first_bytes).transpose()?.flatten() else {
         return Ok(None);
     };
-    Ok(FORMATS.iter().find(|entry| (entry.looks_like)(&first)))
+    let text = encoding::start(&first, source.inputs()[0].encoding());
+    Ok(FORMATS.iter().find(|entry| (entry.looks_like)(&text)))
 }
 
 impl Columns for Table {

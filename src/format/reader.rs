@@ -11,9 +11,10 @@
 
 use super::cells::Cells;
 use super::chunk::{Chunk, ChunkId, Extent, Fatal};
+use super::encoding::{Coding, encode, shown};
 use crate::error::{Error, Result};
 use crate::row::{Columns, Record, Row, RowError};
-use crate::source::Source;
+use crate::source::{Encoding, Source};
 use crate::warning::Warning;
 use std::borrow::Cow;
 use std::io::Write;
@@ -34,9 +35,15 @@ pub(crate) trait Tabular: Columns + Send + Sync {
     /// Returns the values, in the order of the columns, of a split record from the bytes that [`Record::keep`] stored.
     fn cells<'k>(&'k self, kept: &'k [u8]) -> Cells<'k>;
 
+    /// Returns the values as people read them: bytes that could not be decoded are escaped.
+    fn shown_cells<'k>(&'k self, kept: &'k [u8]) -> Cells<'k> {
+        let cells = self.cells(kept);
+        if self.coding().is_some() { Box::new(cells.map(|cell| cell.map(shown))) } else { cells }
+    }
+
     /// Returns the text to show for a record from the bytes that were stored of it.
     fn text<'k>(&self, kept: &'k [u8]) -> Cow<'k, [u8]> {
-        Cow::Borrowed(kept)
+        if self.coding().is_some() { shown(Cow::Borrowed(kept)) } else { Cow::Borrowed(kept) }
     }
 
     /// Returns true if reject files contain the text of a record even if it was split, because the columns are not the
@@ -47,16 +54,26 @@ pub(crate) trait Tabular: Columns + Send + Sync {
 
     /// Returns the bytes before the first record in a source of this format and encoding that the same job can read.
     fn source_head(&self) -> Vec<u8> {
-        Vec::new()
+        self.coding().map(Coding::mark_bytes).unwrap_or_default()
     }
 
-    /// Writes a record as it is in the source, and its end, from the bytes that were stored of it. Default: text in UTF-8.
+    /// Returns how the first input is transcoded; `None`: it is UTF-8, or not text.
+    fn coding(&self) -> Option<Coding> {
+        None
+    }
+
+    /// Returns the encoding of the first input.
+    fn encoding(&self) -> Encoding {
+        self.coding().map(|coding| coding.encoding).unwrap_or_default()
+    }
+
+    /// Writes a record as it is in the source, and its end, from the bytes that were stored of it. Default: a line.
     ///
     /// # Errors
     /// `out` fails.
     fn write_as_source(&self, kept: &[u8], out: &mut dyn Write) -> std::io::Result<()> {
-        out.write_all(kept)?;
-        out.write_all(b"\n")
+        encode(kept, self.encoding(), out)?;
+        encode(b"\n", self.encoding(), out)
     }
 
     /// Returns the columns that no record has had so far. Only formats whose records name their columns can know this.

@@ -13,7 +13,7 @@ use crate::origin::{self, ORIGINS, PATH};
 use crate::platform::{Entry, PLATFORMS};
 use crate::secret::redacted_url;
 use crate::settings::{NoSecrets, Secrets, Settings};
-use crate::source::{Compression, SourceOptions};
+use crate::source::{Compression, Encoding, SourceOptions};
 use crate::transport::{Client, NetworkOptions, Proxy, Timers};
 use crate::warning::WarningKind;
 use serde_json::{Map, Value};
@@ -289,11 +289,6 @@ fn source(map: &Map<String, Value>, folder: &Path) -> Result<SourceConfig> {
     // an address that is a secret is not known here
     let path = settings.get(PATH).and_then(Value::as_str);
     let path = path.map(|path| if path.contains("://") { redacted_url(path) } else { path.to_owned() });
-    if settings.opt_text("encoding")?.is_some_and(|e| !matches!(e.to_lowercase().as_str(), "utf-8" | "utf8")) {
-        return Err(
-            Error::usage("source.encoding: only utf-8 is supported yet").with_hint("convert it with iconv first")
-        );
-    }
     let (entry, is_certain) = match format::find(FORMATS, settings.opt_text("format")?.as_deref(), path.as_deref())? {
         Found::ByName(entry) => (entry, true),
         Found::ByContent(entry) => (entry, false),
@@ -332,6 +327,14 @@ fn open_options(settings: &Settings<'_>) -> Result<SourceOptions> {
         }
     };
     let mut open = SourceOptions { compression, ..SourceOptions::default() };
+    if let Some(label) = settings.opt_text("encoding")? {
+        open.encoding = Encoding::for_label(label.trim()).ok_or_else(|| {
+            let shown = crate::secret::printable(&label);
+            Error::usage(format!("source.encoding: \"{shown}\" is not the label of a known encoding")).with_hint(
+                "for example utf-8, utf-16le, windows-1252, iso-8859-2, shift_jis, gb18030; convert others with iconv",
+            )
+        })?;
+    }
     if let Some(max) = settings.opt_integer("max_expansion")? {
         open.max_expansion = max;
     }

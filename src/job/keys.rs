@@ -104,7 +104,12 @@ const SOURCE_FIRST: &[Key] = &[
 ];
 
 const SOURCE_LAST: &[Key] = &[
-    key("encoding", KeyKind::Text, Some("utf-8"), "Encoding of the text; a byte order mark is removed."),
+    key(
+        "encoding",
+        KeyKind::Text,
+        Some("utf-8"),
+        "Encoding of the text: a label of the WHATWG Encoding Standard, such as utf-16le, windows-1252 or shift_jis. A byte order mark is removed and shows utf-8 or utf-16.",
+    ),
     key("max_record_bytes", KeyKind::Size, Some("8MiB"), "A longer record ends the run with exit 10."),
     key(
         "max_expansion",

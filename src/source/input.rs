@@ -1,5 +1,6 @@
 //! One input of a source: its content by position and as a stream.
 
+use super::encoding::Encoding;
 use super::options::{Compression, SourceOptions};
 use super::read_at::{Identity, ReadAt, changed, into_error};
 use super::{beside, damage, decompress, local, once};
@@ -17,6 +18,7 @@ pub struct Input {
     compression: Compression,
     max_expansion: u64,
     max_window: u64,
+    encoding: Encoding,
     findings: Arc<damage::Findings>,
 }
 
@@ -52,9 +54,9 @@ impl Input {
     }
 
     fn new(name: String, content: Content, compression: Compression, options: &SourceOptions) -> Input {
-        let SourceOptions { max_expansion, max_window, .. } = *options;
+        let SourceOptions { max_expansion, max_window, encoding, .. } = *options;
         let max_window = max_window.clamp(decompress::MIN_WINDOW, damage::MAX_WINDOW);
-        Input { name, content, compression, max_expansion, max_window, findings: Arc::default() }
+        Input { name, content, compression, max_expansion, max_window, encoding, findings: Arc::default() }
     }
 
     /// Returns the name, as the user gave it.
@@ -132,6 +134,12 @@ impl Input {
     #[must_use]
     pub fn compression(&self) -> Compression {
         self.compression
+    }
+
+    /// Returns the encoding that the options name.
+    #[must_use]
+    pub fn encoding(&self) -> Encoding {
+        self.encoding
     }
 
     /// Whether `path` leads to this file, under any name.

@@ -8,6 +8,7 @@ mod beside;
 mod codecs;
 mod damage;
 mod decompress;
+mod encoding;
 mod handles;
 mod input;
 mod list;
@@ -21,6 +22,7 @@ pub(crate) mod spool;
 #[cfg(feature = "upload")]
 pub(crate) mod temporary;
 
+pub use encoding::Encoding;
 pub use input::Input;
 pub use list::Source;
 pub(crate) use options::CopyTo;

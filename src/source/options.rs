@@ -1,5 +1,6 @@
 //! How sources are opened.
 
+use super::encoding::Encoding;
 use std::path::PathBuf;
 
 /// How the bytes are compressed.
@@ -34,11 +35,18 @@ pub struct SourceOptions {
     /// Maximum window of a zstd frame, or dictionary of an xz block, in bytes: a power of two from 1 KiB to 128 MiB;
     /// default 16 MiB. Memory use grows with it.
     pub max_window: u64,
+    /// Encoding of text; default UTF-8. A byte order mark of a Unicode encoding replaces another Unicode encoding.
+    pub encoding: Encoding,
 }
 
 impl Default for SourceOptions {
     fn default() -> SourceOptions {
-        SourceOptions { compression: Compression::Auto, max_expansion: 200, max_window: 16 << 20 }
+        SourceOptions {
+            compression: Compression::Auto,
+            max_expansion: 200,
+            max_window: 16 << 20,
+            encoding: Encoding::default(),
+        }
     }
 }
 

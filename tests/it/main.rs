@@ -35,6 +35,8 @@ mod dialects;
 #[cfg(feature = "cli")]
 mod earlier_runs;
 #[cfg(feature = "cli")]
+mod encodings;
+#[cfg(feature = "cli")]
 mod formats;
 #[cfg(feature = "cli")]
 mod ftp;

@@ -34,7 +34,7 @@ pub(super) fn read(input: &Input, options: &CsvOptions) -> Result<Head> {
     let options = &CsvOptions { delimiter: delimiter.unwrap_or(options.delimiter), ..options.clone() };
     validate(options)?;
     if !options.header {
-        let start = DataStart { byte: at as u64, lines: before };
+        let start = front.data_start(at);
         return Ok(Head { names: None, start, delimiter, has_separator, line: Vec::new() });
     }
     let dialect = &Special::new(options);
@@ -48,7 +48,7 @@ pub(super) fn read(input: &Input, options: &CsvOptions) -> Result<Head> {
         match first? {
             Some((names, text)) => {
                 let end = at + text.end;
-                let start = DataStart { byte: end as u64, lines: count_lines(&front.bytes[bom..end]) };
+                let start = front.data_start(end);
                 let mut line = &front.bytes[at + text.start..end];
                 while let [text @ .., b'\r' | b'\n'] = line {
                     line = text;
@@ -141,8 +141,8 @@ fn names(text: &[u8], cells: &[u32], options: &CsvOptions) -> Result<Vec<String>
             Ok(name) if !name.contains('\0') => names.push(name.to_owned()),
             Ok(_) => return Err(Error::data("the header contains a NUL byte")),
             Err(_) => {
-                return Err(Error::data("the header is not UTF-8")
-                    .with_hint("convert the source to UTF-8 (iconv), other encodings are not read yet"));
+                return Err(Error::data("the header is not valid in the encoding of the source (source.encoding)")
+                    .with_hint("lists from Excel are often in windows-1252: source.encoding: windows-1252"));
             }
         }
         from = cell as usize + 1;

@@ -31,7 +31,7 @@ impl<'a> CsvRow<'a> {
     pub(super) fn validate_span(&self, column: usize, (at, len): (usize, usize)) -> Result<bool, CellError> {
         let raw = &self.region.input.bytes()[at..at + len];
         if !self.region.is_clean_ascii(at, len) && simdutf8::basic::from_utf8(raw).is_err() {
-            return Err(CellError::invalid_utf8(column));
+            return Err(self.region.invalid(column));
         }
         let is_clean = self.region.is_clean(at, len);
         if !is_clean && memchr::memchr(0, raw).is_some() {

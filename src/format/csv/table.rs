@@ -8,6 +8,7 @@ use super::options::{CsvOptions, ESCAPE, validate};
 use crate::buffer::Padded;
 use crate::error::{Error, Place, Result};
 use crate::format::cells::Cells;
+use crate::format::encoding::{Coding, encode};
 use crate::format::reader::{Tabular, Visit};
 use crate::format::text::{DataStart, End, Stretch, Text, longer_than};
 use crate::row::Columns;
@@ -126,6 +127,10 @@ impl Tabular for Csv {
         &self.columns
     }
 
+    fn coding(&self) -> Option<Coding> {
+        self.starts.first().and_then(|start| start.coding)
+    }
+
     fn lines_before(&self, input: usize) -> u64 {
         self.starts[input].lines
     }
@@ -146,7 +151,11 @@ impl Tabular for Csv {
             head.extend_from_slice(&self.header_line);
             head.push(b'\n');
         }
-        head
+        let Some(coding) = self.coding() else { return head };
+        let mut encoded = coding.mark_bytes();
+        // writing to memory does not fail
+        let _ = encode(&head, coding.encoding, &mut encoded);
+        encoded
     }
 
     fn warnings(&self) -> Vec<Warning> {

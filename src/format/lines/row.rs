@@ -24,7 +24,7 @@ impl Line<'_> {
     fn valid(&self, column: usize) -> Result<&[u8], CellError> {
         let line = self.text();
         if simdutf8::basic::from_utf8(line).is_err() {
-            return Err(CellError::invalid_utf8(column));
+            return Err(self.region.invalid(column));
         }
         if memchr::memchr(0, line).is_some() {
             return Err(CellError::nul(column));

@@ -4,6 +4,7 @@ use super::kernel::Kernel;
 use super::options::LinesOptions;
 use crate::error::{Error, Result};
 use crate::format::cells::{Cell, Cells};
+use crate::format::encoding::Coding;
 use crate::format::entry::validate_max_record_bytes;
 use crate::format::reader::{Tabular, Visit};
 use crate::format::text::{DataStart, End, Front, Stretch, Text, longer_than, refuse_foreign};
@@ -40,7 +41,7 @@ impl Lines {
                 error.place_mut().file.get_or_insert_with(|| input.name().to_owned());
                 error
             })?;
-            starts.push(DataStart { byte: front.bom() as u64, lines: 0 });
+            starts.push(front.data_start(front.bom()));
         }
         // no valid value contains NUL, so it can serve as the delimiter: a line that contains one is examined again
         let scanner = Scanner::new(Dialect { delimiter: 0, quote: None, marked: b'"' });
@@ -71,6 +72,10 @@ impl Tabular for Lines {
     #[cfg(feature = "jobs")]
     fn shared_columns(&self) -> &Arc<[String]> {
         &self.columns
+    }
+
+    fn coding(&self) -> Option<Coding> {
+        self.starts.first().and_then(|start| start.coding)
     }
 
     fn lines_before(&self, _input: usize) -> u64 {

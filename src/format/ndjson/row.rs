@@ -31,7 +31,7 @@ impl NdjsonRow<'_, '_> {
         let Span { at, len, .. } = self.spans[column];
         let raw = self.raw(column);
         if !self.region.is_clean_ascii(at as usize, len as usize) && simdutf8::basic::from_utf8(raw).is_err() {
-            return Err(CellError::invalid_utf8(column));
+            return Err(self.region.invalid(column));
         }
         Ok(raw)
     }
@@ -127,7 +127,7 @@ impl Row for NdjsonRow<'_, '_> {
     fn elements(&self, column: usize, each: &mut dyn FnMut(&[u8])) -> Result<(), CellError> {
         let raw = self.raw(column);
         if simdutf8::basic::from_utf8(raw).is_err() {
-            return Err(CellError::invalid_utf8(column));
+            return Err(self.region.invalid(column));
         }
         list::elements(raw, each).map_err(|why| match why {
             list::BadElement::Text(why) => bad_text(why, column),

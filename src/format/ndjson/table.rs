@@ -8,6 +8,7 @@ use super::walk::{Kind, Line, Walker};
 use crate::buffer::{Padded, SLACK};
 use crate::error::{Error, Place, Result};
 use crate::format::cells::{Cell, Cells};
+use crate::format::encoding::Coding;
 use crate::format::entry::validate_max_record_bytes;
 use crate::format::reader::{Tabular, Visit};
 use crate::format::text::{DataStart, End, Front, Stretch, Text, longer_than, refuse_foreign};
@@ -85,7 +86,7 @@ fn check(front: &Front<'_>) -> Result<DataStart> {
         return Err(Error::data("the source begins with [: it is one JSON array, not one JSON object on each line")
             .with_hint("make lines of it first: jq -c '.[]' list.json > list.ndjson"));
     }
-    Ok(DataStart { byte: start as u64, lines: 0 })
+    Ok(front.data_start(start))
 }
 
 impl Columns for Ndjson {
@@ -106,6 +107,10 @@ impl Tabular for Ndjson {
     #[cfg(feature = "jobs")]
     fn shared_columns(&self) -> &Arc<[String]> {
         &self.columns
+    }
+
+    fn coding(&self) -> Option<Coding> {
+        self.starts.first().and_then(|start| start.coding)
     }
 
     fn lines_before(&self, _input: usize) -> u64 {

@@ -7,12 +7,14 @@
 
 use super::bytes::{ChunkBytes, next_want, shrunk};
 use super::reader::TextReader;
-use super::rules::{LOOKAHEAD, Text};
+use super::rules::{DataStart, LOOKAHEAD, Text};
 use crate::error::Result;
 use crate::format::chunk::{Chunk, ChunkId};
+use crate::format::encoding::{Coding, Transcoder};
 use crate::format::reader::{Chunks, Format};
+use crate::scan::count_lines;
 use crate::source::{self, Input};
-use std::io::{ErrorKind, Read};
+use std::io::Read;
 
 /// Hands out the chunks of a pass in order.
 pub(crate) struct Grid<'f, F> {
@@ -26,12 +28,28 @@ pub(crate) struct Grid<'f, F> {
 }
 
 struct Stream {
-    reader: Box<dyn Read + Send>,
+    content: Content,
     /// Offset of the next chunk.
     offset: u64,
     /// Bytes after the last record end of the previous chunk.
     left: Vec<u8>,
     ended: bool,
+}
+
+/// The text of a stream.
+enum Content {
+    /// In UTF-8.
+    Plain(Box<dyn Read + Send>),
+    Transcoded(Box<Transcoder>),
+}
+
+impl Content {
+    fn read(&mut self) -> &mut dyn Read {
+        match self {
+            Content::Plain(reader) => reader,
+            Content::Transcoded(reader) => reader,
+        }
+    }
 }
 
 impl<'f, F: Text> Grid<'f, F> {
@@ -49,7 +67,7 @@ impl<'f, F: Text> Grid<'f, F> {
     fn next_of_stream(
         &mut self,
         input: &Input,
-        start: u64,
+        start: DataStart,
         reader: &mut TextReader<F>,
         enlarge: &mut dyn FnMut(&mut TextReader<F>, usize),
     ) -> Result<Option<u64>> {
@@ -91,11 +109,12 @@ impl<F: Text> Chunks<TextReader<F>> for Grid<'_, F> {
         enlarge: &mut dyn FnMut(&mut TextReader<F>, usize),
     ) -> Result<Option<Chunk>> {
         reader.bytes.clear();
+        reader.lengths = None;
         let format = self.format;
         while let Some(input) = format.source().inputs().get(self.input) {
-            let start = format.start_of(self.input).byte;
-            if input.is_plain() {
-                let offset = start + self.index * self.chunk_bytes as u64;
+            let start = format.start_of(self.input);
+            if input.is_plain() && start.coding.is_none() {
+                let offset = start.byte + self.index * self.chunk_bytes as u64;
                 if offset < input.stored_bytes() {
                     return Ok(Some(self.hand_out(offset, false)));
                 }
@@ -111,20 +130,23 @@ impl<F: Text> Chunks<TextReader<F>> for Grid<'_, F> {
 }
 
 impl Stream {
-    fn open(input: &Input, start: u64, threads: usize) -> Result<Stream> {
-        let mut reader = input.open_stream_beside(threads)?;
-        let mut skip = start;
-        let mut scratch = vec![0; 8 << 10];
-        while skip > 0 {
-            let want = usize::try_from(skip).unwrap_or(usize::MAX).min(scratch.len());
-            match reader.read(&mut scratch[..want]) {
-                Ok(0) => return Err(shrunk(input)),
-                Ok(n) => skip -= n as u64,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(source::into_error(error, &format!("reading {}", input.name()))),
+    fn open(input: &Input, start: DataStart, threads: usize) -> Result<Stream> {
+        let failed = |error| source::into_error(error, &format!("reading {}", input.name()));
+        let reader = input.open_stream_beside(threads)?;
+        let (mut content, skip) = match start.coding {
+            None => (Content::Plain(reader), start.byte),
+            Some(Coding { encoding, mark, text }) => {
+                let reader = Transcoder::new(reader, input.name(), encoding, mark).map_err(failed)?;
+                (Content::Transcoded(Box::new(reader)), text)
             }
+        };
+        if std::io::copy(&mut content.read().take(skip), &mut std::io::sink()).map_err(failed)? < skip {
+            return Err(shrunk(input));
         }
-        Ok(Stream { reader, offset: start, left: Vec::new(), ended: false })
+        if let Content::Transcoded(reader) = &mut content {
+            reader.lengths.take(start.lines, &mut Vec::new());
+        }
+        Ok(Stream { content, offset: start.byte, left: Vec::new(), ended: false })
     }
 
     /// Reads complete records, about `chunk_bytes` of them or one larger record, and returns their offset; `None` if
@@ -147,7 +169,7 @@ impl Stream {
         let max = usize::try_from(format.max_record_bytes()).unwrap_or(usize::MAX).saturating_add(chunk_bytes);
         loop {
             let bytes = &mut reader.bytes;
-            bytes.read_stream(input, &mut *self.reader, want)?;
+            bytes.read_stream(input, self.content.read(), want)?;
             self.ended = bytes.ended;
             let filled = bytes.filled();
             if filled == 0 {
@@ -159,7 +181,12 @@ impl Stream {
             if let Some(cut) = cut.or((filled > max).then_some(filled)) {
                 self.left.extend_from_slice(&bytes.bytes()[cut..]);
                 bytes.truncate(cut);
-                self.offset += cut as u64;
+                self.offset += match &mut self.content {
+                    Content::Plain(_) => cut as u64,
+                    Content::Transcoded(from) => {
+                        from.lengths.take(count_lines(bytes.bytes()), reader.lengths.get_or_insert_default())
+                    }
+                };
                 return Ok(Some(offset));
             }
             want = next_want(filled).clamp(64, max.saturating_add(1));

@@ -12,7 +12,7 @@
 
 use super::bytes::{ChunkBytes, first_read, next_want};
 use super::region::Places;
-use super::rules::{End, Stretch, Text};
+use super::rules::{Stretch, Text};
 use crate::error::Result;
 use crate::format::chunk::{Chunk, Extent, Fatal};
 use crate::format::reader::{Host, Reader, Stop, Visit};
@@ -22,13 +22,15 @@ use crate::scan::count_lines;
 /// Reads chunks of text.
 pub(crate) struct TextReader<F: Text> {
     pub(super) bytes: ChunkBytes,
+    /// Lengths of the lines in the source, if the text was transcoded.
+    pub(super) lengths: Option<Vec<u8>>,
     kernel: F::Kernel,
     chunk_bytes: usize,
 }
 
 impl<F: Text> TextReader<F> {
     pub(crate) fn new(format: &F, marked: Option<u8>, chunk_bytes: usize) -> TextReader<F> {
-        TextReader { bytes: ChunkBytes::default(), kernel: format.kernel(marked), chunk_bytes }
+        TextReader { bytes: ChunkBytes::default(), lengths: None, kernel: format.kernel(marked), chunk_bytes }
     }
 
     /// Reads until the buffer has at least `want` bytes of the chunk or the input ends.
@@ -108,12 +110,11 @@ impl<F: Text> TextReader<F> {
 
     /// Returns the error for a record that does not end within the maximum length or the input.
     #[cold]
-    fn never_ends(&self, format: &F, chunk: &Chunk, start: usize, end: &End, lines: u64) -> Fatal {
+    fn never_ends(&self, format: &F, start: usize, inside: bool, place: RecordPlace) -> Fatal {
         let record = &self.bytes.bytes()[start..];
-        let (error, blamed) = format.never_ends(record, end.inside, self.bytes.ended);
-        let line = lines + count_lines(&record[..blamed]);
-        let place = RecordPlace { line: Some(line), byte: Some(chunk.offset + start as u64) };
-        Fatal { error, place: Some(place) }
+        let (error, blamed) = format.never_ends(record, inside, self.bytes.ended);
+        let line = place.line.map(|line| line + count_lines(&record[..blamed]));
+        Fatal { error, place: Some(RecordPlace { line, ..place }) }
     }
 }
 
@@ -130,7 +131,8 @@ impl<F: Text> Reader<F> for TextReader<F> {
     where
         V: Visit + Host<Self, Stop = Stop<V>>,
     {
-        let places = Places::new(chunk.offset + extent.from as u64);
+        let lengths = self.lengths.take();
+        let places = Places::new(chunk.offset + extent.from as u64, lengths.as_deref());
         let (mut from, mut state) = (extent.from, extent.state);
         let (mut limit, mut lines) = (extent.to - extent.from, 0);
         let max = format.max_record_bytes();
@@ -149,7 +151,8 @@ impl<F: Text> Reader<F> for TextReader<F> {
             // the record that crosses the seam continues after the bytes read so far
             let held = (self.bytes.filled() - from - open) as u64;
             if self.bytes.ended || held > max {
-                return Err(self.never_ends(format, chunk, from + open, &end, lines).into());
+                let place = places.of(self.bytes.view(from, self.bytes.filled()).bytes(), open);
+                return Err(self.never_ends(format, from + open, end.inside, place).into());
             }
             places.rebase(open, lines);
             from += open;
@@ -169,6 +172,7 @@ impl<F: Text> Reader<F> for TextReader<F> {
 
     fn copy_from(&mut self, other: &Self) {
         self.bytes.copy_from(&other.bytes);
+        self.lengths.clone_from(&other.lengths);
     }
 
     fn shrink(&mut self) {

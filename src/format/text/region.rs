@@ -1,30 +1,50 @@
 //! A stretch of text after the scan: masks of the bytes that need a second look, and the places of its records.
 
 use crate::buffer::Padded;
-use crate::row::{Needs, Record, RecordPlace};
+use crate::format::encoding::skip;
+use crate::row::{CellError, Needs, Record, RecordPlace};
 use crate::scan::{Dialect, Tape, any_bit, bits_from, count_lines};
 use std::cell::Cell;
 
 /// The places of the records of a chunk, to be requested in the order of the source. Lines are counted only up to the
 /// requested records.
-pub(crate) struct Places {
+pub(crate) struct Places<'l> {
     /// Offset of the text in the decompressed content.
     origin: Cell<u64>,
     /// Physical lines of the chunk in `text[..counted]` and before the text.
     lines: Cell<u64>,
     counted: Cell<usize>,
+    /// Of a text that was transcoded.
+    source: Option<SourceLines<'l>>,
 }
 
-impl Places {
-    /// Creates the places for a text at offset `origin`, which is the start of the chunk.
-    pub(super) fn new(origin: u64) -> Places {
-        Places { origin: Cell::new(origin), lines: Cell::new(0), counted: Cell::new(0) }
+/// The lines of a chunk as they are in the source; `lines` of them have `bytes`, and their lengths end at `at`.
+struct SourceLines<'l> {
+    lengths: &'l [u8],
+    at: Cell<usize>,
+    lines: Cell<u64>,
+    bytes: Cell<u64>,
+}
+
+impl<'l> Places<'l> {
+    /// Creates the places for a text at offset `origin`, which is the start of the chunk. `lengths` are those of its lines
+    /// in the source, if it was transcoded.
+    pub(super) fn new(origin: u64, lengths: Option<&'l [u8]>) -> Places<'l> {
+        let source = lengths.map(|lengths| SourceLines {
+            lengths,
+            at: Cell::default(),
+            lines: Cell::default(),
+            bytes: Cell::default(),
+        });
+        Places { origin: Cell::new(origin), lines: Cell::new(0), counted: Cell::new(0), source }
     }
 
     /// Moves the start of the text `by` bytes forward; `lines` is the number of physical lines of the chunk before the
     /// new start.
     pub(super) fn rebase(&self, by: usize, lines: u64) {
-        self.origin.set(self.origin.get() + by as u64);
+        if self.source.is_none() {
+            self.origin.set(self.origin.get() + by as u64);
+        }
         self.lines.set(lines);
         self.counted.set(0);
     }
@@ -33,7 +53,28 @@ impl Places {
     pub(crate) fn of(&self, text: &[u8], start: usize) -> RecordPlace {
         self.lines.set(self.lines.get() + count_lines(&text[self.counted.get()..start]));
         self.counted.set(start);
-        RecordPlace { line: Some(self.lines.get()), byte: Some(self.origin.get() + start as u64) }
+        let lines = self.lines.get();
+        let byte = match &self.source {
+            None => start as u64,
+            Some(source) => source.byte(lines),
+        };
+        RecordPlace { line: Some(lines), byte: Some(self.origin.get() + byte) }
+    }
+
+    /// Returns true if the text was transcoded.
+    pub(crate) fn are_transcoded(&self) -> bool {
+        self.source.is_some()
+    }
+}
+
+impl SourceLines<'_> {
+    /// Returns the position after the first `lines` lines.
+    fn byte(&self, lines: u64) -> u64 {
+        let (at, bytes) = skip(self.lengths, self.at.get(), lines - self.lines.get());
+        self.at.set(at);
+        self.lines.set(lines);
+        self.bytes.set(self.bytes.get() + bytes);
+        self.bytes.get()
     }
 }
 
@@ -50,7 +91,7 @@ pub(crate) struct Region<'a> {
     encoding: Cell<Encoding>,
     /// For each [`Needs`], the mask to test before a cell is copied: `dirty` or `odd`.
     plain: [Cell<&'a [u8]>; 4],
-    places: &'a Places,
+    places: &'a Places<'a>,
 }
 
 /// Whether the bytes above 0x7F in a region are valid.
@@ -69,7 +110,7 @@ impl<'a> Region<'a> {
         tape: &'a Tape,
         dialect: Dialect,
         text: (usize, usize),
-        places: &'a Places,
+        places: &'a Places<'a>,
     ) -> Region<'a> {
         let (dirty, odd) = (tape.dirty.bytes(), tape.odd.bytes());
         let plain = [odd; 4].map(Cell::new);
@@ -129,6 +170,16 @@ impl<'a> Region<'a> {
                 Needs::NoControls => self.is_utf8() && memchr::memchr(0xc2, text()).is_none(),
                 Needs::Ascii => false,
             }
+    }
+
+    /// Returns the error for a cell that is not valid text.
+    #[cold]
+    pub(crate) fn invalid(&self, column: usize) -> CellError {
+        if !self.places.are_transcoded() {
+            return CellError::invalid_utf8(column);
+        }
+        let what = "bytes that are not valid in the encoding of the source";
+        CellError { code: "undecodable", what, column: Some(column) }
     }
 
     /// Returns the place of the record at `start`.

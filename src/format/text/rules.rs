@@ -3,6 +3,7 @@
 use super::region::Places;
 use crate::buffer::Padded;
 use crate::error::Error;
+use crate::format::encoding::Coding;
 use crate::format::reader::{Tabular, Visit};
 use crate::scan::count_lines;
 
@@ -54,6 +55,8 @@ pub(crate) struct DataStart {
     pub(crate) byte: u64,
     /// Physical lines before it.
     pub(crate) lines: u64,
+    /// How the text is transcoded; `None`: it is UTF-8.
+    pub(crate) coding: Option<Coding>,
 }
 
 /// A text for a kernel to visit.
@@ -69,7 +72,7 @@ pub(crate) struct Stretch<'a> {
     /// True if at least [`LOOKAHEAD`] bytes follow the text, which cannot be extended.
     pub(crate) follows: bool,
     /// The places of its records.
-    pub(crate) places: &'a Places,
+    pub(crate) places: &'a Places<'a>,
 }
 
 /// Number of bytes that are read of a stream beyond the end of a chunk, so that a format can see the last record from the
