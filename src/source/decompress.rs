@@ -23,7 +23,27 @@ const JUDGED_EVERY: u64 = 256 << 10;
 /// Number of first bytes that identify the compression.
 pub(super) const MAGIC_BYTES: usize = 10;
 
-/// Detects the compression by the first bytes.
+/// Maximum number of bytes of skippable frames that are skipped in order to find the compression.
+const MOST_SKIPPED: u64 = 1 << 20;
+
+/// Detects the compression by the first bytes. `read` returns up to [`MAGIC_BYTES`] bytes from a position on. lz4 and zstd
+/// have the same skippable frames, so the frame after them decides.
+pub(super) fn detect(mut read: impl FnMut(u64) -> io::Result<Vec<u8>>) -> io::Result<Compression> {
+    let mut at = 0;
+    loop {
+        let first = read(at)?;
+        match first[..] {
+            [0x50..=0x5f, 0x2a, 0x4d, 0x18, a, b, c, d, ..] if at < MOST_SKIPPED => {
+                at += 8 + u64::from(u32::from_le_bytes([a, b, c, d]));
+            }
+            // nothing but skippable frames
+            _ if at > 0 && by_magic(&first) != Compression::Lz4 => return Ok(Compression::Zstd),
+            _ => return Ok(by_magic(&first)),
+        }
+    }
+}
+
+/// Detects the compression by the bytes of a frame.
 pub(super) fn by_magic(first: &[u8]) -> Compression {
     match first {
         [0x1f, 0x8b, ..] => Compression::Gzip,

@@ -45,9 +45,13 @@ impl Input {
     /// Wraps a stream that can be read once.
     pub(super) fn once(name: String, once: once::Once, options: &SourceOptions) -> Result<Input> {
         let compression = match options.compression {
-            Compression::Auto => decompress::by_magic(
-                &once.peek(decompress::MAGIC_BYTES).map_err(|e| into_error(e, &format!("reading {name}")))?,
-            ),
+            Compression::Auto => {
+                let first = |at: u64| {
+                    let mut bytes = once.peek(at as usize + decompress::MAGIC_BYTES)?;
+                    Ok(bytes.split_off((at as usize).min(bytes.len())))
+                };
+                decompress::detect(first).map_err(|e| into_error(e, &format!("reading {name}")))?
+            }
             other => other,
         };
         Ok(Input::new(name, Content::Once(once), compression, options))
@@ -265,17 +269,21 @@ impl Input {
 
 /// Determines the compression from the option and the first bytes.
 fn compression_of(name: &str, data: &dyn ReadAt, options: &SourceOptions) -> Result<Compression> {
-    let mut magic = [0; decompress::MAGIC_BYTES];
-    let mut have = 0;
-    while have < magic.len() {
-        match data.read_at(&mut magic[have..], have as u64) {
-            Ok(0) => break,
-            Ok(n) => have += n,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(into_error(error, &format!("reading {name}"))),
+    let first = |at: u64| {
+        let mut magic = vec![0; decompress::MAGIC_BYTES];
+        let mut have = 0;
+        while have < magic.len() {
+            match data.read_at(&mut magic[have..], at + have as u64) {
+                Ok(0) => break,
+                Ok(n) => have += n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
         }
-    }
-    let found = decompress::by_magic(&magic[..have]);
+        magic.truncate(have);
+        Ok(magic)
+    };
+    let found = decompress::detect(first).map_err(|error| into_error(error, &format!("reading {name}")))?;
     match options.compression {
         Compression::Auto => Ok(found),
         given if given != Compression::None && given != found => {

@@ -445,3 +445,27 @@ fn a_file_that_reports_no_size_is_not_empty() {
     assert!(!Source::is_stream(empty.path()));
     assert_eq!(Source::open(empty.path(), &SourceOptions::default()).unwrap().stored_bytes(), 0);
 }
+
+#[test]
+fn a_skippable_frame_is_of_the_format_of_the_next_frame() {
+    let skippable =
+        |content: &[u8]| [&[0x5a, 0x2a, 0x4d, 0x18][..], &(content.len() as u32).to_le_bytes(), content].concat();
+    // the frames of an lz4 and a zstd program: "a\n"
+    let lz4 = b"\x04\x22\x4d\x18\x64\x40\xa7\x02\0\0\x80a\n\0\0\0\0\x85\x95\x4d\x99";
+    let zstd = zstd::encode_all(&b"a\n"[..], 1).unwrap();
+    for (frame, compression) in [(&lz4[..], Compression::Lz4), (&zstd, Compression::Zstd)] {
+        for skipped in [vec![], skippable(b""), skippable(&[7; 300]), [skippable(b"x"), skippable(b"y")].concat()] {
+            let stored = [&skipped, frame].concat();
+            let options = SourceOptions::default();
+            let whole = Source::from_bytes("list", stored.clone(), &options).unwrap();
+            let once = Source::from_stream_once("list", Box::new(std::io::Cursor::new(stored)), &options).unwrap();
+            for source in [whole, once] {
+                let input = &source.inputs()[0];
+                assert_eq!(input.compression(), compression, "{} skipped", skipped.len());
+                let mut content = Vec::new();
+                input.open_stream().unwrap().read_to_end(&mut content).unwrap();
+                assert_eq!(content, b"a\n", "{compression:?}, {} skipped", skipped.len());
+            }
+        }
+    }
+}

@@ -293,9 +293,7 @@ fn s07_a_byte_order_mark_is_removed_at_the_start_only() {
 
 #[test]
 fn s08_utf_16_is_named() {
-    for bom in [&[0xff, 0xfe][..], &[0xfe, 0xff], &[0xff, 0xfe, 0, 0]] {
-        let mut list = bom.to_vec();
-        list.extend(b"i\0d\0\n\x001\0\n\0");
+    for list in [&b"i\0d\0\n\x001\0\n\0"[..], b"\0i\0d\0\n\x001\0\n", b"\xff\xfe\0\0i\0\0\0d\0\0\0\n\0\0\x001\0\0\0"] {
         let (code, report) = Bed::new(CLEVERTAP, list).json(&["check", "job.yaml"]);
         assert_eq!(code, 10, "{report}");
         assert!(message(&report).contains("UTF-"), "{report}");

@@ -450,3 +450,22 @@ fn rejected_rows_come_back_as_they_are_in_the_source() {
         assert!(std::str::from_utf8(&shown).is_ok(), "{csv}: {}", String::from_utf8_lossy(&shown));
     }
 }
+
+#[test]
+fn a_wrong_guess_of_the_format_says_what_the_file_looks_like() {
+    for (set, list, says) in [
+        ("source.format=auto", "<!DOCTYPE html>\n<html>\n", "looks like HTML or XML"),
+        ("source.format=auto", "[{\"id\":1}]\n", "looks like a JSON array"),
+        ("source.format=auto", "{\"id\":1}\n", "set source.format: ndjson"),
+        ("source.format=ndjson", "id,name\n1,a\n2,b\n", "looks like delimited text, not NDJSON"),
+        ("source.format=ndjson", "<html>\n<p>\n</p>\n", "looks like HTML or XML, not NDJSON"),
+        ("source.compression=snappy", "id\n", "snappy is not supported"),
+        ("source.format=auto", "\u{ff}", "source.encoding"),
+    ] {
+        let list = if list == "\u{ff}" { b"\xff\x06\0\0sNaPpY".to_vec() } else { list.as_bytes().to_vec() };
+        let says = if list.starts_with(b"\xff") { "snappy data" } else { says };
+        let (code, report) = Bed::new(CLEVERTAP, list).json(&["check", "job.yaml", "--set", set]);
+        let said = format!("{} / {}", report["error"]["message"].as_str().unwrap(), report["error"]["hint"]);
+        assert!(matches!(code, 2 | 10) && said.contains(says), "{set}: {said}");
+    }
+}

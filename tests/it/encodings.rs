@@ -168,7 +168,7 @@ proptest! {
             text += after;
             let has_malformed = pieces.iter().any(|piece| matches!(piece, Piece::Malformed));
             if value.is_empty() && !has_malformed || text.is_empty() {
-                // an empty line of the format of lines is no record
+                // an empty line of the format of lines is not a record
                 list.truncate(place.2 as usize);
                 list.extend(encoded(&format!("{before}a{after}{line_end}"), label));
                 value.push('a');

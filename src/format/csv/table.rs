@@ -96,11 +96,16 @@ impl Columns for Csv {
 
     /// If the header is a single cell, returns the delimiter with which it would have the column, as a hint.
     fn missing(&self, name: &str) -> Option<String> {
-        if self.columns.first().is_some_and(|first| first.trim_start().starts_with('{')) {
-            return Some(
+        let hint = match self.columns.first().and_then(|first| first.trim_start().chars().next()) {
+            Some('{') => {
                 "the first line looks like JSON: if the source has one object a line, set source.format: ndjson"
-                    .to_owned(),
-            );
+            }
+            Some('[') => "the first line looks like a JSON array: make lines of it first with jq -c '.[]'",
+            Some('<') => "the first line looks like HTML or XML, as if a page had been saved instead of the list",
+            _ => "",
+        };
+        if !hint.is_empty() {
+            return Some(hint.to_owned());
         }
         let [cell] = &*self.columns else { return None };
         let mut delimiters = ['\t', ';', '|', ','].into_iter();

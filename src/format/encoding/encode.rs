@@ -5,7 +5,7 @@ use crate::source::Encoding;
 use encoding_rs::EncoderResult;
 use std::collections::HashMap;
 use std::io::{Result, Write};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Writes a text in an encoding; bytes that could not be decoded are written as they were.
 pub(in crate::format) fn encode(text: &[u8], encoding: Encoding, out: &mut dyn Write) -> Result<()> {
@@ -53,26 +53,27 @@ fn encode_run(text: &str, encoding: Encoding, out: &mut dyn Write) -> Result<()>
 /// Codes by what they stand for.
 type Codes = HashMap<String, Vec<u8>>;
 
-/// Returns the codes that decoders know and encoders do not use: a part of EUC-JP, and the additions of Hong Kong to Big5.
-fn others(encoding: Encoding) -> &'static Codes {
-    static EUC_JP: OnceLock<Codes> = OnceLock::new();
-    static BIG5: OnceLock<Codes> = OnceLock::new();
-    let (cell, before): (_, &[u8]) = match encoding.name() {
-        "EUC-JP" => (&EUC_JP, &[0x8f]),
-        _ => (&BIG5, &[]),
-    };
-    cell.get_or_init(|| {
-        let mut codes = Codes::new();
-        for (lead, trail) in (0x81..=0xfe).flat_map(|lead| (0x40..=0xfe).map(move |trail| (lead, trail))) {
-            let bytes = [before, &[lead, trail]].concat();
-            let mut text = String::with_capacity(32);
-            let (result, _) = encoding.decoder().decode_to_string_without_replacement(&bytes, &mut text, true);
-            if result == encoding_rs::DecoderResult::InputEmpty {
-                codes.entry(text).or_insert(bytes);
-            }
+/// Returns the codes that the decoder knows and the encoder does not use: a part of EUC-JP, the additions of Hong Kong to
+/// Big5, the private characters of Shift_JIS.
+fn others(encoding: Encoding) -> Arc<Codes> {
+    static FOUND: Mutex<Vec<(Encoding, Arc<Codes>)>> = Mutex::new(Vec::new());
+    let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, codes)) = found.iter().find(|(known, _)| *known == encoding) {
+        return Arc::clone(codes);
+    }
+    let before: &[u8] = if encoding.name() == "EUC-JP" { &[0x8f] } else { &[] };
+    let mut codes = Codes::new();
+    for (lead, trail) in (0x81..=0xfe).flat_map(|lead| (0x40..=0xfe).map(move |trail| (lead, trail))) {
+        let bytes = [before, &[lead, trail]].concat();
+        let mut text = String::with_capacity(32);
+        let (result, _) = encoding.decoder().decode_to_string_without_replacement(&bytes, &mut text, true);
+        if result == encoding_rs::DecoderResult::InputEmpty {
+            codes.entry(text).or_insert(bytes);
         }
-        codes
-    })
+    }
+    let codes = Arc::new(codes);
+    found.push((encoding, Arc::clone(&codes)));
+    codes
 }
 
 #[cfg(test)]

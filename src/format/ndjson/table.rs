@@ -86,6 +86,14 @@ fn check(front: &Front<'_>) -> Result<DataStart> {
         return Err(Error::data("the source begins with [: it is one JSON array, not one JSON object on each line")
             .with_hint("make lines of it first: jq -c '.[]' list.json > list.ndjson"));
     }
+    let mut lines =
+        text.split(|byte| matches!(byte, b'\n' | b'\r')).map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
+    let begins = |line: Option<&[u8]>| line.is_some_and(|line| line[0] != b'{');
+    if begins(lines.next()) && begins(lines.next()) && begins(lines.next()) {
+        let looks = if text.trim_ascii_start().first() == Some(&b'<') { "HTML or XML" } else { "delimited text" };
+        return Err(Error::data(format!("the source looks like {looks}, not NDJSON: its first lines are not objects"))
+            .with_hint("set source.format: csv if it is a list, or get the list as one JSON object on each line"));
+    }
     Ok(front.data_start(start))
 }
 

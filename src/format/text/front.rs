@@ -28,7 +28,7 @@ pub(crate) struct Front<'a> {
     mark: usize,
 }
 
-/// Where the bytes are read from.
+/// The reader of the bytes.
 enum From {
     /// The input itself, by position.
     Position,
