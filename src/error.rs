@@ -178,6 +178,8 @@ pub struct Place {
     pub line: Option<u64>,
     /// The byte offset of the record's start, from 0, in the decompressed source.
     pub byte: Option<u64>,
+    /// The row in a row group, a batch or a sheet, in words: `row group 3, row 17`.
+    pub row: Option<String>,
     /// The source column.
     pub column: Option<String>,
 }
@@ -202,6 +204,12 @@ impl fmt::Display for Place {
                 write!(f, "{sep}{name} {n}")?;
                 sep = ", ";
             }
+        }
+        if let Some(row) = &self.row {
+            // after the number of the record in brackets, since it says the same
+            let (open, close) = if self.record.is_some() { (" (", ")") } else { (sep, "") };
+            write!(f, "{open}{}{close}", escaped(row))?;
+            sep = ", ";
         }
         if let Some(column) = &self.column {
             write!(f, "{sep}column {column:?}")?;

@@ -122,6 +122,17 @@ pub struct RecordPlace {
     pub line: Option<u64>,
     /// Offset of its first byte in the decompressed content of the input; `None`: the format has no such place.
     pub byte: Option<u64>,
+    /// Row in a row group, a batch or a sheet; `None`: the format has none of these.
+    pub row: Option<GroupRow>,
+}
+
+/// A row in a group of rows of an input: a row group of Parquet, a batch of Arrow, a sheet of XLSX.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupRow {
+    /// Number of the group, from 1.
+    pub group: u64,
+    /// Number of the row in the group, from 1.
+    pub row: u64,
 }
 
 /// The reason why a cell, or the value made of cells, is not valid, before it is put into words.
@@ -182,6 +193,11 @@ pub trait Columns {
 
     /// Returns true if records may lack a column, or have lists in it.
     fn have_lists(&self) -> bool;
+
+    /// Returns true if the schema says that the values of a column are lists.
+    fn is_list(&self, _column: usize) -> bool {
+        false
+    }
 
     /// Returns what to do about a column that is not there, if the format knows better than "did you mean".
     fn missing(&self, _name: &str) -> Option<String> {

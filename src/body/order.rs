@@ -269,6 +269,7 @@ impl<'a, 'c> Ordered<'a, 'c> {
             place.record = Some(totals.record + records + 1);
             place.line = at.line.map(|n| totals.line + n + 1);
             place.byte = at.byte;
+            place.row = at.row.map(|row| self.table.row_in_words(chunk.input, row));
         }
         error
     }

@@ -19,13 +19,19 @@ use std::sync::Arc;
 pub const MAX_REJECT_ROWS: u64 = 1_000_000;
 
 /// The columns that follow those of the source.
-const MARKS: &str = "_stage,_file,_record,_line,_byte,_column,_code,_reason,_raw";
+const MARKS: &str = "_stage,_file,_record,_line,_byte,_place,_column,_code,_reason,_raw";
+
+/// The same in files of versions before 0.2.
+const OLD_MARKS: &str = "_stage,_file,_record,_line,_byte,_column,_code,_reason,_raw";
 
 /// Returns the position of a reject file's columns in a source that is one, since they are not repeated.
 fn marks_in(columns: &[String]) -> Range<usize> {
-    let marks: Vec<&str> = MARKS.split(',').collect();
-    let at = columns.windows(marks.len()).position(|window| window == marks);
-    at.map_or(0..0, |at| at..at + marks.len())
+    let range = |marks: &str| {
+        let marks: Vec<&str> = marks.split(',').collect();
+        let at = columns.windows(marks.len()).position(|window| window == marks)?;
+        Some(at..at + marks.len())
+    };
+    range(MARKS).or_else(|| range(OLD_MARKS)).unwrap_or(0..0)
 }
 
 /// Returns the path of the rows as they are in the source, beside the reject file at `path`.
@@ -219,7 +225,8 @@ pub(crate) fn inspect_target(path: &Path) -> Result<Existing> {
     let ours = meta.is_file() && {
         let read = File::open(path).and_then(|mut file| file.read(&mut start));
         let start = &start[..read.unwrap_or(0)];
-        start.is_empty() || start.windows(MARKS.len()).any(|window| window == MARKS.as_bytes())
+        let has = |marks: &str| start.windows(marks.len()).any(|window| window == marks.as_bytes());
+        start.is_empty() || has(MARKS) || has(OLD_MARKS)
     };
     if !ours {
         let message = format!("rejects.file: {} already exists and is not a reject file", path.display());
@@ -262,11 +269,13 @@ fn put(
     cell(out, row.stage.as_bytes())?;
     out.write_all(b",")?;
     match source {
-        None => out.write_all(b",,,,")?,
+        None => out.write_all(b",,,,,")?,
         Some(source) => {
             let shown = |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
             cell(out, source.file.as_bytes())?;
             write!(out, ",{},{},{},", source.record, shown(source.line), shown(source.byte))?;
+            cell(out, source.place().unwrap_or_default().as_bytes())?;
+            out.write_all(b",")?;
         }
     }
     for mark in [row.column, row.code, &escaped(row.reason)] {
@@ -346,7 +355,7 @@ mod tests {
         file.flush().unwrap();
         assert_eq!(file.path(), Some(path.as_path()));
         let text = std::fs::read_to_string(&path).unwrap();
-        let marks = "local,\"a,b.csv\",3,5,77,id,empty,map.id is empty,";
+        let marks = "local,\"a,b.csv\",3,5,77,,id,empty,map.id is empty,";
         assert_eq!(
             text,
             format!("id,\"no\"\"te\",{MARKS}\n\"x \"\"y\"\"\",\"a;\"\"b\"\"\n\",{marks}\n,,{marks}\"\"\"x\"\"y\"\n")
@@ -364,11 +373,14 @@ mod tests {
         let path = dir.path().join("rejects.csv");
         let columns: Vec<String> = format!("id,{MARKS},mine").split(',').map(str::to_owned).collect();
         let mut file = RejectFile::new(&path, &columns[..]).unwrap();
-        reject(&mut file, &csv(b','), b"1,local,x.csv,1,2,3,id,empty,\"a, b\",,\"m\"", true);
+        reject(&mut file, &csv(b','), b"1,local,x.csv,1,2,3,,id,empty,\"a, b\",,\"m\"", true);
         file.flush().unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
-        let marks = "local,\"a,b.csv\",3,5,77,id,empty,map.id is empty,";
+        let marks = "local,\"a,b.csv\",3,5,77,,id,empty,map.id is empty,";
         assert_eq!(text, format!("id,mine,{MARKS}\n1,m,{marks}\n"));
+        // those of a version without `_place`
+        let columns: Vec<String> = format!("id,{OLD_MARKS}").split(',').map(str::to_owned).collect();
+        assert_eq!(marks_in(&columns), 1..columns.len());
         // a column of the user with such a name stays
         let columns = ["id".to_owned(), "_file".to_owned()];
         assert_eq!(marks_in(&columns), 0..0);

@@ -4,6 +4,7 @@ use super::batch::{LoggedRow, RowLog};
 use super::totals::Totals;
 use crate::format::Tabular;
 use crate::format::cells::Cells;
+use crate::row::GroupRow;
 use std::borrow::Cow;
 
 /// A record of the source with its place; lent while it is rejected or shown.
@@ -18,6 +19,8 @@ pub struct SourceRecord<'a> {
     pub line: Option<u64>,
     /// Offset of its start in the decompressed file, from 0; `None` if the format has no such place.
     pub byte: Option<u64>,
+    row: Option<GroupRow>,
+    input: usize,
     kept: &'a [u8],
     is_split: bool,
     table: &'a dyn Tabular,
@@ -30,10 +33,18 @@ impl<'a> SourceRecord<'a> {
             record: totals.record + row.record + 1,
             line: row.place.line.map(|line| totals.line + line + 1),
             byte: row.place.byte,
+            row: row.place.row,
+            input: totals.input,
             kept: rows.bytes(row.kept),
             is_split: row.is_split,
             table,
         }
+    }
+
+    /// Returns the row in its row group, batch or sheet, in words; `None` if the format has none of these.
+    #[must_use]
+    pub fn place(&self) -> Option<String> {
+        self.row.map(|row| self.table.row_in_words(self.input, row))
     }
 
     /// Returns the record as it is shown to people: text as it is in the source, without its line end.
@@ -67,6 +78,6 @@ impl<'a> SourceRecord<'a> {
         table: &'a dyn Tabular,
     ) -> SourceRecord<'a> {
         let file = table.source().inputs()[0].name();
-        SourceRecord { file, record, line: Some(line), byte: Some(byte), kept, is_split, table }
+        SourceRecord { file, record, line: Some(line), byte: Some(byte), row: None, input: 0, kept, is_split, table }
     }
 }

@@ -6,6 +6,8 @@ use crate::settings::{Key, Settings};
 #[cfg(feature = "jobs")]
 use crate::source::Source;
 #[cfg(feature = "jobs")]
+use serde_json::{Map, Value};
+#[cfg(feature = "jobs")]
 use std::sync::Arc;
 
 /// A format of the job file.
@@ -17,6 +19,8 @@ pub(crate) struct Entry<O: 'static> {
     pub(crate) endings: &'static [&'static str],
     /// Returns true if a content that starts with these bytes looks like this format and like no other.
     pub(crate) looks_like: fn(&[u8]) -> bool,
+    /// True if it must be read by position, so that a stream is copied to a file first.
+    pub(crate) by_position: bool,
     /// Key of `source` that contains the options of the format.
     pub(crate) section: &'static str,
     /// Keys of the options.
@@ -44,6 +48,16 @@ pub(super) fn validate_max_record_bytes(bytes: u64) -> Result<()> {
         return Err(Error::usage("source.max_record_bytes must be between 64 bytes and 1 GiB"));
     }
     Ok(())
+}
+
+/// Returns the mapping `source.NAME`, or an empty one.
+#[cfg(feature = "jobs")]
+pub(super) fn section(source: &Settings<'_>, name: &str) -> Result<Map<String, Value>> {
+    match source.map.get(name) {
+        None | Some(Value::Null) => Ok(Map::new()),
+        Some(Value::Object(map)) => Ok(map.clone()),
+        Some(_) => Err(Error::usage(format!("source.{name} must be a mapping"))),
+    }
 }
 
 /// Reads `source.max_record_bytes`.

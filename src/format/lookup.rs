@@ -3,8 +3,15 @@
 use super::entry::Entry;
 use crate::error::{Error, Result};
 
-/// Known formats that are not supported yet.
-const LATER: [&str; 2] = ["xlsx", "parquet"];
+/// Formats that a build may leave out.
+const OPTIONAL: [&str; 3] = ["parquet", "arrow", "xlsx"];
+/// Formats of other programs, by the endings of their files, and what to do with them.
+const OTHERS: [(&str, &str); 4] = [
+    ("xls", "save it as .xlsx or as CSV (UTF-8)"),
+    ("xlsb", "save it as .xlsx or as CSV (UTF-8)"),
+    ("ods", "save it as .xlsx or as CSV (UTF-8)"),
+    ("avro", "export it as Parquet or CSV"),
+];
 
 /// How the format of a source is known.
 pub(crate) enum Found<O: 'static> {
@@ -31,8 +38,15 @@ pub(crate) fn find<O>(formats: &'static [Entry<O>], written: Option<&str>, path:
     });
     match found {
         Some(entry) => Ok(Found::ByName(entry)),
-        None if LATER.contains(&&*name) => Err(Error::usage(format!("{at}: {name} is not yet supported"))
-            .with_hint(format!("{} are; if the file is one of them, set source.format", listed(&names(), "and")))),
+        None if OPTIONAL.contains(&&*name) => {
+            Err(Error::usage(format!("{at}: this build was made without the feature {name}"))
+                .with_hint(format!("it reads {}", listed(&names(), "and"))))
+        }
+        None if OTHERS.iter().any(|(other, _)| *other == name) => {
+            let hint = OTHERS.iter().find(|(other, _)| *other == name).map_or("", |(_, hint)| hint);
+            Err(Error::usage(format!("{at}: {name} is not supported"))
+                .with_hint(format!("{hint}; if the file is something else, set source.format")))
+        }
         None if written.is_none() => Ok(Found::ByContent(&formats[0])),
         None => Err(Error::usage(format!("source.format must be auto, {}", listed(&names(), "or")))
             .with_hint("auto goes by the name of the file, then by its content")),

@@ -5,16 +5,24 @@
 //! a line in the registry below. A pass asks for its format once (`Table::visit`); all code after that is compiled
 //! for the format.
 
+#[cfg(any(feature = "parquet", feature = "arrow", feature = "xlsx"))]
+mod block;
 pub mod cells;
 pub(crate) mod chunk;
+#[cfg(any(feature = "parquet", feature = "arrow"))]
+mod columnar;
 pub mod csv;
 mod encoding;
 mod entry;
 mod escape;
+mod json;
 pub mod lines;
 #[cfg(feature = "jobs")]
 mod lookup;
 pub mod ndjson;
+#[cfg(feature = "parquet")]
+pub mod parquet;
+mod pointer;
 pub(crate) mod reader;
 pub(crate) mod seam;
 mod text;
@@ -57,13 +65,13 @@ pub(crate) trait FormatVisitor {
 pub struct Table(AnyFormat);
 
 macro_rules! registry {
-    ($($variant:ident: $format:ty, $options:ty, [$($entry:path),+];)+) => {
+    ($($(#[$if:meta])? $variant:ident: $format:ty, $options:ty, [$($(#[$if_entry:meta])? $entry:path),+];)+) => {
         #[derive(Clone)]
         enum AnyFormat {
-            $($variant(Arc<$format>),)+
+            $($(#[$if])? $variant(Arc<$format>),)+
         }
 
-        $(impl From<$format> for Table {
+        $($(#[$if])? impl From<$format> for Table {
             fn from(format: $format) -> Table {
                 Table(AnyFormat::$variant(Arc::new(format)))
             }
@@ -73,14 +81,14 @@ macro_rules! registry {
             /// Returns the properties that do not depend on the format.
             pub(crate) fn tabular(&self) -> &dyn Tabular {
                 match &self.0 {
-                    $(AnyFormat::$variant(format) => &**format,)+
+                    $($(#[$if])? AnyFormat::$variant(format) => &**format,)+
                 }
             }
 
             /// Runs a visitor on the format.
             pub(crate) fn visit<V: FormatVisitor>(&self, visitor: V) -> V::Output {
                 match &self.0 {
-                    $(AnyFormat::$variant(format) => visitor.visit(&**format),)+
+                    $($(#[$if])? AnyFormat::$variant(format) => visitor.visit(&**format),)+
                 }
             }
         }
@@ -89,7 +97,7 @@ macro_rules! registry {
         #[cfg(feature = "jobs")]
         #[derive(Clone)]
         pub(crate) enum TableOptions {
-            $($variant($options),)+
+            $($(#[$if])? $variant($options),)+
         }
 
         #[cfg(feature = "jobs")]
@@ -100,17 +108,18 @@ macro_rules! registry {
             /// An error of the source or its header.
             pub(crate) fn open(&self, source: Arc<Source>, wanted: &[&str]) -> crate::error::Result<Table> {
                 match self {
-                    $(TableOptions::$variant(options) => Ok(entry::Options::open(options, source, wanted)?.into()),)+
+                    $($(#[$if])? TableOptions::$variant(options) => Ok(entry::Options::open(options, source, wanted)?.into()),)+
                 }
             }
         }
 
         /// The formats of the job file; the first one is the default.
         #[cfg(feature = "jobs")]
-        pub(crate) const FORMATS: &[Entry<TableOptions>] = &[$($(Entry {
+        pub(crate) const FORMATS: &[Entry<TableOptions>] = &[$($($(#[$if_entry])? Entry {
             name: $entry.name,
             endings: $entry.endings,
             looks_like: $entry.looks_like,
+            by_position: $entry.by_position,
             section: $entry.section,
             keys: $entry.keys,
             read: |source| ($entry.read)(source).map(TableOptions::$variant),
@@ -122,6 +131,8 @@ registry! {
     Csv: csv::Csv, csv::CsvOptions, [csv::CSV, csv::TSV];
     Ndjson: ndjson::Ndjson, ndjson::NdjsonOptions, [ndjson::NDJSON];
     Lines: lines::Lines, lines::LinesOptions, [lines::LINES];
+    #[cfg(feature = "parquet")]
+    Parquet: parquet::Parquet, parquet::ParquetOptions, [#[cfg(feature = "parquet")] parquet::PARQUET];
 }
 
 /// The format that the content of a source looks like; `None`: no format says so.
@@ -144,6 +155,10 @@ impl Columns for Table {
 
     fn have_lists(&self) -> bool {
         self.tabular().have_lists()
+    }
+
+    fn is_list(&self, column: usize) -> bool {
+        self.tabular().is_list(column)
     }
 
     fn may_be_shown(&self) -> bool {

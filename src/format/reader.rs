@@ -13,7 +13,7 @@ use super::cells::Cells;
 use super::chunk::{Chunk, ChunkId, Extent, Fatal};
 use super::encoding::{Coding, encode, shown};
 use crate::error::{Error, Result};
-use crate::row::{Columns, Record, Row, RowError};
+use crate::row::{Columns, GroupRow, Record, Row, RowError};
 use crate::source::{Encoding, Source};
 use crate::warning::Warning;
 use std::borrow::Cow;
@@ -31,6 +31,11 @@ pub(crate) trait Tabular: Columns + Send + Sync {
 
     /// Returns the number of physical lines before the first record of an input; 0 if the format has no lines.
     fn lines_before(&self, input: usize) -> u64;
+
+    /// Returns the place of a row in words: `row group 3, row 17`. Default: for a format that has no such places.
+    fn row_in_words(&self, _input: usize, at: GroupRow) -> String {
+        format!("group {}, row {}", at.group, at.row)
+    }
 
     /// Returns the values, in the order of the columns, of a split record from the bytes that [`Record::keep`] stored.
     fn cells<'k>(&'k self, kept: &'k [u8]) -> Cells<'k>;

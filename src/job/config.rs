@@ -55,6 +55,8 @@ pub(crate) struct SourceConfig {
     pub(crate) format: TableOptions,
     /// Other formats that the content may show the source to be in, if no name says its format.
     pub(crate) by_content: Vec<(&'static str, TableOptions)>,
+    /// True if the name of the format is known and it must be read by position.
+    pub(crate) by_position: bool,
     pub(crate) open: SourceOptions,
     pub(crate) expect: Expect,
 }
@@ -302,7 +304,14 @@ fn source(map: &Map<String, Value>, folder: &Path) -> Result<SourceConfig> {
             by_content.push((other.name, options));
         }
     }
-    Ok(SourceConfig { entry: origin, format, by_content, open: open_options(&settings)?, expect: expect(map, folder)? })
+    Ok(SourceConfig {
+        entry: origin,
+        format,
+        by_content,
+        by_position: is_certain && entry.by_position,
+        open: open_options(&settings)?,
+        expect: expect(map, folder)?,
+    })
 }
 
 /// Compression and its bounds.

@@ -250,6 +250,7 @@ impl Job {
                 file: row.source.file.to_owned(),
                 record: row.source.record,
                 line: row.source.line,
+                place: row.source.place(),
                 source: String::from_utf8_lossy(&row.source.text()).into_owned(),
                 cells: named(table.columns(), &row.source),
                 result: row
@@ -317,7 +318,9 @@ pub struct PreviewRow {
     pub record: u64,
     /// Line number, from 1, with the header; `None` if the format has no lines.
     pub line: Option<u64>,
-    /// The source record, unchanged.
+    /// The row in a row group, a batch or a sheet, in words; `None` if the format has none of these.
+    pub place: Option<String>,
+    /// The source record, unchanged; as JSON if the format is not text.
     pub source: String,
     /// Its cells by column; empty if the record could not be split.
     pub cells: Map<String, Value>,
@@ -334,7 +337,7 @@ impl PreviewRow {
             Err((code, reason)) => (Value::Null, json!({ "code": code, "reason": reason })),
         };
         json!({
-            "file": self.file, "record": self.record, "line": self.line,
+            "file": self.file, "record": self.record, "line": self.line, "place": self.place,
             "source": self.source, "columns": self.cells, "output": output, "rejected": rejected,
         })
     }

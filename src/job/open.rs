@@ -4,6 +4,7 @@ use super::config::Config;
 use super::env::Env;
 use crate::calls::{Remote, block_on};
 use crate::error::{Error, Result};
+use crate::format;
 use crate::origin::{Copies, Network, Opening, Origin, Passes};
 use crate::settings::{NoSecrets, Secrets, Settings};
 use crate::source::Source;
@@ -67,10 +68,22 @@ impl Config {
         let is_export = self.source.entry.is_some_and(|entry| entry.is_export);
         let origin = self.origin(if is_export { &NoSecrets } else { secrets })?.ok_or_else(no_source)?;
         // a checksum of the bytes is compared before the pass
-        let passes = if self.source.expect.sha256.is_some() { Passes::Several } else { passes };
+        let several = self.source.expect.sha256.is_some() || self.source.by_position;
+        let passes = if several { Passes::Several } else { passes };
         let client = || self.client(env, secrets);
         let opening = Opening { in_line: true, ..self.opening(env, passes, None, client) };
-        Ok(Arc::new(block_on(origin.open(&opening))?))
+        let source = block_on(origin.open(&opening))?;
+        if !source.inputs()[0].is_once() || !self.is_by_position(&source)? {
+            return Ok(Arc::new(source));
+        }
+        let mut stream = source.inputs()[0].open_stream()?;
+        Ok(Arc::new(Source::spool_unnamed(opening.copies.to(), &origin.name(), &mut stream, origin.options())?))
+    }
+
+    /// Whether the content of a source shows that it must be read by position.
+    fn is_by_position(&self, source: &Source) -> Result<bool> {
+        let found = if self.source.by_content.is_empty() { None } else { format::by_content(source)? };
+        Ok(found.is_some_and(|found| found.by_position))
     }
 
     /// Returns the directory for copies that a run must be able to read again.

@@ -73,7 +73,14 @@ impl Config {
     /// `Data`: there is no header. `Usage`: the map names a column that does not exist.
     pub(crate) fn compile(&self, env: &Env, source: Arc<Source>, shape: &Shape) -> Result<(Table, Arc<Plan>)> {
         let wanted: Vec<&str> = wanted(shape, &self.conditions).collect();
-        let table = self.source.format_of(&source)?.open(source, &wanted)?;
+        let opened = self.source.format_of(&source)?.open(Arc::clone(&source), &wanted);
+        let in_source = |mut error: Error| {
+            if error.place().column.is_some() {
+                error.place_mut().file.get_or_insert_with(|| source.inputs()[0].name().to_owned());
+            }
+            self.placed(error)
+        };
+        let table = opened.map_err(in_source)?;
         let columns = KnownColumns { columns: &table, show_values: env.show_values };
         let plan = Plan::compile_for(shape, &self.conditions, &columns).map_err(|mut error| {
             if error.place().column.is_some() {
@@ -283,6 +290,10 @@ impl Columns for KnownColumns<'_> {
 
     fn have_lists(&self) -> bool {
         self.columns.have_lists()
+    }
+
+    fn is_list(&self, column: usize) -> bool {
+        self.columns.is_list(column)
     }
 
     fn may_be_shown(&self) -> bool {

@@ -223,6 +223,7 @@ impl RejectSink for Rejects {
                 record: Some(source.record),
                 line: source.line,
                 byte: source.byte,
+                row: source.place(),
                 column: reject.column.map(str::to_owned),
             };
             let value = match self.show_values {

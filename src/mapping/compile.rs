@@ -15,7 +15,7 @@ use super::value::{Origin, Piece, Template, Value};
 use super::watch::NONE;
 use crate::buffer::OutBuf;
 use crate::encode;
-use crate::error::{Error, Result};
+use crate::error::{Error, Place, Result};
 use crate::row::Columns;
 
 /// The separators to try, in order.
@@ -258,7 +258,16 @@ impl<'a> Compiler<'a> {
         let columns = &self.columns;
         let column = |name: &str, bare| columns.index(name, &field.at, field.rules.constants, bare);
         Ok(match &field.value.from {
-            From::Column(name) => Some(Origin::Column(column(name, field.value.bare)?)),
+            From::Column(name) => {
+                let column = column(name, field.value.bare)?;
+                if field.value.split.is_some() && columns.columns.is_list(column) {
+                    let place = Place { column: Some(name.clone()), ..Place::default() };
+                    return Err(Error::usage(format!("{}: split is for text, but the column is a list", field.at))
+                        .with_place(place)
+                        .with_hint("leave split out: a list is sent as it is"));
+                }
+                Some(Origin::Column(column))
+            }
             From::Constant(_) => None,
             From::Template(parts, needs) => {
                 let mut pieces = Vec::with_capacity(parts.len());

@@ -134,6 +134,12 @@ impl Input {
         self.compression == Compression::None && !matches!(self.content, Content::Once(_))
     }
 
+    /// Returns true if the input is a stream that can be read only once.
+    #[cfg(feature = "jobs")]
+    pub(crate) fn is_once(&self) -> bool {
+        matches!(self.content, Content::Once(_))
+    }
+
     /// Returns the compression; never `Auto`.
     #[must_use]
     pub fn compression(&self) -> Compression {

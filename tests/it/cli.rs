@@ -515,10 +515,22 @@ fn guards_against_half_an_export() {
 #[test]
 fn later_formats_are_said_to_be_later() {
     let bed = Bed::new(CLEVERTAP, LIST);
-    for set in ["source.path=x.parquet", "source.format=xlsx", "source.path=s3://b/k.csv"] {
+    for set in ["source.path=s3://b/k.csv"] {
         let (code, report) = bed.json(&["check", "job.yaml", "--set", set]);
         assert_eq!(code, 2, "{set}");
         assert!(message(&report).contains("yet"), "{report}");
+    }
+}
+
+#[test]
+fn files_of_other_programs_are_refused_by_their_name() {
+    let bed = Bed::new(CLEVERTAP, LIST);
+    for ending in ["xls", "xlsb", "ods", "avro", "xls.gz"] {
+        let (code, report) = bed.json(&["check", "job.yaml", "--set", &format!("source.path=x.{ending}")]);
+        assert_eq!(code, 2, "{ending}");
+        let name = ending.trim_end_matches(".gz");
+        assert!(message(&report).contains(&format!("{name} is not supported")), "{report}");
+        assert!(report["error"]["hint"].as_str().unwrap().contains("CSV"), "{report}");
     }
 }
 

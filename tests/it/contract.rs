@@ -70,7 +70,7 @@ fn every_reject_code_in_the_source_is_listed() {
     let rows: Vec<String> =
         sources.iter().filter(|(name, _)| in_row_rooms(name)).map(|(_, text)| text.clone()).collect();
     // a code is assigned to a field, given to the constructor of an error, or paired with the words of its reason
-    let set = r#"\bcode(?:: | = )"([a-z0-9_]+)"|(?:Wrong|CellError|RowError)::new\(\s*"([a-z0-9_]+)""#;
+    let set = r#"\bcode(?:: | = )"([a-z0-9_]+)"|(?:Wrong|CellError|RowError|Bad)::new\(\s*"([a-z0-9_]+)""#;
     let paired = r#""([a-z0-9_]+)",\s*(?:format!\(|"[^"\n]* [^"\n]*")"#;
     let mut codes = matches(set, &all);
     codes.append(&mut matches(paired, &rows));

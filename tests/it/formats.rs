@@ -4,6 +4,7 @@
 //! The oracle does not read lists: a case writes a list record by record and notes the position of each.
 
 use super::cli::{Bed, CLEVERTAP};
+use arrow_array::{ArrayRef, BinaryArray, Int64Array, RecordBatch};
 use listferry::body::{
     DiscardRejects, Frame, Measured, Options, Reject, RejectFile, RejectSink, SourceRecord, Split, convert, measure,
     preview,
@@ -12,8 +13,11 @@ use listferry::format::Table;
 use listferry::format::csv::{Csv, CsvOptions};
 use listferry::format::lines::{Lines, LinesOptions};
 use listferry::format::ndjson::{Ndjson, NdjsonOptions};
+use listferry::format::parquet::{Parquet, ParquetOptions};
 use listferry::mapping::{Field, Json, Plan, Rules, Shape, Unit, ValueSpec};
 use listferry::source::{Source, SourceOptions};
+use parquet::arrow::ArrowWriter;
+use parquet::file::properties::WriterProperties;
 use proptest::prelude::*;
 use serde_json::json;
 use std::io::{Read, Write};
@@ -64,15 +68,18 @@ struct Case {
     /// Returns the text of a record without its line end, and its value or the code of its rejection; `None` if the
     /// format has no such record.
     write: fn(&Item) -> Option<Text>,
+    /// Writes a file with these values, if the format is not text; then `write` returns a row as it is shown.
+    file: Option<fn(&[Vec<u8>]) -> Vec<u8>>,
     open: fn(Arc<Source>, max_record_bytes: u64) -> listferry::Result<Table>,
 }
 
-const CASES: [Case; 8] = [
+const CASES: [Case; 9] = [
     Case {
         name: "csv",
         source: "format: csv",
         header: "n,value\n",
         write: |item| delimited(item, ","),
+        file: None,
         open: |source, max| csv(source, b',', max),
     },
     Case {
@@ -80,15 +87,17 @@ const CASES: [Case; 8] = [
         source: "format: tsv",
         header: "n\tvalue\n",
         write: |item| delimited(item, "\t"),
+        file: None,
         open: |source, max| csv(source, b'\t', max),
     },
-    Case { name: "lines", source: "format: lines", header: "", write: line, open: lines },
-    Case { name: "ndjson", source: "format: ndjson", header: "", write: object, open: ndjson },
+    Case { name: "lines", source: "format: lines", header: "", write: line, file: None, open: lines },
+    Case { name: "ndjson", source: "format: ndjson", header: "", write: object, file: None, open: ndjson },
     Case {
         name: "mysql",
         source: "format: csv, csv: { preset: mysql }",
         header: "n\tvalue\n",
         write: |item| escaped(item, "\t"),
+        file: None,
         open: |source, max| dialect(source, max, |csv| (csv.delimiter, csv.quote, csv.escape) = (b'\t', None, true)),
     },
     Case {
@@ -96,6 +105,7 @@ const CASES: [Case; 8] = [
         source: "format: csv, csv: { escape: \"\\\\\", nulls: [\"\\\\N\"] }",
         header: "n,value\n",
         write: escaped_in_quotes,
+        file: None,
         open: |source, max| dialect(source, max, |csv| csv.escape = true),
     },
     Case {
@@ -108,6 +118,7 @@ const CASES: [Case; 8] = [
             Item::Value(value) => Some(([b"7\x01", value.as_bytes()].concat(), Ok(value.clone()))),
             item => delimited(item, "\u{1}"),
         },
+        file: None,
         open: |source, max| dialect(source, max, |csv| (csv.delimiter, csv.quote) = (1, None)),
     },
     Case {
@@ -118,7 +129,16 @@ const CASES: [Case; 8] = [
             Item::Blank => Some((b"#,\"a comment,".to_vec(), Ok(String::new()))),
             item => delimited(item, ","),
         },
+        file: None,
         open: |source, max| dialect(source, max, |csv| csv.comment = Some(b'#')),
+    },
+    Case {
+        name: "parquet",
+        source: "format: parquet",
+        header: "",
+        write: row,
+        file: Some(parquet_file),
+        open: parquet,
     },
 ];
 
@@ -146,6 +166,49 @@ fn ndjson(source: Arc<Source>, max_record_bytes: u64) -> listferry::Result<Table
     let mut options = NdjsonOptions::default();
     options.max_record_bytes = max_record_bytes;
     Ok(Ndjson::open(source, &["n", "value"], options)?.into())
+}
+
+fn parquet(source: Arc<Source>, max_record_bytes: u64) -> listferry::Result<Table> {
+    let mut options = ParquetOptions::default();
+    options.max_record_bytes = max_record_bytes;
+    Ok(Parquet::open(source, &["value"], options)?.into())
+}
+
+/// Writes a file of small row groups, with the values as bytes, since text must be UTF-8.
+fn parquet_file(values: &[Vec<u8>]) -> Vec<u8> {
+    let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..values.len() as i64));
+    let values: ArrayRef = Arc::new(BinaryArray::from_iter_values(values));
+    let batch = RecordBatch::try_from_iter([("n", numbers), ("value", values)]).unwrap();
+    let properties = WriterProperties::builder()
+        .set_max_row_group_row_count(Some((batch.num_rows() / 3).clamp(1, 500_000)))
+        .set_data_page_row_count_limit(500)
+        .set_write_batch_size(100)
+        .build();
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.into_inner().unwrap()
+}
+
+/// Returns the value of an item, for a format that is not text.
+fn value_of(item: &Item) -> Option<Vec<u8>> {
+    Some(match item {
+        Item::Value(value) => value.clone().into_bytes(),
+        Item::TwoLines => b"one\ntwo".to_vec(),
+        Item::Invalid => b"x\xff".to_vec(),
+        Item::Nul => b"x\0".to_vec(),
+        Item::Malformed | Item::Blank => return None,
+    })
+}
+
+/// Returns a row as it is shown.
+fn row(item: &Item) -> Option<Text> {
+    let value = value_of(item)?;
+    let outcome = match item {
+        Item::Invalid => Err("invalid_utf8"),
+        Item::Nul => Err("nul"),
+        _ => Ok(String::from_utf8(value.clone()).unwrap()),
+    };
+    Some((json!({ "value": String::from_utf8_lossy(&value) }).to_string().into_bytes(), outcome))
 }
 
 fn delimited(item: &Item, delimiter: &str) -> Option<Text> {
@@ -213,6 +276,12 @@ const MALFORMED: [&str; 2] = ["ragged", "not_json"];
 fn written(case: &Case, items: &[Item], line_end: &str, cut: bool) -> (Vec<u8>, Vec<Noted>) {
     let mut list = case.header.as_bytes().to_vec();
     let mut noted: Vec<Noted> = Vec::new();
+    if let Some(file) = case.file {
+        for (text, value) in items.iter().filter_map(case.write) {
+            noted.push(Noted { place: (noted.len() as u64 + 1, 0, 0), text, value });
+        }
+        return (file(&items.iter().filter_map(value_of).collect::<Vec<_>>()), noted);
+    }
     for item in items {
         let Some((text, value)) = (case.write)(item) else { continue };
         if list.is_empty() && text.starts_with("\u{feff}".as_bytes()) {
@@ -281,11 +350,21 @@ fn options(threads: usize, chunk_bytes: usize) -> Options {
 }
 
 fn place(source: &SourceRecord<'_>) -> Spot {
-    (source.record, source.line.unwrap(), source.byte.unwrap())
+    // a format has lines and bytes, or places in words
+    assert_eq!(source.line.is_none(), source.place().is_some());
+    (source.record, source.line.unwrap_or(0), source.byte.unwrap_or(0))
 }
 
 /// A rejected record: place, text, code, and whether it was split.
 type Rejected = (Spot, Vec<u8>, String, bool);
+
+/// Whether the text of a record contains a value, as it is or in JSON.
+fn contains(text: &[u8], value: &[u8]) -> bool {
+    let json = json!(String::from_utf8_lossy(value)).to_string();
+    value.is_empty()
+        || text.windows(value.len()).any(|part| part == value)
+        || String::from_utf8_lossy(text).contains(&json)
+}
 
 /// Collects the rejected records in order.
 #[derive(Debug, Default, PartialEq)]
@@ -297,8 +376,7 @@ impl RejectSink for Kept {
         // the value is the last cell, and in these records its text is the value
         let last = source.cells().map(|cells| cells.last().unwrap().into_value().into_owned());
         let text = source.text();
-        let is_there = |value: Vec<u8>| value.is_empty() || text.windows(value.len()).any(|part| part == value);
-        assert!(last.is_none_or(is_there), "{text:?}");
+        assert!(last.is_none_or(|value| contains(&text, &value)), "{text:?}");
         let code = reject.error.code.to_owned();
         self.0.push((place(source), source.text().into_owned(), code, source.cells().is_some()));
         Ok(())
@@ -342,6 +420,8 @@ proptest! {
     ) {
         let case = &CASES[case];
         let (list, noted) = written(case, &items, line_end, cut);
+        // formats that are not text are read by position
+        let how = if case.file.is_some() { 0 } else { how };
         let table = table(case, packed(&list, how)).unwrap();
         let (plan, options) = (plan(&table), options(threads, chunk));
         let (want, rejects) = (expected(&noted), rejected(&noted));
@@ -383,7 +463,7 @@ fn parts_are_cut_between_records_and_sent_from_their_own_start() {
     for case in &CASES {
         let items: Vec<Item> = (0..5000).map(|n| Item::Value(format!("value {n}"))).collect();
         let (list, noted) = written(case, &items, "\n", false);
-        for how in 0..3 {
+        for how in if case.file.is_some() { 0..1 } else { 0..3 } {
             let table = table(case, packed(&list, how)).unwrap();
             let mut split = Split::default();
             split.max_part_bytes = Some(10_000);
@@ -404,7 +484,8 @@ fn a_record_that_is_too_long_ends_every_pass_at_its_place() {
         for (how, end) in [(0, "\n"), (1, "\n"), (0, "")] {
             let items = [Item::Value("a".to_owned()), Item::Invalid, Item::Value("x".repeat(3000))];
             let (mut list, noted) = written(case, &items, "\n", end.is_empty());
-            list.extend(end.as_bytes());
+            let how = if case.file.is_some() { 0 } else { how };
+            list.extend(if case.file.is_some() { b"" } else { end.as_bytes() });
             for (threads, chunk) in [(1, 1 << 18), (1, 100), (4, 700)] {
                 let source = Source::from_bytes("list", packed(&list, how), &SourceOptions::default()).unwrap();
                 let table = (case.open)(Arc::new(source), 1000).unwrap();
@@ -413,7 +494,8 @@ fn a_record_that_is_too_long_ends_every_pass_at_its_place() {
                 let converted = convert(&table, &plan, &options, &mut |_| Ok(()), &mut DiscardRejects);
                 for error in [measured.map(drop).unwrap_err(), converted.map(drop).unwrap_err()] {
                     let place = error.place();
-                    let found = (place.record.unwrap(), place.line.unwrap(), place.byte.unwrap());
+                    let found = (place.record.unwrap(), place.line.unwrap_or(0), place.byte.unwrap_or(0));
+                    assert_eq!(place.line.is_none(), place.row.is_some(), "{error}");
                     assert_eq!(found, noted[2].place, "{} {threads} {chunk}: {error}", case.name);
                     assert!(error.message().contains("max_record_bytes") && error.hint().is_some(), "{error}");
                 }
@@ -444,14 +526,15 @@ fn a_reject_file_has_the_columns_of_the_source_and_reads_back() {
             let marks: Vec<String> =
                 row.iter().skip(columns).map(|cell| String::from_utf8_lossy(cell).into()).collect();
             assert_eq!(marks[..2], ["local", "list"]);
-            assert_eq!(marks[2..5], [record, line, byte].map(|number| number.to_string()));
-            assert_eq!(marks[6], *code);
+            let shown = |number: &u64| if case.file.is_some() { String::new() } else { number.to_string() };
+            assert_eq!(marks[2..5], [record.to_string(), shown(line), shown(byte)]);
+            assert_eq!(marks[5].is_empty(), case.file.is_none(), "{marks:?}");
+            assert_eq!(marks[7], *code);
             // the value is the last column of the source; a record that was not split is unchanged
             let (value, raw) = (&row[columns - 1], &row[row.len() - 1]);
             match is_split {
                 true => {
-                    let is_there = value.is_empty() || text.windows(value.len()).any(|part| part == value);
-                    assert!(is_there && (raw.is_empty() || raw == text), "{row:?}");
+                    assert!(contains(text, value) && (raw.is_empty() || raw == text), "{row:?}");
                     // if the columns of a format are not the whole record, the text is included
                     assert_eq!(raw.is_empty(), case.name != "ndjson");
                 }
@@ -519,6 +602,10 @@ fn memory_does_not_grow_with_the_list() {
 }
 
 fn many(case: &Case, path: &Path, records: usize) {
+    if let Some(file) = case.file {
+        let values: Vec<_> = (0..records).map(|n| format!("person-{n}@example.com").into_bytes()).collect();
+        return std::fs::write(path, file(&values)).unwrap();
+    }
     let mut file = std::io::BufWriter::new(std::fs::File::create(path).unwrap());
     file.write_all(case.header.as_bytes()).unwrap();
     for n in 0..records {

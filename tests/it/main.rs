@@ -26,6 +26,8 @@ mod cli_files;
 mod cli_runs;
 #[cfg(feature = "cli")]
 mod cli_streams;
+#[cfg(feature = "cli")]
+mod columnar;
 #[cfg(feature = "jobs")]
 mod conformance;
 #[cfg(feature = "jobs")]

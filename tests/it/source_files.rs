@@ -88,7 +88,7 @@ fn a_first_line_sep_sets_the_delimiter_and_counts_as_a_line() {
                 (3 * usize::from(list.starts_with('\u{feff}')), list.rfind(&format!("{delimiter}2")).unwrap());
             assert!(byte > mark);
             let rejected = std::fs::read_to_string(bed.path("rejects.csv")).unwrap();
-            assert!(rejected.contains(&format!("\n,2,local,list.csv,2,4,{byte},id,")), "{list:?}: {rejected}");
+            assert!(rejected.contains(&format!("\n,2,local,list.csv,2,4,{byte},,id,")), "{list:?}: {rejected}");
             let (_, shown) = bed.json(&["preview", "job.yaml"]);
             assert_eq!(shown["rows"][0]["columns"], json!({"id": "1", "n": format!("a{delimiter}b")}));
             assert_eq!(shown["rows"][0]["line"], 3);

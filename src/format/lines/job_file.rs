@@ -12,6 +12,7 @@ pub(in crate::format) const LINES: Entry<LinesOptions> = Entry {
     name: "lines",
     endings: &[],
     looks_like: |_| false,
+    by_position: false,
     section: "lines",
     keys: &[],
     read: |source| {

@@ -19,6 +19,7 @@ pub(in crate::format) const NDJSON: Entry<NdjsonOptions> = Entry {
     name: "ndjson",
     endings: &["ndjson", "jsonl"],
     looks_like: super::table::looks_like,
+    by_position: false,
     section: "ndjson",
     keys: &[Key::new("ndjson", KeyKind::Object(KEYS), false, None, "Keys of the records.")],
     read,

@@ -3,9 +3,10 @@
 //! Most lines of a file have the same keys in the same order. So each object of the tree remembers the n-th key of the
 //! previous line, and compares the n-th key of the next line with it first.
 
-use super::string::unescape;
 use crate::buffer::Padded;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::format::json::string::unescape;
+use crate::format::pointer::steps;
 
 /// Keys longer than this are looked up each time.
 const MAX_GUESSED_BYTES: usize = 64;
@@ -140,50 +141,5 @@ impl Keys {
     #[inline(always)]
     pub(super) fn occurs_first(&mut self, node: usize, line: u64) -> bool {
         std::mem::replace(&mut self.nodes[node].line, line) != line
-    }
-}
-
-/// Returns the keys on the path from the outermost object to a column.
-fn steps(column: &str) -> Result<Vec<String>> {
-    let Some(pointer) = column.strip_prefix('/') else { return Ok(vec![column.to_owned()]) };
-    let wrong = |why: &str| {
-        Error::usage(format!("the column {column:?} is not a valid JSON Pointer: {why}"))
-            .with_hint("/address/city is the key city of the object address; in a key, ~1 is a slash and ~0 is a tilde")
-    };
-    pointer
-        .split('/')
-        .map(|step| {
-            if !step.is_empty() && step.bytes().all(|byte| byte.is_ascii_digit()) {
-                return Err(wrong("an index of an array is not supported"));
-            }
-            let mut parts = step.split('~');
-            let mut key = parts.next().unwrap_or_default().to_owned();
-            for part in parts {
-                let (escaped, rest) = match part.as_bytes().first() {
-                    Some(b'0') => ('~', &part[1..]),
-                    Some(b'1') => ('/', &part[1..]),
-                    _ => return Err(wrong("~ must be followed by 0 or 1")),
-                };
-                key.push(escaped);
-                key.push_str(rest);
-            }
-            Ok(key)
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_column_is_a_name_or_a_pointer() {
-        let ok = |column: &str| steps(column).unwrap();
-        assert_eq!(ok("a/b"), ["a/b"]);
-        assert_eq!(ok("/address/city"), ["address", "city"]);
-        assert_eq!(ok("/a~1b/c~0~1/"), ["a/b", "c~/", ""]);
-        for (column, why) in [("/a/0", "index"), ("/a/17/b", "index"), ("/a~2", "~ must"), ("/a~", "~ must")] {
-            assert!(steps(column).unwrap_err().message().contains(why), "{column}");
-        }
     }
 }

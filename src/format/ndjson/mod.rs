@@ -4,10 +4,8 @@
 mod job_file;
 mod kernel;
 mod keys;
-mod list;
 mod options;
 mod row;
-mod string;
 #[cfg(feature = "jobs")]
 mod suggest;
 mod table;

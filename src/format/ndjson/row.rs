@@ -1,9 +1,9 @@
 //! A line as a row of the plan.
 
-use super::list;
-use super::string::{BadText, check_escapes, unescape};
 use super::walk::{Kind, Span};
 use crate::buffer::Padded;
+use crate::format::json::list;
+use crate::format::json::string::{BadText, check_escapes, unescape};
 use crate::format::text::{Region, row_of_region};
 use crate::row::{CellError, CellKind, Needs, Record, RecordPlace, Row, Stored};
 use std::borrow::Cow;

@@ -3,13 +3,13 @@
 use super::kernel::{Kernel, TOO_LONG, scan_line};
 use super::keys::Keys;
 use super::options::NdjsonOptions;
-use super::string::unescape;
 use super::walk::{Kind, Line, Walker};
 use crate::buffer::{Padded, SLACK};
 use crate::error::{Error, Place, Result};
 use crate::format::cells::{Cell, Cells};
 use crate::format::encoding::Coding;
 use crate::format::entry::validate_max_record_bytes;
+use crate::format::json::string::unescape;
 use crate::format::reader::{Tabular, Visit};
 use crate::format::text::{DataStart, End, Front, Stretch, Text, longer_than, refuse_foreign};
 use crate::row::Columns;

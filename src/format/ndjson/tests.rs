@@ -2,9 +2,9 @@
 
 use super::kernel::scan_line;
 use super::keys::Keys;
-use super::string::unescape;
 use super::walk::{Kind, Line, Span, Walker};
 use crate::buffer::{Padded, SLACK};
+use crate::format::json::string::{BadText, unescape};
 use crate::scan::Tape;
 use proptest::prelude::*;
 use serde_json::value::RawValue;
@@ -154,7 +154,7 @@ proptest! {
         let mut got = Vec::new();
         match (unescape(text.as_bytes(), &mut got), want) {
             (Ok(()), want) => prop_assert_eq!(String::from_utf8(got).unwrap(), want.unwrap()),
-            (Err(super::string::BadText::Nul), want) => prop_assert!(text.contains("\\u0000"), "{:?}", want),
+            (Err(BadText::Nul), want) => prop_assert!(text.contains("\\u0000"), "{:?}", want),
             (Err(_), want) => prop_assert!(want.is_err(), "{}", text),
         }
     }

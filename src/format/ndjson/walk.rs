@@ -9,8 +9,8 @@
 //! object, and as many bits as a line may be deep.
 
 use super::keys::{Keys, ROOT};
-use super::string::escape_len;
 use crate::buffer::Padded;
+use crate::format::json::string::escape_len;
 use crate::scan::bits_from;
 
 /// Maximum depth; the outermost object has depth 1.

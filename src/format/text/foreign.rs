@@ -36,7 +36,7 @@ fn kind_of(first: &[u8]) -> Option<Kind> {
         [0xff, 6, 0, 0, b's', b'N', b'a', b'P', b'p', b'Y', ..] => {
             ("snappy data, which does not show whether it is cut off", PIPE_SNAPPY)
         }
-        [b'P', b'A', b'R', b'1', 0x15, ..] => ("a Parquet file", "export it as CSV"),
+        [b'P', b'A', b'R', b'1', 0x15, ..] => ("a Parquet file", "set source.format to parquet, or rename the file"),
         [b'A', b'R', b'R', b'O', b'W', b'1', 0, 0, ..] => ("an Arrow file", "export it as CSV"),
         [b'O', b'b', b'j', 1, ..] => ("an Avro file", "export it as CSV"),
         [b'%', b'P', b'D', b'F', b'-', ..] => ("a PDF file", "ask for the list as CSV"),

@@ -29,7 +29,7 @@ struct SourceLines<'l> {
 impl<'l> Places<'l> {
     /// Creates the places for a text at offset `origin`, which is the start of the chunk. `lengths` are those of its lines
     /// in the source, if it was transcoded.
-    pub(super) fn new(origin: u64, lengths: Option<&'l [u8]>) -> Places<'l> {
+    pub(in crate::format) fn new(origin: u64, lengths: Option<&'l [u8]>) -> Places<'l> {
         let source = lengths.map(|lengths| SourceLines {
             lengths,
             at: Cell::default(),
@@ -58,7 +58,7 @@ impl<'l> Places<'l> {
             None => start as u64,
             Some(source) => source.byte(lines),
         };
-        RecordPlace { line: Some(lines), byte: Some(self.origin.get() + byte) }
+        RecordPlace { line: Some(lines), byte: Some(self.origin.get() + byte), row: None }
     }
 
     /// Returns true if the text was transcoded.

@@ -1,7 +1,7 @@
 //! Strings of JSON.
 
 /// Returns the length of the escape at the start of `text`; `None` if it is not valid.
-pub(super) fn escape_len(text: &[u8]) -> Option<usize> {
+pub(in crate::format) fn escape_len(text: &[u8]) -> Option<usize> {
     match text.get(1) {
         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Some(2),
         Some(b'u') if hex4(&text[2..]).is_some() => Some(6),
@@ -11,7 +11,7 @@ pub(super) fn escape_len(text: &[u8]) -> Option<usize> {
 
 /// The reason why the text of a string is not valid although its grammar is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum BadText {
+pub(in crate::format) enum BadText {
     /// Half of a surrogate pair.
     LoneSurrogate,
     /// `\u0000`.
@@ -19,7 +19,7 @@ pub(super) enum BadText {
 }
 
 /// Appends the text of a string whose grammar is valid, without its quotes. UTF-8 is not validated.
-pub(super) fn unescape(mut raw: &[u8], text: &mut Vec<u8>) -> Result<(), BadText> {
+pub(in crate::format) fn unescape(mut raw: &[u8], text: &mut Vec<u8>) -> Result<(), BadText> {
     while let Some(at) = memchr::memchr(b'\\', raw) {
         text.extend_from_slice(&raw[..at]);
         let (len, c) = match raw.get(at + 1) {
@@ -42,7 +42,7 @@ pub(super) fn unescape(mut raw: &[u8], text: &mut Vec<u8>) -> Result<(), BadText
 }
 
 /// Checks the escapes in all strings of a JSON text of valid grammar.
-pub(super) fn check_escapes(mut json: &[u8]) -> Result<(), BadText> {
+pub(in crate::format) fn check_escapes(mut json: &[u8]) -> Result<(), BadText> {
     while let Some(at) = memchr::memchr(b'\\', json) {
         let len = match json.get(at + 1) {
             Some(b'u') => unicode(&json[at + 2..])?.0 + 2,

@@ -4,7 +4,7 @@ use super::string::{BadText, unescape};
 
 /// The reason why an element is not a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum BadElement {
+pub(in crate::format) enum BadElement {
     /// Its text is not valid.
     Text(BadText),
     /// It is null, an array or an object.
@@ -12,12 +12,12 @@ pub(super) enum BadElement {
 }
 
 /// Returns true if the first element is an object.
-pub(super) fn is_of_objects(array: &[u8]) -> bool {
+pub(in crate::format) fn is_of_objects(array: &[u8]) -> bool {
     array.get(1..).is_some_and(|text| text.trim_ascii_start().first() == Some(&b'{'))
 }
 
 /// Passes on the text of each element.
-pub(super) fn elements(array: &[u8], each: &mut dyn FnMut(&[u8])) -> Result<(), BadElement> {
+pub(in crate::format) fn elements(array: &[u8], each: &mut dyn FnMut(&[u8])) -> Result<(), BadElement> {
     let mut rest = array.get(1..).unwrap_or_default().trim_ascii_start();
     let mut text = Vec::new();
     while !matches!(rest.first(), None | Some(b']')) {

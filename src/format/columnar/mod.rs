@@ -1,0 +1,11 @@
+//! What formats of Arrow's arrays share (Parquet, Arrow IPC): columns found in a schema, values as text, and a reader of
+//! batches.
+
+mod column;
+mod json;
+mod reader;
+mod typed;
+
+pub(super) use column::{Column, Columns, Wanted};
+pub(super) use reader::{Batch, BatchReader, Columnar, MAX_BATCH_ROWS};
+pub(super) use typed::Meaning;

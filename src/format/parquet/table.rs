@@ -1,0 +1,130 @@
+//! A source opened as Parquet.
+
+use super::batches::Batches;
+use super::file::File;
+use super::options::ParquetOptions;
+use crate::error::Result;
+use crate::format::block;
+use crate::format::cells::Cells;
+use crate::format::chunk::ChunkId;
+use crate::format::columnar::{self, BatchReader, Columnar};
+use crate::format::entry::validate_max_record_bytes;
+use crate::format::reader::{Format, Tabular};
+use crate::row::{Columns, GroupRow};
+use crate::source::Source;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// A [`Source`] of Parquet files. Its columns are those requested when it was opened, as far as the files have them.
+pub struct Parquet {
+    source: Arc<Source>,
+    options: ParquetOptions,
+    columns: columnar::Columns,
+}
+
+impl Parquet {
+    /// Reads the footer of every file. `columns` are names of columns, or JSON Pointers to members of structs, which
+    /// start with `/`; a repeated name counts once, and one that the files do not have is left out.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::Data`]: a file is not Parquet, is damaged or encrypted, or has other columns than the first.
+    /// [`crate::error::Kind::Local`]: the source cannot be read.
+    /// [`crate::error::Kind::Usage`]: a pointer is not valid, or the type of a column cannot be sent.
+    pub fn open(source: Arc<Source>, columns: &[&str], options: ParquetOptions) -> Result<Parquet> {
+        validate_max_record_bytes(options.max_record_bytes)?;
+        let mut found: Option<columnar::Columns> = None;
+        for input in source.inputs() {
+            let file = File::open(input, options.max_page_bytes)?;
+            let known = match &mut found {
+                None => found.insert(columnar::Columns::find(&file.noted, columns)?),
+                Some(known) => {
+                    known.check(&file.noted, input)?;
+                    known
+                }
+            };
+            file.check(input, known)?;
+        }
+        // a source has at least one input
+        let columns = match found {
+            Some(columns) => columns,
+            None => columnar::Columns::find(&arrow_schema::Schema::empty(), columns)?,
+        };
+        Ok(Parquet { source, options, columns })
+    }
+
+    pub(super) fn max_page_bytes(&self) -> u64 {
+        self.options.max_page_bytes
+    }
+}
+
+impl Columns for Parquet {
+    fn names(&self) -> &[String] {
+        &self.columns.names
+    }
+
+    fn have_lists(&self) -> bool {
+        self.columns.have_lists()
+    }
+
+    fn is_list(&self, column: usize) -> bool {
+        self.columns.is_list(column)
+    }
+
+    fn may_be_shown(&self) -> bool {
+        true
+    }
+
+    fn missing(&self, name: &str) -> Option<String> {
+        Some(self.columns.missing(name))
+    }
+}
+
+impl Tabular for Parquet {
+    fn source(&self) -> &Arc<Source> {
+        &self.source
+    }
+
+    #[cfg(feature = "jobs")]
+    fn shared_columns(&self) -> &Arc<[String]> {
+        &self.columns.names
+    }
+
+    fn lines_before(&self, _input: usize) -> u64 {
+        0
+    }
+
+    fn row_in_words(&self, _input: usize, at: GroupRow) -> String {
+        format!("row group {}, row {}", at.group, at.row)
+    }
+
+    fn cells<'k>(&self, kept: &'k [u8]) -> Cells<'k> {
+        block::cells(kept)
+    }
+
+    fn text<'k>(&self, kept: &'k [u8]) -> Cow<'k, [u8]> {
+        block::text(kept, &self.columns.names)
+    }
+}
+
+impl Columnar for Parquet {
+    fn wanted(&self) -> &columnar::Columns {
+        &self.columns
+    }
+
+    fn longest(&self) -> usize {
+        usize::try_from(self.options.max_record_bytes).unwrap_or(usize::MAX)
+    }
+}
+
+impl Format for Parquet {
+    type Chunks<'f> = Batches<'f>;
+    type Reader = BatchReader;
+
+    fn chunks(&self, from: ChunkId, chunk_bytes: usize, _threads: usize) -> Batches<'_> {
+        Batches::new(self, from, chunk_bytes)
+    }
+
+    fn reader(&self, marked: Option<u8>, _chunk_bytes: usize) -> BatchReader {
+        BatchReader::new(marked)
+    }
+}
