@@ -5,13 +5,8 @@ use crate::error::{Error, Result};
 
 /// Formats that a build may leave out.
 const OPTIONAL: [&str; 3] = ["parquet", "arrow", "xlsx"];
-/// Formats of other programs, by the endings of their files, and what to do with them.
-const OTHERS: [(&str, &str); 4] = [
-    ("xls", "save it as .xlsx or as CSV (UTF-8)"),
-    ("xlsb", "save it as .xlsx or as CSV (UTF-8)"),
-    ("ods", "save it as .xlsx or as CSV (UTF-8)"),
-    ("avro", "export it as Parquet or CSV"),
-];
+/// Formats of other programs, by the endings of their files.
+const OTHERS: [&str; 4] = ["xls", "xlsb", "ods", "avro"];
 
 /// How the format of a source is known.
 pub(crate) enum Found<O: 'static> {
@@ -42,8 +37,8 @@ pub(crate) fn find<O>(formats: &'static [Entry<O>], written: Option<&str>, path:
             Err(Error::usage(format!("{at}: this build was made without the feature {name}"))
                 .with_hint(format!("it reads {}", listed(&names(), "and"))))
         }
-        None if OTHERS.iter().any(|(other, _)| *other == name) => {
-            let hint = OTHERS.iter().find(|(other, _)| *other == name).map_or("", |(_, hint)| hint);
+        None if OTHERS.contains(&&*name) => {
+            let hint = if name == "avro" { "export it as Parquet or CSV" } else { "save it as CSV (UTF-8)" };
             Err(Error::usage(format!("{at}: {name} is not supported"))
                 .with_hint(format!("{hint}; if the file is something else, set source.format")))
         }

@@ -5,11 +5,11 @@
 //! a line in the registry below. A pass asks for its format once (`Table::visit`); all code after that is compiled
 //! for the format.
 
-#[cfg(any(feature = "parquet", feature = "arrow", feature = "xlsx"))]
+#[cfg(feature = "parquet")]
 mod block;
 pub mod cells;
 pub(crate) mod chunk;
-#[cfg(any(feature = "parquet", feature = "arrow"))]
+#[cfg(feature = "parquet")]
 mod columnar;
 pub mod csv;
 mod encoding;

@@ -195,7 +195,7 @@ fn nothing_is_contacted_where_the_data_are_not_fit() {
         rows.starts_with("id,x,_stage,_file,_record,_line,_byte,_place,_column,_code,_reason,_raw\n,,local,"),
         "{rows}"
     );
-    assert!(rows.ends_with(",2,3,9,,ragged,1 cells where the header has 2,2\n"), "{rows}");
+    assert!(rows.ends_with(",2,3,9,,,ragged,1 cells where the header has 2,2\n"), "{rows}");
     let (code, report) = run(&bed, &["run", "job.yaml", "--set", "map.identity=nope"]);
     assert_eq!((code, &report["run_id"]), (2, &Value::Null), "{report}");
     assert_eq!(run(&bed, &["runs"]).1.as_array().unwrap().len(), 1, "exit code 2 stores no run");

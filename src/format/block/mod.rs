@@ -11,4 +11,4 @@ mod store;
 
 pub(in crate::format) use kept::{cells, text};
 pub(in crate::format) use row::Rows;
-pub(in crate::format) use store::{Bad, Block, ColumnKind, Order};
+pub(in crate::format) use store::{Bad, Block, ColumnKind};

@@ -1,8 +1,8 @@
 //! The text of a block, and where each value is in it.
 //!
 //! `text` has the values in the order in which they were put, each followed by a comma: without it the last byte of one
-//! value and the first of the next could look like one character. `spans[i]` is the i-th value that was put; `order`
-//! says which row and column that is. A nested value, and one that is not valid, starts with a quote, which is not part
+//! value and the first of the next could look like one character. `spans[i]` is the i-th value that was put: all of the
+//! first column, then those of the second. A nested value, and one that is not valid, starts with a quote, which is not part
 //! of it but ensures that the scan does not take the value for plain text.
 
 use crate::buffer::{Padded, SLACK};
@@ -10,12 +10,12 @@ use crate::row::CellError;
 use crate::scan::{Carry, Scanner, Tape, WINDOW};
 
 /// The values of some rows.
+#[derive(Default)]
 pub(in crate::format) struct Block {
     pub(super) text: Vec<u8>,
     /// Length of the text without the slack.
     len: usize,
     pub(super) spans: Vec<Span>,
-    order: Order,
     rows: usize,
     columns: usize,
     /// The values that are not valid, by their number in `spans`.
@@ -28,16 +28,6 @@ pub(in crate::format) struct Block {
 pub(super) struct Span {
     pub(super) at: u32,
     pub(super) len: u32,
-}
-
-/// The order in which values are put.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::format) enum Order {
-    /// All values of the first column, then those of the second.
-    ByColumn,
-    /// All values of the first row, then those of the second.
-    #[cfg_attr(not(feature = "xlsx"), allow(dead_code, reason = "sheets are read by row"))]
-    ByRow,
 }
 
 /// The kind of the values of a column.
@@ -80,11 +70,6 @@ impl Bad {
 }
 
 impl Block {
-    pub(in crate::format) fn new(order: Order) -> Block {
-        let (text, spans, bad) = (Vec::new(), Vec::new(), Vec::new());
-        Block { text, len: 0, spans, order, rows: 0, columns: 0, bad, tape: Tape::default() }
-    }
-
     /// Empties the block for rows with that many columns.
     pub(in crate::format) fn start(&mut self, columns: usize) {
         self.text.clear();
@@ -166,10 +151,7 @@ impl Block {
 
     #[inline(always)]
     pub(super) fn number(&self, row: usize, column: usize) -> usize {
-        match self.order {
-            Order::ByColumn => column * self.rows + row,
-            Order::ByRow => row * self.columns + column,
-        }
+        column * self.rows + row
     }
 
     /// Returns the number of bytes of the values of a row.
@@ -190,7 +172,7 @@ impl Block {
     /// Frees the memory of a large row.
     pub(in crate::format) fn shrink(&mut self, usual: usize) {
         if self.text.capacity() > 4 * usual {
-            *self = Block::new(self.order);
+            *self = Block::default();
         }
     }
 

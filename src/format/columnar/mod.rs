@@ -3,9 +3,11 @@
 
 mod column;
 mod json;
+mod panic;
 mod reader;
 mod typed;
 
 pub(super) use column::{Column, Columns, Wanted};
+pub(super) use panic::unless_panic;
 pub(super) use reader::{Batch, BatchReader, Columnar, MAX_BATCH_ROWS};
 pub(super) use typed::Meaning;

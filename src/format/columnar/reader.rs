@@ -3,7 +3,7 @@
 use super::column::{Column, Columns};
 use super::typed::Source;
 use crate::error::Error;
-use crate::format::block::{Block, Order, Rows};
+use crate::format::block::{Block, Rows};
 use crate::format::chunk::{Chunk, Extent};
 use crate::format::reader::{Host, Reader, Stop, Tabular, Visit};
 use crate::row::GroupRow;
@@ -52,7 +52,7 @@ impl BatchReader {
     pub(in crate::format) fn new(marked: Option<u8>) -> BatchReader {
         // a value that contains NUL is examined again whatever the delimiter, so NUL can serve as one
         let dialect = Dialect { delimiter: 0, quote: None, marked: marked.unwrap_or(b'"') };
-        BatchReader { batch: None, block: Block::new(Order::ByColumn), scanner: Scanner::new(dialect) }
+        BatchReader { batch: None, block: Block::default(), scanner: Scanner::new(dialect) }
     }
 
     /// Writes the rows from `rows.start` on into the block, as many as fit; returns the end of their range.

@@ -1,6 +1,6 @@
 //! An array with its type resolved, so that each value can be written as text.
 
-use super::json;
+use super::json::string;
 use crate::format::block::number::{date, decimal, float, integer, timestamp};
 use crate::format::block::{Bad, Block};
 use arrow_array::cast::AsArray;
@@ -66,14 +66,14 @@ pub(super) struct Dictionary<'a> {
 
 /// The members of objects, in the order of the schema.
 pub(super) struct Members<'a> {
-    pub(super) members: Vec<(&'a str, Typed<'a>, Option<NullBuffer>)>,
+    members: Vec<(&'a str, Typed<'a>, Option<NullBuffer>)>,
 }
 
 /// Lists: the elements of all, and the range of each.
 pub(super) struct Elements<'a> {
-    pub(super) ranges: Vec<Range<usize>>,
-    pub(super) values: Typed<'a>,
-    pub(super) nulls: Option<NullBuffer>,
+    ranges: Vec<Range<usize>>,
+    values: Typed<'a>,
+    nulls: Option<NullBuffer>,
 }
 
 /// A meaning of bytes that their type does not have.
@@ -176,8 +176,8 @@ impl<'a> Typed<'a> {
                     return dictionary.values.write(key, text);
                 }
             }
-            Typed::Struct(members) => return json::object(members, at, text),
-            Typed::List(elements) => return json::list(elements, at, text),
+            Typed::Struct(members) => return object(members, at, text),
+            Typed::List(elements) => return list(elements, at, text),
             // all others are common
             _ => {}
         }
@@ -386,6 +386,47 @@ impl<'a> Elements<'a> {
         };
         Some(Elements { ranges, values: Typed::of(values.as_ref(), Meaning::Plain)?, nulls: values.nulls().cloned() })
     }
+}
+
+/// Appends an object, its keys in the order of the schema.
+fn object(members: &Members<'_>, at: usize, text: &mut Vec<u8>) -> Result<(), Bad> {
+    text.push(b'{');
+    for (nth, (name, typed, nulls)) in members.members.iter().enumerate() {
+        if nth > 0 {
+            text.push(b',');
+        }
+        string(text, name.as_bytes())?;
+        text.push(b':');
+        value(typed, nulls.as_ref(), at, text)?;
+    }
+    text.push(b'}');
+    Ok(())
+}
+
+/// Appends a list.
+fn list(elements: &Elements<'_>, at: usize, text: &mut Vec<u8>) -> Result<(), Bad> {
+    text.push(b'[');
+    for (nth, element) in elements.ranges[at].clone().enumerate() {
+        if nth > 0 {
+            text.push(b',');
+        }
+        value(&elements.values, elements.nulls.as_ref(), element, text)?;
+    }
+    text.push(b']');
+    Ok(())
+}
+
+fn value(typed: &Typed<'_>, nulls: Option<&NullBuffer>, at: usize, text: &mut Vec<u8>) -> Result<(), Bad> {
+    if nulls.is_some_and(|nulls| nulls.is_null(at)) || typed.is_null_value(at) {
+        text.extend_from_slice(b"null");
+        return Ok(());
+    }
+    if typed.is_json_itself() {
+        return typed.write(at, text);
+    }
+    let mut plain = Vec::new();
+    typed.write(at, &mut plain)?;
+    string(text, &plain)
 }
 
 /// Appends the shortest text that reads back as the same number of 16 bits.

@@ -4,16 +4,15 @@
 //! rows in every pass. `group` and `row` are the place of the next batch; `rows` decodes from there on, and is opened
 //! when it is needed. A pass that starts in the middle of a row group skips pages by their index or their headers.
 
-use super::file::{File, unless_panic};
+use super::file::File;
 use super::pages::{Pages, damaged};
 use super::schema;
-use super::table::Parquet;
 use crate::error::{Error, Place, Result};
 use crate::format::chunk::{Chunk, ChunkId};
-use crate::format::columnar::{Batch, BatchReader, Column, Columnar, MAX_BATCH_ROWS};
-use crate::format::reader::{Chunks, Tabular};
+use crate::format::columnar::{Batch, BatchReader, Column, Columns, MAX_BATCH_ROWS, unless_panic};
+use crate::format::reader::Chunks;
 use crate::row::GroupRow;
-use crate::source::Input;
+use crate::source::{Input, Source};
 use arrow_array::RecordBatch;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
@@ -23,12 +22,20 @@ use std::sync::Arc;
 
 /// Hands out batches.
 pub(crate) struct Batches<'f> {
-    format: &'f Parquet,
+    of: Files<'f>,
     chunk_bytes: usize,
     input: usize,
     /// Number of the next batch in the input.
     index: u64,
     open: Option<Open>,
+}
+
+/// The files that are read, and how.
+#[derive(Clone, Copy)]
+pub(super) struct Files<'f> {
+    pub(super) source: &'f Arc<Source>,
+    pub(super) columns: &'f Columns,
+    pub(super) max_page_bytes: u64,
 }
 
 /// An input whose batches are being read.
@@ -51,17 +58,17 @@ struct Decoding {
 }
 
 impl<'f> Batches<'f> {
-    pub(super) fn new(format: &'f Parquet, from: ChunkId, chunk_bytes: usize) -> Batches<'f> {
-        Batches { format, chunk_bytes, input: from.input, index: from.index, open: None }
+    pub(super) fn new(of: Files<'f>, from: ChunkId, chunk_bytes: usize) -> Batches<'f> {
+        Batches { of, chunk_bytes, input: from.input, index: from.index, open: None }
     }
 
     /// Opens the current input at the batch `index`.
     fn open(&self, input: &Input) -> Result<Open> {
-        let file = File::open(input, self.format.max_page_bytes())?;
+        let file = File::open(input, self.of.max_page_bytes)?;
         // the file may have changed since it was checked
-        self.format.wanted().check(&file.noted, input)?;
-        file.check(input, self.format.wanted())?;
-        let leaves = file.leaves(&self.format.wanted().wanted);
+        self.of.columns.check(&file.noted, input)?;
+        file.check(input, self.of.columns)?;
+        let leaves = file.leaves(&self.of.columns.wanted);
         let total = (0..file.groups()).map(|group| file.rows(group)).sum();
         let mut open = Open { file, leaves, before: 0, total, group: 0, row: 0, rows: None };
         let mut left = self.index;
@@ -95,7 +102,7 @@ impl Open {
     }
 
     /// Returns the next batch; `None` after the last.
-    fn next(&mut self, format: &Parquet, input: usize, chunk_bytes: usize) -> Result<Option<Batch>> {
+    fn next(&mut self, of: Files<'_>, input: usize, chunk_bytes: usize) -> Result<Option<Batch>> {
         while self.group < self.file.groups() && self.row == self.file.rows(self.group) {
             self.next_group();
         }
@@ -103,13 +110,13 @@ impl Open {
             return Ok(None);
         }
         let want = self.batch_rows(chunk_bytes).min(self.file.rows(self.group) - self.row);
-        let rows = self.decode(format, input, want).map_err(|error| self.placed(error, format, input))?;
+        let rows = self.decode(of, input, want).map_err(|error| self.placed(error, of, input))?;
         let columns = match &self.rows {
             Some(decoding) => Arc::clone(&decoding.columns),
             None => Arc::default(),
         };
         let first = GroupRow { group: self.group as u64 + 1, row: self.row + 1 };
-        let stored = format.source().inputs()[input].stored_bytes();
+        let stored = of.source.inputs()[input].stored_bytes();
         let read = self.share(stored, self.row)..self.share(stored, self.row + want);
         self.row += want;
         Ok(Some(Batch { rows, columns, first, read }))
@@ -122,20 +129,20 @@ impl Open {
     }
 
     /// Adds the place to an error of the batch at `row`.
-    fn placed(&self, mut error: Error, format: &Parquet, input: usize) -> Error {
+    fn placed(&self, mut error: Error, of: Files<'_>, input: usize) -> Error {
         let place: &mut Place = error.place_mut();
-        place.file.get_or_insert_with(|| format.source().inputs()[input].name().to_owned());
+        place.file.get_or_insert_with(|| of.source.inputs()[input].name().to_owned());
         place.record = Some(self.before + self.row + 1);
         place.row = Some(format!("row group {}, row {}", self.group + 1, self.row + 1));
         error
     }
 
     /// Decodes `want` rows from `row` on.
-    fn decode(&mut self, format: &Parquet, input: usize, want: u64) -> Result<RecordBatch> {
+    fn decode(&mut self, of: Files<'_>, input: usize, want: u64) -> Result<RecordBatch> {
         let decoding = match &mut self.rows {
             Some(decoding) => decoding,
             None => {
-                let decoding = self.start(format, input, want)?;
+                let decoding = self.start(of, input, want)?;
                 self.rows.insert(decoding)
             }
         };
@@ -154,10 +161,10 @@ impl Open {
     }
 
     /// Starts decoding at `row` of the current row group.
-    fn start(&self, format: &Parquet, input: usize, batch_rows: u64) -> Result<Decoding> {
+    fn start(&self, of: Files<'_>, input: usize, batch_rows: u64) -> Result<Decoding> {
         let columns = self.file.columns(self.group, &self.leaves);
-        let source = (Arc::clone(format.source()), input);
-        let max = format.max_page_bytes();
+        let source = (Arc::clone(of.source), input);
+        let max = of.max_page_bytes;
         let indexed = if self.row > 0 { self.with_index(&source, max) } else { None };
         let (metadata, is_indexed) = match indexed {
             Some(metadata) => (metadata, true),
@@ -175,8 +182,8 @@ impl Open {
         });
         let reader = built.map_err(|what| pages.take_error().unwrap_or_else(|| damaged(&what)))?;
         let written = &self.file.written;
-        let columns = format
-            .wanted()
+        let columns = of
+            .columns
             .locate(&arrow_array::RecordBatchReader::schema(&reader), |wanted| schema::meaning(written, wanted));
         let columns = columns.ok_or_else(|| damaged("its columns are not those of its schema"))?;
         Ok(Decoding { reader, pages, columns })
@@ -184,7 +191,7 @@ impl Open {
 
     /// Returns the metadata with the index of the pages of the current row group; `None` if the file has none, or none
     /// that fits.
-    fn with_index(&self, source: &(Arc<crate::source::Source>, usize), max: u64) -> Option<ArrowReaderMetadata> {
+    fn with_index(&self, source: &(Arc<Source>, usize), max: u64) -> Option<ArrowReaderMetadata> {
         let group = self.file.metadata.metadata().row_group(self.group);
         let ranges = self.leaves.iter().map(|leaf| group.column(*leaf).offset_index_range());
         let ranges: Vec<_> = ranges.collect::<Option<_>>()?;
@@ -231,8 +238,8 @@ impl Chunks<BatchReader> for Batches<'_> {
         reader: &mut BatchReader,
         _enlarge: &mut dyn FnMut(&mut BatchReader, usize),
     ) -> Result<Option<Chunk>> {
-        let format = self.format;
-        while let Some(input) = format.source().inputs().get(self.input) {
+        let of = self.of;
+        while let Some(input) = of.source.inputs().get(self.input) {
             let open = match &mut self.open {
                 Some(open) => open,
                 None => {
@@ -240,7 +247,7 @@ impl Chunks<BatchReader> for Batches<'_> {
                     self.open.insert(open)
                 }
             };
-            if let Some(batch) = open.next(format, self.input, self.chunk_bytes)? {
+            if let Some(batch) = open.next(of, self.input, self.chunk_bytes)? {
                 let offset = batch.read.start;
                 reader.batch = Some(batch);
                 let chunk = Chunk { input: self.input, index: self.index, offset, is_held: true };

@@ -4,7 +4,7 @@ use super::pages::{ColumnBytes, damaged};
 use super::schema;
 use super::thrift::is_encrypted;
 use crate::error::{Error, Place, Result};
-use crate::format::columnar::{Columns, Wanted};
+use crate::format::columnar::{Columns, Wanted, unless_panic};
 use crate::format::text::{Front, refuse_foreign};
 use crate::source::{Compression as Packing, Input, into_error};
 use arrow_schema::Schema;
@@ -17,7 +17,6 @@ use parquet::file::metadata::{
     ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader, ParquetStatisticsPolicy,
 };
 use parquet::schema::types::SchemaDescriptor;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 const MAGIC: &[u8] = b"PAR1";
@@ -164,14 +163,6 @@ impl File {
             u64::try_from(column.uncompressed_size()).unwrap_or(0).saturating_add(values.saturating_mul(VALUE_BYTES))
         };
         leaves.iter().map(of).fold(0u64, u64::saturating_add) / rows
-    }
-}
-
-/// Runs what may panic on damaged data.
-pub(super) fn unless_panic<T, E: std::fmt::Display>(run: impl FnOnce() -> Result<T, E>) -> Result<T, String> {
-    match catch_unwind(AssertUnwindSafe(run)) {
-        Ok(done) => done.map_err(|error| error.to_string()),
-        Err(_) => Err("it cannot be decoded".to_owned()),
     }
 }
 

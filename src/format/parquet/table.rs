@@ -1,6 +1,6 @@
 //! A source opened as Parquet.
 
-use super::batches::Batches;
+use super::batches::{Batches, Files};
 use super::file::File;
 use super::options::ParquetOptions;
 use crate::error::Result;
@@ -50,10 +50,6 @@ impl Parquet {
             None => columnar::Columns::find(&arrow_schema::Schema::empty(), columns)?,
         };
         Ok(Parquet { source, options, columns })
-    }
-
-    pub(super) fn max_page_bytes(&self) -> u64 {
-        self.options.max_page_bytes
     }
 }
 
@@ -121,7 +117,8 @@ impl Format for Parquet {
     type Reader = BatchReader;
 
     fn chunks(&self, from: ChunkId, chunk_bytes: usize, _threads: usize) -> Batches<'_> {
-        Batches::new(self, from, chunk_bytes)
+        let (source, columns, max_page_bytes) = (&self.source, &self.columns, self.options.max_page_bytes);
+        Batches::new(Files { source, columns, max_page_bytes }, from, chunk_bytes)
     }
 
     fn reader(&self, marked: Option<u8>, _chunk_bytes: usize) -> BatchReader {
