@@ -83,6 +83,31 @@ fn a_list_is_the_same_in_every_format_and_from_every_program() {
     }
 }
 
+#[test]
+fn rejected_rows_come_back_as_ndjson_that_the_job_reads() {
+    let job = JOB.replace("column: email", "column: /address/city").replace("apply: [trim, lower]", "empty: reject");
+    let job = job.lines().filter(|line| !line.contains("visits") && !line.contains("joined")).collect::<Vec<_>>();
+    let job = job.join("\n").replace("column: name", "column: text").replace("column: active", "column: bool");
+    let bed = Bed::new(&job.replace("id: id", "id: int64").replace("max: 1000, file: rejects.csv", "max: 0"), "");
+    let path = format!("source.path={}", files().join("types-pyarrow.parquet").display());
+    let mut run = bed.command(&["run", "job.yaml", "--output", "json", "--set", &path]);
+    let output = run.env("K", "k").env("S", "s").output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&report["exit_code"], &report["records"]["rejected"]), (&json!(10), &json!(2)), "{report}");
+    let shown = bed.run(&["rejects", report["run_id"].as_str().unwrap(), "--as-source"]);
+    let lines: Vec<Value> =
+        shown.stdout.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    assert_eq!(
+        lines[0],
+        json!({ "int64": "9223372036854775807", "address": { "city": "" }, "text": "quote \" and \\", "bool": "false" })
+    );
+    let mended = String::from_utf8(shown.stdout).unwrap().replace("{\"city\":\"\"}", "{\"city\":\"Rom\"}");
+    std::fs::write(bed.path("mended.ndjson"), mended).unwrap();
+    let again = ["--set", "source.path=mended.ndjson", "--set", "source.format=ndjson"];
+    let (code, report) = bed.json(&[&["check", "job.yaml"][..], &again].concat());
+    assert_eq!((code, &report["records"]["written"]), (10, &json!(1)), "{report}");
+}
+
 fn parquet(source: Source, columns: &[&str]) -> listferry::Result<Table> {
     Ok(Parquet::open(Arc::new(source), columns, ParquetOptions::default())?.into())
 }

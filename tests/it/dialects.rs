@@ -359,7 +359,7 @@ fn lines_before_the_header_are_skipped_and_counted() {
     let (code, report) = bed.json(&["check", "job.yaml"]);
     assert_eq!(code, 0, "{report}");
     let rejects = std::fs::read_to_string(report["rejects_file"].as_str().unwrap()).unwrap();
-    assert!(rejects.contains(",2,7,53,,ragged,"), "{rejects}");
+    assert!(rejects.contains(",2,7,53,,,ragged,"), "{rejects}");
     assert_eq!(identities("{ skip_lines: 2, comment: \"#\" }", list).unwrap(), ["a"]);
     // what is skipped is not looked at
     assert_eq!(identities("{ skip_lines: 1 }", b"sep=;\nn,id\n1,a\n").unwrap(), ["a"]);

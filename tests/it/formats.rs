@@ -51,6 +51,9 @@ struct Noted {
     value: Result<String, &'static str>,
 }
 
+/// Writes a file with these values.
+type WriteFile = fn(&[Vec<u8>]) -> Vec<u8>;
+
 /// The text of a record, and its value or the code of its rejection.
 type Text = (Vec<u8>, Result<String, &'static str>);
 
@@ -69,7 +72,7 @@ struct Case {
     /// format has no such record.
     write: fn(&Item) -> Option<Text>,
     /// Writes a file with these values, if the format is not text; then `write` returns a row as it is shown.
-    file: Option<fn(&[Vec<u8>]) -> Vec<u8>>,
+    file: Option<WriteFile>,
     open: fn(Arc<Source>, max_record_bytes: u64) -> listferry::Result<Table>,
 }
 

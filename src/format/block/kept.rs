@@ -2,7 +2,9 @@
 //! JSON text, the length in four bytes, and the value.
 
 use crate::format::cells::{Cell, Cells};
+use crate::format::pointer::steps;
 use std::borrow::Cow;
+use std::io::Write;
 
 /// Bytes before a value.
 const HEAD_BYTES: usize = 5;
@@ -34,21 +36,58 @@ pub(in crate::format) fn cells(kept: &[u8]) -> Cells<'_> {
     Box::new(values(kept).map(|(_, value)| Cell::new(value)))
 }
 
-/// Returns a row that was kept as a JSON object, which the format `ndjson` reads.
+/// Returns a row that was kept as a JSON object, from which the format `ndjson` reads the same columns: one that is a
+/// JSON Pointer is a member of an object.
 pub(in crate::format) fn text<'k>(kept: &'k [u8], columns: &[String]) -> Cow<'k, [u8]> {
     let mut text = Vec::with_capacity(kept.len() + 16 * columns.len());
-    for (column, (is_json, value)) in columns.iter().zip(values(kept)) {
-        text.push(if text.is_empty() { b'{' } else { b',' });
-        string(&mut text, column);
+    let value = |(column, (is_json, value)): (&String, (bool, &'k [u8]))| {
+        // a pointer that is not valid was refused before
+        Value { steps: steps(column).unwrap_or_else(|_| vec![column.clone()]), is_json, value }
+    };
+    let values: Vec<Value<'_>> = columns.iter().zip(values(kept)).map(value).collect();
+    object(&mut text, &values.iter().collect::<Vec<_>>(), 0);
+    Cow::Owned(text)
+}
+
+/// Writes a row that was kept as a line of NDJSON.
+///
+/// # Errors
+/// `out` fails.
+pub(in crate::format) fn write_line(kept: &[u8], columns: &[String], out: &mut dyn Write) -> std::io::Result<()> {
+    out.write_all(&text(kept, columns))?;
+    out.write_all(b"\n")
+}
+
+/// A value of a row, and the keys on the way to it.
+struct Value<'k> {
+    steps: Vec<String>,
+    is_json: bool,
+    value: &'k [u8],
+}
+
+/// Appends an object of the values whose first `depth` keys led to it.
+fn object(text: &mut Vec<u8>, values: &[&Value<'_>], depth: usize) {
+    text.push(b'{');
+    let mut done: Vec<&str> = Vec::new();
+    for value in values {
+        let key = value.steps[depth].as_str();
+        if done.contains(&key) {
+            continue;
+        }
+        text.extend_from_slice(if done.is_empty() { b"" } else { b"," });
+        done.push(key);
+        string(text, key);
         text.push(b':');
-        match (is_json, value) {
-            (true, b"") => text.extend_from_slice(b"null"),
-            (true, json) => text.extend_from_slice(json),
-            (false, value) => string(&mut text, &String::from_utf8_lossy(value)),
+        let same: Vec<&Value<'_>> = values.iter().copied().filter(|value| value.steps[depth] == key).collect();
+        // an object has all its members already
+        match same.iter().find(|value| value.steps.len() == depth + 1) {
+            None => object(text, &same, depth + 1),
+            Some(Value { is_json: true, value: b"", .. }) => text.extend_from_slice(b"null"),
+            Some(Value { is_json: true, value, .. }) => text.extend_from_slice(value),
+            Some(Value { value, .. }) => string(text, &String::from_utf8_lossy(value)),
         }
     }
-    text.extend_from_slice(if text.is_empty() { b"{}" } else { b"}" });
-    Cow::Owned(text)
+    text.push(b'}');
 }
 
 fn string(text: &mut Vec<u8>, value: &str) {
@@ -78,5 +117,9 @@ mod tests {
             "{\"id\":\"a\\\"b\",\"e\":\"\",\"tags\":[1,2],\"none\":null,\"x\":\"x\u{fffd}y\"}"
         );
         assert_eq!(&*text(&[], &[]), b"{}");
+        let columns = ["/a/b", "id", "/a/c/d", "/x/y", "/x"].map(str::to_owned);
+        let json = text(&kept, &columns);
+        let want = "{\"a\":{\"b\":\"a\\\"b\",\"c\":{\"d\":[1,2]}},\"id\":\"\",\"x\":\"x\u{fffd}y\"}";
+        assert_eq!(String::from_utf8_lossy(&json), want);
     }
 }

@@ -9,6 +9,6 @@ pub(in crate::format) mod number;
 mod row;
 mod store;
 
-pub(in crate::format) use kept::{cells, text};
+pub(in crate::format) use kept::{cells, text, write_line};
 pub(in crate::format) use row::Rows;
 pub(in crate::format) use store::{Bad, Block, ColumnKind};

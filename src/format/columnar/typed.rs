@@ -374,7 +374,7 @@ impl<'a> Elements<'a> {
             (list.value_offsets().windows(2).map(|ends| range(ends[0], ends[1])).collect(), list.values())
         } else if let Some(list) = array.as_fixed_size_list_opt() {
             let len = usize::try_from(list.value_length()).ok()?;
-            let from = usize::try_from(list.value_offset_at(0)).ok()?;
+            let from = list.value_offset_at(0);
             ((0..list.len()).map(|row| from + row * len..from + (row + 1) * len).collect(), list.values())
         } else if let Some(list) = array.as_list_view_opt::<i32>() {
             let ends = list.offsets().iter().zip(list.sizes().iter());

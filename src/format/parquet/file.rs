@@ -118,7 +118,7 @@ impl File {
         let start = column.dictionary_page_offset().unwrap_or_else(|| column.data_page_offset());
         let range = u64::try_from(start).ok().zip(u64::try_from(column.compressed_size()).ok());
         let end = range.and_then(|(start, len)| start.checked_add(len));
-        if !end.is_some_and(|end| end <= input.stored_bytes()) || column.data_page_offset() < start {
+        if end.is_none_or(|end| end > input.stored_bytes()) || column.data_page_offset() < start {
             return Err(damaged("a column is outside of the file"));
         }
         if column.num_values() < 0 {

@@ -13,6 +13,7 @@ use crate::format::reader::{Format, Tabular};
 use crate::row::{Columns, GroupRow};
 use crate::source::Source;
 use std::borrow::Cow;
+use std::io::Write;
 use std::sync::Arc;
 
 /// A [`Source`] of Parquet files. Its columns are those requested when it was opened, as far as the files have them.
@@ -95,6 +96,10 @@ impl Tabular for Parquet {
 
     fn cells<'k>(&self, kept: &'k [u8]) -> Cells<'k> {
         block::cells(kept)
+    }
+
+    fn write_as_source(&self, kept: &[u8], out: &mut dyn Write) -> std::io::Result<()> {
+        block::write_line(kept, &self.columns.names, out)
     }
 
     fn text<'k>(&self, kept: &'k [u8]) -> Cow<'k, [u8]> {
