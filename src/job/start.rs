@@ -182,8 +182,8 @@ impl Job {
 
     /// Starts a new run, because no open one is in the way, unless the last run ended without its report being stored.
     async fn start_unblocked(&self, ctx: &Context<'_>, draw: &Draw, locks: JobLocks) -> Result<Start> {
-        let last = ctx.state.last_run_of(&ctx.intent)?;
-        let Some(last) = last.filter(|last| last.ended_delivered() && !last.reported) else {
+        let last = ctx.state.last_delivered_run_of(&ctx.intent)?;
+        let Some(last) = last.filter(|last| !last.reported) else {
             return self.fresh(ctx, draw, locks, None, Vec::new()).await;
         };
         let difference = self.difference(ctx, draw, &last, Stand::Delivered).await?;

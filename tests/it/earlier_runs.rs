@@ -273,3 +273,28 @@ async fn a_kill_after_an_answer_does_not_count_as_nothing_accepted() {
     }
     assert!(after_an_answer > 2, "no process got so far");
 }
+
+/// The run of a failed `--new` started later, but the one that goes on is the last to end.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_report_is_given_again_although_another_run_was_tried_meanwhile() {
+    let done = Arc::new(AtomicBool::new(false));
+    let verdict = Arc::clone(&done);
+    let status = move || (200, if verdict.load(Ordering::Relaxed) { "Completed" } else { "Running" });
+    let bed = Bed::new(&format!("{ASSIGNS}{PROFILES}"), localytics(|_| None, status)).await;
+    bed.list("first", 100);
+    let first = bed.run(&[]).await;
+    let id = first.report["run_id"].as_str().unwrap().to_owned();
+    assert_eq!(first.code, 22, "{}", first.report);
+    std::fs::write(bed.dir.path().join("list.csv"), "id,name\nuser-1,x\n\"user\"-2,x\n").unwrap();
+    assert_eq!(bed.run(&["--new", &id]).await.code, 10);
+    bed.list("first", 100);
+    done.store(true, Ordering::Relaxed);
+    let mut command = listferry(bed.dir.path(), &bed.vendor.base, &["run", "job.yaml"]);
+    command.stdout(std::fs::File::options().write(true).open("/dev/full").unwrap());
+    assert_eq!(command.status().unwrap().code(), Some(1));
+    let again = bed.run(&[]).await;
+    assert_eq!((again.code, &again.report["run_id"]), (0, &json!(id)), "{} {}", again.first, again.report);
+    assert!(again.first.contains("its report was not written"), "{}", again.first);
+    assert_eq!(bed.uploads(), 1, "nothing is sent again");
+}

@@ -21,6 +21,8 @@ pub(crate) struct Happened {
     /// Number of parts accepted according to the state.
     pub(crate) accepted: usize,
     pub(crate) closed: bool,
+    /// True if no run has started after it.
+    pub(crate) is_last: bool,
     /// Accepted parts of other runs, if this run is new: it may have learned the result of their calls.
     pub(crate) others: Vec<(String, usize)>,
 }
@@ -141,6 +143,13 @@ impl Oracle {
         if let Some(code) = happened.code {
             self.stored_report(bed, &happened, code)?;
             self.code(bed, &happened, code)?;
+        } else if let Some((id, ..)) = &self.unreported
+            && bed.announced.lock().expect("a list").iter().any(|line| {
+                line.contains(&format!("run {id} ended with")) && line.contains("but its report could not be written")
+            })
+        {
+            // a process that was killed has said how that run ended, which is enough if the source has changed
+            self.unreported = None;
         }
         let faulty = bed.connector.net().said.iter().any(|said| said.by_fault);
         self.troubled |= faulty || happened.code.is_none_or(|code| code != 0) || !happened.written;
@@ -290,7 +299,8 @@ impl Oracle {
             return Err(format!("report lost: run {id} ended with {before} unseen, and `run` gave {code}"));
         }
         let Some(id) = &happened.run else { return Ok(()) };
-        if happened.closed && matches!(code, 0 | 11) && !happened.written && !self.reported.contains(id) {
+        let ended = happened.closed && happened.is_last && matches!(code, 0 | 11);
+        if ended && !happened.written && !self.reported.contains(id) {
             // only a verdict on that content can still be polled
             let content = self.runs.get(id).and_then(|track| track.content).unwrap_or(bed.content);
             self.unreported = Some((id.clone(), code, content));

@@ -221,12 +221,17 @@ impl State {
         }
     }
 
-    /// Returns the last run of a job, by the present rule or by that of 0.1.0.
+    /// Returns the run of a job, by the present rule or by that of 0.1.0, that was the last to end with every part
+    /// accepted. It need not be the last one that started: `--new` may have failed to replace it.
     ///
     /// # Errors
     /// `Busy`.
-    pub(in crate::job) fn last_run_of(&self, intent: &Intent) -> Result<Option<RunRecord>> {
-        self.one("job IN (?1, ?2) ORDER BY seq DESC LIMIT 1", keys(intent))
+    pub(in crate::job) fn last_delivered_run_of(&self, intent: &Intent) -> Result<Option<RunRecord>> {
+        self.one(
+            "job IN (?1, ?2) AND closed = 1 AND closed_as IS NULL AND exit_code IN (0, 11) \
+             ORDER BY ended_ms DESC, seq DESC LIMIT 1",
+            keys(intent),
+        )
     }
 
     /// Returns the run of a job that the next one has to take account of: the newest open one that is not only listed,

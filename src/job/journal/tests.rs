@@ -119,10 +119,10 @@ fn a_run_is_open_from_its_first_call_that_may_have_had_an_effect() {
     assert!(standing.in_doubt && standing.accepted == 1, "{standing:?}");
     run.finish(0, Keep::Nothing, &json!({"status": "done"})).expect("written");
     assert!(open(&state).is_none());
-    let last = state.last_run_of(&intent("id")).expect("read").expect("a run");
+    let last = state.last_delivered_run_of(&intent("id")).expect("read").expect("a run");
     assert!(last.ended_delivered() && !last.reported);
     state.reported(&last.id).expect("written");
-    assert!(state.last_run_of(&intent("id")).expect("read").expect("a run").reported);
+    assert!(state.last_delivered_run_of(&intent("id")).expect("read").expect("a run").reported);
 }
 
 #[test]
