@@ -272,7 +272,6 @@ impl Sim<'_> {
             state.reported(id).map_err(failed)?;
         }
         self.newest = state.last_run().map_err(failed)?;
-        let last = self.newest.as_ref().map(|record| record.id.clone());
         if happened.run.is_none() && happened.code.is_none() {
             // for a killed process, the run that it announced to continue, otherwise the newest
             let announced = self.bed.announced.lock().expect("a list").join("\n");
@@ -281,7 +280,6 @@ impl Sim<'_> {
             happened.continued = id.is_some();
             happened.run = id.or_else(|| self.newest.as_ref().map(|record| record.id.clone()));
         }
-        happened.is_last = last == happened.run;
         let Some(id) = &happened.run else { return Ok(happened) };
         // resume continues the run that the command reported
         if self.newest.as_ref().is_some_and(|newest| newest.id != *id)

@@ -21,8 +21,6 @@ pub(crate) struct Happened {
     /// Number of parts accepted according to the state.
     pub(crate) accepted: usize,
     pub(crate) closed: bool,
-    /// True if no run has started after it.
-    pub(crate) is_last: bool,
     /// Accepted parts of other runs, if this run is new: it may have learned the result of their calls.
     pub(crate) others: Vec<(String, usize)>,
 }
@@ -42,6 +40,8 @@ pub(crate) struct Oracle {
     kind: Kind,
     wait: u64,
     runs: BTreeMap<String, Track>,
+    /// The runs that have sent something, in the order in which they began to.
+    order: Vec<String>,
     /// Effects whose answer did not reach the client, as far as is known.
     unanswered: BTreeSet<usize>,
     last: Option<String>,
@@ -70,6 +70,7 @@ impl Oracle {
             kind: plan.kind,
             wait: plan.wait,
             runs: BTreeMap::new(),
+            order: Vec::new(),
             unanswered: BTreeSet::new(),
             last: None,
             reported: BTreeSet::new(),
@@ -203,6 +204,7 @@ impl Oracle {
         }
         let is_new = self.runs.get(&id).is_none_or(|track| track.effects.is_empty());
         if is_new && !new.is_empty() {
+            self.order.push(id.clone());
             self.may_start(bed, &id, overtaken.unwrap_or(0))?;
         }
         let sent = new.first().map(|number| bed.connector.net().vendor.book.effects[*number].slice.version);
@@ -299,7 +301,7 @@ impl Oracle {
             return Err(format!("report lost: run {id} ended with {before} unseen, and `run` gave {code}"));
         }
         let Some(id) = &happened.run else { return Ok(()) };
-        let ended = happened.closed && happened.is_last && matches!(code, 0 | 11);
+        let ended = happened.closed && self.order.last() == Some(id) && matches!(code, 0 | 11);
         if ended && !happened.written && !self.reported.contains(id) {
             // only a verdict on that content can still be polled
             let content = self.runs.get(id).and_then(|track| track.content).unwrap_or(bed.content);
