@@ -39,6 +39,8 @@ mod earlier_runs;
 #[cfg(feature = "cli")]
 mod encodings;
 #[cfg(feature = "cli")]
+mod exports;
+#[cfg(feature = "cli")]
 mod formats;
 #[cfg(feature = "cli")]
 mod ftp;
