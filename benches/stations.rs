@@ -9,7 +9,7 @@ use listferry::format::csv::{Csv, CsvOptions};
 use listferry::format::ndjson::{Ndjson, NdjsonOptions};
 use listferry::mapping::{Cells, Field, Json, Plan, Quoting, Rules, Separator, Shape, Unit, ValueSpec};
 use listferry::scan::{Carry, Isa, Scanner, Tape, WINDOW};
-use listferry::source::{Source, SourceOptions};
+use listferry::source::{Encoding, Source, SourceOptions};
 use serde_json::json;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -172,6 +172,63 @@ fn converts(criterion: &mut Criterion) {
     }
 }
 
+/// The generator's list with tabs and escapes, as MySQL writes it.
+fn escaped(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(2 * text.len());
+    for record in csv::ReaderBuilder::new().has_headers(false).from_reader(text).byte_records() {
+        for (n, value) in record.expect("a record").iter().enumerate() {
+            out.extend((n > 0).then_some(b'\t'));
+            for &byte in value {
+                out.extend(matches!(byte, b'\\' | b'\t' | b'\n').then_some(b'\\'));
+                out.push(byte);
+            }
+        }
+        out.push(b'\n');
+    }
+    out
+}
+
+/// Converts the list from other dialects and encodings; the output is that of the list as CSV.
+fn converts_dialects(criterion: &mut Criterion) {
+    let text = text();
+    let wanted = expected(&text, false);
+    let utf16 = String::from_utf8(text.clone()).expect("text").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let mut mysql = CsvOptions::default();
+    (mysql.delimiter, mysql.quote, mysql.escape) = (b'\t', None, true);
+    let mut comments = CsvOptions::default();
+    comments.comment = Some(b'#');
+    let mut encoded = SourceOptions::default();
+    encoded.encoding = Encoding::for_label("utf-16le").expect("a label");
+    let plain = SourceOptions::default();
+    for (name, list, csv, options) in [
+        ("escapes", escaped(&text), mysql, &plain),
+        ("comments", text.clone(), comments, &plain),
+        ("utf-16le", utf16, CsvOptions::default(), &encoded),
+    ] {
+        let len = list.len();
+        let source = Source::from_bytes("list.csv", list, options).expect("a list");
+        let table = Table::from(Csv::open(Arc::new(source), csv).expect("a header"));
+        let plan = Arc::new(Plan::compile(&cells(), &[], table.columns()).expect("a plan"));
+        let mut options = Options::default();
+        options.threads = 1;
+        let mut out = Vec::with_capacity(wanted.len());
+        let mut write = |slab: &[u8]| {
+            out.extend_from_slice(slab);
+            Ok(())
+        };
+        body::convert(&table, &plan, &options, &mut write, &mut DiscardRejects).expect("converts");
+        assert!(out == wanted, "{name}: other bytes");
+        let mut group = group(criterion, "dialects, one thread", len);
+        group.bench_function(format!("measure cells, {name}"), |b| {
+            b.iter(|| {
+                let measured = body::measure(&table, &plan, &Split::default(), &options, &mut DiscardRejects);
+                assert_eq!(measured.expect("measures").body_bytes(), wanted.len() as u64);
+            });
+        });
+        group.finish();
+    }
+}
+
 /// The generator's list as NDJSON, all values as text, tags as a list.
 fn ndjson(text: &[u8]) -> Vec<u8> {
     let mut reader = csv::Reader::from_reader(text);
@@ -320,5 +377,5 @@ fn crc(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(stations, scans, converts, converts_ndjson, hashes, packed, crc);
+criterion_group!(stations, scans, converts, converts_dialects, converts_ndjson, hashes, packed, crc);
 criterion_main!(stations);

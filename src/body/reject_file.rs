@@ -5,7 +5,6 @@ use super::sink::{Reject, RejectSink};
 use super::source_record::SourceRecord;
 use super::source_rows::{SourceRows, is_device, private};
 use crate::error::{Error, Kind, Result};
-#[cfg(feature = "jobs")]
 use crate::format::Tabular;
 use crate::format::cells::Cell;
 use crate::secret::escaped;
@@ -83,7 +82,7 @@ impl RejectFile {
     ///
     /// # Errors
     /// `Local`: an old file cannot be removed.
-    #[cfg(feature = "jobs")]
+    #[cfg_attr(not(feature = "jobs"), allow(dead_code, reason = "only runs have them"))]
     pub(crate) fn with_source_rows(mut self, table: &dyn Tabular) -> Result<RejectFile> {
         let path = as_source_path(&self.path);
         self.as_source = Some(SourceRows::new(&path, table).map_err(|error| failed(&path, error))?);
