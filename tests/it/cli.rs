@@ -515,11 +515,9 @@ fn guards_against_half_an_export() {
 #[test]
 fn later_formats_are_said_to_be_later() {
     let bed = Bed::new(CLEVERTAP, LIST);
-    for set in ["source.path=s3://b/k.csv"] {
-        let (code, report) = bed.json(&["check", "job.yaml", "--set", set]);
-        assert_eq!(code, 2, "{set}");
-        assert!(message(&report).contains("yet"), "{report}");
-    }
+    let (code, report) = bed.json(&["check", "job.yaml", "--set", "source.path=s3://b/k.csv"]);
+    assert_eq!(code, 2, "{report}");
+    assert!(message(&report).contains("yet"), "{report}");
 }
 
 #[test]
