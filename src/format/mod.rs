@@ -5,11 +5,13 @@
 //! a line in the registry below. A pass asks for its format once (`Table::visit`); all code after that is compiled
 //! for the format.
 
-#[cfg(feature = "parquet")]
+#[cfg(feature = "arrow")]
+pub mod arrow;
+#[cfg(any(feature = "parquet", feature = "arrow"))]
 mod block;
 pub mod cells;
 pub(crate) mod chunk;
-#[cfg(feature = "parquet")]
+#[cfg(any(feature = "parquet", feature = "arrow"))]
 mod columnar;
 pub mod csv;
 mod encoding;
@@ -133,6 +135,8 @@ registry! {
     Lines: lines::Lines, lines::LinesOptions, [lines::LINES];
     #[cfg(feature = "parquet")]
     Parquet: parquet::Parquet, parquet::ParquetOptions, [#[cfg(feature = "parquet")] parquet::PARQUET];
+    #[cfg(feature = "arrow")]
+    Arrow: arrow::Arrow, arrow::ArrowOptions, [#[cfg(feature = "arrow")] arrow::ARROW];
 }
 
 /// The format that the content of a source looks like; `None`: no format says so.

@@ -140,6 +140,12 @@ impl Input {
         matches!(self.content, Content::Once(_))
     }
 
+    /// Returns the maximum ratio of decompressed to compressed bytes.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn max_expansion(&self) -> u64 {
+        self.max_expansion
+    }
+
     /// Returns the compression; never `Auto`.
     #[must_use]
     pub fn compression(&self) -> Compression {

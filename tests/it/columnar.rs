@@ -4,6 +4,7 @@
 use super::cli::Bed;
 use listferry::body::{DiscardRejects, Frame, Options, Split, convert, measure, preview};
 use listferry::format::Table;
+use listferry::format::arrow::{Arrow, ArrowOptions};
 use listferry::format::parquet::{Parquet, ParquetOptions};
 use listferry::mapping::{Field, Json, Plan, Rules, Shape, Unit, ValueSpec};
 use listferry::source::{Identity, ReadAt, Source, SourceOptions};
@@ -43,7 +44,7 @@ fn files_like(start: &str, formats: &[&str]) -> Vec<String> {
     names
 }
 
-const FORMATS: &[&str] = &["parquet"];
+const FORMATS: &[&str] = &["parquet", "arrow", "arrows"];
 
 /// What came of a list: the output, its digest, and record, column and code of each reject.
 type Converted = (String, Value, Vec<(String, String, String)>);
@@ -117,6 +118,7 @@ fn open(name: &str, bytes: Vec<u8>, columns: &[&str]) -> listferry::Result<Table
     let source = Source::from_bytes(name, bytes, &SourceOptions::default())?;
     match name.rsplit_once('.').unwrap().1 {
         "parquet" => parquet(source, columns),
+        "arrow" | "arrows" => Ok(Arrow::open(Arc::new(source), columns, ArrowOptions::default())?.into()),
         other => panic!("{other}"),
     }
 }
@@ -273,6 +275,43 @@ fn a_page_over_the_limit_is_refused_before_it_is_read() {
     assert_eq!(place.row.as_deref(), Some("row group 1, row 1"));
     let read = data.read.load(Ordering::Relaxed);
     assert!(read < 16 << 10, "{read} bytes were read");
+}
+
+#[test]
+fn an_arrow_stream_without_its_end_is_cut_off() {
+    let whole = std::fs::read(files().join("list-pyarrow.arrows")).unwrap();
+    let columns = ["id", "name"];
+    assert_eq!(read("list.arrows", whole.clone(), &columns, 1).unwrap(), 300);
+    for cut in [8, 9, 4000, whole.len() - 20] {
+        let error = read("list.arrows", whole[..whole.len() - cut].to_vec(), &columns, 1).unwrap_err();
+        assert_eq!(error.kind(), Kind::Data, "{cut}: {error}");
+        assert!(error.message().contains("cut off") && error.hint().is_some(), "{cut}: {error}");
+        assert_eq!(error.place().file.as_deref(), Some("list.arrows"));
+    }
+    // also compressed as a whole, and then cut at the end of the Arrow data
+    let packed = zstd::encode_all(&whole[..whole.len() - 8], 1).unwrap();
+    assert!(read("list.arrows", packed, &columns, 1).unwrap_err().message().contains("cut off"));
+}
+
+#[test]
+fn of_a_large_arrow_batch_only_mapped_columns_are_read() {
+    use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+    let rows = 100_000;
+    let ids: ArrayRef = Arc::new(StringArray::from_iter_values((0..rows).map(|n| format!("person-{n}@example.com"))));
+    let other: ArrayRef = Arc::new(Int64Array::from_iter_values(0..rows));
+    let batch = RecordBatch::try_from_iter([("id", ids), ("other", other)]).unwrap();
+    let mut writer = arrow_ipc::writer::StreamWriter::try_new(Vec::new(), &batch.schema()).unwrap();
+    writer.write(&batch).unwrap();
+    let bytes = writer.into_inner().unwrap();
+    let size = bytes.len() as u64;
+    let data = Arc::new(Counted { bytes, read: AtomicU64::new(0) });
+    let source = Arc::new(Source::from_read_at("x.arrows", data.clone(), &SourceOptions::default()).unwrap());
+    let table = Table::from(Arrow::open(source, &["other"], ArrowOptions::default()).unwrap());
+    let plan = plan(&table, &["other"]);
+    let measured = measure(&table, &plan, &Split::default(), &Options::default(), &mut DiscardRejects).unwrap();
+    assert_eq!(measured.counts().written, rows as u64);
+    let read = data.read.load(Ordering::Relaxed);
+    assert!(read < size / 2, "{read} of {size}");
 }
 
 /// A sequence of numbers that is the same in every run.

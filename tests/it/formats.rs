@@ -10,6 +10,7 @@ use listferry::body::{
     preview,
 };
 use listferry::format::Table;
+use listferry::format::arrow::{Arrow, ArrowOptions};
 use listferry::format::csv::{Csv, CsvOptions};
 use listferry::format::lines::{Lines, LinesOptions};
 use listferry::format::ndjson::{Ndjson, NdjsonOptions};
@@ -76,7 +77,7 @@ struct Case {
     open: fn(Arc<Source>, max_record_bytes: u64) -> listferry::Result<Table>,
 }
 
-const CASES: [Case; 9] = [
+const CASES: [Case; 10] = [
     Case {
         name: "csv",
         source: "format: csv",
@@ -143,7 +144,28 @@ const CASES: [Case; 9] = [
         file: Some(parquet_file),
         open: parquet,
     },
+    Case { name: "arrow", source: "format: arrow", header: "", write: row, file: Some(arrow_file), open: arrow },
 ];
+
+fn arrow(source: Arc<Source>, max_record_bytes: u64) -> listferry::Result<Table> {
+    let mut options = ArrowOptions::default();
+    options.max_record_bytes = max_record_bytes;
+    Ok(Arrow::open(source, &["value"], options)?.into())
+}
+
+/// Writes a file of small batches, with the values as bytes, since text must be UTF-8.
+fn arrow_file(values: &[Vec<u8>]) -> Vec<u8> {
+    let rows = (values.len() / 3).clamp(1, 20_000);
+    let of = |values: &[Vec<u8>]| {
+        let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..values.len() as i64));
+        let values: ArrayRef = Arc::new(BinaryArray::from_iter_values(values));
+        RecordBatch::try_from_iter([("n", numbers), ("value", values)]).unwrap()
+    };
+    let mut writer = arrow_ipc::writer::FileWriter::try_new(Vec::new(), &of(&[]).schema()).unwrap();
+    values.chunks(rows).for_each(|values| writer.write(&of(values)).unwrap());
+    writer.finish().unwrap();
+    writer.into_inner().unwrap()
+}
 
 fn dialect(source: Arc<Source>, max_record_bytes: u64, set: fn(&mut CsvOptions)) -> listferry::Result<Table> {
     let mut options = CsvOptions::default();
@@ -423,8 +445,8 @@ proptest! {
     ) {
         let case = &CASES[case];
         let (list, noted) = written(case, &items, line_end, cut);
-        // formats that are not text are read by position
-        let how = if case.file.is_some() { 0 } else { how };
+        // Parquet is read by position
+        let how = if case.name == "parquet" { 0 } else { how };
         let table = table(case, packed(&list, how)).unwrap();
         let (plan, options) = (plan(&table), options(threads, chunk));
         let (want, rejects) = (expected(&noted), rejected(&noted));
@@ -466,7 +488,7 @@ fn parts_are_cut_between_records_and_sent_from_their_own_start() {
     for case in &CASES {
         let items: Vec<Item> = (0..5000).map(|n| Item::Value(format!("value {n}"))).collect();
         let (list, noted) = written(case, &items, "\n", false);
-        for how in if case.file.is_some() { 0..1 } else { 0..3 } {
+        for how in if case.name == "parquet" { 0..1 } else { 0..3 } {
             let table = table(case, packed(&list, how)).unwrap();
             let mut split = Split::default();
             split.max_part_bytes = Some(10_000);
@@ -487,7 +509,7 @@ fn a_record_that_is_too_long_ends_every_pass_at_its_place() {
         for (how, end) in [(0, "\n"), (1, "\n"), (0, "")] {
             let items = [Item::Value("a".to_owned()), Item::Invalid, Item::Value("x".repeat(3000))];
             let (mut list, noted) = written(case, &items, "\n", end.is_empty());
-            let how = if case.file.is_some() { 0 } else { how };
+            let how = if case.name == "parquet" { 0 } else { how };
             list.extend(if case.file.is_some() { b"" } else { end.as_bytes() });
             for (threads, chunk) in [(1, 1 << 18), (1, 100), (4, 700)] {
                 let source = Source::from_bytes("list", packed(&list, how), &SourceOptions::default()).unwrap();

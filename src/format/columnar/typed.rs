@@ -431,11 +431,14 @@ fn value(typed: &Typed<'_>, nulls: Option<&NullBuffer>, at: usize, text: &mut Ve
 
 /// Appends the shortest text that reads back as the same number of 16 bits.
 fn half(text: &mut Vec<u8>, value: f32) -> Result<(), Bad> {
-    // at most five digits distinguish two such numbers: the gap between neighbours is above 1 in 2048
-    let gap = (value.abs() / 4096.0).max(2f32.powi(-26));
+    // half of the distance to the next number of 16 bits, which is half as far below a power of two
+    let exponent = ((value.to_bits() >> 23 & 0xff) as i32 - 127).max(-14);
+    let above = 2f32.powi(exponent - 11);
+    let below = if value.to_bits() & 0x007f_ffff == 0 { above / 2.0 } else { above };
     for digits in 0..6 {
         let short = format!("{value:.digits$e}");
         let Ok(back) = short.parse::<f32>() else { continue };
+        let gap = if back.abs() < value.abs() { below } else { above };
         if (back - value).abs() < gap {
             return float(text, back);
         }

@@ -91,9 +91,8 @@ impl Open {
     /// Returns the number of rows of a batch of the current row group.
     fn batch_rows(&self, chunk_bytes: usize) -> u64 {
         let row_bytes = self.file.row_bytes(self.group, &self.leaves).max(1);
-        let fewest = (chunk_bytes / 4096).clamp(1, 64) as u64;
-        let fewest = if row_bytes > 4 * chunk_bytes as u64 { 1 } else { fewest };
-        (4 * chunk_bytes as u64 / row_bytes).clamp(fewest, MAX_BATCH_ROWS as u64)
+        // few large rows, since a batch keeps the pages of all its rows
+        (4 * chunk_bytes as u64 / row_bytes).clamp(1, MAX_BATCH_ROWS as u64)
     }
 
     fn next_group(&mut self) {

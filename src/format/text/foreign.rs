@@ -37,7 +37,9 @@ fn kind_of(first: &[u8]) -> Option<Kind> {
             ("snappy data, which does not show whether it is cut off", PIPE_SNAPPY)
         }
         [b'P', b'A', b'R', b'1', 0x15, ..] => ("a Parquet file", "set source.format to parquet, or rename the file"),
-        [b'A', b'R', b'R', b'O', b'W', b'1', 0, 0, ..] => ("an Arrow file", "export it as CSV"),
+        [b'A', b'R', b'R', b'O', b'W', b'1', 0, 0, ..] => {
+            ("an Arrow file", "set source.format to arrow, or rename the file")
+        }
         [b'O', b'b', b'j', 1, ..] => ("an Avro file", "export it as CSV"),
         [b'%', b'P', b'D', b'F', b'-', ..] => ("a PDF file", "ask for the list as CSV"),
         _ if first.get(257..262) == Some(b"ustar") => ("a tar archive", UNPACK),
