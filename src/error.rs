@@ -22,6 +22,9 @@ struct Inner {
     retry_after: Option<Duration>,
     value: Option<String>,
     answer: Option<serde_json::Value>,
+    key: Option<String>,
+    excerpt: Option<String>,
+    others: Vec<Error>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
     /// The report of the command that ended with this error. Untyped, since `Report` is defined in a room above this
     /// one.
@@ -182,6 +185,8 @@ pub struct Place {
     pub row: Option<String>,
     /// The source column.
     pub column: Option<String>,
+    /// The character in the line, from 1; set if `file` and `line` are those of a job file.
+    pub character: Option<u64>,
 }
 
 impl Place {
@@ -197,6 +202,9 @@ impl fmt::Display for Place {
         let mut sep = "";
         if let Some(file) = &self.file {
             f.write_str(&escaped(file))?;
+            if let (Some(line), Some(character)) = (self.line, self.character) {
+                return write!(f, ":{line}:{character}");
+            }
             sep = ": ";
         }
         for (name, n) in [("record", self.record), ("line", self.line), ("byte", self.byte)] {
@@ -230,6 +238,9 @@ impl Error {
             retry_after: None,
             value: None,
             answer: None,
+            key: None,
+            excerpt: None,
+            others: Vec::new(),
             source: None,
             report: None,
         }))
@@ -295,6 +306,74 @@ impl Error {
         self
     }
 
+    /// Sets the path of the job file's key that the error is about, if the message does not begin with it.
+    #[must_use]
+    pub(crate) fn with_key(mut self, path: impl Into<String>) -> Error {
+        self.0.key = Some(path.into());
+        self
+    }
+
+    /// Replaces the message.
+    #[cfg(feature = "jobs")]
+    pub(crate) fn with_message(mut self, message: String) -> Error {
+        self.0.message = safe(message);
+        self
+    }
+
+    /// Returns the path that [`Error::with_key`] set.
+    #[cfg(feature = "jobs")]
+    pub(crate) fn key(&self) -> Option<&str> {
+        self.0.key.as_deref()
+    }
+
+    /// Sets the lines of the job file that show the place.
+    #[cfg(feature = "jobs")]
+    pub(crate) fn with_excerpt(mut self, lines: String) -> Error {
+        self.0.excerpt = Some(lines);
+        self
+    }
+
+    /// Joins errors that were found together into one, whose kind, message and place are those of the first.
+    ///
+    /// Returns `None` if there are none.
+    #[must_use]
+    pub(crate) fn joined(errors: Vec<Error>) -> Option<Error> {
+        let mut errors = errors.into_iter().flat_map(Error::parts);
+        let mut first = errors.next()?;
+        first.0.others = errors.collect();
+        Some(first)
+    }
+
+    /// Collects the values, or all errors of those that failed.
+    pub(crate) fn collect<T>(results: impl IntoIterator<Item = Result<T>>) -> Result<Vec<T>> {
+        let (mut values, mut errors) = (Vec::new(), Vec::new());
+        for result in results {
+            match result {
+                Ok(value) => values.push(value),
+                Err(error) => errors.push(error),
+            }
+        }
+        Error::joined(errors).map_or(Ok(values), Err)
+    }
+
+    /// Splits an error into those that [`Error::joined`] joined.
+    pub(crate) fn parts(mut self) -> Vec<Error> {
+        let others = std::mem::take(&mut self.0.others);
+        std::iter::once(self).chain(others).collect()
+    }
+
+    /// Returns this error and those that were found together with it, in the order in which they are written.
+    pub fn all(&self) -> impl Iterator<Item = &Error> {
+        std::iter::once(self).chain(&self.0.others)
+    }
+
+    /// Returns the line of the job file that the error is about, and below it a line with a `^` at the place; secrets
+    /// are left out. `None` for errors that are not about the text of a job file.
+    #[must_use]
+    pub fn excerpt(&self) -> Option<&str> {
+        self.0.excerpt.as_deref()
+    }
+
     /// Adds the report of the command that ended with this error.
     #[cfg(feature = "jobs")]
     pub(crate) fn with_attached<T: Send + Sync + 'static>(mut self, report: T) -> Error {
@@ -324,11 +403,17 @@ impl Error {
     /// Returns the error with message, hint and response rewritten, to remove secrets. Drops its cause and its report,
     /// since they may contain the original text.
     #[must_use]
-    pub fn map_text(mut self, rewrite: impl Fn(&str) -> String) -> Error {
+    pub fn map_text(self, rewrite: impl Fn(&str) -> String) -> Error {
+        self.rewritten(&rewrite)
+    }
+
+    fn rewritten(mut self, rewrite: &dyn Fn(&str) -> String) -> Error {
         self.0.message = safe(rewrite(&self.0.message));
         self.0.hint = self.0.hint.map(|hint| safe(rewrite(&hint)));
+        self.0.excerpt = self.0.excerpt.map(|lines| rewrite(&lines));
+        self.0.others = self.0.others.into_iter().map(|other| other.rewritten(rewrite)).collect();
         if let Some(answer) = &mut self.0.answer {
-            map_texts(answer, &rewrite);
+            map_texts(answer, rewrite);
         }
         self.0.source = None;
         self.0.report = None;
@@ -377,8 +462,45 @@ impl Error {
     }
 }
 
+/// Collects faults, so that a user learns all of them at once.
+#[derive(Debug, Default)]
+pub(crate) struct Faults(Vec<Error>);
+
+impl Faults {
+    /// Adds a fault.
+    pub(crate) fn add(&mut self, fault: Error) {
+        self.0.push(fault);
+    }
+
+    /// Returns true if no fault was added.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns the value, or adds the fault.
+    pub(crate) fn or_none<T>(&mut self, result: Result<T>) -> Option<T> {
+        result.map_err(|fault| self.add(fault)).ok()
+    }
+
+    /// Returns the value, or adds the fault and returns a value that is not used.
+    pub(crate) fn or_default<T: Default>(&mut self, result: Result<T>) -> T {
+        self.or_none(result).unwrap_or_default()
+    }
+
+    /// Returns all faults in one error.
+    pub(crate) fn into_error(self) -> Error {
+        Error::joined(self.0).unwrap_or_else(|| Error::usage("the settings are invalid"))
+    }
+
+    /// Returns `value`, or all faults in one error.
+    #[cfg(feature = "upload")]
+    pub(crate) fn into_result<T>(self, value: T) -> Result<T> {
+        if self.0.is_empty() { Ok(value) } else { Err(self.into_error()) }
+    }
+}
+
 /// Rewrites all texts in a tree, including the names of object members.
-fn map_texts(tree: &mut serde_json::Value, rewrite: &impl Fn(&str) -> String) {
+fn map_texts(tree: &mut serde_json::Value, rewrite: &dyn Fn(&str) -> String) {
     match tree {
         serde_json::Value::String(text) => *text = rewrite(text),
         serde_json::Value::Array(elements) => elements.iter_mut().for_each(|element| map_texts(element, rewrite)),

@@ -58,6 +58,8 @@ pub(crate) const fn joined<const N: usize>(tables: &[&[Key]]) -> [Key; N] {
 pub enum KeyKind {
     /// Text.
     Text,
+    /// Text in which `{date}` and `{run}` are filled in when the run starts.
+    Name,
     /// `{ env: NAME }`, `{ file: PATH }` or a literal.
     Secret,
     /// A literal URL, or a secret that contains one.
@@ -124,8 +126,9 @@ impl<'a> Settings<'a> {
     /// `platform` and `base_url` are always known in `destination` itself.
     ///
     /// # Errors
-    /// `Usage`, with the nearest key as hint.
+    /// `Usage`, with the nearest key as hint. All faults are in the one error: see [`Error::all`].
     pub fn check(&self, keys: &[Key]) -> Result<()> {
+        let mut faults = Vec::new();
         for name in self.map.keys() {
             let for_all = self.at == "destination" && matches!(name.as_str(), "platform" | "base_url");
             if !for_all && !keys.iter().any(|key| key.name == name || key.name == "*") {
@@ -133,13 +136,15 @@ impl<'a> Settings<'a> {
                     Some(near) => format!("did you mean \"{near}\"?"),
                     None => format!("known keys: {}", keys.iter().map(|key| key.name).collect::<Vec<_>>().join(", ")),
                 };
-                return Err(Error::usage(format!("{}: unknown key \"{name}\"", self.at)).with_hint(hint));
+                let error = Error::usage(format!("unknown key \"{}\"", crate::secret::printable(&self.path(name))));
+                faults.push(error.with_hint(hint).with_key(self.path(name)));
             }
         }
         for key in keys.iter().filter(|key| key.required) {
-            self.required(key.name).map_err(|error| error.with_hint(format!("{}: {}", key.name, key.doc)))?;
+            let missing = self.required(key.name).err();
+            faults.extend(missing.map(|error| error.with_hint(format!("{}: {}", key.name, key.doc))));
         }
-        Ok(())
+        Error::joined(faults).map_or(Ok(()), Err)
     }
 
     /// Returns the value of a key; `null` counts as absent.
@@ -200,6 +205,21 @@ impl<'a> Settings<'a> {
             Some(Value::Number(_)) => Err(self.wrong(key, "a text: write it in quotes", r#""1.10""#)),
             Some(_) => Err(self.wrong(key, "a text", "a few words")),
         }
+    }
+
+    /// Validates a name in which only `{date}` and `{run}` are filled in.
+    ///
+    /// # Errors
+    /// `Usage`: another placeholder.
+    pub(crate) fn check_name(&self, key: &str) -> Result<()> {
+        let Some(text) = self.opt_text(key)? else { return Ok(()) };
+        // ${NAME} is another fault
+        let open = text.match_indices('{').filter(|(at, _)| !text[..*at].ends_with('$'));
+        let mut names = open.filter_map(|(at, _)| text[at + 1..].split_once('}')).map(|(name, _)| name);
+        let Some(name) = names.find(|name| !matches!(*name, "date" | "run")) else { return Ok(()) };
+        let near = nearest(name, ["date", "run"]).unwrap_or("date");
+        let message = format!("{}: there is no placeholder {{{}}}", self.path(key), crate::secret::printable(name));
+        Err(Error::usage(message).with_hint(format!("did you mean {{{near}}}? Known are {{date}} and {{run}}")))
     }
 
     /// Returns the secret of a required key.

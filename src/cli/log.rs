@@ -4,7 +4,7 @@ use super::held::Held;
 use super::{Global, Output, progress};
 use listferry::job::{escaped_json, escaped_lines};
 use listferry::secret::Taint;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
@@ -34,7 +34,7 @@ pub(crate) fn start(global: &Global, taint: &Taint) -> Held {
     let _ = match global.log_format {
         Output::Json => registry.with(layer.json()).try_init(),
         Output::Text => {
-            let colours = std::io::stderr().is_terminal();
+            let colours = super::output::colours(global.color, &std::io::stderr());
             registry.with(layer.without_time().with_target(false).with_ansi(colours)).try_init()
         }
     };

@@ -1,9 +1,11 @@
 //! From arguments to a job to an exit code: one small file per command.
 
 pub(crate) mod check;
+pub(crate) mod completions;
 pub(crate) mod convert;
 pub(crate) mod export;
 mod held;
+pub(crate) mod init;
 pub(crate) mod lists;
 pub(crate) mod log;
 pub(crate) mod output;
@@ -48,6 +50,9 @@ pub(crate) struct Global {
     /// The progress line on stderr; auto: if stderr is a terminal
     #[arg(long, global = true, env = "LISTFERRY_PROGRESS", value_enum, default_value = "auto")]
     pub(crate) progress: When,
+    /// Colours; auto: on a terminal, unless NO_COLOR is set or TERM is dumb
+    #[arg(long, global = true, env = "LISTFERRY_COLOR", value_enum, default_value = "auto", value_name = "WHEN")]
+    pub(crate) color: When,
     /// Format of the log on stderr
     #[arg(long, global = true, env = "LISTFERRY_LOG_FORMAT", value_enum, default_value = "text")]
     pub(crate) log_format: Output,
@@ -76,7 +81,7 @@ pub(crate) enum Output {
     Json,
 }
 
-/// Whether the progress line is shown.
+/// Whether progress or colours are shown.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum When {
     Auto,
@@ -86,6 +91,8 @@ pub(crate) enum When {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    /// Write a commented job file for a platform and a source
+    Init(init::Init),
     /// Measure, upload, finalise, wait for the platform's verdict, report
     Run(run::Run),
     /// Run the first pass only; contacts no platform, needs no credentials
@@ -108,12 +115,17 @@ pub(crate) enum Command {
     Sandbox(sandbox::Sandbox),
     /// Print the JSON Schema of the job file, or of the report
     Schema(schema::Schema),
+    /// Print a completion script for a shell
+    Completions(completions::Completions),
+    /// Print the manual page, or write the pages of all commands into a directory
+    Man(completions::Man),
 }
 
 impl Command {
     /// Returns the name used in reports.
     pub(crate) fn name(&self) -> &'static str {
         match self {
+            Command::Init(_) => "init",
             Command::Run(run) if run.dry_run => "check",
             Command::Run(_) => "run",
             Command::Check(_) => "check",
@@ -126,6 +138,8 @@ impl Command {
             Command::Export(_) => "export",
             Command::Sandbox(_) => "sandbox",
             Command::Schema(_) => "schema",
+            Command::Completions(_) => "completions",
+            Command::Man(_) => "man",
         }
     }
 
@@ -144,6 +158,7 @@ impl Command {
 pub(crate) fn run(command: Command, session: &session::Session<'_>) -> ExitCode {
     let (name, to) = (command.name(), command.errors_to());
     let done = match command {
+        Command::Init(init) => init.run(session),
         Command::Run(run) => run.run(session),
         Command::Check(check) => check.run(session),
         Command::Preview(preview) => preview.run(session),
@@ -155,6 +170,8 @@ pub(crate) fn run(command: Command, session: &session::Session<'_>) -> ExitCode 
         Command::Export(export) => export.run(session),
         Command::Sandbox(sandbox) => sandbox.run(session),
         Command::Schema(schema) => schema.run(),
+        Command::Completions(completions) => completions.run(),
+        Command::Man(man) => man.run(),
     };
     done.unwrap_or_else(|error| session.failed(name, error, to))
 }

@@ -1,10 +1,10 @@
 //! Writes reports and data to stdout, everything else to stderr. A closed pipe is not an error. Control and
 //! bidirectional characters are escaped here in every text, whatever its origin.
 
-use super::{Global, Output};
+use super::{Global, Output, When};
 use listferry::job::{Report, escaped_json, escaped_lines};
 use listferry::{Error, Result};
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -80,7 +80,10 @@ pub(crate) fn report(global: &Global, report: &Report, to: To) -> (ExitCode, boo
     let people = global.output == Output::Text;
     let shown = match to {
         To::Stderr if people && global.quiet && report.error.is_none() => Ok(()),
-        To::Stdout if people && report.status.is_none() => put(&text, To::Stderr),
+        To::Stdout if people && report.status.is_none() => {
+            errors(global, &text);
+            Ok(())
+        }
         to => put(&text, to),
     };
     let written = shown.is_ok();
@@ -93,7 +96,10 @@ pub(crate) fn failed(global: &Global, command: &'static str, error: Error, to: T
     let text = error_text(&error);
     let shown = match global.output {
         Output::Json => put(&json_line(&Report::failed(command, error)), to),
-        Output::Text => put(&text, To::Stderr),
+        Output::Text => {
+            errors(global, &text);
+            Ok(())
+        }
     };
     if shown.is_err() {
         stderr(&text);
@@ -113,6 +119,22 @@ pub(crate) fn or_lost(code: u8, shown: Result<()>) -> ExitCode {
     ExitCode::from(if code == 0 { error.kind().exit_code() } else { code })
 }
 
+/// Writes the text of errors to stderr, in the colours of clap's own.
+fn errors(global: &Global, text: &str) {
+    let text = escaped_lines(text);
+    if !colours(global.color, &std::io::stderr()) {
+        return terminal(&text);
+    }
+    let painted = text.split_inclusive('\n').map(|line| match line.strip_prefix("error:") {
+        Some(rest) => format!("\x1b[1m\x1b[31merror:\x1b[0m{rest}"),
+        None => match line.strip_prefix("  hint:") {
+            Some(rest) => format!("  \x1b[32mhint:\x1b[0m{rest}"),
+            None => line.replace('^', "\x1b[1m\x1b[31m^\x1b[0m"),
+        },
+    });
+    terminal(&painted.collect::<String>());
+}
+
 fn json_line(report: &Report) -> String {
     format!("{}\n", json(&report.to_json()))
 }
@@ -127,8 +149,26 @@ fn put(text: &str, to: To) -> Result<()> {
     }
 }
 
+/// Returns true if a stream gets colours: `--color`, else `CLICOLOR_FORCE`, else a terminal without `NO_COLOR` and with
+/// a `TERM` other than dumb.
+pub(crate) fn colours(choice: When, stream: &impl IsTerminal) -> bool {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    match choice {
+        When::Always => true,
+        When::Never => false,
+        When::Auto if is_set("NO_COLOR") => false,
+        When::Auto if std::env::var_os("CLICOLOR_FORCE").is_some_and(|value| !value.is_empty() && value != "0") => true,
+        When::Auto => stream.is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb"),
+    }
+}
+
+/// Returns an error for people, and those that were found together with it.
 fn error_text(error: &Error) -> String {
-    let hint = error.hint().map(|hint| format!("  hint: {hint}\n")).unwrap_or_default();
-    let value = error.value().map(|value| format!("  value: {value}\n")).unwrap_or_default();
-    format!("error: {error}\n{value}{hint}")
+    let one = |error: &Error| {
+        let excerpt = error.excerpt().unwrap_or_default().lines().map(|line| format!("  {line}\n")).collect::<String>();
+        let hint = error.hint().map(|hint| format!("  hint: {hint}\n")).unwrap_or_default();
+        let value = error.value().map(|value| format!("  value: {value}\n")).unwrap_or_default();
+        format!("error: {error}\n{excerpt}{value}{hint}")
+    };
+    error.all().map(one).collect::<Vec<_>>().join("\n")
 }

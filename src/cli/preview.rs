@@ -25,7 +25,7 @@ impl Preview {
             let rows: Vec<Value> = rows.iter().map(listferry::job::PreviewRow::to_json).collect();
             let object = json!({
                 "command": "preview", "platform": job.platform(), "status": "done", "exit_code": 0,
-                "rows": rows, "error": null,
+                "rows": rows, "error": null, "errors": [],
             });
             output::stdout(&format!("{}\n", output::json(&object)))?;
         } else {

@@ -1,17 +1,30 @@
 //! `listferry runs`.
 
-use super::output;
 use super::session::Session;
+use super::{output, usage};
 use clap::{Args, Subcommand};
 use listferry::Result;
-use listferry::job::journal::{ClosedAs, Init};
+use listferry::job::journal::{ClosedAs, Init, RunFilter, RunRecord};
 use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
 
 #[derive(Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Runs {
     /// Run id, job file (its open or last run) or `last`; without it: all runs, oldest first
     run: Option<String>,
+    /// Only runs of jobs with this name
+    #[arg(long, value_name = "NAME", conflicts_with = "run")]
+    job: Option<String>,
+    /// Only runs with this status, for example done, partial or unknown
+    #[arg(long, conflicts_with = "run")]
+    status: Option<String>,
+    /// Only runs that started since then: a duration like 7d, or a time like 2026-11-30T00:00:00Z
+    #[arg(long, value_name = "WHEN", value_parser = usage::since, conflicts_with = "run")]
+    since: Option<SystemTime>,
+    /// Only the newest N runs
+    #[arg(long, value_name = "N", conflicts_with = "run")]
+    limit: Option<u64>,
     #[command(subcommand)]
     action: Option<Action>,
 }
@@ -29,6 +42,12 @@ enum Action {
         #[arg(long)]
         force: bool,
     },
+    /// Delete ended runs and their rejected rows; never an open or doubtful run, nor the last done one of a job
+    Prune {
+        /// Delete runs that ended longer ago than this
+        #[arg(long, value_name = "DURATION", default_value = "90d", value_parser = usage::duration)]
+        older_than: Duration,
+    },
 }
 
 impl Runs {
@@ -36,26 +55,28 @@ impl Runs {
         match self.action {
             Some(Action::Close { run }) => return close(session, &run),
             Some(Action::Init { force }) => return init(session, force),
+            Some(Action::Prune { older_than }) => return prune(session, older_than),
             None => {}
         }
         let state = listferry::job::state(&session.env())?;
         if let Some(run) = self.run {
             let record = state.find(&run)?;
-            let object = record.to_report();
-            let (line, whole) = (record.to_line(), output::json(&format_args!("{object:#}")));
-            output::stdout(&if session.json() {
-                format!("{}\n", output::json(&object))
-            } else {
-                format!("{line}\n{whole}\n")
+            output::stdout(&match session.json() {
+                true => format!("{}\n", output::json(&record.to_report())),
+                false => record.to_text(),
             })?;
             return Ok(ExitCode::SUCCESS);
         }
+        let mut filter = RunFilter::default();
+        (filter.job, filter.status, filter.since, filter.limit) = (self.job, self.status, self.since, self.limit);
+        let is_all = filter == RunFilter::default();
         let mut first = true;
-        state.runs(&mut |record| {
+        state.runs_matching(&filter, &mut |record| {
             output::stdout(&match (session.json(), first) {
                 (true, true) => format!("[{}", output::json(&record.to_report())),
                 (true, false) => format!(",\n{}", output::json(&record.to_report())),
-                (false, _) => format!("{}\n", record.to_line()),
+                (false, true) => format!("{}\n{}\n", RunRecord::HEAD, record.to_line()),
+                (false, false) => format!("{}\n", record.to_line()),
             })?;
             first = false;
             Ok(())
@@ -63,7 +84,8 @@ impl Runs {
         match (session.json(), first) {
             (true, true) => output::stdout("[]\n")?,
             (true, false) => output::stdout("]\n")?,
-            (false, true) => output::stderr("no runs yet\n"),
+            (false, true) if is_all => output::stderr("no runs yet\n"),
+            (false, true) => output::stderr("no such runs\n"),
             (false, false) => {}
         }
         Ok(ExitCode::SUCCESS)
@@ -83,6 +105,15 @@ fn close(session: &Session<'_>, run: &str) -> Result<ExitCode> {
             _ => format!("run {}{file} has ended; its verdict is not asked for any more", record.id),
         };
         format!("{}\n", listferry::job::printable(&text))
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn prune(session: &Session<'_>, older_than: Duration) -> Result<ExitCode> {
+    let pruned = listferry::job::prune(&session.env(), older_than)?;
+    output::stdout(&match session.json() {
+        true => format!("{}\n", serde_json::json!({"command": "runs", "runs": pruned.runs, "bytes": pruned.bytes})),
+        false => format!("{} runs deleted, {} bytes of their files\n", pruned.runs, pruned.bytes),
     })?;
     Ok(ExitCode::SUCCESS)
 }

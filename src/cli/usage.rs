@@ -2,16 +2,16 @@
 //! for.
 
 use super::output::{self, To};
-use super::{Arguments, Output};
+use super::{Arguments, Output, When};
 use clap::builder::{OsStr, Resettable};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, Command, CommandFactory, FromArgMatches};
+use clap::{Arg, Command, CommandFactory, FromArgMatches, ValueEnum};
 use listferry::job::Report;
 use listferry::{Error, Kind};
 use std::ffi::OsString;
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
 
 /// Returns the arguments of this process, or the exit code if there is nothing left to do.
 pub(crate) fn read() -> Result<Arguments, ExitCode> {
@@ -39,6 +39,21 @@ pub(crate) fn rows(text: &str) -> Result<usize, String> {
     text.parse().map_err(|_| "a whole number".to_owned())
 }
 
+/// Parses a duration like `90d`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let value = text.into();
+    listferry::settings::duration(&value).ok_or_else(|| "a duration like 90s, 15m, 2h or 90d".to_owned())
+}
+
+/// Parses a time: a duration before now, or RFC 3339.
+pub(crate) fn since(text: &str) -> Result<SystemTime, String> {
+    if let Ok(ago) = duration(text) {
+        return Ok(SystemTime::now().checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH));
+    }
+    let time = chrono::DateTime::parse_from_rfc3339(text);
+    time.map(SystemTime::from).map_err(|_| "a duration like 7d, or a time like 2026-11-30T00:00:00Z".to_owned())
+}
+
 /// Parses `LISTFERRY_VERBOSE`: how often `-v` counts, or true or false.
 pub(crate) fn verbosity(text: &str) -> Result<u8, String> {
     match text.to_ascii_lowercase().as_str() {
@@ -52,8 +67,11 @@ pub(crate) fn verbosity(text: &str) -> Result<u8, String> {
 fn answer(command: &Command, given: &[OsString], error: &clap::Error) -> ExitCode {
     let text = error.render();
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        let colours = std::io::stdout().is_terminal();
-        let shown = output::styled(&if colours { text.ansi().to_string() } else { text.to_string() });
+        let shown = output::styled(&if output::colours(given_colour(given), &std::io::stdout()) {
+            text.ansi().to_string()
+        } else {
+            text.to_string()
+        });
         return output::or_lost(0, shown);
     }
     let hint = variable(command, given, error).map(|name| format!("the value is that of the variable {name}"));
@@ -66,8 +84,7 @@ fn answer(command: &Command, given: &[OsString], error: &clap::Error) -> ExitCod
             output::object(&Report::failed("listferry", error), to)
         }
         (Output::Text, _) => {
-            let colours = std::io::stderr().is_terminal();
-            match colours {
+            match output::colours(given_colour(given), &std::io::stderr()) {
                 true => output::terminal(&text.ansi().to_string()),
                 false => output::stderr(&text.to_string()),
             }
@@ -77,6 +94,14 @@ fn answer(command: &Command, given: &[OsString], error: &clap::Error) -> ExitCod
             ExitCode::from(Kind::Usage.exit_code())
         }
     }
+}
+
+/// Returns `--color` of arguments that are not valid as a whole.
+fn given_colour(given: &[OsString]) -> When {
+    let given: Vec<_> = given.iter().map(|argument| argument.to_string_lossy()).collect();
+    let next = given.iter().position(|argument| argument == "--color").and_then(|at| given.get(at + 1));
+    let value = given.iter().find_map(|argument| argument.strip_prefix("--color=")).or(next.map(AsRef::as_ref));
+    value.and_then(|value| When::from_str(value, true).ok()).unwrap_or(When::Auto)
 }
 
 /// Returns the variable that a wrong value came from. Clap names only the flag.

@@ -1,18 +1,20 @@
 //! The job file as typed settings, with defaults.
 
 use super::env::Env;
+use super::pass::built;
+use super::places::Places;
 use super::secrets::Lookup;
 use super::timezone::Timezone;
 use super::written::{self, Node};
 use super::{unknown, yaml};
 use crate::calls::Policy;
-use crate::error::{Error, Kind, Place, Result, nearest};
+use crate::error::{Error, Faults, Place, Result, nearest};
 use crate::format::{self, FORMATS, Found, TableOptions};
 use crate::mapping::{Condition, MapSpec};
 use crate::origin::{self, ORIGINS, PATH};
 use crate::platform::{Entry, PLATFORMS};
 use crate::secret::redacted_url;
-use crate::settings::{NoSecrets, Secrets, Settings};
+use crate::settings::{KeyKind, NoSecrets, Secrets, Settings};
 use crate::source::{Compression, Encoding, SourceOptions};
 use crate::transport::{Client, NetworkOptions, Proxy, Timers};
 use crate::warning::WarningKind;
@@ -23,8 +25,8 @@ use std::time::Duration;
 /// A job file, validated as far as possible without its source, its secrets and its platform.
 #[derive(Clone)]
 pub(crate) struct Config {
-    /// The file's name in messages.
-    pub(crate) file: String,
+    /// The places of its keys.
+    places: Places,
     pub(crate) name: String,
     pub(crate) timezone: Timezone,
     /// The job's name, if the job file gives one.
@@ -126,75 +128,91 @@ impl Config {
     /// # Errors
     /// `Usage`, with the place and a hint.
     pub(crate) fn read(text: &str, file: &str, folder: &Path, name: &str, overrides: &[String]) -> Result<Config> {
-        let mut tree = yaml::parse(text, file)?;
+        let text = yaml::without_bom(text);
+        let read = yaml::read(text, file)?;
+        let mut places = Places::of(&read, text, file);
+        let mut tree = read.with(text);
         for assignment in overrides {
-            yaml::set(&mut tree, assignment)?;
+            let path = yaml::set(&mut tree, assignment)?;
+            places.set(&path);
         }
         let Node::Map(tree) = tree else {
             return Err(Error::usage("a job file is a mapping with source, map and destination")
-                .with_place(in_file(file))
+                .with_place(Place { file: Some(file.to_owned()), ..Place::default() })
                 .with_hint("`listferry schema` prints all keys"));
         };
-        Config::of(tree, file, folder, name).map_err(|error| placed(error, file))
+        let faults = match Config::of(tree, folder, name) {
+            Ok(config) => return Ok(Config { places, ..config }),
+            Err(faults) => faults,
+        };
+        Err(places.place(faults))
     }
 
-    /// Adds the job file's name to usage errors found after parsing.
+    /// Adds file, line and character to usage errors that are found after parsing.
     pub(crate) fn placed(&self, error: Error) -> Error {
-        if error.kind() == Kind::Usage { placed(error, &self.file) } else { error }
+        self.places.place(error)
     }
 
-    fn of(tree: Vec<(String, Node)>, file: &str, folder: &Path, name: &str) -> Result<Config> {
+    fn of(tree: Vec<(String, Node)>, folder: &Path, name: &str) -> Result<Config> {
         let named = tree.iter().find(|(key, _)| key == "destination").and_then(|(_, node)| node.get("platform"));
         let named = named.and_then(Node::text).map(str::to_owned);
         let entry = named.as_deref().and_then(|name| PLATFORMS.iter().find(|entry| entry.name == name));
         let tree = written::tree(tree, entry);
-        let destination = object(&tree, "destination")?;
-        unknown::check(&tree, entry, file)?;
-        if named.is_none() {
-            Settings { map: &destination, at: "destination", secrets: &NoSecrets, folder }.opt_text("platform")?;
+        let sections = Sections { tree: &tree, folder };
+        let top = sections.top();
+        let mut faults = Faults::default();
+        let destination = faults.or_none(object(&tree, "destination")).unwrap_or_default();
+        if entry.is_none() {
+            faults.or_none(named.as_deref().map_or_else(
+                || sections.of("destination", &destination).opt_text("platform").map(drop),
+                |name| Err(no_such_platform(name)),
+            ));
         }
-        if let (Some(name), None) = (&named, entry) {
-            return Err(no_such_platform(name));
+        let named = named_and_dated(&top, name, &mut faults);
+        let map = MapSpec(faults.or_none(object(&tree, "map")).unwrap_or_default());
+        let conditions = faults.or_none(top.get("where").map_or(Ok(Vec::new()), Condition::parse_all));
+        let wait = faults.or_none(top.opt_duration("wait").map_err(|_| bad_duration("wait")));
+        let allow_empty = faults.or_none(top.bool_or("allow_empty", false));
+        let state = faults.or_none(sections.read("state", state));
+        let source = faults.or_none(sections.read("source", source));
+        let rejects = faults.or_none(sections.read("rejects", rejects));
+        let warnings = faults.or_none(sections.read("warnings", warnings));
+        let upload = faults.or_none(sections.read("upload", upload));
+        let spool = faults.or_none(sections.read("spool", spool));
+        faults.or_none(sections.read("network", |network| options_of_network(network).map(drop)));
+        let by_type = unknown::check(&tree, entry);
+        if let (Some(entry), false, false) = (entry, map.0.is_empty(), faults.is_empty() && by_type.is_empty()) {
+            let unset: super::secrets::Lookup = std::sync::Arc::new(|_| None);
+            let filled = super::variables::fill(&destination, Some(entry), &unset).destination;
+            faults.or_none(built(entry, &filled, &map, &NoSecrets, folder).map(drop));
         }
-        let top = Settings { map: &tree, at: "", secrets: &NoSecrets, folder };
-        if top.get("version").is_some_and(|version| version.as_u64() != Some(1)) {
-            return Err(Error::usage("version must be 1").with_hint("this listferry reads version 1 of the job file"));
-        }
-        let given_name = top.opt_text("name")?;
-        let name = given_name.clone().unwrap_or_else(|| name.to_owned());
-        if name.is_empty() || name.chars().any(char::is_control) {
-            return Err(Error::usage("name must be a text without control characters")
-                .with_hint("one line, not empty; the default is the job file's name"));
-        }
-        let timezone = top.opt_text("timezone")?.map(|name| Timezone::parse(&name)).transpose()?;
-        let map = object(&tree, "map")?;
-        let conditions = top.get("where").map_or(Ok(Vec::new()), Condition::parse_all)?;
-        let wait = top.opt_duration("wait").map_err(|_| bad_duration("wait"))?;
-        let config = Config {
-            file: file.to_owned(),
-            name,
-            timezone: timezone.unwrap_or_default(),
-            given_name,
-            state: StateOptions {
-                require: Settings { map: &object(&tree, "state")?, at: "state", secrets: &NoSecrets, folder }
-                    .bool_or("require", false)?,
-            },
+        // of two messages about one key the first stays: those of the readers above are more specific
+        by_type.into_iter().for_each(|fault| faults.add(fault));
+        let (Some(state), Some(source), Some(rejects), Some(upload), Some(spool), true) =
+            (state, source, rejects, upload, spool, faults.is_empty())
+        else {
+            return Err(faults.into_error());
+        };
+        Ok(Config {
+            places: Places::default(),
+            name: named.name,
+            timezone: named.timezone,
+            given_name: named.given,
+            state,
             folder: folder.to_owned(),
-            source: source(&object(&tree, "source")?, folder)?,
-            conditions,
-            rejects: rejects(&object(&tree, "rejects")?, folder)?,
-            warnings_that_fail: warnings(&object(&tree, "warnings")?)?,
-            allow_empty: top.bool_or("allow_empty", false)?,
+            source,
+            conditions: conditions.unwrap_or_default(),
+            rejects,
+            warnings_that_fail: warnings.unwrap_or_default(),
+            allow_empty: allow_empty.unwrap_or_default(),
             entry,
-            upload: upload(&object(&tree, "upload")?, folder)?,
-            spool: spool(&object(&tree, "spool")?, folder)?,
-            wait: wait.unwrap_or(Duration::from_secs(30 * 60)),
-            map: MapSpec(map),
+            upload,
+            spool,
+            wait: wait.flatten().unwrap_or(Duration::from_secs(30 * 60)),
+            map,
             destination,
             tree,
-        };
-        config.network(&NoSecrets)?;
-        Ok(config)
+        })
     }
 
     /// Returns the platform, which every command but `export` needs.
@@ -218,23 +236,17 @@ impl Config {
     /// `Usage`.
     pub(crate) fn network(&self, secrets: &dyn Secrets) -> Result<NetworkOptions> {
         let map = object(&self.tree, "network")?;
-        let settings = Settings { map: &map, at: "network", secrets, folder: &self.folder };
-        let proxy = match settings.get("proxy") {
-            None => Proxy::Env,
-            Some(Value::String(word)) if word == "env" => Proxy::Env,
-            Some(Value::String(word)) if word == "none" => Proxy::None,
-            Some(Value::String(word)) if !word.contains("://") => {
-                return Err(Error::usage("network.proxy must be env, none or a URL")
-                    .with_hint("for example proxy: http://proxy.example.com:3128"));
-            }
-            Some(_) => Proxy::Url(settings.secret("proxy")?),
-        };
-        Ok(NetworkOptions {
-            proxy,
-            ca_file: settings.opt_text("ca_file")?.map(|path| self.folder.join(path)),
-            allow_http: settings.bool_or("allow_http", false)?,
-            ..NetworkOptions::default()
-        })
+        options_of_network(&Settings { map: &map, at: "network", secrets, folder: &self.folder })
+    }
+
+    /// Returns path and file of the secrets of `destination` whose file is missing.
+    pub(crate) fn missing_secret_files(&self) -> Vec<(String, String)> {
+        let own = self.entry.map_or(&[][..], |entry| entry.keys);
+        let secret = |name: &str| own.iter().any(|key| key.name == name && matches!(key.kind, KeyKind::Secret));
+        let files = self.destination.iter().filter(|(name, _)| secret(name));
+        let files = files.filter_map(|(name, value)| Some((name, value.get("file")?.as_str()?)));
+        let missing = files.filter(|(_, file)| !self.folder.join(file).exists());
+        missing.map(|(name, file)| (format!("destination.{name}"), file.to_owned())).collect()
     }
 
     /// Returns the network client. Its taint includes the secrets of all URLs in the job file.
@@ -254,12 +266,48 @@ pub(crate) fn process_variables() -> Lookup {
     std::sync::Arc::new(|name| std::env::var(name).ok())
 }
 
-fn placed(error: Error, file: &str) -> Error {
-    if error.place().is_empty() { error.with_place(in_file(file)) } else { error }
+/// The job's name and its time zone.
+struct Named {
+    name: String,
+    given: Option<String>,
+    timezone: Timezone,
 }
 
-fn in_file(file: &str) -> Place {
-    Place { file: Some(file.to_owned()), ..Place::default() }
+/// Reads `version`, `name` and `timezone`.
+fn named_and_dated(top: &Settings<'_>, default: &str, faults: &mut Faults) -> Named {
+    if top.get("version").is_some_and(|version| version.as_u64() != Some(1)) {
+        let error = Error::usage("version must be 1");
+        faults.add(error.with_hint("this listferry reads version 1 of the job file"));
+    }
+    let given = faults.or_none(top.opt_text("name")).flatten();
+    let name = given.clone().unwrap_or_else(|| default.to_owned());
+    if name.is_empty() || name.chars().any(char::is_control) {
+        let error = Error::usage("name must be a text without control characters");
+        faults.add(error.with_hint("one line, not empty; the default is the job file's name"));
+    }
+    let timezone = top.opt_text("timezone").and_then(|name| name.map(|name| Timezone::parse(&name)).transpose());
+    Named { name, given, timezone: faults.or_none(timezone).flatten().unwrap_or_default() }
+}
+
+/// Access to the sections of a job file.
+#[derive(Clone, Copy)]
+struct Sections<'a> {
+    tree: &'a Map<String, Value>,
+    folder: &'a Path,
+}
+
+impl<'a> Sections<'a> {
+    fn top(self) -> Settings<'a> {
+        self.of("", self.tree)
+    }
+
+    fn of(self, at: &'a str, map: &'a Map<String, Value>) -> Settings<'a> {
+        Settings { map, at, secrets: &NoSecrets, folder: self.folder }
+    }
+
+    fn read<T>(self, name: &str, read: impl FnOnce(&Settings<'_>) -> Result<T>) -> Result<T> {
+        read(&Sections { tree: self.tree, folder: self.folder }.of(name, &object(self.tree, name)?))
+    }
 }
 
 fn no_such_platform(name: &str) -> Error {
@@ -285,9 +333,34 @@ pub(super) fn object(tree: &Map<String, Value>, key: &str) -> Result<Map<String,
     }
 }
 
-fn source(map: &Map<String, Value>, folder: &Path) -> Result<SourceConfig> {
-    let settings = Settings { map, at: "source", secrets: &NoSecrets, folder };
-    let origin = origin::choose(ORIGINS, &settings)?;
+/// `network`.
+fn options_of_network(settings: &Settings<'_>) -> Result<NetworkOptions> {
+    let proxy = match settings.get("proxy") {
+        None => Proxy::Env,
+        Some(Value::String(word)) if word == "env" => Proxy::Env,
+        Some(Value::String(word)) if word == "none" => Proxy::None,
+        Some(Value::String(word)) if !word.contains("://") => {
+            return Err(Error::usage("network.proxy must be env, none or a URL")
+                .with_hint("for example proxy: http://proxy.example.com:3128"));
+        }
+        Some(_) => Proxy::Url(settings.secret("proxy")?),
+    };
+    Ok(NetworkOptions {
+        proxy,
+        ca_file: settings.opt_text("ca_file")?.map(|path| settings.folder.join(path)),
+        allow_http: settings.bool_or("allow_http", false)?,
+        ..NetworkOptions::default()
+    })
+}
+
+/// `state`.
+fn state(settings: &Settings<'_>) -> Result<StateOptions> {
+    Ok(StateOptions { require: settings.bool_or("require", false)? })
+}
+
+/// `source`.
+fn source(settings: &Settings<'_>) -> Result<SourceConfig> {
+    let origin = origin::choose(ORIGINS, settings)?;
     // an address that is a secret is not known here
     let path = settings.get(PATH).and_then(Value::as_str);
     let path = path.map(|path| if path.contains("://") { redacted_url(path) } else { path.to_owned() });
@@ -295,11 +368,11 @@ fn source(map: &Map<String, Value>, folder: &Path) -> Result<SourceConfig> {
         Found::ByName(entry) => (entry, true),
         Found::ByContent(entry) => (entry, false),
     };
-    let format = (entry.read)(&settings)?;
+    let format = (entry.read)(settings)?;
     // the options of other formats must be valid, too
     let mut by_content = Vec::new();
     for other in FORMATS.iter().filter(|other| other.section != entry.section) {
-        let options = (other.read)(&settings)?;
+        let options = (other.read)(settings)?;
         if !is_certain {
             by_content.push((other.name, options));
         }
@@ -309,8 +382,8 @@ fn source(map: &Map<String, Value>, folder: &Path) -> Result<SourceConfig> {
         format,
         by_content,
         by_position: is_certain && entry.by_position,
-        open: open_options(&settings)?,
-        expect: expect(map, folder)?,
+        open: open_options(settings)?,
+        expect: expect(settings)?,
     })
 }
 
@@ -358,11 +431,11 @@ fn open_options(settings: &Settings<'_>) -> Result<SourceOptions> {
 }
 
 /// `source.expect`.
-fn expect(source: &Map<String, Value>, folder: &Path) -> Result<Expect> {
-    let map = object(source, "expect").map_err(|_| {
+fn expect(source: &Settings<'_>) -> Result<Expect> {
+    let map = object(source.map, "expect").map_err(|_| {
         Error::usage("source.expect must be a mapping").with_hint("for example expect: { min_records: 1000 }")
     })?;
-    let settings = Settings { map: &map, at: "source.expect", secrets: &NoSecrets, folder };
+    let settings = Settings { map: &map, at: "source.expect", ..*source };
     let sha256 = settings.opt_text("sha256")?.map(|hex| hex.to_ascii_lowercase());
     if sha256.as_ref().is_some_and(|hex| hex.len() != 64 || !hex.bytes().all(|b| b.is_ascii_hexdigit())) {
         return Err(Error::usage("source.expect.sha256 must be 64 hex digits").with_hint("as sha256sum prints it"));
@@ -376,32 +449,39 @@ fn expect(source: &Map<String, Value>, folder: &Path) -> Result<Expect> {
 }
 
 fn percent(settings: &Settings<'_>, key: &str) -> Result<Option<f64>> {
-    let wrong = || {
-        Error::usage(format!("{}.{key} must be a number from 0", settings.at))
-            .with_hint(format!("for example {key}: 1.5"))
-    };
+    percent_up_to(f64::MAX, "a number from 0", settings, key)
+}
+
+/// Reads a share of all rows.
+fn share(settings: &Settings<'_>, key: &str) -> Result<Option<f64>> {
+    percent_up_to(100.0, "a number from 0 to 100", settings, key)
+}
+
+fn percent_up_to(max: f64, want: &str, settings: &Settings<'_>, key: &str) -> Result<Option<f64>> {
+    let wrong =
+        || Error::usage(format!("{}.{key} must be {want}", settings.at)).with_hint(format!("for example {key}: 1.5"));
     let read = |value: &Value| match value {
         Value::Number(number) => number.as_f64(),
         Value::String(text) => text.strip_suffix('%').and_then(|number| number.trim().parse().ok()),
         _ => None,
     };
-    settings.get(key).map(|value| read(value).filter(|p| p.is_finite() && *p >= 0.0).ok_or_else(wrong)).transpose()
+    settings.get(key).map(|value| read(value).filter(|p| (0.0..=max).contains(p)).ok_or_else(wrong)).transpose()
 }
 
-fn rejects(map: &Map<String, Value>, folder: &Path) -> Result<RejectLimits> {
-    let settings = Settings { map, at: "rejects", secrets: &NoSecrets, folder };
-    let max_percent = percent(&settings, "max_percent")?;
+/// `rejects`.
+fn rejects(settings: &Settings<'_>) -> Result<RejectLimits> {
+    let max_percent = share(settings, "max_percent")?;
     Ok(RejectLimits {
         max: settings.opt_integer("max")?.or(if max_percent.is_some() { None } else { Some(0) }),
         max_percent,
         max_remote: settings.opt_integer("max_remote")?.unwrap_or(0),
         max_unaccounted: settings.opt_integer("max_unaccounted")?,
-        file: settings.opt_text("file")?.map(|path| folder.join(path)),
+        file: settings.opt_text("file")?.map(|path| settings.folder.join(path)),
     })
 }
 
 /// Reads `warnings.error`: kinds that the first pass finds.
-fn warnings(map: &Map<String, Value>) -> Result<Vec<WarningKind>> {
+fn warnings(settings: &Settings<'_>) -> Result<Vec<WarningKind>> {
     let known = WarningKind::OF_FIRST_PASS;
     let kind = |name: &Value| {
         let name = name.as_str().unwrap_or_default();
@@ -415,7 +495,7 @@ fn warnings(map: &Map<String, Value>) -> Result<Vec<WarningKind>> {
                 .with_hint(hint)
         })
     };
-    match map.get("error") {
+    match settings.map.get("error") {
         None | Some(Value::Null) => Ok(Vec::new()),
         Some(Value::Array(kinds)) => kinds.iter().map(kind).collect(),
         Some(_) => Err(Error::usage("warnings.error must be a list of kinds")
@@ -423,46 +503,44 @@ fn warnings(map: &Map<String, Value>) -> Result<Vec<WarningKind>> {
     }
 }
 
-fn upload(map: &Map<String, Value>, folder: &Path) -> Result<Upload> {
-    let settings = Settings { map, at: "upload", secrets: &NoSecrets, folder };
+/// `upload`.
+fn upload(settings: &Settings<'_>) -> Result<Upload> {
+    let mut faults = Faults::default();
+    let above_0 = |key: &str, example: &str| {
+        Error::usage(format!("upload.{key} must be above 0")).with_hint(format!("for example {key}: {example}"))
+    };
     let mut timers = Timers::default();
     for (key, into) in [
         ("connect_timeout", &mut timers.connect),
         ("stall_timeout", &mut timers.stall),
         ("response_timeout", &mut timers.response),
     ] {
-        if let Some(time) = settings.opt_duration(key)? {
-            if time.is_zero() {
-                return Err(
-                    Error::usage(format!("upload.{key} must be above 0")).with_hint(format!("for example {key}: 60s"))
-                );
-            }
-            *into = time;
+        match faults.or_default(settings.opt_duration(key)) {
+            Some(time) if time.is_zero() => faults.add(above_0(key, "60s")),
+            Some(time) => *into = time,
+            None => {}
         }
     }
-    timers.max_rate = settings.opt_size("max_rate")?;
+    timers.max_rate = faults.or_default(settings.opt_size("max_rate"));
     if timers.max_rate == Some(0) {
-        return Err(
-            Error::usage("upload.max_rate must be above 0").with_hint("leave it out for no limit; for example 10MB")
-        );
+        faults.add(above_0("max_rate", "10MB, or leave it out for no limit"));
     }
-    let attempts = settings.opt_integer("attempts")?.unwrap_or(5);
-    let attempts = u32::try_from(attempts).ok().filter(|n| *n > 0);
-    Ok(Upload {
-        attempts: attempts.ok_or_else(|| {
-            Error::usage("upload.attempts must be a whole number from 1").with_hint("1 tries once; 5 is the default")
-        })?,
-        timers,
-        give_up_after: settings.opt_duration("give_up_after")?.unwrap_or(Duration::from_secs(2 * 3600)),
-        max_quota_wait: settings.opt_duration("max_quota_wait")?.unwrap_or(Duration::from_secs(15 * 60)),
-        part_wait: settings.opt_duration("part_wait")?.unwrap_or(Duration::from_secs(2 * 3600)),
-    })
+    let attempts = faults.or_default(settings.opt_integer("attempts")).unwrap_or(5);
+    let attempts = u32::try_from(attempts).ok().filter(|n| *n > 0).ok_or_else(|| {
+        Error::usage("upload.attempts must be a whole number from 1").with_hint("1 tries once; 5 is the default")
+    });
+    let mut duration =
+        |key: &str, default: u64| faults.or_default(settings.opt_duration(key)).unwrap_or(Duration::from_secs(default));
+    let (give_up_after, max_quota_wait) = (duration("give_up_after", 2 * 3600), duration("max_quota_wait", 15 * 60));
+    let part_wait = duration("part_wait", 2 * 3600);
+    let attempts = faults.or_default(attempts);
+    faults.into_result(Upload { attempts, timers, give_up_after, max_quota_wait, part_wait })
 }
 
-fn spool(map: &Map<String, Value>, folder: &Path) -> Result<Spool> {
-    let settings = Settings { map, at: "spool", secrets: &NoSecrets, folder };
+/// `spool`.
+fn spool(settings: &Settings<'_>) -> Result<Spool> {
     Ok(Spool {
-        dir: settings.opt_text("dir")?.map(|path| folder.join(path)),
+        dir: settings.opt_text("dir")?.map(|path| settings.folder.join(path)),
         max_bytes: settings.opt_size("max")?.unwrap_or(20_000_000_000),
     })
 }

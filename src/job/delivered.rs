@@ -13,6 +13,7 @@ pub(super) fn store(journal: &dyn Journal, report: &Report) -> Result<()> {
     let mut report = report.to_json();
     // warnings and errors of this process do not belong to a later one
     report["error"] = Value::Null;
+    report["errors"] = Value::Array(Vec::new());
     journal.store(PASS_ONE, &json!({ "report": report }))
 }
 

@@ -2,6 +2,7 @@
 
 use super::journal::State;
 use super::secrets::JobSecrets;
+use super::variables::Unset;
 use super::{Env, Job};
 use crate::calls::{JobSeed, MemoryJournal, Quota, Remote, Slot};
 use crate::error::{Error, Result};
@@ -47,7 +48,8 @@ impl Job {
         env: &Env,
         work: impl AsyncFnOnce(&AudienceLists, &Remote<'_>) -> Result<T>,
     ) -> Result<T> {
-        let config = &self.config;
+        let (job, _) = self.in_environment(env, Unset::Refuse)?;
+        let config = &job.config;
         if self.platform() != Some("localytics-audience") {
             return Err(Error::usage("lists are those of a localytics-audience job")
                 .with_hint("destination.platform: localytics-audience"));

@@ -11,6 +11,7 @@ use super::pass::{PassOne, check_never_seen, options, warn};
 use super::rejects::{Rejects, same_place};
 use super::report::{Report, digest, peak_rss_bytes};
 use super::secrets::JobSecrets;
+use super::variables::Unset;
 use crate::body::{self, SourceRecord};
 use crate::error::{Error, Result};
 use crate::format::Table;
@@ -53,8 +54,8 @@ impl Job {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn check(&self, env: &Env) -> Report {
-        self.reported("check", env, |report| {
-            let config = &self.config;
+        self.offline("check", env, |job, report| {
+            let config = &job.config;
             let prepared = config.prepare_offline()?;
             if let Some(text) = &prepared.plan.remark {
                 tracing::warn!("{text}");
@@ -65,10 +66,10 @@ impl Job {
             }
             let mut rejects = Rejects::new(config, env, &format!("{}.check", config.name));
             // choosing a separator reads the source once more
-            let source = self.open_offline(env, Passes::Several, report)?;
-            let last_read = self.last_read(env, report);
+            let source = job.open_offline(env, Passes::Several, report)?;
+            let last_read = job.last_read(env, report);
             let split = Config::split(&prepared.plan.limits);
-            let policy = self.policy();
+            let policy = job.policy();
             let pass = PassOne { split: &split, last_read, policy: &policy, rejects: &mut rejects };
             config.pass_one(env, &prepared, source, pass, report).map(drop)
         })
@@ -81,8 +82,8 @@ impl Job {
 
     /// Converts into `out`; `target` is the file that the output replaces.
     fn convert_into(&self, env: &Env, target: Option<&Path>, out: &mut (dyn Write + Send)) -> Report {
-        self.reported("convert", env, |report| {
-            let config = &self.config;
+        self.offline("convert", env, |job, report| {
+            let config = &job.config;
             let prepared = config.prepare_offline()?;
             let mut rejects = Rejects::new(config, env, &format!("{}.convert", config.name));
             let auto = is_auto(&prepared.shape);
@@ -218,7 +219,8 @@ impl Job {
     /// # Errors
     /// `Usage`, `Local`, `Data`: those of [`Job::check`] that occur up to these rows.
     pub fn preview(&self, env: &Env, rows: usize) -> Result<Vec<PreviewRow>> {
-        let config = &self.config;
+        let (job, _) = self.in_environment(env, Unset::StandIn)?;
+        let config = &job.config;
         let prepared = config.prepare_offline()?;
         let mut shown = Vec::new();
         if rows == 0 {
@@ -272,6 +274,18 @@ impl Job {
             report.warn(warning);
         }
         source
+    }
+
+    /// Runs the steps of a command that contacts no platform, so that variables need not be set.
+    fn offline(&self, command: &'static str, env: &Env, steps: impl FnOnce(&Job, &mut Report) -> Result<()>) -> Report {
+        self.reported(command, env, |report| {
+            let (job, warnings) = self.in_environment(env, Unset::StandIn)?;
+            for warning in warnings {
+                tracing::warn!("{}", warning.in_words());
+                report.warn(warning);
+            }
+            steps(&job, report)
+        })
     }
 
     /// Runs the steps of a command and records an error in the report.

@@ -8,14 +8,15 @@ use super::report::Report;
 use super::text::plural;
 use crate::body::{self, Counts, Measured, Options, Split};
 use crate::calls::Policy;
-use crate::error::{Error, Result};
+use crate::error::{Error, Faults, Result};
 use crate::format::{self, Occurs, Table, TableOptions};
-use crate::mapping::{Plan, Shape, wanted};
-use crate::platform::{Delivery, Limits, Platform};
+use crate::mapping::{MapSpec, Plan, Shape, ValueSpec, wanted};
+use crate::platform::{Delivery, Entry, Limits, Platform};
 use crate::row::Columns;
-use crate::settings::{NoSecrets, Secrets, Settings};
+use crate::settings::{KeyKind, NoSecrets, Secrets, Settings};
 use crate::source::{Source, into_error};
 use crate::warning::{Warning, WarningKind};
+use serde_json::{Map, Value};
 use sha2::Digest;
 use std::path::Path;
 use std::sync::Arc;
@@ -26,6 +27,48 @@ pub(crate) struct Prepared {
     pub(crate) shape: Shape,
     /// The facts about the delivery.
     pub(crate) plan: Delivery,
+}
+
+/// Builds the platform and the shape of its rows.
+///
+/// # Errors
+/// `Usage`, with all faults of `destination` and `map` that can be found.
+pub(super) fn built(
+    entry: &Entry,
+    destination: &Map<String, Value>,
+    map: &MapSpec,
+    secrets: &dyn Secrets,
+    folder: &Path,
+) -> Result<(Arc<dyn Platform>, Shape)> {
+    let settings = Settings { map: destination, at: "destination", secrets, folder };
+    let built = (entry.build)(&settings).map(Arc::<dyn Platform>::from);
+    built.and_then(|platform| platform.shape(map).map(|shape| (platform, shape))).map_err(|error| {
+        // the first of them may have hidden others
+        let mut faults = Faults::default();
+        faults.add(error);
+        faults.or_none(Settings { map: &map.0, at: "map", secrets: &NoSecrets, folder }.check(entry.map_keys));
+        let keys: Vec<_> = entry.map_keys.iter().collect();
+        for (name, value) in map.0.iter().filter(|(_, value)| !value.is_null()) {
+            if super::unknown::known(&keys, name).is_some_and(|key| matches!(key.kind, KeyKind::Value)) {
+                faults.or_none(ValueSpec::parse(value, &format!("map.{name}"), &[]));
+            }
+        }
+        faults.into_error()
+    })
+}
+
+/// Adds the name of the source to errors about its columns.
+fn of_source(error: Error, source: &Source) -> Error {
+    let file = source.inputs().first().map_or("the source", |input| input.name());
+    let named = error.parts().into_iter().map(|mut error| {
+        if error.place_mut().column.take().is_some() {
+            let message = format!("{} in {file}", error.message());
+            error = error.with_message(message);
+        }
+        error
+    });
+    let named: Vec<Error> = named.collect();
+    Error::joined(named).unwrap_or_else(|| Error::usage("the columns do not fit"))
 }
 
 /// The inputs of pass one beside the job file.
@@ -50,10 +93,7 @@ impl Config {
     }
 
     fn build(&self, secrets: &dyn Secrets) -> Result<Prepared> {
-        let entry = self.platform()?;
-        let settings = Settings { map: &self.destination, at: "destination", secrets, folder: &self.folder };
-        let platform: Arc<dyn Platform> = Arc::from((entry.build)(&settings)?);
-        let shape = platform.shape(&self.map)?;
+        let (platform, shape) = built(self.platform()?, &self.destination, &self.map, secrets, &self.folder)?;
         let plan = platform.plan(&self.map);
         if let Some(setting) = plan.needs_wait.filter(|_| self.wait.is_zero()) {
             return Err(Error::usage(format!("{setting} needs wait above 0"))
@@ -82,12 +122,8 @@ impl Config {
         };
         let table = opened.map_err(in_source)?;
         let columns = KnownColumns { columns: &table, show_values: env.show_values };
-        let plan = Plan::compile_for(shape, &self.conditions, &columns).map_err(|mut error| {
-            if error.place().column.is_some() {
-                error.place_mut().file = table.source().inputs().first().map(|input| input.name().to_owned());
-            }
-            self.placed(error)
-        })?;
+        let plan = Plan::compile_for(shape, &self.conditions, &columns);
+        let plan = plan.map_err(|error| self.placed(of_source(error, table.source())))?;
         Ok((table, Arc::new(plan)))
     }
 
@@ -209,7 +245,7 @@ impl Config {
 
 impl SourceConfig {
     /// Returns the options of the format that the source is in.
-    fn format_of(&self, source: &Source) -> Result<&TableOptions> {
+    pub(super) fn format_of(&self, source: &Source) -> Result<&TableOptions> {
         if self.by_content.is_empty() {
             return Ok(&self.format);
         }

@@ -225,6 +225,7 @@ impl RejectSink for Rejects {
                 byte: source.byte,
                 row: source.place(),
                 column: reject.column.map(str::to_owned),
+                ..Place::default()
             };
             let value = match self.show_values {
                 true => format!(" (value: {})", shown(&value(reject))),

@@ -436,7 +436,11 @@ impl Report {
     /// Returns the report as a JSON object.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        serde_json::to_value(self).unwrap_or(Value::Null)
+        let Ok(Value::Object(mut report)) = serde_json::to_value(self) else { return Value::Null };
+        let after = report.keys().position(|key| key == "error").map_or(report.len(), |at| at + 1);
+        let all = self.error.iter().flat_map(Error::all).map(found).collect();
+        report.shift_insert(after, "errors".to_owned(), Value::Array(all));
+        Value::Object(report)
     }
 }
 
@@ -479,6 +483,15 @@ fn error_object<S: Serializer>(error: &Option<Error>, serializer: S) -> Result<S
     object.serialize(serializer)
 }
 
+/// Returns one of the errors that were found together; its column is a number: the character in the line.
+fn found(error: &Error) -> Value {
+    let place = error.place();
+    json!({
+        "kind": error.kind().name(), "message": error.message(), "hint": error.hint(),
+        "file": place.file, "line": place.line, "column": place.character,
+    })
+}
+
 /// Returns `VmHWM` of this process in bytes; 0 if the system does not report it.
 #[must_use]
 pub fn peak_rss_bytes() -> u64 {
@@ -498,7 +511,7 @@ mod tests {
         let json = Report::failed("run", Error::data("3 rows were rejected").with_hint("look")).to_json();
         let keys: Vec<_> = json.as_object().unwrap().keys().map(String::as_str).collect();
         let contract = "run_id command platform status exit_code job job_file started_at ended_at version sandbox continued unchanged open records reject_reasons bytes digest parts platform_result \
-                        rejects_file error warnings seconds peak_rss_bytes";
+                        rejects_file error errors warnings seconds peak_rss_bytes";
         assert_eq!(keys, contract.split_whitespace().collect::<Vec<_>>());
         assert_eq!(json["error"], json!({"kind": "data", "message": "3 rows were rejected", "hint": "look"}));
         assert_eq!((json["status"].as_str(), json["exit_code"].as_u64()), (Some("rejected"), Some(10)));

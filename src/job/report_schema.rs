@@ -44,6 +44,7 @@ pub fn report_schema() -> Value {
         ("platform_result", json!({ "description": "The platform's response.", "type": "object" })),
         ("rejects_file", text("The file of the rejected rows, absolute.", true)),
         ("error", error()),
+        ("errors", list("All errors that were found together, in the order of their places.", found())),
         ("warnings", list("Findings that deserve attention but fail nothing.", warning())),
         ("seconds", object(&[("measure", seconds()), ("upload", seconds()), ("wait", seconds())])),
         ("peak_rss_bytes", count("Greatest resident memory of the process; 0 if unknown.")),
@@ -88,6 +89,19 @@ fn part() -> Value {
         ("records", count("Number of records.")),
         ("attempts", count("How often sending its body was started.")),
         ("remote_id", json!({ "description": "The platform's id of the part.", "type": ["string", "null"] })),
+    ])
+}
+
+fn found() -> Value {
+    let kinds = Kind::ALL.iter().map(|kind| Value::from(kind.name())).collect();
+    let number = |doc: &str| json!({ "description": doc, "type": ["integer", "null"], "minimum": 1 });
+    object(&[
+        ("kind", one_of("The kind of error.", kinds)),
+        ("message", text("What is wrong.", false)),
+        ("hint", text("What to do.", true)),
+        ("file", text("The file: the job file, or one of the source.", true)),
+        ("line", number("The line, from 1.")),
+        ("column", number("The character in the line, from 1; for job files only.")),
     ])
 }
 

@@ -12,6 +12,7 @@ use super::open_run::Known;
 use super::rejects::file_of;
 use super::report::{Report, Status};
 use super::start::{Go, Start, split_after};
+use super::variables::Unset;
 use crate::body::{Measured, Part};
 use crate::calls::{Assume, Journal, Remote, StepState};
 use crate::error::{Ending, Error, Kind, Result};
@@ -63,6 +64,20 @@ impl Job {
         report.started_at = Some(env.world.clock.wall());
         report.peak_rss_bytes = (env.world.memory)();
         self.describe(env, &mut report);
+        let unset = if env.sandbox { Unset::StandIn } else { Unset::Refuse };
+        match self.in_environment(env, unset) {
+            Err(error) => report.fail(error),
+            Ok((job, _)) => job.go_on(env, record, assume, &mut report).await,
+        }
+        env.stage(Stage::End);
+        report.hide(&env.taint);
+        report.end(env.world.clock.wall());
+        report.peak_rss_bytes = (env.world.memory)();
+        report.hide(&env.taint);
+        report
+    }
+
+    async fn go_on(&self, env: &Env, record: Option<&RunRecord>, assume: Option<Assume>, report: &mut Report) {
         match self.context(env, assume) {
             Err(error) => report.fail(error),
             Ok(ctx) => {
@@ -83,7 +98,7 @@ impl Job {
                     Ok(Start::Stored(record)) => {
                         report.restore(&record);
                         report.continued = true;
-                        self.written(&ctx, &report);
+                        self.written(&ctx, report);
                     }
                     Ok(Start::Stop(record, error)) => {
                         ctx.announce(&format!("{}; nothing is sent", error.message()));
@@ -92,16 +107,10 @@ impl Job {
                         report.stopped_before();
                         report.open = record.is_open();
                     }
-                    Ok(Start::Go(go)) => self.drive(&ctx, *go, &mut report).await,
+                    Ok(Start::Go(go)) => self.drive(&ctx, *go, report).await,
                 }
             }
         }
-        env.stage(Stage::End);
-        report.hide(&env.taint);
-        report.end(env.world.clock.wall());
-        report.peak_rss_bytes = (env.world.memory)();
-        report.hide(&env.taint);
-        report
     }
 
     /// Puts what is known about the job into the report.

@@ -8,6 +8,7 @@ use crate::error::{Error, Kind, Result};
 use serde_json::Value;
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 /// Opens the state directory of the jobs' runs; only for reading if nothing can be written.
 ///
@@ -64,7 +65,68 @@ pub fn close(env: &Env, run_id: &str) -> Result<RunRecord> {
     Ok(state.run_of_id(run_id)?.unwrap_or(record))
 }
 
+/// What [`prune`] deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Pruned {
+    /// Number of runs.
+    pub runs: u64,
+    /// Bytes of their files: rejected rows, copies of streams.
+    pub bytes: u64,
+}
+
+/// Deletes the runs that ended longer than `older_than` ago, with their rejected rows in the state directory. Never
+/// deletes a run that is open, running or in doubt, one whose verdict can still be polled, or the last done run of a
+/// job. A deleted run's `--once` key is forgotten.
+///
+/// # Errors
+/// `Busy`, `Local`: the state.
+pub fn prune(env: &Env, older_than: Duration) -> Result<Pruned> {
+    let state = State::open(&env.state_dir()?)?;
+    let cutoff = env.world.clock.wall().checked_sub(older_than).unwrap_or(SystemTime::UNIX_EPOCH);
+    let (mut pruned, mut after) = (Pruned::default(), 0);
+    while let Some(record) = state.next_deletable(after, cutoff)? {
+        after = record.seq();
+        // a job that is running may be about to look at its earlier runs
+        let Ok(_locks) = JobLocks::take(state.dir(), &[record.job_key()]) else { continue };
+        let spool = state.fact(&record, "spool")?.and_then(|path| Some(PathBuf::from(path.as_str()?)));
+        let rejects = record.rejects_file.clone().filter(|path| path.starts_with(state.dir()));
+        for path in spool.into_iter().chain(rejects) {
+            let bytes = std::fs::metadata(&path).map_or(0, |meta| meta.len());
+            if std::fs::remove_file(&path).is_ok() {
+                pruned.bytes += bytes;
+            }
+        }
+        state.delete(&record)?;
+        pruned.runs += 1;
+    }
+    Ok(pruned)
+}
+
 impl RunRecord {
+    /// The head of the lines of [`RunRecord::to_line`].
+    pub const HEAD: &'static str = "RUN                     STARTED               PLATFORM              STATUS       EXIT       WRITTEN   REJECTED      TOOK  JOB";
+
+    /// Returns the run as text for people, as after its command.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut report = Report::new("run");
+        report.restore(self);
+        if self.report.is_none() {
+            return format!("{}\n{}\n", RunRecord::HEAD, self.to_line());
+        }
+        let took = self.took().map(|took| format!(", took {took}")).unwrap_or_default();
+        let job = crate::secret::printable(&self.name);
+        format!("job {job}, started {}{took}\n{}", utc(self.started), report.to_text())
+    }
+
+    /// Returns the time from start to end in words; `None` if the run has not ended.
+    fn took(&self) -> Option<String> {
+        let seconds = self.ended?.duration_since(self.started).ok()?.as_secs();
+        let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+        Some(if hours > 0 { format!("{hours}h{minutes:02}m") } else { format!("{minutes:02}:{:02}", seconds % 60) })
+    }
+
     /// Returns the report of the run; if it has none yet, or its process is gone, what is known of it.
     #[must_use]
     pub fn to_report(&self) -> Value {
@@ -96,7 +158,7 @@ impl RunRecord {
         let count = |key: &str| object.pointer(key).and_then(Value::as_u64).unwrap_or(0);
         let code = self.exit_code.map_or_else(|| "-".to_owned(), |code| code.to_string());
         format!(
-            "{:<22}  {}  {:<20}  {:<12}  {:>3}  {:>12} written  {:>8} rejected  {}",
+            "{:<22}  {}  {:<20}  {:<12} {:>4}  {:>12}  {:>9}  {:>8}  {}",
             self.id,
             utc(self.started),
             self.platform,
@@ -104,6 +166,7 @@ impl RunRecord {
             code,
             super::text::grouped(count("/records/written")),
             super::text::grouped(count("/records/rejected")),
+            self.took().unwrap_or_else(|| "-".to_owned()),
             crate::secret::printable(&self.name)
         )
     }

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 /// ```
 #[must_use]
 pub fn schema() -> Value {
-    let mut top = mapping(keys::TOP);
+    let mut top = mapping(keys::TOP, false);
     top["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
     top["title"] = "listferry job file".into();
     top["required"] = json!(["source"]);
@@ -32,8 +32,8 @@ pub fn schema() -> Value {
 
 /// Returns what applies if `destination.platform` is this one.
 fn branch(entry: &Entry) -> Value {
-    let mut destination = mapping(keys::DESTINATION);
-    let own = mapping(entry.keys);
+    let mut destination = mapping(keys::DESTINATION, true);
+    let own = mapping(entry.keys, true);
     if let (Some(into), Value::Object(own)) = (destination["properties"].as_object_mut(), &own["properties"]) {
         into.extend(own.clone());
     }
@@ -45,21 +45,22 @@ fn branch(entry: &Entry) -> Value {
             "required": ["destination"],
         },
         "then": {
-            "properties": { "destination": destination, "map": mapping(entry.map_keys) },
+            "properties": { "destination": destination, "map": mapping(entry.map_keys, false) },
             "required": ["map"],
         },
     })
 }
 
-fn mapping(keys: &[Key]) -> Value {
+/// `variables`: whether texts may be those of the environment.
+fn mapping(keys: &[Key], variables: bool) -> Value {
     let properties: Map<String, Value> =
-        keys.iter().filter(|key| key.name != "*").map(|key| (key.name.to_owned(), property(key))).collect();
+        keys.iter().filter(|key| key.name != "*").map(|key| (key.name.to_owned(), property(key, variables))).collect();
     let further = keys.iter().find(|key| key.name == "*");
     json!({
         "type": "object",
         "properties": properties,
         "required": required(keys),
-        "additionalProperties": further.map_or(Value::Bool(keys.is_empty()), property),
+        "additionalProperties": further.map_or(Value::Bool(keys.is_empty()), |key| property(key, variables)),
     })
 }
 
@@ -67,9 +68,9 @@ fn required<'k>(keys: impl IntoIterator<Item = &'k Key>) -> Value {
     keys.into_iter().filter(|key| key.required).map(|key| Value::from(key.name)).collect()
 }
 
-fn property(key: &Key) -> Value {
+fn property(key: &Key, variables: bool) -> Value {
     let mut schema = match key.kind {
-        KeyKind::Text | KeyKind::Id => json!({ "type": ["string", "number"] }),
+        KeyKind::Text | KeyKind::Name | KeyKind::Id => json!({ "type": ["string", "number"] }),
         KeyKind::Texts => json!({ "type": "array", "items": { "type": ["string", "number"] } }),
         KeyKind::Secret | KeyKind::Url => json!({ "$ref": "#/$defs/secret" }),
         KeyKind::Bool => json!({ "type": "boolean" }),
@@ -80,11 +81,14 @@ fn property(key: &Key) -> Value {
         KeyKind::Size => json!({ "$ref": "#/$defs/size" }),
         KeyKind::Duration => json!({ "$ref": "#/$defs/duration" }),
         KeyKind::OneOf(words) => json!({ "enum": words }),
-        KeyKind::Object(keys) => mapping(keys),
+        KeyKind::Object(keys) => mapping(keys, variables),
         KeyKind::Value => json!({ "$ref": "#/$defs/value" }),
         KeyKind::ValueOrIndex => json!({ "anyOf": [{ "$ref": "#/$defs/value" }, { "type": "integer", "minimum": 0 }] }),
         KeyKind::Any => json!({}),
     };
+    if variables && matches!(key.kind, KeyKind::Text | KeyKind::Name | KeyKind::Id | KeyKind::OneOf(_)) {
+        schema = json!({ "anyOf": [schema, { "$ref": "#/$defs/variable" }] });
+    }
     // `null` counts as absent
     if !key.required && !matches!(key.kind, KeyKind::Any) {
         schema = json!({ "anyOf": [schema, { "type": "null" }] });
@@ -126,6 +130,11 @@ fn definitions() -> Value {
                 { "type": "object", "properties": { "file": { "type": "string" } }, "required": ["file"], "additionalProperties": false },
                 { "type": ["string", "number"] },
             ],
+        },
+        "variable": {
+            "description": "The value of a variable of the environment; not a secret.",
+            "type": "object", "properties": { "env": { "type": "string" } }, "required": ["env"],
+            "additionalProperties": false,
         },
         "size": {
             "description": "Bytes: 95MB is 95,000,000, 8MiB is 8,388,608.",

@@ -62,7 +62,7 @@ fn wrong_form(at: &str) -> Error {
 ///
 /// # Errors
 /// `Usage`: the form is invalid. The message does not quote the value, which may be the secret.
-pub(super) fn judge_form(value: &Value, at: &str) -> Result<()> {
+pub(super) fn check_form(value: &Value, at: &str) -> Result<()> {
     match value {
         Value::Null | Value::String(_) => Ok(()),
         Value::Number(number) if !number.is_f64() => Ok(()),
@@ -72,7 +72,8 @@ pub(super) fn judge_form(value: &Value, at: &str) -> Result<()> {
                     Some(near) => format!("did you mean \"{near}\"?"),
                     None => format!("known here: {}", FORMS.join(", ")),
                 };
-                Err(Error::usage(format!("unknown key \"{}\"", printable(&format!("{at}.{form}")))).with_hint(hint))
+                let path = format!("{at}.{form}");
+                Err(Error::usage(format!("unknown key \"{}\"", printable(&path))).with_hint(hint).with_key(path))
             }
             None if map.len() == 1 && map.values().all(|name| name.as_str().is_some_and(|name| !name.is_empty())) => {
                 Ok(())

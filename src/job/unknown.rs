@@ -1,23 +1,16 @@
 //! Unknown keys: detected on every level, with the nearest known key as hint.
 
-use crate::error::{Error, Place, Result, nearest};
+use crate::error::{Error, Result, nearest};
 use crate::platform::Entry;
-use crate::settings::{Key, KeyKind};
+use crate::settings::{Key, KeyKind, NoSecrets, Settings};
 use serde_json::{Map, Value};
 
-/// Validates every mapping of the file.
-///
-/// # Errors
-/// `Usage`: an unknown key, with the nearest key of its level, or of the whole file with its path; or another value
-/// instead of a mapping.
-pub(crate) fn check(tree: &Map<String, Value>, entry: Option<&Entry>, file: &str) -> Result<()> {
-    let file_keys = FileKeys { entry };
-    file_keys.level(tree, "", &super::keys::TOP.iter().collect::<Vec<_>>()).map_err(|error| {
-        if error.place().is_empty() {
-            return error.with_place(Place { file: Some(file.to_owned()), ..Place::default() });
-        }
-        error
-    })
+/// Validates every mapping of the file against the tables of keys, and returns all faults: unknown keys, with the
+/// nearest key of their level, or of the whole file with its path; values of another type.
+pub(crate) fn check(tree: &Map<String, Value>, entry: Option<&Entry>) -> Vec<Error> {
+    let mut faults = Vec::new();
+    FileKeys { entry }.level(tree, "", &super::keys::TOP.iter().collect::<Vec<_>>(), &mut faults);
+    faults
 }
 
 /// The tables of keys, including the platform's.
@@ -43,32 +36,33 @@ impl FileKeys<'_> {
         }
     }
 
-    fn level(&self, map: &Map<String, Value>, at: &str, keys: &[&'static Key]) -> Result<()> {
+    fn level(&self, map: &Map<String, Value>, at: &str, keys: &[&'static Key], faults: &mut Vec<Error>) {
         for (name, value) in map {
             let path = join(at, name);
             let Some(key) = known(keys, name) else {
                 // an invalid platform makes all of its keys unknown, but only the platform is to blame
-                if at == "destination" && self.entry.is_none() || at.starts_with("destination.") && self.entry.is_none()
-                {
-                    continue;
+                if self.entry.is_some() || at != "destination" && !at.starts_with("destination.") {
+                    faults.push(self.unknown(name, at, keys));
                 }
-                return Err(self.unknown(name, at, keys));
+                continue;
             };
-            if matches!(key.kind, KeyKind::Secret | KeyKind::Url) {
-                super::secrets::judge_form(value, &path)?;
-            }
-            let Some(below) = self.under(&path, key) else { continue };
-            match value {
-                Value::Null => {}
-                Value::Object(map) => self.level(map, &path, &below)?,
-                _ => {
+            match (self.under(&path, key), value) {
+                (Some(_), Value::Null) => {}
+                (Some(below), Value::Object(map)) => self.level(map, &path, &below, faults),
+                (Some(below), _) => {
                     let known: Vec<&str> = below.iter().map(|key| key.name).filter(|name| *name != "*").collect();
-                    return Err(Error::usage(format!("{path} must be a mapping"))
-                        .with_hint(format!("with these keys: {}", known.join(", "))));
+                    let error = Error::usage(format!("{path} must be a mapping"));
+                    faults.push(error.with_hint(format!("with these keys: {}", known.join(", "))));
+                }
+                (None, _) if at.starts_with("destination") && super::variables::name(key.kind, value).is_some() => {}
+                (None, _) => {
+                    faults.extend(fault(map, at, name, key.kind).err());
+                    if !matches!(path.as_str(), "map" | "where") {
+                        variables(value, &path, faults);
+                    }
                 }
             }
         }
-        Ok(())
     }
 
     fn unknown(&self, name: &str, at: &str, keys: &[&'static Key]) -> Error {
@@ -94,7 +88,7 @@ impl FileKeys<'_> {
             None => format!("known here: {}", here().collect::<Vec<_>>().join(", ")),
         };
         let whole = join(at, name);
-        Error::usage(format!("unknown key \"{}\"", crate::secret::printable(&whole))).with_hint(hint)
+        Error::usage(format!("unknown key \"{}\"", crate::secret::printable(&whole))).with_hint(hint).with_key(whole)
     }
 
     fn collect(&self, at: &str, keys: &[&'static Key], into: &mut Vec<String>) {
@@ -107,6 +101,37 @@ impl FileKeys<'_> {
                 into.push(path);
             }
         }
+    }
+}
+
+/// Refuses `${NAME}`, which nothing expands.
+fn variables(value: &Value, path: &str, faults: &mut Vec<Error>) {
+    match value {
+        Value::String(text) if text.contains("${") => faults.push(
+            Error::usage(format!("{path}: ${{…}} is not expanded in a job file"))
+                .with_hint("a secret can be { env: NAME }; for other keys use --set, or a variable LISTFERRY_…"),
+        ),
+        Value::Array(list) => {
+            list.iter().enumerate().for_each(|(i, value)| variables(value, &format!("{path}[{i}]"), faults));
+        }
+        Value::Object(map) => map.iter().for_each(|(name, value)| variables(value, &join(path, name), faults)),
+        _ => {}
+    }
+}
+
+/// Validates the type of a value.
+fn fault(map: &Map<String, Value>, at: &str, name: &str, kind: KeyKind) -> Result<()> {
+    let settings = Settings { map, at, secrets: &NoSecrets, folder: std::path::Path::new("") };
+    match kind {
+        KeyKind::Secret | KeyKind::Url => super::secrets::check_form(&map[name], &join(at, name)),
+        KeyKind::Bool => settings.bool_or(name, false).map(drop),
+        KeyKind::Integer => settings.opt_integer(name).map(drop),
+        KeyKind::Size => settings.opt_size(name).map(drop),
+        KeyKind::Duration => settings.opt_duration(name).map(drop),
+        KeyKind::OneOf(words) => settings.one_of(name, words).map(drop),
+        KeyKind::Text | KeyKind::Id => settings.opt_text(name).map(drop),
+        KeyKind::Name => settings.check_name(name),
+        _ => Ok(()),
     }
 }
 
@@ -133,7 +158,7 @@ mod tests {
     };
 
     fn hint(tree: Value) -> String {
-        let error = check(tree.as_object().unwrap(), Some(&ENTRY), "job.yaml").unwrap_err();
+        let [error] = &check(tree.as_object().unwrap(), Some(&ENTRY))[..] else { panic!("not one fault") };
         assert_eq!(error.kind(), crate::Kind::Usage);
         format!("{}; {}", error.message(), error.hint().unwrap())
     }
@@ -170,9 +195,11 @@ mod tests {
     fn known_keys_pass_and_mappings_must_be_mappings() {
         let good =
             json!({"source": {"path": "x", "csv": null}, "destination": {"platform": "testing", "segment": "x"}});
-        check(good.as_object().unwrap(), Some(&ENTRY), "job.yaml").unwrap();
-        let bad = json!({"source": "x.csv"});
-        let error = check(bad.as_object().unwrap(), Some(&ENTRY), "job.yaml").unwrap_err();
-        assert_eq!(error.to_string(), "job.yaml: source must be a mapping");
+        assert!(check(good.as_object().unwrap(), Some(&ENTRY)).is_empty());
+        let bad = json!({"source": "x.csv", "allow_empty": "perhaps", "destination": {"segment": [1]}});
+        let faults: Vec<_> = check(bad.as_object().unwrap(), Some(&ENTRY)).iter().map(Error::to_string).collect();
+        let want =
+            ["source must be a mapping", "allow_empty must be true or false", "destination.segment must be a text"];
+        assert_eq!(faults, want);
     }
 }

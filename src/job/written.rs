@@ -107,7 +107,9 @@ fn value(file: &FileKeys<'_>, node: Node, path: &str, key: &'static Key) -> Valu
             KeyKind::Value | KeyKind::ValueOrIndex if matches!(node, Node::Plain(..)) => node.read(),
             KeyKind::Value | KeyKind::ValueOrIndex => node.in_mapping(""),
             KeyKind::Any if path == "where" || path == "map" || path.starts_with("map.") => node.in_mapping(""),
-            KeyKind::Text | KeyKind::Id | KeyKind::Secret | KeyKind::Url | KeyKind::OneOf(_) => node.in_setting(),
+            KeyKind::Text | KeyKind::Name | KeyKind::Id | KeyKind::Secret | KeyKind::Url | KeyKind::OneOf(_) => {
+                node.in_setting()
+            }
             KeyKind::Texts => match node {
                 Node::List(list) => list.into_iter().map(Node::in_setting).collect(),
                 other => other.read(),
@@ -119,23 +121,40 @@ fn value(file: &FileKeys<'_>, node: Node, path: &str, key: &'static Key) -> Valu
 
 /// A node with its position in the text.
 pub(crate) struct Read {
-    kind: Kind,
+    item: Item,
     at: Location,
 }
 
-enum Kind {
+/// A node whose entries have their positions.
+pub(crate) enum Item {
     Scalar(Value),
     List(Vec<Read>),
-    Map(Vec<(String, Read)>),
+    Map(Vec<(Spanned<String>, Read)>),
 }
 
 impl Read {
+    pub(crate) fn item(&self) -> &Item {
+        &self.item
+    }
+
+    /// Returns the node under a key of a mapping.
+    pub(crate) fn get(&self, key: &str) -> Option<&Read> {
+        match &self.item {
+            Item::Map(map) => map.iter().find(|(name, _)| name.value == key).map(|(_, read)| read),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn location(&self) -> &Location {
+        &self.at
+    }
+
     /// Returns the node with the scalars as spelt in `text`, which it was parsed from.
     pub(crate) fn with(self, text: &str) -> Node {
-        match self.kind {
-            Kind::List(list) => Node::List(list.into_iter().map(|read| read.with(text)).collect()),
-            Kind::Map(map) => Node::Map(map.into_iter().map(|(key, read)| (key, read.with(text))).collect()),
-            Kind::Scalar(value) => scalar(value, written(text, &self.at).unwrap_or_default()),
+        match self.item {
+            Item::List(list) => Node::List(list.into_iter().map(|read| read.with(text)).collect()),
+            Item::Map(map) => Node::Map(map.into_iter().map(|(key, read)| (key.value, read.with(text))).collect()),
+            Item::Scalar(value) => scalar(value, written(text, &self.at).unwrap_or_default()),
         }
     }
 }
@@ -189,13 +208,13 @@ fn is_number(text: &str) -> bool {
 
 impl<'de> Deserialize<'de> for Read {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Read, D::Error> {
-        let Spanned { value, defined, .. } = Spanned::<Kind>::deserialize(deserializer)?;
-        Ok(Read { kind: value, at: defined })
+        let Spanned { value, defined, .. } = Spanned::<Item>::deserialize(deserializer)?;
+        Ok(Read { item: value, at: defined })
     }
 }
 
-impl<'de> Deserialize<'de> for Kind {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Kind, D::Error> {
+impl<'de> Deserialize<'de> for Item {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Item, D::Error> {
         deserializer.deserialize_any(Visitor)
     }
 }
@@ -203,49 +222,49 @@ impl<'de> Deserialize<'de> for Kind {
 struct Visitor;
 
 impl<'de> serde::de::Visitor<'de> for Visitor {
-    type Value = Kind;
+    type Value = Item;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("a value")
     }
 
-    fn visit_unit<E>(self) -> Result<Kind, E> {
-        Ok(Kind::Scalar(Value::Null))
+    fn visit_unit<E>(self) -> Result<Item, E> {
+        Ok(Item::Scalar(Value::Null))
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Kind, E> {
-        Ok(Kind::Scalar(value.into()))
+    fn visit_bool<E>(self, value: bool) -> Result<Item, E> {
+        Ok(Item::Scalar(value.into()))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Kind, E> {
-        Ok(Kind::Scalar(value.into()))
+    fn visit_i64<E>(self, value: i64) -> Result<Item, E> {
+        Ok(Item::Scalar(value.into()))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Kind, E> {
-        Ok(Kind::Scalar(value.into()))
+    fn visit_u64<E>(self, value: u64) -> Result<Item, E> {
+        Ok(Item::Scalar(value.into()))
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Kind, E> {
-        Ok(Kind::Scalar(value.into()))
+    fn visit_f64<E>(self, value: f64) -> Result<Item, E> {
+        Ok(Item::Scalar(value.into()))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Kind, E> {
-        Ok(Kind::Scalar(value.into()))
+    fn visit_str<E>(self, value: &str) -> Result<Item, E> {
+        Ok(Item::Scalar(value.into()))
     }
 
-    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut access: A) -> Result<Kind, A::Error> {
+    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut access: A) -> Result<Item, A::Error> {
         let mut list = Vec::new();
         while let Some(read) = access.next_element()? {
             list.push(read);
         }
-        Ok(Kind::List(list))
+        Ok(Item::List(list))
     }
 
-    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut access: A) -> Result<Kind, A::Error> {
+    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut access: A) -> Result<Item, A::Error> {
         let mut map = Vec::new();
         while let Some(entry) = access.next_entry()? {
             map.push(entry);
         }
-        Ok(Kind::Map(map))
+        Ok(Item::Map(map))
     }
 }

@@ -7,16 +7,29 @@ use serde_json::Value;
 /// Parses YAML 1.2 (`no` and `yes` are text). Keys keep their order; a duplicate key is an error.
 ///
 /// # Errors
-/// `Usage` with line and column. The text itself is not quoted, since it may contain a secret.
+/// `Usage` with line and column. Values are not quoted, since they may be secrets.
 pub(crate) fn parse(text: &str, file: &str) -> Result<Node> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let text = without_bom(text);
+    read(text, file).map(|read| read.with(text))
+}
+
+/// Removes a byte order mark, which counts in no position.
+pub(crate) fn without_bom(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
+/// Parses YAML 1.2 into nodes with their positions. The text has no byte order mark.
+///
+/// # Errors
+/// As [`parse`].
+pub(crate) fn read(text: &str, file: &str) -> Result<Read> {
     let options = serde_saphyr::options! {
         strict_booleans: true,
         with_snippet: false,
         non_finite_float_policy: serde_saphyr::options::NonFiniteFloatPolicy::AsString,
     };
     let read: Result<Read, _> = serde_saphyr::from_str_with_options(text, options);
-    read.map(|read| read.with(text)).map_err(|error| {
+    read.map_err(|error| {
         let place = error.location();
         let whole = error.without_snippet().to_string();
         let said = whole.rsplit_once(" at line ").map_or(whole.as_str(), |(said, _)| said);
@@ -24,16 +37,17 @@ pub(crate) fn parse(text: &str, file: &str) -> Result<Node> {
             said if said.starts_with("multiple YAML documents") => "a second YAML document begins; a job file has one",
             said => said,
         };
-        let said = &in_words(said);
+        let said = in_words(said);
         let mut at = Place { file: Some(file.to_owned()), ..Place::default() };
-        let message = match place {
-            Some(place) => {
-                at.line = Some(place.line());
-                format!("column {}: {said}", place.column())
+        let mut error = Error::usage(said).with_hint("the job file is YAML 1.2; see listferry schema");
+        if let Some(place) = place {
+            let (line, character) = (place.line(), place.column());
+            (at.line, at.character) = (Some(line), Some(character));
+            if let Some(lines) = super::places::excerpt_of_invalid(text, line, character) {
+                error = error.with_excerpt(lines);
             }
-            None => said.clone(),
-        };
-        Error::usage(message).with_place(at).with_hint("the job file is YAML 1.2; see listferry schema")
+        }
+        error.with_place(at)
     })
 }
 
@@ -43,22 +57,29 @@ enum Step<'a> {
     Index(usize),
 }
 
-/// Applies `key.path=value`; the value is parsed as YAML. Lists accept `changes[0].attr` or `changes.0.attr`.
+/// Applies `key.path=value`; the value is parsed as YAML. Lists accept `changes[0].attr` or `changes.0.attr`. Returns
+/// the path in the first of these forms.
 ///
 /// # Errors
 /// `Usage`: no `=`, a value that is not valid YAML, or a path that leads through a text or past the end of a list.
-pub(crate) fn set(tree: &mut Node, assignment: &str) -> Result<()> {
+pub(crate) fn set(tree: &mut Node, assignment: &str) -> Result<String> {
     let (path, value) = assignment
         .split_once('=')
         .ok_or_else(|| Error::usage("--set wants key.path=value").with_hint("for example --set wait=0"))?;
     let path = path.trim();
     let value = value_of(path, value)?;
     let mut node = tree;
+    let mut whole = String::new();
     for step in steps(path)? {
+        whole = match (&step, &*node) {
+            (Step::Index(index), _) => format!("{whole}[{index}]"),
+            (Step::Key(index), Node::List(_)) => format!("{whole}[{index}]"),
+            (Step::Key(name), _) => super::unknown::join(&whole, name),
+        };
         node = descend(node, &step, path)?;
     }
     *node = value;
-    Ok(())
+    Ok(whole)
 }
 
 /// Parses the value of an assignment. A single special character stands for itself, although YAML gives most of them a
@@ -170,7 +191,7 @@ mod tests {
 
     fn set_to(assignment: &str) -> Result<Value> {
         let mut tree = Node::Map(Vec::new());
-        set(&mut tree, assignment).map(|()| tree.read()["a"].clone())
+        set(&mut tree, assignment).map(|_| tree.read()["a"].clone())
     }
 
     #[test]
@@ -192,7 +213,7 @@ mod tests {
     #[test]
     fn messages_name_no_type_of_rust() {
         let error = parse("a: !!int x", "job.yaml").unwrap_err();
-        assert_eq!(error.message(), "column 10: invalid whole number of that range");
+        assert_eq!(error.message(), "invalid whole number of that range");
         assert_eq!(in_words("invalid type: f64, expected bool"), "invalid type: f64, expected true or false");
     }
 
@@ -240,7 +261,7 @@ mod tests {
     #[test]
     fn errors_name_line_and_column_and_quote_nothing() {
         let error = parse("a: 1\npasscode: hunter2\na: 3", "job.yaml").unwrap_err();
-        assert_eq!(error.to_string(), "job.yaml: line 3: column 1: duplicate mapping key: a");
+        assert_eq!(error.to_string(), "job.yaml:3:1: duplicate mapping key: a");
         let error = parse("a: 1\n---\nb: 2", "job.yaml").unwrap_err();
         assert!(error.message().ends_with("a second YAML document begins; a job file has one"), "{error}");
         let error = parse("passcode: [hunter2\nb: 2", "job.yaml").unwrap_err();

@@ -32,21 +32,38 @@ impl<'a> Names<'a> {
         Names { columns, shown: columns.may_be_shown() || wanted(shape, conditions).any(is_there) }
     }
 
-    /// Returns the index of a column by name. The place of an error has the column; the caller adds the file.
+    /// Checks that every column that the job uses is there.
+    ///
+    /// # Errors
+    /// `Usage`, with all columns that are not, or are there twice.
+    pub(super) fn check(&self, shape: &Shape, conditions: &[Condition]) -> Result<()> {
+        let of_fields = fields(shape).flat_map(|field| {
+            let mut names = Vec::new();
+            placed(&field.value, &field.at, &mut names);
+            names.into_iter().map(|(name, at, bare)| (name, at, field.rules.constants, bare))
+        });
+        let of_conditions = conditions.iter().enumerate();
+        let of_conditions =
+            of_conditions.map(|(i, c)| (c.column.as_str(), format!("where[{i}].column"), &[][..], false));
+        let indexes =
+            of_fields.chain(of_conditions).map(|(name, at, constants, bare)| self.index(name, &at, constants, bare));
+        Error::collect(indexes).map(drop)
+    }
+
+    /// Returns the index of a column by name. The place of an error has the column.
     pub(super) fn index(&self, name: &str, at: &str, constants: &[&str], bare: bool) -> Result<usize> {
         let mut found = self.columns.names().iter().enumerate().filter(|(_, column)| *column == name).map(|(i, _)| i);
-        let wrong = |why: &str| {
+        let wrong = |why: String| {
             let place = Place { column: Some(name.to_owned()), ..Place::default() };
-            Error::usage(format!("{at} names it, but the header has {why}")).with_place(place)
+            Error::usage(format!("{at}: {why}")).with_place(place)
         };
         match (found.next(), found.next()) {
             (Some(index), None) => Ok(index),
-            (Some(_), Some(_)) => {
-                Err(wrong("it twice").with_hint("rename one of them in the source: it is not clear which one is meant"))
-            }
+            (Some(_), Some(_)) => Err(wrong(format!("there are two columns {name:?}"))
+                .with_hint("rename one of them in the source: it is not clear which one is meant")),
             (None, _) => {
                 let constant = constants.iter().find(|constant| bare && constant.eq_ignore_ascii_case(name));
-                Err(wrong("no such column").with_hint(match constant {
+                Err(wrong(format!("there is no column {name:?}")).with_hint(match constant {
                     Some(constant) => format!("for the constant, write {{ value: {constant} }}"),
                     None => self.missing(name),
                 }))
@@ -78,17 +95,35 @@ impl<'a> Names<'a> {
 
 /// Returns the columns that the job uses.
 pub(crate) fn wanted<'s>(shape: &'s Shape, conditions: &'s [Condition]) -> impl Iterator<Item = &'s str> {
-    let (units, cells): (Vec<&Unit>, &[Field]) = match shape {
-        Shape::Json(json) => (json.lead.iter().chain(&json.units).collect(), &[]),
-        Shape::Delimited(cells) => (Vec::new(), &cells.fields),
-    };
-    let fields = units.into_iter().filter_map(|unit| unit.field.as_ref()).chain(cells);
-    let named = fields.flat_map(|field| {
+    let named = fields(shape).flat_map(|field| {
         let mut names = Vec::new();
         name(&field.value, &mut names);
         names
     });
     named.chain(conditions.iter().map(|condition| condition.column.as_str()))
+}
+
+/// Returns the fields in the order written.
+fn fields(shape: &Shape) -> impl Iterator<Item = &Field> {
+    let (units, cells): (Vec<&Unit>, &[Field]) = match shape {
+        Shape::Json(json) => (json.lead.iter().chain(&json.units).collect(), &[]),
+        Shape::Delimited(cells) => (Vec::new(), &cells.fields),
+    };
+    units.into_iter().filter_map(|unit| unit.field.as_ref()).chain(cells)
+}
+
+/// Collects the columns of a value with the paths that name them, and whether they are bare names.
+fn placed<'s>(value: &'s ValueSpec, at: &str, into: &mut Vec<(&'s str, String, bool)>) {
+    match &value.from {
+        From::Object(members) => {
+            members.iter().for_each(|(key, member)| placed(member, &format!("{at}.object.{key}"), into));
+        }
+        _ => {
+            let mut names = Vec::new();
+            name(value, &mut names);
+            into.extend(names.into_iter().map(|name| (name, at.to_owned(), value.bare)));
+        }
+    }
 }
 
 fn name<'s>(value: &'s ValueSpec, names: &mut Vec<&'s str>) {

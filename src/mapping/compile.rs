@@ -51,11 +51,11 @@ impl Plan {
 
 /// Compiles; `candidate` is the first separator to try if pass one chooses it.
 fn compile(shape: &Shape, conditions: &[Condition], names: Names<'_>, candidate: Option<usize>) -> Result<Plan> {
+    names.check(shape, conditions)?;
     let mut compiler = Compiler::new(names, candidate.is_none());
-    let filters = conditions
-        .iter()
-        .map(|condition| Filter::new(condition, names.index(&condition.column, "where", &[], false)?))
-        .collect::<Result<Vec<_>>>()?;
+    let filters = Error::collect(conditions.iter().enumerate().map(|(i, condition)| {
+        Filter::new(condition, names.index(&condition.column, &format!("where[{i}].column"), &[], false)?)
+    }))?;
     compiler.needed.extend(filters.iter().map(|filter| filter.column));
     let layout = match shape {
         Shape::Json(json) => compiler.json(json)?,

@@ -3,7 +3,7 @@
 use super::parse_word::{scalar, unknown};
 use super::spec::{Condition, Empty, From, TemplateNeeds, Test, TimeUnit, Type, ValueSpec};
 use super::{parse_apply, template};
-use crate::error::{Error, Result};
+use crate::error::{Error, Faults, Result};
 use serde_json::{Map, Value};
 
 const KEYS: [&str; 12] = [
@@ -56,25 +56,55 @@ fn value(value: &Value, at: &str, extra: &[&str]) -> Result<ValueSpec> {
 }
 
 fn object(map: &Map<String, Value>, at: &str, extra: &[&str]) -> Result<ValueSpec> {
+    let mut faults = Faults::default();
     for key in map.keys() {
         let known = KEYS.iter().chain([&UNIT]).chain(extra);
         if !known.clone().any(|known| known == key) {
-            return Err(unknown(at, "key", key, known.copied()));
+            faults.add(unknown(at, "key", key, known.copied()));
         }
     }
     let get = |key: &str| map.get(key).filter(|value| !value.is_null() && !extra.contains(&key));
-    let from = origin(map, at, &get)?;
-    let apply = parse_apply::conversions(get("apply"), at)?;
-    let default = match get("default") {
-        None => None,
-        Some(value) => Some(scalar(value).ok_or_else(|| {
+    // a misspelt key may be the origin
+    let from = match origin(map, at, &get) {
+        Err(_)
+            if !faults.is_empty()
+                && !["column", "value", "template", "object"].iter().any(|key| get(key).is_some()) =>
+        {
+            None
+        }
+        from => faults.or_none(from),
+    };
+    let apply = faults.or_default(parse_apply::conversions(get("apply"), at));
+    let default = get("default").map(|value| {
+        scalar(value).ok_or_else(|| {
             Error::usage(format!("{at}.default must be a text, a number, true or false"))
                 .with_hint("for example { column: country, default: SE }")
-        })?),
-    };
-    // `empty: null` in YAML is the null itself, and means it.
-    let empty = match map.get("empty").filter(|_| !extra.contains(&"empty")) {
+        })
+    });
+    let default = faults.or_default(default.transpose());
+    let empty = faults.or_default(empty(map.get("empty").filter(|_| !extra.contains(&"empty")), at));
+    let missing_is_empty = faults.or_default(match get("missing") {
+        None => Ok(false),
+        Some(Value::String(word)) if word == "empty" => Ok(true),
+        Some(_) => Err(Error::usage(format!("{at}.missing can only be: empty"))
+            .with_hint("a key that a record does not have then counts as one with an empty value")),
+    });
+    let split = faults.or_default(match get("split") {
+        None => Ok(None),
+        Some(Value::String(text)) if !text.is_empty() => Ok(Some(text.clone())),
+        Some(_) => Err(Error::usage(format!("{at}.split must be a text of at least one character"))
+            .with_hint("for example split: \"|\"")),
+    });
+    let r#type = faults.or_default(parse_type(get("type"), get("format"), get(UNIT), at));
+    let (Some(from), true) = (from, faults.is_empty()) else { return Err(faults.into_error()) };
+    Ok(ValueSpec { from, apply, default, empty, missing_is_empty, split, r#type, bare: false })
+}
+
+/// The rule for an empty value.
+fn empty(value: Option<&Value>, at: &str) -> Result<Option<Empty>> {
+    Ok(match value {
         None => None,
+        // `empty: null` in YAML is the null itself, and means it.
         Some(Value::Null) => Some(Empty::Null),
         Some(Value::String(word)) => Some(match word.as_str() {
             "omit" => Empty::Omit,
@@ -87,25 +117,7 @@ fn object(map: &Map<String, Value>, at: &str, extra: &[&str]) -> Result<ValueSpe
             return Err(Error::usage(format!("{at}.empty must be one of {}", EMPTIES.join(", ")))
                 .with_hint("what becomes of an empty value; without it required values reject the row"));
         }
-    };
-    let missing_is_empty = match get("missing") {
-        None => false,
-        Some(Value::String(word)) if word == "empty" => true,
-        Some(_) => {
-            return Err(Error::usage(format!("{at}.missing can only be: empty"))
-                .with_hint("a key that a record does not have then counts as one with an empty value"));
-        }
-    };
-    let split = match get("split") {
-        None => None,
-        Some(Value::String(text)) if !text.is_empty() => Some(text.clone()),
-        Some(_) => {
-            return Err(Error::usage(format!("{at}.split must be a text of at least one character"))
-                .with_hint("for example split: \"|\""));
-        }
-    };
-    let r#type = parse_type(get("type"), get("format"), get(UNIT), at)?;
-    Ok(ValueSpec { from, apply, default, empty, missing_is_empty, split, r#type, bare: false })
+    })
 }
 
 /// Column, constant, template or object.
@@ -160,7 +172,7 @@ fn object_of(members: &Map<String, Value>, map: &Map<String, Value>, at: &str) -
     }
     let member =
         |(key, member): (&String, &Value)| Ok((key.clone(), value(member, &format!("{at}.object.{key}"), &[])?));
-    members.iter().map(member).collect::<Result<_>>().map(From::Object)
+    Error::collect(members.iter().map(member)).map(From::Object)
 }
 
 fn parse_type(name: Option<&Value>, format: Option<&Value>, unit: Option<&Value>, at: &str) -> Result<Option<Type>> {
@@ -221,7 +233,7 @@ fn conditions(value: &Value) -> Result<Vec<Condition>> {
     match value {
         Value::Null => Ok(Vec::new()),
         Value::Array(list) => {
-            list.iter().enumerate().map(|(i, entry)| condition(entry, &format!("where[{i}]"))).collect()
+            Error::collect(list.iter().enumerate().map(|(i, entry)| condition(entry, &format!("where[{i}]"))))
         }
         _ => Err(Error::usage("where must be a list of conditions")
             .with_hint("write where: [{ column: country, equals: DE }]")),

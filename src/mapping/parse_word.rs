@@ -19,5 +19,6 @@ pub(super) fn unknown<'a>(at: &str, what: &str, name: &str, known: impl IntoIter
         Some(near) => format!("did you mean \"{near}\"?"),
         None => format!("known: {}", known.into_iter().collect::<Vec<_>>().join(", ")),
     };
-    Error::usage(format!("{at}: unknown {what} \"{name}\"")).with_hint(hint)
+    let error = Error::usage(format!("{at}: unknown {what} \"{name}\"")).with_hint(hint);
+    if what == "key" { error.with_key(format!("{at}.{name}")) } else { error }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// A secret text. `Debug` and `Display` show `***`; only [`Secret::expose`] gives access.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(Box<str>);
 
 impl Secret {

@@ -91,7 +91,7 @@ fn a_check_reports_with_the_keys_of_the_contract() {
     assert_eq!(code, 0, "{report}");
     let keys: Vec<_> = report.as_object().unwrap().keys().map(String::as_str).collect();
     let contract = "run_id command platform status exit_code job job_file started_at ended_at version sandbox continued unchanged open records reject_reasons bytes digest parts platform_result \
-                    rejects_file error warnings seconds peak_rss_bytes";
+                    rejects_file error errors warnings seconds peak_rss_bytes";
     assert_eq!(keys, contract.split_whitespace().collect::<Vec<_>>());
     assert_eq!(report["command"], "check");
     assert_eq!(report["platform"], "clevertap");

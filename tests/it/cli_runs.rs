@@ -48,7 +48,7 @@ impl Drop for Served {
     }
 }
 
-fn bed(served: &Served, list: impl AsRef<[u8]>) -> Bed {
+pub(crate) fn bed(served: &Served, list: impl AsRef<[u8]>) -> Bed {
     Bed::new(
         &format!("{CLEVERTAP}  base_url: {}\nupload: {{ attempts: 2, connect_timeout: 2s }}\n", served.url()),
         list,

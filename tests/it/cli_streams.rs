@@ -188,10 +188,10 @@ fn an_export_reports_with_the_keys_of_the_contract() {
 fn a_missing_column_is_reported_with_its_file() {
     let bed = Bed::new(&CLEVERTAP.replace("id }", "id, type: x }"), LIST);
     for (set, want) in [
-        ("map.identity=nope", "list.csv: column \"nope\": map.identity names it, but the header has no such column"),
+        ("map.identity=nope", "--set map.identity: map.identity: there is no column \"nope\" in list.csv"),
         (
             "where=[{column: nope, empty: true}]",
-            "list.csv: column \"nope\": where names it, but the header has no such column",
+            "--set where: where[0].column: there is no column \"nope\" in list.csv",
         ),
     ] {
         let (code, report) = bed.json(&["check", "job.yaml", "--set", set]);

@@ -379,7 +379,7 @@ fn refused(case: &Case, overrides: &[String]) -> Option<Error> {
         case.map, case.destination
     );
     match Job::read(&yaml, dir.path(), overrides) {
-        Ok(job) => job.check(&Env::default()).valid().error,
+        Ok(job) => job.check(&crate::job_file::env_in(dir.path())).valid().error,
         Err(error) => Some(error),
     }
 }

@@ -15,6 +15,13 @@ pub(crate) const MEDIARITHMICS: &str = "platform: mediarithmics, datamart_id: 1,
 pub(crate) const YESMAIL: &str = "platform: yesmail, list: l, separator: ',', api_user: { env: U }, api_key: { env: K }, \
                        host: { put: { url: { env: P }, fetch_url: 'https://x.example/z' } }";
 
+/// Returns an environment whose state is in `folder`, since tests share the user's own.
+pub(crate) fn env_in(folder: &std::path::Path) -> Env {
+    let mut env = Env::default();
+    env.state_dir = Some(folder.join("state"));
+    env
+}
+
 /// Returns what `convert` writes for a list, or the error. `further` is the job file without `source` and
 /// `destination`.
 pub(crate) fn convert(destination: &str, further: &str, list: &str) -> Result<String, Error> {
@@ -22,7 +29,7 @@ pub(crate) fn convert(destination: &str, further: &str, list: &str) -> Result<St
     std::fs::write(dir.path().join("list.csv"), list).unwrap();
     let text = format!("source: {{ path: list.csv }}\ndestination: {{ {destination} }}\n{further}\n");
     let mut out = Vec::new();
-    let report = Job::read(&text, dir.path(), &[])?.convert(&Env::default(), &mut out);
+    let report = Job::read(&text, dir.path(), &[])?.convert(&env_in(dir.path()), &mut out);
     match report.error {
         None => Ok(String::from_utf8(out).unwrap()),
         Some(error) => Err(error),
@@ -31,7 +38,7 @@ pub(crate) fn convert(destination: &str, further: &str, list: &str) -> Result<St
 
 /// Returns the error of an invalid job file.
 pub(crate) fn refused(destination: &str, further: &str) -> Error {
-    let error = convert(destination, further, "id,n,d\n1,5,\n").expect_err(further);
+    let error = convert(destination, further, "id,n,d,plan\n1,5,,x\n").expect_err(further);
     assert_eq!(error.kind(), Kind::Usage, "{further}: {error}");
     error
 }
@@ -155,10 +162,10 @@ fn numbers_in_settings_are_texts_or_numbers_as_the_setting_wants() {
         job("rejects: { max: 007, max_percent: 1.50 }\nwait: 1.50\nspool: { max: 0x10 }", &["destination.app_id=0049"]);
     let read = read.unwrap();
     assert_eq!(read.name(), "1.10");
-    assert_eq!(read.convert(&Env::default(), &mut out).exit_code, 0);
+    assert_eq!(read.convert(&env_in(dir.path()), &mut out).exit_code, 0);
     let mut out = Vec::new();
     let set = job("", &["map.customer_id={value: 007}", "source.csv.columns=[007]", "source.csv.header=false"]);
-    assert_eq!(set.unwrap().convert(&Env::default(), &mut out).exit_code, 0);
+    assert_eq!(set.unwrap().convert(&env_in(dir.path()), &mut out).exit_code, 0);
     assert_eq!(out, b"{\"customer_id\":\"007\"}\n".repeat(2));
     for (further, said) in [
         ("rejects: { max: 1_000 }", "rejects.max must be a whole number"),
@@ -280,15 +287,18 @@ fn column_names_are_shown_only_if_they_are_names() {
 
 #[test]
 fn late_errors_name_the_job_file_too() {
+    let dir = tempfile::tempdir().unwrap();
     let message_of = |map: &str| {
         let text = format!("source: {{ path: gone.csv }}\ndestination: {{ {AUDIENCE} }}\nmap: {map}");
-        Job::from_yaml(&text).unwrap().check(&Env::default()).valid().error.unwrap().to_string()
+        Job::from_yaml(&text).unwrap().check(&env_in(dir.path())).valid().error.unwrap().to_string()
     };
-    assert_eq!(message_of("{ customer_id: { colum: id } }"), "job file: map.customer_id: unknown key \"colum\"");
+    assert_eq!(message_of("{ customer_id: { colum: id } }"), "job file:3:23: map.customer_id: unknown key \"colum\"");
     assert!(
-        refused(AUDIENCE, "map: { customer_id: { value: '' } }").to_string().starts_with("job file: map.customer_id: ")
+        refused(AUDIENCE, "map: { customer_id: { value: '' } }")
+            .to_string()
+            .starts_with("job file:3:30: map.customer_id: ")
     );
-    assert_eq!(refused(AUDIENCE, "allow_empty: 1").to_string(), "job file: allow_empty must be true or false");
+    assert_eq!(refused(AUDIENCE, "allow_empty: 1").to_string(), "job file:3:14: allow_empty must be true or false");
 }
 
 #[test]
@@ -299,7 +309,7 @@ fn a_name_in_any_case_or_with_an_open_end_says_what_is_in_it() {
     }
     let read = |path: &str| {
         let text = format!("source: {{ path: '{path}' }}\ndestination: {{ {AUDIENCE} }}\nmap: {{ customer_id: id }}");
-        Job::read(&text, dir.path(), &[]).unwrap().check(&Env::default()).valid()
+        Job::read(&text, dir.path(), &[]).unwrap().check(&env_in(dir.path())).valid()
     };
     for path in ["A.TSV", "A.TSV*", "b*.tsv*", "b?.tsv.*"] {
         let report = read(path);
@@ -345,7 +355,7 @@ fn each_wrong_key_of_a_job_file_says_what_to_do() {
     let mut silent = Vec::new();
     for bad in in_keys.chain(mapped.iter().chain(&values).map(|value| format!("map.identity={value}"))) {
         let error = match Job::read(yaml, dir.path(), std::slice::from_ref(&bad)) {
-            Ok(job) => job.check(&Env::default()).valid().error,
+            Ok(job) => job.check(&env_in(dir.path())).valid().error,
             Err(error) => Some(error),
         };
         let Some(error) = error.filter(|error| error.kind() == Kind::Usage) else { continue };

@@ -112,8 +112,7 @@ fn runs_and_rejects_are_read_where_nothing_can_be_written() {
         open(entry.unwrap().path());
     }
     open(bed.path("state"));
-    for (command, want) in
-        [("runs", "rejected"), ("runs last", "\"rejected\": 1"), ("rejects last", ",local,list.csv,2,3,")]
+    for (command, want) in [("runs", "REJECTED"), ("runs last", "1 rejected"), ("rejects last", ",local,list.csv,2,3,")]
     {
         let Some(output) = unprivileged(&bed, &format!("exec ./binary {command} --state-dir state")) else { return };
         assert_eq!(output.status.code(), Some(0), "{command}: {}", said(&output));

@@ -22,6 +22,7 @@ mod clevertap;
 mod cli;
 #[cfg(feature = "cli")]
 mod cli_files;
+mod cli_history;
 #[cfg(feature = "cli")]
 mod cli_runs;
 #[cfg(feature = "cli")]
@@ -49,8 +50,10 @@ mod golden;
 #[cfg(feature = "jobs")]
 mod http;
 #[cfg(all(feature = "cli", unix))]
+mod init;
 mod interrupted;
 #[cfg(feature = "jobs")]
+mod job_errors;
 mod job_file;
 #[cfg(feature = "jobs")]
 mod job_map;
@@ -112,6 +115,7 @@ mod transport_tls;
 #[cfg(feature = "upload")]
 mod transport_upload;
 #[cfg(feature = "upload")]
+mod variables;
 mod vendor;
 #[cfg(feature = "jobs")]
 mod verdicts;

@@ -276,8 +276,8 @@ async fn minutes_are_not_negative() {
     std::fs::write(dir.path().join("list.csv"), "id,minutes\na,5\nb,-5\nc,-0\nd, -7\ne,0\n").unwrap();
     for minutes in ["minutes", "{ column: minutes, apply: [trim] }"] {
         let overrides = [format!("map.expiration_duration={minutes}"), "rejects.max=5".to_owned()];
-        let report =
-            Job::read(&yaml("http://127.0.0.1:1"), dir.path(), &overrides).unwrap().check(&Env::default()).valid();
+        let job = Job::read(&yaml("http://127.0.0.1:1"), dir.path(), &overrides).unwrap();
+        let report = job.check(&crate::job_file::env_in(dir.path())).valid();
         assert_eq!((report.records.written, report.records.rejected), (3, 2), "{}", shown(&report));
         let trimmed = u64::from(minutes.contains("trim"));
         assert_eq!(report.reject_reasons.get("negative"), Some(&(1 + trimmed)), "{}", shown(&report));

@@ -5,6 +5,7 @@
 
 mod cached;
 mod faults;
+mod history;
 mod lock;
 mod migrate;
 mod mount;
@@ -15,6 +16,7 @@ mod record;
 mod run;
 mod write;
 
+pub use history::RunFilter;
 pub(in crate::job) use lock::JobLocks;
 pub(in crate::job) use record::PASS_ONE;
 pub use record::{ClosedAs, RunRecord};

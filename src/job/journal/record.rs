@@ -106,9 +106,15 @@ pub(super) const CALLED: &str = "(EXISTS (SELECT 1 FROM steps WHERE run = seq) \
                                  OR EXISTS (SELECT 1 FROM facts WHERE run = seq AND value ->> 'requested_s' IS NOT NULL))";
 
 /// Condition: the run has ended, and its verdict can still be polled.
-const UNSETTLED: &str = "closed AND closed_as IS NOT 'abandoned' AND EXISTS (SELECT 1 FROM steps WHERE run = seq)";
+pub(super) const UNSETTLED: &str =
+    "closed AND closed_as IS NOT 'abandoned' AND EXISTS (SELECT 1 FROM steps WHERE run = seq)";
 
 impl RunRecord {
+    /// Returns the position among all runs, in the order of their starts.
+    pub(in crate::job) fn seq(&self) -> i64 {
+        self.seq
+    }
+
     /// Returns `running`, `interrupted` (its process is gone), `superseded`, `abandoned`, or the status in its report.
     #[must_use]
     pub fn status(&self) -> String {
@@ -372,7 +378,7 @@ impl State {
         Ok(texts.iter().filter_map(|text| serde_json::from_str(text).ok()).collect())
     }
 
-    fn one(&self, condition: &str, with: impl rusqlite::Params) -> Result<Option<RunRecord>> {
+    pub(super) fn one(&self, condition: &str, with: impl rusqlite::Params) -> Result<Option<RunRecord>> {
         let found = self
             .db()
             .query_row_cached(&format!("SELECT {COLUMNS}, {CALLED} FROM runs WHERE {condition}"), with, RunRecord::read)

@@ -65,7 +65,8 @@ impl Platform for CleverTap {
     fn shape(&self, map: &MapSpec) -> Result<Shape> {
         let MapSpec(map) = map;
         if let Some(name) = map.keys().find(|name| !MAP_KEYS.iter().any(|key| key.name == name.as_str())) {
-            return Err(Error::usage(format!("map: unknown key \"{name}\"")).with_hint("known keys: identity, type"));
+            let error = Error::usage(format!("map: unknown key \"{name}\"")).with_hint("known keys: identity, type");
+            return Err(error.with_key(format!("map.{name}")));
         }
         let value = |name: &str| map.get(name).filter(|value| !value.is_null());
         let identity = value("identity").ok_or_else(|| {

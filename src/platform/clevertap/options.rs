@@ -1,7 +1,7 @@
 //! The `destination` of a CleverTap job.
 
 use crate::calls::JobSeed;
-use crate::error::{Error, Result, nearest};
+use crate::error::{Error, Faults, Result, nearest};
 use crate::secret::Secret;
 use crate::settings::{Key, KeyKind, Settings};
 
@@ -16,7 +16,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
     Key::new("account_id", KeyKind::Secret, true, None, "The X-CleverTap-Account-Id header."),
     Key::new("passcode", KeyKind::Secret, true, None, "The X-CleverTap-Passcode header."),
-    Key::new("segment", KeyKind::Text, true, None, "Name of the list; {date} and {run} are filled in."),
+    Key::new("segment", KeyKind::Name, true, None, "Name of the list; {date} and {run} are filled in."),
     Key::new("creator", KeyKind::Text, true, None, "Creator of the list."),
     Key::new(
         "email",
@@ -27,7 +27,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
     Key::new(
         "filename",
-        KeyKind::Text,
+        KeyKind::Name,
         false,
         None,
         "Shown in the dashboard; default: the segment, made safe, with .csv.",
@@ -68,26 +68,28 @@ pub(super) struct Options {
 
 impl Options {
     pub(super) fn read(settings: &Settings<'_>) -> Result<Options> {
-        settings.check(KEYS)?;
+        let mut faults = Faults::default();
+        faults.or_default(settings.check(KEYS));
+        let filename = settings.opt_text("filename").and_then(|name| name.map(|name| base_name(&name)).transpose());
         let options = Options {
-            origin: origin(settings)?,
-            account_id: header_secret(settings, "account_id")?,
-            passcode: header_secret(settings, "passcode")?,
-            segment: line(settings, "segment")?,
-            creator: line(settings, "creator")?,
-            email: email(settings)?,
-            filename: settings.opt_text("filename")?.map(|name| base_name(&name)).transpose()?,
-            replace: settings.bool_or("replace", false)?,
-            max_body_bytes: settings.opt_size("max_body_bytes")?.unwrap_or(DEFAULT_BODY_BYTES),
-            number: settings.one_of("oversize", &["refuse", "number"])? == Some("number"),
+            origin: faults.or_default(origin(settings)),
+            account_id: faults.or_default(header_secret(settings, "account_id")),
+            passcode: faults.or_default(header_secret(settings, "passcode")),
+            segment: faults.or_default(line(settings, "segment")),
+            creator: faults.or_default(line(settings, "creator")),
+            email: faults.or_default(email(settings)),
+            filename: faults.or_default(filename),
+            replace: faults.or_default(settings.bool_or("replace", false)),
+            max_body_bytes: faults.or_default(settings.opt_size("max_body_bytes")).unwrap_or(DEFAULT_BODY_BYTES),
+            number: faults.or_default(settings.one_of("oversize", &["refuse", "number"])) == Some("number"),
         };
         if options.max_body_bytes == 0 || options.max_body_bytes > MOST_BODY_BYTES {
-            return Err(Error::usage(format!(
+            faults.add(Error::usage(format!(
                 "destination.max_body_bytes must be from 1 to {MOST_BODY_BYTES}: the limit of the storage for one PUT"
             ))
             .with_hint("leave it out for 5GB; oversize: number makes several lists of a larger source"));
         }
-        Ok(options)
+        faults.into_result(options)
     }
 
     /// Returns the list's name, for part `index` of `count`.

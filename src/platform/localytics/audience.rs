@@ -8,7 +8,7 @@ use super::lists::AudienceLists;
 use super::{AUDIENCE, PATH_PART, customer_id};
 use crate::body::Measured;
 use crate::calls::{BoxFuture, JobSeed, Quota, Remote, RetrySafety};
-use crate::error::{Error, Result};
+use crate::error::{Error, Faults, Result};
 use crate::mapping::{Json, MapSpec, Shape};
 use crate::platform::{Delivery, Effect, Platform, Verdict, required};
 use crate::settings::{NoSecrets, Settings};
@@ -38,29 +38,36 @@ enum Target {
 
 /// Reads `destination`.
 pub(super) fn build(settings: &Settings<'_>) -> Result<Box<dyn Platform>> {
-    settings.check(AUDIENCE.keys)?;
-    let app_id = settings.text("app_id")?;
-    plain(settings, "app_id", &app_id)?;
+    let mut faults = Faults::default();
+    faults.or_default(settings.check(AUDIENCE.keys));
+    let app_id = settings.text("app_id").and_then(|id| plain(settings, "app_id", &id).map(|()| id));
+    let app_id = faults.or_default(app_id);
+    let target = faults.or_none(target(settings));
+    let account = faults.or_none(Account::read(settings));
+    let (Some(target), Some(account), true) = (target, account, faults.is_empty()) else {
+        return Err(faults.into_error());
+    };
+    Ok(Box::new(Audience { account, app_id, target }))
+}
+
+fn target(settings: &Settings<'_>) -> Result<Target> {
     let if_exists = settings.one_of("if_exists", &["refuse", "replace", "create"])?.map(|word| match word {
         "replace" => IfExists::Replace,
         "create" => IfExists::Create,
         _ => IfExists::Refuse,
     });
-    let target = match one_of_two(settings, "audience_name", "audience_list_id")? {
-        ("audience_name", name) => Target::Named(name, if_exists.unwrap_or(IfExists::Refuse)),
+    match one_of_two(settings, "audience_name", "audience_list_id")? {
+        ("audience_name", name) => Ok(Target::Named(name, if_exists.unwrap_or(IfExists::Refuse))),
         _ if if_exists.is_some() => {
-            return Err(Error::usage(format!("{}.if_exists goes with audience_name only", settings.at))
-                .with_hint("audience_list_id replaces the members of that list; leave if_exists out"));
+            Err(Error::usage(format!("{}.if_exists goes with audience_name only", settings.at))
+                .with_hint("audience_list_id replaces the members of that list; leave if_exists out"))
         }
         (_, id) if id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')) => {
-            Target::Replace(id)
+            Ok(Target::Replace(id))
         }
-        _ => {
-            return Err(Error::usage(format!("{}.audience_list_id must be the list's id", settings.at))
-                .with_hint("`listferry lists JOB list` shows the lists of the app with their ids"));
-        }
-    };
-    Ok(Box::new(Audience { account: Account::read(settings)?, app_id, target }))
+        _ => Err(Error::usage(format!("{}.audience_list_id must be the list's id", settings.at))
+            .with_hint("`listferry lists JOB list` shows the lists of the app with their ids")),
+    }
 }
 
 impl Audience {

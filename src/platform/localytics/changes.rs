@@ -25,13 +25,12 @@ enum Op {
 pub(super) fn shape(map: &MapSpec, max_record_bytes: Option<u64>) -> Result<Shape> {
     let folder = std::path::Path::new("");
     Settings { map: &map.0, at: "map", secrets: &NoSecrets, folder }.check(PROFILES.map_keys)?;
-    let units = entries(map)?
-        .iter()
-        .enumerate()
-        .map(|(index, entry)| change(entry, &format!("map.changes[{index}]")))
-        .collect::<Result<Vec<Unit>>>()?;
+    let changes = entries(map)?.iter().enumerate();
+    let changes = changes.map(|(index, entry)| change(entry, &format!("map.changes[{index}]")));
+    let customer_id = std::iter::once_with(|| customer_id(&map.0["customer_id"]));
+    let mut units = Error::collect(customer_id.chain(changes))?;
     Ok(Shape::Json(Json {
-        lead: vec![customer_id(&map.0["customer_id"])?],
+        lead: vec![units.remove(0)],
         open: ",\"changes\":[".to_owned(),
         units,
         close: "]}".to_owned(),

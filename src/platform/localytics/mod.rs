@@ -55,7 +55,7 @@ pub const AUDIENCE: Entry = Entry {
     identity_0_1: &["app_id", "audience_name", "audience_list_id", "api_key"],
     keys: &[
         key("app_id", KeyKind::Id, true, "The app that the audience belongs to."),
-        key("audience_name", KeyKind::Text, false, "Creates an audience of that name; this or audience_list_id."),
+        key("audience_name", KeyKind::Name, false, "Creates an audience of that name; this or audience_list_id."),
         Key {
             name: "if_exists",
             kind: KeyKind::OneOf(&["refuse", "replace", "create"]),

@@ -6,7 +6,7 @@ use super::form::{Form, one_of_two};
 use super::{PROFILES, changes};
 use crate::body::{Measured, Part};
 use crate::calls::{BoxFuture, JobSeed, Policy, Quota, Remote, RetrySafety};
-use crate::error::{Error, Result};
+use crate::error::{Error, Faults, Result};
 use crate::mapping::{MapSpec, Shape};
 use crate::platform::{Delivery, Effect, Limits, Platform, Verdict, can_wait_in_turn, fits_quota, required};
 use crate::settings::Settings;
@@ -25,14 +25,19 @@ pub(super) struct Profiles {
 
 /// Reads `destination`.
 pub(super) fn build(settings: &Settings<'_>) -> Result<Box<dyn Platform>> {
-    settings.check(PROFILES.keys)?;
-    let max_part_bytes = settings.opt_size("max_part_bytes")?;
+    let mut faults = Faults::default();
+    faults.or_default(settings.check(PROFILES.keys));
+    let max_part_bytes = faults.or_default(settings.opt_size("max_part_bytes"));
     if max_part_bytes == Some(0) {
-        return Err(Error::usage(format!("{}.max_part_bytes must be more than 0", settings.at))
-            .with_hint("leave it out for one upload, or for example 256MiB"));
+        let error = Error::usage(format!("{}.max_part_bytes must be more than 0", settings.at));
+        faults.add(error.with_hint("leave it out for one upload, or for example 256MiB"));
     }
-    let scope = one_of_two(settings, "org_id", "app_id")?;
-    Ok(Box::new(Profiles { account: Account::read(settings)?, scope, max_part_bytes }))
+    let scope = faults.or_none(one_of_two(settings, "org_id", "app_id"));
+    let account = faults.or_none(Account::read(settings));
+    let (Some(scope), Some(account), true) = (scope, account, faults.is_empty()) else {
+        return Err(faults.into_error());
+    };
+    Ok(Box::new(Profiles { account, scope, max_part_bytes }))
 }
 
 impl Profiles {

@@ -35,13 +35,11 @@ pub(super) enum Format {
 pub(super) fn shape(map: &MapSpec, format: Format, max_part_bytes: u64) -> Result<Shape> {
     let folder = std::path::Path::new("");
     Settings { map: &map.0, at: "map", secrets: &NoSecrets, folder }.check(ENTRY.map_keys)?;
-    let mut fields = Vec::new();
-    for name in FIELDS {
-        if let Some(value) = map.0.get(name).filter(|value| !value.is_null()) {
-            let at = format!("map.{name}");
-            fields.push(field(name, ValueSpec::parse(value, &at, &[])?, at)?);
-        }
-    }
+    let given = FIELDS.into_iter().filter_map(|name| Some((name, map.0.get(name).filter(|value| !value.is_null())?)));
+    let fields = Error::collect(given.map(|(name, value)| {
+        let at = format!("map.{name}");
+        field(name, ValueSpec::parse(value, &at, &[])?, at)
+    }))?;
     let checks = checks(&fields)?;
     match format {
         Format::Ndjson => {

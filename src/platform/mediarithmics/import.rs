@@ -4,7 +4,7 @@ use super::ENTRY;
 use super::commands::{self, Format};
 use crate::body::{Measured, Part};
 use crate::calls::{BoxFuture, JobSeed, Journal, Policy, Remote, StepState};
-use crate::error::{Error, Result};
+use crate::error::{Error, Faults, Result};
 use crate::mapping::{MapSpec, Shape};
 use crate::platform::{Delivery, Effect, Limits, Platform, Verdict, can_wait_in_turn, required};
 use crate::secret::Secret;
@@ -40,36 +40,45 @@ pub(super) enum Target {
 
 /// Reads `destination`.
 pub(super) fn build(settings: &Settings<'_>) -> Result<Box<dyn Platform>> {
-    settings.check(ENTRY.keys)?;
-    let at = settings.at;
-    let datamart_id = path_part(at, "datamart_id", settings.text("datamart_id")?)?;
-    let target = match (settings.opt_text("import_name")?, settings.opt_text("document_import_id")?) {
-        (Some(name), None) if name.trim().is_empty() => {
-            return Err(Error::usage(format!("{at}.import_name is empty"))
-                .with_hint("a name for the new document import, for example import_name: spring {date}"));
-        }
-        (Some(name), None) => Target::Create(name),
-        (None, Some(id)) => Target::Reuse(path_part(at, "document_import_id", id)?),
-        _ => {
-            return Err(Error::usage(format!("{at}: exactly one of import_name and document_import_id"))
-                .with_hint("import_name creates a document import, document_import_id reuses one"));
-        }
-    };
-    let format = match settings.one_of("mime_type", &["ndjson", "csv"])? {
+    let mut faults = Faults::default();
+    faults.or_default(settings.check(ENTRY.keys));
+    let datamart_id = settings.text("datamart_id").and_then(|id| path_part(settings.at, "datamart_id", id));
+    let datamart_id = faults.or_default(datamart_id);
+    let target = faults.or_none(target(settings));
+    let format = match faults.or_default(settings.one_of("mime_type", &["ndjson", "csv"])) {
         Some("csv") => Format::Csv,
         _ => Format::Ndjson,
     };
-    let max_part_bytes = settings.opt_size("max_part_bytes")?.unwrap_or(MAX_PART_BYTES);
+    let max_part_bytes = faults.or_default(settings.opt_size("max_part_bytes")).unwrap_or(MAX_PART_BYTES);
     if max_part_bytes == 0 {
-        return Err(Error::usage(format!("{at}.max_part_bytes must be more than 0")).with_hint("for example 95MB"));
+        let error = Error::usage(format!("{}.max_part_bytes must be more than 0", settings.at));
+        faults.add(error.with_hint("for example 95MB"));
     }
-    let token = settings.secret("token")?;
-    if !token.expose().bytes().all(|byte| (0x20..0x7F).contains(&byte)) {
-        return Err(Error::usage(format!("{at}.token contains a character that is not allowed in a token"))
-            .with_hint("is there a line end in it?"));
-    }
-    let base = settings.base_url(OWN)?;
+    let token = faults.or_default(token(settings));
+    let base = faults.or_default(settings.base_url(OWN));
+    let (Some(target), true) = (target, faults.is_empty()) else { return Err(faults.into_error()) };
     Ok(Box::new(Import { base, token, datamart_id, target, format, max_part_bytes }))
+}
+
+fn target(settings: &Settings<'_>) -> Result<Target> {
+    let at = settings.at;
+    match (settings.opt_text("import_name")?, settings.opt_text("document_import_id")?) {
+        (Some(name), None) if name.trim().is_empty() => Err(Error::usage(format!("{at}.import_name is empty"))
+            .with_hint("a name for the new document import, for example import_name: spring {date}")),
+        (Some(name), None) => Ok(Target::Create(name)),
+        (None, Some(id)) => path_part(at, "document_import_id", id).map(Target::Reuse),
+        _ => Err(Error::usage(format!("{at}: exactly one of import_name and document_import_id is required"))
+            .with_hint("import_name creates a document import, document_import_id reuses one")),
+    }
+}
+
+fn token(settings: &Settings<'_>) -> Result<Secret> {
+    let token = settings.secret("token")?;
+    if token.expose().bytes().all(|byte| (0x20..0x7F).contains(&byte)) {
+        return Ok(token);
+    }
+    Err(Error::usage(format!("{}.token contains a character that is not allowed in a token", settings.at))
+        .with_hint("is there a line end in it?"))
 }
 
 /// Validates an id that becomes part of a path.

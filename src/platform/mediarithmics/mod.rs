@@ -19,7 +19,7 @@ pub const ENTRY: Entry = Entry {
     keys: &[
         Key::new("datamart_id", KeyKind::Id, true, None, "The datamart."),
         Key::new("token", KeyKind::Secret, true, None, "The API token, sent as it is."),
-        Key::new("import_name", KeyKind::Text, false, None, "Creates a document import; this or document_import_id."),
+        Key::new("import_name", KeyKind::Name, false, None, "Creates a document import; this or document_import_id."),
         Key::new("document_import_id", KeyKind::Id, false, None, "Reuses a document import; this or import_name."),
         Key::new("mime_type", KeyKind::OneOf(&["ndjson", "csv"]), false, Some("ndjson"), "The format of the commands."),
         Key::new(

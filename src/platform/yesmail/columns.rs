@@ -37,7 +37,7 @@ impl Columns {
     /// line.
     pub(super) fn of_file_there(map: &MapSpec, headers: bool) -> Result<Columns> {
         let columns = map.0.iter().map(|(name, value)| Ok((name.clone(), in_file(name, value, headers)?)));
-        let columns = columns.collect::<Result<Vec<_>>>()?;
+        let columns = Error::collect(columns)?;
         let first = columns.first().map(|(_, column)| matches!(column, InFile::Index(_)));
         match columns.iter().find(|(_, column)| Some(matches!(column, InFile::Index(_))) != first) {
             None => Ok(Columns(columns)),

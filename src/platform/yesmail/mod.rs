@@ -64,12 +64,10 @@ impl Platform for Yesmail {
             return Err(Error::usage("map.id is required")
                 .with_hint("the column that identifies the member, usually the e-mail address in lower case"));
         }
-        for name in map.keys() {
-            check_name(name, &self.options)?;
-        }
+        Error::collect(map.keys().map(|name| check_name(name, &self.options)))?;
         self.options.columns(spec)?;
         let there = matches!(self.options.host, Host::Uri(_));
-        let fields = map.iter().map(|entry| field(entry, there)).collect::<Result<_>>()?;
+        let fields = Error::collect(map.iter().map(|entry| field(entry, there)))?;
         Ok(Shape::Delimited(Cells {
             fields,
             header: self.options.headers,

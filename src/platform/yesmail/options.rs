@@ -2,7 +2,7 @@
 
 use super::columns::Columns;
 use super::serve::Tls;
-use crate::error::{Error, Result};
+use crate::error::{Error, Faults, Result};
 use crate::mapping::{MapSpec, Quoting, Separator};
 use crate::secret::Secret;
 use crate::settings::{Key, KeyKind, Settings};
@@ -37,7 +37,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("headers", KeyKind::Bool, false, Some("true"), "Whether the file has a header line."),
     Key::new(
         "separator",
-        KeyKind::OneOf(&["auto", ",", "\t", "|", ";"]),
+        KeyKind::OneOf(&["auto", ",", "\t", "\\t", "|", ";"]),
         false,
         Some("auto"),
         "Separates cells; auto: the first of tab, pipe, semicolon, comma that occurs in no value.",
@@ -169,42 +169,48 @@ impl ServeOptions {
 
 impl Options {
     pub(super) fn read(settings: &Settings<'_>) -> Result<Options> {
-        let list = settings.text("list")?;
-        if list.is_empty() || list.chars().any(char::is_control) {
-            return Err(Error::usage("destination.list must be a name without control characters")
-                .with_hint("the target list's name as Yesmail shows it, on one line"));
+        let mut faults = Faults::default();
+        faults.or_default(settings.check(KEYS));
+        let list = faults.or_default(settings.text("list"));
+        if list.chars().any(char::is_control) || settings.get("list").is_some() && list.is_empty() {
+            let error = Error::usage("destination.list must be a name without control characters");
+            faults.add(error.with_hint("the target list's name as Yesmail shows it, on one line"));
         }
+        let import_type = settings.one_of("import_type", &["update", "ignore", "replace"]);
+        let quoting = faults.or_default(settings.one_of("quoting", &["rfc4180", "never"]));
+        let separator = faults.or_none(separator(settings));
+        let host = faults.or_none(host(settings));
         let options = Options {
-            base: settings.base_url(ORIGIN)?,
+            base: faults.or_default(settings.base_url(ORIGIN)),
             list,
-            api_user: settings.secret("api_user")?,
-            api_key: settings.secret("api_key")?,
-            import_type: settings.one_of("import_type", &["update", "ignore", "replace"])?.unwrap_or("update"),
-            error_threshold: threshold(settings.get("error_threshold"))?,
-            headers: settings.bool_or("headers", true)?,
-            separator: separator(settings)?,
-            quoting: match settings.one_of("quoting", &["rfc4180", "never"])? {
-                Some("never") => Quoting::Never,
-                _ => Quoting::Rfc4180,
-            },
-            response_uri: settings.opt_text("response_uri")?,
-            response_ref: settings.opt_text("response_ref")?,
-            host: host(settings)?,
+            api_user: faults.or_default(header_secret(settings, "api_user")),
+            api_key: faults.or_default(header_secret(settings, "api_key")),
+            import_type: faults.or_default(import_type).unwrap_or("update"),
+            error_threshold: faults.or_default(threshold(settings.get("error_threshold"))),
+            headers: faults.or_default(settings.bool_or("headers", true)),
+            separator: separator.unwrap_or(Separator::Auto),
+            quoting: if quoting == Some("never") { Quoting::Never } else { Quoting::Rfc4180 },
+            response_uri: faults.or_default(settings.opt_text("response_uri")),
+            response_ref: faults.or_default(settings.opt_text("response_ref")),
+            // not used if there is a fault
+            host: host.unwrap_or_else(|| Host::Uri(Secret::default())),
         };
-        for (name, secret) in [("api_user", &options.api_user), ("api_key", &options.api_key)] {
-            if !secret.expose().bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-                return Err(Error::usage(format!(
-                    "destination.{name} contains a character that is not allowed in a header"
-                ))
-                .with_hint("is there a line end at its end?"));
-            }
-        }
         if let (Host::Serve(serve), false) = (&options.host, options.api_key.expose().is_empty()) {
             // A check has no credentials, and the TLS key is one.
-            serve.load_tls()?;
+            faults.or_none(serve.load_tls());
         }
-        Ok(options)
+        faults.into_result(options)
     }
+}
+
+/// Reads a secret for a header; an error about its characters does not show it.
+fn header_secret(settings: &Settings<'_>, key: &str) -> Result<Secret> {
+    let secret = settings.secret(key)?;
+    if secret.expose().bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return Ok(secret);
+    }
+    Err(Error::usage(format!("destination.{key} contains a character that is not allowed in a header"))
+        .with_hint("is there a line end at its end?"))
 }
 
 impl Options {
