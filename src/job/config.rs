@@ -180,14 +180,7 @@ impl Config {
         let upload = faults.or_none(sections.read("upload", upload));
         let spool = faults.or_none(sections.read("spool", spool));
         faults.or_none(sections.read("network", |network| options_of_network(network).map(drop)));
-        let by_type = unknown::check(&tree, entry);
-        if let (Some(entry), false, false) = (entry, map.0.is_empty(), faults.is_empty() && by_type.is_empty()) {
-            let unset: super::secrets::Lookup = std::sync::Arc::new(|_| None);
-            let filled = super::variables::fill(&destination, Some(entry), &unset).destination;
-            faults.or_none(built(entry, &filled, &map, &NoSecrets, folder).map(drop));
-        }
-        // of two messages about one key the first stays: those of the readers above are more specific
-        by_type.into_iter().for_each(|fault| faults.add(fault));
+        by_table(&tree, entry, (&destination, &map), folder, &mut faults);
         let (Some(state), Some(source), Some(rejects), Some(upload), Some(spool), true) =
             (state, source, rejects, upload, spool, faults.is_empty())
         else {
@@ -264,6 +257,25 @@ impl Config {
 /// Returns the environment of this process, for jobs without another one.
 pub(crate) fn process_variables() -> Lookup {
     std::sync::Arc::new(|name| std::env::var(name).ok())
+}
+
+/// Validates the file against the tables of keys; if there are faults, also what the platform says of `destination` and
+/// `map`, so that all of them are found at once.
+fn by_table(
+    tree: &Map<String, Value>,
+    entry: Option<&Entry>,
+    (destination, map): (&Map<String, Value>, &MapSpec),
+    folder: &Path,
+    faults: &mut Faults,
+) {
+    let by_type = unknown::check(tree, entry);
+    if let (Some(entry), false, false) = (entry, map.0.is_empty(), faults.is_empty() && by_type.is_empty()) {
+        let unset: super::secrets::Lookup = std::sync::Arc::new(|_| None);
+        let filled = super::variables::fill(destination, Some(entry), &unset).destination;
+        faults.or_none(built(entry, &filled, map, &NoSecrets, folder).map(drop));
+    }
+    // of two messages about one key the first stays: those of the readers above are more specific
+    by_type.into_iter().for_each(|fault| faults.add(fault));
 }
 
 /// The job's name and its time zone.

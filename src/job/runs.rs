@@ -65,7 +65,7 @@ pub fn close(env: &Env, run_id: &str) -> Result<RunRecord> {
     Ok(state.run_of_id(run_id)?.unwrap_or(record))
 }
 
-/// What [`prune`] deleted.
+/// The result of [`prune`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Pruned {

@@ -10,7 +10,7 @@ use crate::settings::{Key, KeyKind};
 use crate::warning::{Warning, WarningKind};
 use serde_json::{Map, Value};
 
-/// What to do about a variable that is not set.
+/// The treatment of a variable that is not set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unset {
     /// It is an error.

@@ -384,7 +384,7 @@ fn refused(case: &Case, overrides: &[String]) -> Option<Error> {
     }
 }
 
-/// What comes after a `#`, even nothing, would swallow the paths of all calls.
+/// The paths of all calls would be part of the fragment, even if that is empty.
 #[test]
 fn a_base_url_is_nothing_but_an_origin_and_a_path() {
     for case in CASES {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// What a vendor does at present.
+/// The present behaviour of a vendor.
 struct Mood {
     /// Number of bodies or creations that came.
     sent: AtomicUsize,

@@ -15,7 +15,7 @@ use std::path::Path;
 pub struct Draft {
     /// The job file.
     pub text: String,
-    /// What is not clear from the source, one sentence each; also in the text.
+    /// The choices that are left to the user, one sentence each; the text marks their places.
     pub choices: Vec<String>,
 }
 

@@ -3,7 +3,7 @@
 use super::sample::Column;
 use std::collections::HashSet;
 
-/// What a column contains, by its values.
+/// The kind of a column's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Email,

@@ -30,7 +30,7 @@ pub(super) struct Sample {
     pub(super) columns: Vec<Column>,
     /// Number of records read.
     pub(super) records: usize,
-    /// What was not clear.
+    /// The choices that are left to the user.
     pub(super) choices: Vec<String>,
 }
 
@@ -187,10 +187,10 @@ impl Sample {
     /// Collects the keys of JSON objects, nested ones as pointers.
     fn of_json(&mut self, texts: &[String]) {
         self.records = texts.len();
-        for (record, text) in texts.iter().enumerate() {
+        for text in texts {
             if let Ok(Value::Object(object)) = serde_json::from_str(text) {
                 for (key, value) in &object {
-                    self.json_value(record, key, &format!("/{}", key.replace('~', "~0").replace('/', "~1")), value);
+                    self.json_value(key, &format!("/{}", key.replace('~', "~0").replace('/', "~1")), value);
                 }
             }
         }
@@ -200,12 +200,12 @@ impl Sample {
         }
     }
 
-    fn json_value(&mut self, record: usize, name: &str, pointer: &str, value: &Value) {
+    fn json_value(&mut self, name: &str, pointer: &str, value: &Value) {
         let (text, is_list) = match value {
             Value::Object(object) => {
                 for (key, value) in object {
                     let pointer = format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"));
-                    self.json_value(record, &pointer, &pointer, value);
+                    self.json_value(&pointer, &pointer, value);
                 }
                 return;
             }

@@ -1,4 +1,4 @@
-//! Writes YAML with comments behind its keys.
+//! Writes YAML with comments after its keys.
 
 use std::fmt::Write;
 
