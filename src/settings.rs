@@ -211,6 +211,7 @@ impl<'a> Settings<'a> {
     ///
     /// # Errors
     /// `Usage`: another placeholder.
+    #[cfg(feature = "jobs")]
     pub(crate) fn check_name(&self, key: &str) -> Result<()> {
         let Some(text) = self.opt_text(key)? else { return Ok(()) };
         // ${NAME} is another fault

@@ -58,7 +58,6 @@ pub(crate) trait Tabular: Columns + Send + Sync {
     }
 
     /// Returns the bytes before the first record in a source of this format and encoding that the same job can read.
-    #[cfg_attr(not(feature = "jobs"), expect(dead_code, reason = "only jobs keep rows as they are in the source"))]
     fn source_head(&self) -> Vec<u8> {
         self.coding().map(Coding::mark_bytes).unwrap_or_default()
     }

@@ -35,10 +35,10 @@ fn runs_are_listed_by_job_status_time_and_number() {
     let (code, refused) = run(&bed, &["run", "job.yaml", "--set", "name=a", "--set", "destination.segment=one"]);
     assert_eq!(code, 12, "{refused}");
     let failed = refused["run_id"].as_str().unwrap().to_owned();
-    assert_eq!(ids(&bed, &[]), [&all[..], &[failed.clone()]].concat());
+    assert_eq!(ids(&bed, &[]), [&all[..], std::slice::from_ref(&failed)].concat());
     assert_eq!(ids(&bed, &["--job", "a"]), [all[0].clone(), all[2].clone(), failed.clone()]);
     assert_eq!(ids(&bed, &["--job", "c"]), Vec::<String>::new());
-    assert_eq!(ids(&bed, &["--status", "failed"]), [failed.clone()]);
+    assert_eq!(ids(&bed, &["--status", "failed"]).as_slice(), std::slice::from_ref(&failed));
     assert_eq!(ids(&bed, &["--limit", "2"]), [all[2].clone(), failed.clone()]);
     assert_eq!(ids(&bed, &["--job", "a", "--status", "done", "--limit", "1"]), [all[2].clone()]);
     assert_eq!(ids(&bed, &["--limit", "0"]), Vec::<String>::new());

@@ -28,7 +28,6 @@ pub struct Csv {
     /// The dialect, if it is more than delimiter and quotes.
     special: Option<Special>,
     /// Whether the first file has a line `sep=X`.
-    #[cfg_attr(not(feature = "jobs"), expect(dead_code, reason = "only jobs keep rows as they are in the source"))]
     separator_line: bool,
     /// The header of the first file as written, without its line end; empty if there is none.
     header_line: Arc<[u8]>,
