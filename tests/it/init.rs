@@ -22,6 +22,9 @@ fn exports() -> Vec<(&'static str, Vec<u8>)> {
     let hashes = "sha256\temail_opt_in\n\
                   9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\t1\n\
                   60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752\t0\n";
+    let ansi = b"Kunden-ID;Name;Mail\r\n1;J\xf6rg;j@example.com\r\n2;M\xfcller;m@example.com\r\n".to_vec();
+    let utf16 = "id\tname\n1\tJ\u{f6}rg\n2\tAnn\n".encode_utf16().flat_map(u16::to_le_bytes);
+    let utf16: Vec<u8> = [0xff, 0xfe].into_iter().chain(utf16).collect();
     let odd = "a: b;#;yes; x;\"q\"\"uote\";\u{65e5}\u{672c}\n1;2;3;4;5;6\n2;2;3;4;5;6\n";
     vec![
         ("excel.csv", excel),
@@ -32,6 +35,8 @@ fn exports() -> Vec<(&'static str, Vec<u8>)> {
         ("bare.csv", bare.into()),
         ("hashes.tsv", hashes.into()),
         ("pipes.txt", "id|email\n1|a@example.com\n2|b@example.com\n".into()),
+        ("ansi.csv", ansi),
+        ("utf16.tsv", utf16),
         ("odd.csv", odd.into()),
     ]
 }
@@ -96,6 +101,8 @@ fn delimiter_header_and_identifier_are_found() {
     let shop = text("localytics-profiles", "shop.csv");
     assert!(shop.contains("{ op: set-add, attr: tags, column: Tags, split: \", \" }"), "{shop}");
     assert!(shop.contains("attr: total_orders, column: Total Orders, type: integer }"), "{shop}");
+    let ansi = text("clevertap", "ansi.csv");
+    assert!(ansi.contains("encoding: windows-1252") && ansi.contains("identity: Kunden-ID "), "{ansi}");
     let bare = text("clevertap", "bare.csv");
     assert!(bare.contains("header: false, columns: [column_1, column_2, column_3]"), "{bare}");
     let json = text("localytics-profiles", "bigquery.ndjson");

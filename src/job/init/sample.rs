@@ -66,8 +66,9 @@ impl Reading {
 /// # Errors
 /// Those of reading it.
 pub(super) fn sample(path: &str, folder: &Path, env: &Env) -> Result<Sample> {
-    let first = read(path, folder, env, &[])?;
-    let mut sample = Sample { format: first.format, ..Sample::default() };
+    let mut sample = Sample::default();
+    let first = sample.encoding(path, folder, env)?;
+    sample.format = first.format;
     if sample.format == "ndjson" {
         sample.of_json(&first.texts);
         return Ok(sample);
@@ -151,12 +152,34 @@ fn constant() -> Result<Plan> {
 }
 
 impl Sample {
+    /// Finds the encoding: that of Windows, if the text is not UTF-8.
+    fn encoding(&mut self, path: &str, folder: &Path, env: &Env) -> Result<Reading> {
+        let first = read(path, folder, env, &[]);
+        let is_damaged = |reading: &Reading| {
+            let mut cells = reading.rows.iter().flatten().flatten().chain(&reading.names);
+            cells.any(|cell| cell.contains(char::REPLACEMENT_CHARACTER))
+        };
+        if first.as_ref().is_ok_and(|reading| !is_damaged(reading)) {
+            return first;
+        }
+        let line = "encoding: windows-1252".to_owned();
+        match read(path, folder, env, &[(line.clone(), "")]) {
+            Ok(reading) if !is_damaged(&reading) => {
+                self.choices.push("the source is not UTF-8; windows-1252 is a guess".to_owned());
+                self.settings.push((line, "the text is not UTF-8; choose: or another encoding"));
+                Ok(reading)
+            }
+            _ => first,
+        }
+    }
+
     /// Finds delimiter and header.
     fn dialect(&mut self, path: &str, folder: &Path, env: &Env, first: Reading) -> Result<Reading> {
         let mut best = (first, None);
         for delimiter in [";", "\t", "|"] {
             let line = format!("csv: {{ delimiter: {} }}", Value::from(delimiter));
-            let Ok(reading) = read(path, folder, env, &[(line.clone(), "")]) else { continue };
+            let settings: Vec<_> = self.settings.iter().cloned().chain([(line, "")]).collect();
+            let Ok(reading) = read(path, folder, env, &settings) else { continue };
             let worth = |reading: &Reading| (reading.names.len() > 1 && reading.ragged() == 0, reading.names.len());
             if worth(&reading) > worth(&best.0) {
                 best = (reading, Some(delimiter));
