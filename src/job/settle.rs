@@ -2,7 +2,7 @@
 
 use super::Job;
 use super::context::Context;
-use super::journal::{ClosedAs, JobLocks, Keep, RunRecord};
+use super::journal::{JobLocks, RunRecord};
 use super::named::without_source;
 use super::open_run::Known;
 use super::rejects::Rejects;
@@ -79,11 +79,7 @@ impl Job {
         report.peak_rss_bytes = (ctx.env.world.memory)();
         let warning = outcome(record, &report, partly, accepted);
         let spool = ctx.state.fact(record, "spool")?;
-        run.finish(report.exit_code, Keep::Nothing, &report.to_json())?;
-        if partly {
-            ctx.state.close(record, ClosedAs::Superseded, true)?;
-        }
-        ctx.state.reported(&record.id)?;
+        run.settle(report.exit_code, partly, &report.to_json())?;
         self.config.forget_spool(ctx.env, &record.id, spool.as_ref().and_then(Value::as_str));
         Ok(Settled::Ended(warning))
     }

@@ -3,7 +3,7 @@
 use super::cached::Cached as _;
 use super::faults::FaultFile;
 use super::lock::{JobLocks, SeatLock};
-use super::record::RunRecord;
+use super::record::{ClosedAs, RunRecord};
 use super::write::erase;
 use super::{State, millis, moment, unreadable};
 use crate::calls::{AtOnce, JobSeed, Journal, PartState, Quota, Reserved, RowFault, Seat, Slot, StepState};
@@ -142,11 +142,34 @@ impl Run {
     /// # Errors
     /// `Local`.
     pub(in crate::job) fn finish(self, exit_code: u8, keep: Keep, report: &Value) -> Result<()> {
+        self.end(exit_code, keep, report, None, false)
+    }
+
+    /// Ends a run that a later one has settled: its outcome is a warning in that one's report. `superseded`: it was not
+    /// sent as a whole. One write, since a run that ended without being superseded was sent as a whole.
+    ///
+    /// # Errors
+    /// `Local`.
+    pub(in crate::job) fn settle(self, exit_code: u8, superseded: bool, report: &Value) -> Result<()> {
+        self.end(exit_code, Keep::Nothing, report, superseded.then_some(ClosedAs::Superseded), true)
+    }
+
+    fn end(self, exit_code: u8, keep: Keep, report: &Value, closed_as: Option<ClosedAs>, reported: bool) -> Result<()> {
         self.refused.flush()?;
         self.write(|transaction| {
+            let (ended, closed) = (millis(self.state.clock.wall()), keep != Keep::Open);
             transaction.execute_cached(
-                "UPDATE runs SET exit_code = ?2, report = ?3, ended_ms = ?4, closed = ?5, reported = 0 WHERE seq = ?1",
-                params![self.seq, exit_code, report.to_string(), millis(self.state.clock.wall()), keep != Keep::Open],
+                "UPDATE runs SET exit_code = ?2, report = ?3, ended_ms = ?4, closed = ?5, reported = ?6, \
+                 closed_as = coalesce(?7, closed_as) WHERE seq = ?1",
+                params![
+                    self.seq,
+                    exit_code,
+                    report.to_string(),
+                    ended,
+                    closed,
+                    reported,
+                    closed_as.map(ClosedAs::name)
+                ],
             )?;
             transaction.execute_cached("DELETE FROM slots WHERE reserved_by = ?1", [self.seq])?;
             if keep == Keep::Nothing { erase(transaction, self.seq) } else { Ok(()) }
