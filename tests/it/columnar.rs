@@ -46,7 +46,7 @@ fn files_like(start: &str, formats: &[&str]) -> Vec<String> {
 
 const FORMATS: &[&str] = &["parquet", "arrow", "arrows"];
 
-/// What came of a list: the output, its digest, and record, column and code of each reject.
+/// The result of a list: the output, its digest, and record, column and code of each reject.
 type Converted = (String, Value, Vec<(String, String, String)>);
 
 fn converted(bed: &Bed, file: &str, more: &[&str]) -> Converted {

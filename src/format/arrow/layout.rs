@@ -1,4 +1,4 @@
-//! Where the buffers of mapped columns are in a record batch, so that only these are read and checked.
+//! The places of the buffers of mapped columns in a record batch, so that only these are read and checked.
 
 use super::content::damaged;
 use crate::error::{Error, Result};

@@ -1,4 +1,4 @@
-//! What formats of Arrow's arrays share (Parquet, Arrow IPC): columns found in a schema, values as text, and a reader of
+//! The common part of formats of Arrow's arrays (Parquet, Arrow IPC): columns found in a schema, values as text, and a reader of
 //! batches.
 
 mod column;

@@ -33,7 +33,7 @@ pub(in crate::format) trait Columnar: Tabular {
 #[derive(Clone)]
 pub(in crate::format) struct Batch {
     pub(in crate::format) rows: RecordBatch,
-    /// Where the columns are in it.
+    /// The places of the columns in it.
     pub(in crate::format) columns: Arc<[Column]>,
     /// The place of the first row.
     pub(in crate::format) first: GroupRow,

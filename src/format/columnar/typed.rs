@@ -79,7 +79,7 @@ pub(super) struct Elements<'a> {
 /// A meaning of bytes that their type does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::format) enum Meaning {
-    /// What the type says.
+    /// That of the type.
     Plain,
     Uuid,
     Int96,

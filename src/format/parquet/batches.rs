@@ -147,14 +147,14 @@ impl Open {
         };
         let Decoding { reader, pages, .. } = decoding;
         let next = unless_panic(|| reader.next().transpose());
-        let behind = |what: &str| pages.take_error().unwrap_or_else(|| damaged(what));
+        let damaged_by = |what: &str| pages.take_error().unwrap_or_else(|| damaged(what));
         let rows = match next {
             Ok(Some(rows)) => rows,
-            Ok(None) => return Err(behind("a row group ends before its number of rows")),
-            Err(what) => return Err(behind(&what)),
+            Ok(None) => return Err(damaged_by("a row group ends before its number of rows")),
+            Err(what) => return Err(damaged_by(&what)),
         };
         if rows.num_rows() as u64 != want {
-            return Err(behind("a row group ends before its number of rows"));
+            return Err(damaged_by("a row group ends before its number of rows"));
         }
         Ok(rows)
     }

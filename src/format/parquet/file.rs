@@ -30,7 +30,7 @@ pub(super) struct File {
     pub(super) written: Arc<SchemaDescriptor>,
     /// The same with the types of the program that wrote it.
     pub(super) noted: Schema,
-    /// What the file is read with.
+    /// The metadata of the file and the schema to read it with.
     pub(super) metadata: ArrowReaderMetadata,
 }
 

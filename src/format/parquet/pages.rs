@@ -82,7 +82,7 @@ impl Pages {
         Pages::new(source, 0, vec![whole], size, false)
     }
 
-    /// Returns the error behind one of the crate.
+    /// Returns the error that made the crate fail.
     pub(super) fn take_error(&self) -> Option<Error> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner).error.take()
     }
