@@ -97,6 +97,12 @@ pub trait Secrets: Sync {
     /// # Errors
     /// `Usage`: the secret is not set, its file is unreadable, or `value` has none of the three forms.
     fn resolve(&self, value: &Value, at: &str) -> Result<Secret>;
+
+    /// Returns an environment variable, for settings that other tools take from there, too. None by default.
+    fn variable(&self, name: &str) -> Option<String> {
+        let _ = name;
+        None
+    }
 }
 
 /// Resolves each secret to an empty text, for commands that need no credentials: `check`, `preview`, `convert`.

@@ -375,7 +375,7 @@ fn source(settings: &Settings<'_>) -> Result<SourceConfig> {
     let origin = origin::choose(ORIGINS, settings)?;
     // an address that is a secret is not known here
     let path = settings.get(PATH).and_then(Value::as_str);
-    let path = path.map(|path| if path.contains("://") { redacted_url(path) } else { path.to_owned() });
+    let path = path.map(|path| if path.starts_with("http") { redacted_url(path) } else { path.to_owned() });
     let (entry, is_certain) = match format::find(FORMATS, settings.opt_text("format")?.as_deref(), path.as_deref())? {
         Found::ByName(entry) => (entry, true),
         Found::ByContent(entry) => (entry, false),

@@ -135,6 +135,10 @@ impl Secrets for JobSecrets {
         }
         Ok(Secret::new(text))
     }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        (self.lookup)(name)
+    }
 }
 
 #[cfg(test)]

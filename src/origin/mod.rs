@@ -19,6 +19,10 @@ mod http;
 mod opening;
 #[cfg(feature = "jobs")]
 mod ranged;
+#[cfg(feature = "store")]
+mod store;
+#[cfg(feature = "jobs")]
+mod web;
 
 pub use export::Fetched;
 #[cfg(feature = "jobs")]
@@ -32,4 +36,10 @@ pub(crate) use {
 
 /// All origins. A new one is a line here and a folder.
 #[cfg(feature = "jobs")]
-pub(crate) const ORIGINS: &[Entry] = &[file::ENTRY, http::ENTRY, apsis::ENTRY];
+pub(crate) const ORIGINS: &[Entry] = &[
+    file::ENTRY,
+    http::ENTRY,
+    #[cfg(feature = "store")]
+    store::ENTRY,
+    apsis::ENTRY,
+];

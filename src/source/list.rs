@@ -91,6 +91,16 @@ impl Source {
         Ok(Source::of(Input::stored(name.to_owned(), data, options)?))
     }
 
+    /// Creates a source over several data that can be read by position, with their names.
+    ///
+    /// # Errors
+    /// As [`Source::from_read_at`].
+    #[cfg(feature = "store")]
+    pub(crate) fn from_parts(parts: Vec<(String, Arc<dyn ReadAt>)>, options: &SourceOptions) -> Result<Source> {
+        let inputs = parts.into_iter().map(|(name, data)| Input::stored(name, data, options)).collect::<Result<_>>()?;
+        Ok(Source { inputs, spool: None, copy: None, is_stdin: false })
+    }
+
     /// Creates a source over bytes in memory.
     ///
     /// # Errors

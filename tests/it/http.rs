@@ -1,7 +1,7 @@
 //! Lists on web servers that behave, that do not, and that change their mind.
 
 use crate::vendor::{Seen, Vendor, answer, endless};
-use crate::web::{File, check, check_file, env, job, list};
+use crate::web::{File, check, check_file, env, error_of, job, list};
 use flate2::write::GzEncoder;
 use listferry::job::Report;
 use listferry::{Kind, WarningKind};
@@ -374,19 +374,7 @@ async fn wrong_keys_say_what_to_do() {
         ("path: 'http://127.0.0.1:1/x', http: { user: u, headers: { authorization: x } }", "Authorization"),
         ("path: 'http://files.example.com/x'", "allow_http"),
     ] {
-        let dir = tempfile::tempdir().unwrap();
-        let text = format!(
-            "source: {{ {source} }}\nmap: {{ identity: id }}\ndestination: {{ platform: clevertap, region: in1, \
-                            account_id: a, passcode: {{ env: P }}, segment: s, creator: c, email: a@example.com }}"
-        );
-        let error = match listferry::job::Job::read(&text, dir.path(), &[]) {
-            Err(error) => error,
-            Ok(job) => {
-                let env = env(dir.path());
-                let report = tokio::task::spawn_blocking(move || job.check(&env)).await.unwrap();
-                report.error.unwrap_or_else(|| panic!("{source}"))
-            }
-        };
+        let error = error_of(source).await;
         assert_eq!(error.kind(), Kind::Usage, "{source}: {error:?}");
         assert!(format!("{error:?}").contains(says), "{source}: {error:?}");
         assert!(error.hint().is_some(), "{source}");

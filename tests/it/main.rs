@@ -74,7 +74,7 @@ mod mediarithmics;
 mod memory;
 #[cfg(feature = "cli")]
 mod ndjson;
-#[cfg(all(feature = "jobs", unix))]
+#[cfg(all(feature = "store", unix))]
 mod origins;
 #[cfg(feature = "cli")]
 mod piped;
@@ -90,6 +90,8 @@ mod scripted;
 mod several_files;
 #[cfg(feature = "cli")]
 mod source_files;
+#[cfg(feature = "store")]
+mod stores;
 #[cfg(feature = "cli")]
 mod stories;
 #[cfg(all(feature = "cli", unix))]

@@ -37,12 +37,16 @@ struct Case {
     missing: Option<u8>,
 }
 
-const CASES: [Case; 6] = [
+const CASES: [Case; 10] = [
     Case { name: "file", serve: file, is_copied: false, missing: Some(1) },
     Case { name: "glob", serve: glob, is_copied: false, missing: Some(1) },
     Case { name: "pipe", serve: pipe, is_copied: true, missing: None },
     Case { name: "http", serve: http, is_copied: false, missing: Some(1) },
     Case { name: "http without ranges", serve: http_once, is_copied: true, missing: Some(1) },
+    Case { name: "s3", serve: s3, is_copied: false, missing: Some(1) },
+    Case { name: "s3 glob", serve: s3_glob, is_copied: false, missing: Some(1) },
+    Case { name: "gs", serve: gs, is_copied: false, missing: Some(1) },
+    Case { name: "az", serve: az, is_copied: false, missing: Some(1) },
     Case { name: "apsis", serve: apsis, is_copied: true, missing: None },
 ];
 
@@ -105,6 +109,52 @@ fn http(content: Content, _: PathBuf) -> futures_util::future::BoxFuture<'static
 fn http_once(content: Content, _: PathBuf) -> futures_util::future::BoxFuture<'static, Served> {
     Box::pin(web(move |_| {
         version(&content).map_or_else(|| answer(404, &[], ""), |file| answer(200, &[], &*file.bytes))
+    }))
+}
+
+/// Serves objects; `source` gets the address of the server.
+async fn store(content: Content, source: impl FnOnce(&str) -> String) -> Served {
+    let server = Vendor::start(move |seen, _| {
+        let is_listing = seen.target.contains("list-type=2");
+        match version(&content) {
+            Some(file) if is_listing => answer(200, &[], crate::stores::listing(&[("lists/list-1.csv", &file)])),
+            None if is_listing => answer(200, &[], crate::stores::listing(&[])),
+            Some(file) => file.answer(seen),
+            None => answer(404, &[], "<Error><Code>NoSuchKey</Code><Message>It is gone.</Message></Error>"),
+        }
+    })
+    .await;
+    Served { source: source(&server.url()), replace: Box::new(|| {}), _server: Some(server) }
+}
+
+fn s3_of(content: Content, path: &'static str) -> futures_util::future::BoxFuture<'static, Served> {
+    Box::pin(store(content, move |url| {
+        format!(
+            "path: '{path}', store: {{ endpoint: '{url}', region: eu-west-1, access_key_id: AKID, \
+             secret_access_key: {{ env: URL_SECRET }} }}"
+        )
+    }))
+}
+
+fn s3(content: Content, _: PathBuf) -> futures_util::future::BoxFuture<'static, Served> {
+    s3_of(content, "s3://bucket/lists/list-1.csv")
+}
+
+fn s3_glob(content: Content, _: PathBuf) -> futures_util::future::BoxFuture<'static, Served> {
+    s3_of(content, "s3://bucket/lists/*.csv")
+}
+
+fn gs(content: Content, _: PathBuf) -> futures_util::future::BoxFuture<'static, Served> {
+    let source = |url: &str| format!("path: 'gs://bucket/list.csv', store: {{ endpoint: '{url}', anonymous: true }}");
+    Box::pin(store(content, source))
+}
+
+fn az(content: Content, _: PathBuf) -> futures_util::future::BoxFuture<'static, Served> {
+    Box::pin(store(content, |url| {
+        format!(
+            "path: 'az://container/list.csv', store: {{ endpoint: '{url}/account', account: account, \
+             sas_token: 'sv=2022-11-02&sr=c&sp=r&sig=canary-password' }}"
+        )
     }))
 }
 

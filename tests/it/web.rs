@@ -71,12 +71,17 @@ fn cut(mut response: Vec<u8>, body: usize, most: usize) -> Vec<u8> {
 
 /// A job for CleverTap whose source is `source`.
 pub(crate) fn job(source: &str, dir: &Path, more: &[&str]) -> Job {
+    read_job(source, dir, more).unwrap()
+}
+
+/// Like [`job`], for a job file that may be wrong.
+pub(crate) fn read_job(source: &str, dir: &Path, more: &[&str]) -> listferry::Result<Job> {
     let text = format!(
         "name: web\nsource: {{ {source} }}\nmap: {{ identity: id }}\n\
          destination: {{ platform: clevertap, region: in1, account_id: {{ env: ID }}, passcode: {{ env: PASS }},\n\
          segment: VIP, creator: etl, email: admin@example.com }}\nupload: {{ attempts: 3 }}\n"
     );
-    Job::read(&text, dir, &more.iter().map(|set| (*set).to_owned()).collect::<Vec<_>>()).unwrap()
+    Job::read(&text, dir, &more.iter().map(|set| (*set).to_owned()).collect::<Vec<_>>())
 }
 
 pub(crate) fn env(dir: &Path) -> Env {
@@ -97,6 +102,18 @@ pub(crate) async fn check(source: &str, more: &[&str]) -> Report {
     let dir = tempfile::tempdir().unwrap();
     let (job, env) = (job(source, dir.path(), more), env(dir.path()));
     tokio::task::spawn_blocking(move || job.check(&env)).await.unwrap()
+}
+
+/// Returns the error of a job file, or of `check`.
+pub(crate) async fn error_of(source: &str) -> listferry::Error {
+    let dir = tempfile::tempdir().unwrap();
+    let job = match read_job(source, dir.path(), &[]) {
+        Ok(job) => job,
+        Err(error) => return error,
+    };
+    let env = env(dir.path());
+    let report = tokio::task::spawn_blocking(move || job.check(&env)).await.unwrap();
+    report.error.unwrap_or_else(|| panic!("{source}"))
 }
 
 /// Runs `check` on a file of this machine.

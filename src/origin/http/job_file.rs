@@ -1,11 +1,10 @@
 //! `source.path` with an address, and `source.http`.
 
-use super::open;
-use super::options::{HttpOptions, basic};
-use super::site::Site;
+use super::address::{HttpAddress, basic};
 use crate::calls::{BoxFuture, aside};
 use crate::error::{Error, Result};
 use crate::origin::ranged::Driver;
+use crate::origin::web::{self, Address, Site};
 use crate::origin::{Entry, Opening, Origin, PATH};
 use crate::secret::{Secret, names_a_secret, printable};
 use crate::settings::{Key, KeyKind, Settings};
@@ -22,7 +21,7 @@ pub(crate) const ENTRY: Entry = Entry {
     schemes: &["http", "https"],
     keys: &[key(SECTION, KeyKind::Object(KEYS), "How a list is requested from a web server.")],
     is_export: false,
-    build: |source, options| Ok(Arc::new(HttpFile { options: options.clone(), http: read(source)? })),
+    build: |source, options| Ok(Arc::new(HttpFile { options: options.clone(), address: read(source)? })),
 };
 
 const fn key(name: &'static str, kind: KeyKind, doc: &'static str) -> Key {
@@ -65,7 +64,7 @@ const RESERVED: [&str; 17] = [
 ///
 /// # Errors
 /// `Usage`: a key is invalid, or a secret is not set.
-fn read(source: &Settings<'_>) -> Result<HttpOptions> {
+fn read(source: &Settings<'_>) -> Result<HttpAddress> {
     let url = match source.get(PATH) {
         // an address without a secret needs no warning
         Some(Value::String(text)) if !has_secret(text) => Secret::new(text.as_str()),
@@ -102,7 +101,7 @@ fn read(source: &Settings<'_>) -> Result<HttpOptions> {
             );
         }
     }
-    Ok(HttpOptions { url, headers })
+    Ok(HttpAddress { url, headers })
 }
 
 fn headers(settings: &Settings<'_>) -> Result<Vec<Header>> {
@@ -136,7 +135,7 @@ fn has_secret(url: &str) -> bool {
 
 /// A file of a web server.
 struct HttpFile {
-    http: HttpOptions,
+    address: HttpAddress,
     options: SourceOptions,
 }
 
@@ -147,18 +146,19 @@ impl HttpFile {
         opening: &'a Opening<'_>,
         work: impl FnOnce(Site, SourceOptions, Arc<Driver>) -> Result<T> + Send + 'a + 'static,
     ) -> BoxFuture<'a, Result<T>> {
-        let (http, options) = (self.http.clone(), self.options.clone());
+        let (address, options) = (Arc::new(self.address.clone()), self.options.clone());
         let cancelled = Arc::clone(&opening.cancelled);
         Box::pin(async move {
             let network = (opening.network)()?;
-            aside(opening.in_line, move || work(Site::new(http, network), options, Driver::start(cancelled)?)).await?
+            aside(opening.in_line, move || work(Site::new(address, network), options, Driver::start(cancelled)?))
+                .await?
         })
     }
 }
 
 impl Origin for HttpFile {
     fn name(&self) -> String {
-        self.http.name()
+        self.address.name()
     }
 
     fn options(&self) -> &SourceOptions {
@@ -167,10 +167,10 @@ impl Origin for HttpFile {
 
     fn open<'a>(&'a self, opening: &'a Opening<'_>) -> BoxFuture<'a, Result<Source>> {
         let (copies, threads) = (opening.copies.clone(), opening.threads);
-        self.with_site(opening, move |site, options, driver| open::open(site, &options, &copies, driver, threads))
+        self.with_site(opening, move |site, options, driver| web::open(site, &options, &copies, driver, threads))
     }
 
     fn stamp<'a>(&'a self, opening: &'a Opening<'_>) -> BoxFuture<'a, Result<Option<String>>> {
-        self.with_site(opening, |site, options, driver| open::stamp(site, &options, driver))
+        self.with_site(opening, |site, options, driver| web::stamp(site, &options, driver))
     }
 }

@@ -18,16 +18,25 @@ const AHEAD: u64 = 1 << 20;
 const KEEP: u64 = 1 << 20;
 const FOR_EACH_THREAD: u64 = 512 << 10;
 
-/// Content that is read ahead at the places where it is read.
-pub(in crate::origin) struct RemoteFile {
-    content: Arc<dyn Ranged>,
+/// The files of a source, which share memory for reading ahead.
+#[derive(Clone)]
+pub(in crate::origin) struct RemoteFiles(Arc<Shared>);
+
+struct Shared {
     driver: Arc<Driver>,
     threads: u64,
     lanes: Mutex<Vec<Lane>>,
 }
 
+/// Content that is read ahead at the places where it is read.
+pub(in crate::origin) struct RemoteFile {
+    content: Arc<dyn Ranged>,
+    files: RemoteFiles,
+}
+
 /// One place where the content is read; the most recently used is the last.
 struct Lane {
+    content: Arc<dyn Ranged>,
     window: Arc<Window>,
     task: AbortHandle,
 }
@@ -38,20 +47,26 @@ impl Drop for Lane {
     }
 }
 
-impl RemoteFile {
-    /// Creates the file; `threads` read it.
-    pub(in crate::origin) fn new(content: Arc<dyn Ranged>, driver: Arc<Driver>, threads: usize) -> RemoteFile {
-        RemoteFile { content, driver, threads: threads.max(1) as u64, lanes: Mutex::default() }
+impl RemoteFiles {
+    /// Creates the shared memory; `threads` read the files.
+    pub(in crate::origin) fn new(driver: Arc<Driver>, threads: usize) -> RemoteFiles {
+        RemoteFiles(Arc::new(Shared { driver, threads: threads.max(1) as u64, lanes: Mutex::default() }))
+    }
+
+    /// Returns a file.
+    pub(in crate::origin) fn file(&self, content: Arc<dyn Ranged>) -> RemoteFile {
+        RemoteFile { content, files: self.clone() }
     }
 
     fn lanes(&self) -> MutexGuard<'_, Vec<Lane>> {
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the window that contains `at` or soon will, a new one if necessary.
-    fn window(&self, at: u64) -> Arc<Window> {
+    fn window(&self, content: &Arc<dyn Ranged>, at: u64) -> Arc<Window> {
         let mut lanes = self.lanes();
-        if let Some(found) = lanes.iter().rposition(|lane| lane.window.accepts(at)) {
+        let is_here = |lane: &Lane| Arc::ptr_eq(&lane.content, content) && lane.window.accepts(at);
+        if let Some(found) = lanes.iter().rposition(is_here) {
             let lane = lanes.remove(found);
             let window = Arc::clone(&lane.window);
             lanes.push(lane);
@@ -60,10 +75,10 @@ impl RemoteFile {
         if lanes.len() >= MAX_LANES {
             lanes.remove(0);
         }
-        let more = self.threads * FOR_EACH_THREAD;
+        let more = self.0.threads * FOR_EACH_THREAD;
         let window = Arc::new(Window::new(at, KEEP + more, AHEAD + more));
-        let task = self.driver.spawn(fill(Arc::clone(&self.content), at, Arc::clone(&window)));
-        lanes.push(Lane { window: Arc::clone(&window), task });
+        let task = self.0.driver.spawn(fill(Arc::clone(content), at, Arc::clone(&window)));
+        lanes.push(Lane { content: Arc::clone(content), window: Arc::clone(&window), task });
         window
     }
 
@@ -94,12 +109,12 @@ impl ReadAt for RemoteFile {
             return Ok(0);
         }
         loop {
-            let window = self.window(at);
-            match window.read_at(&mut buf[..left], at, &self.driver) {
+            let window = self.files.window(&self.content, at);
+            match window.read_at(&mut buf[..left], at, &self.files.0.driver) {
                 Ok(Some(n)) => return Ok(n),
                 Ok(None) => {}
                 Err(error) => {
-                    self.forget(&window);
+                    self.files.forget(&window);
                     return Err(io::Error::other(error));
                 }
             }
@@ -113,7 +128,7 @@ impl ReadAt for RemoteFile {
 
     fn change(&self, _: &Identity) -> io::Result<Option<&'static str>> {
         let content = Arc::clone(&self.content);
-        self.driver.wait(async move { content.check().await }).map_err(io::Error::other)?;
+        self.files.0.driver.wait(async move { content.check().await }).map_err(io::Error::other)?;
         Ok(None)
     }
 

@@ -169,3 +169,47 @@ async fn a_source_that_changed_leaves_no_object() {
     assert_eq!(s3.object(), None);
     assert!(uris.lock().unwrap().is_empty());
 }
+
+/// Checks the list at `path` in the server's bucket.
+async fn check(s3: &S3, path: &str, secret: &str) -> listferry::job::Report {
+    let ca = s3.ca.as_ref().map(|ca| format!("network: {{ ca_file: '{}' }}\n", ca.display())).unwrap_or_default();
+    let text = format!(
+        "source: {{ path: '{path}', store: {{ endpoint: '{}', region: us-east-1, access_key_id: {KEY}, \
+         secret_access_key: {{ env: SECRET }} }} }}\nmap: {{ identity: id }}\nupload: {{ attempts: 1 }}\n{ca}\
+         destination: {{ platform: clevertap, region: in1, account_id: a, passcode: {{ env: SECRET }}, segment: s, creator: c, \
+         email: a@example.com }}",
+        s3.origin
+    );
+    let job = listferry::job::Job::read(&text, s3.folder.path(), &[]).unwrap();
+    let mut env = listferry::job::Env::default();
+    let secret = secret.to_owned();
+    env.state_dir = Some(s3.folder.path().join("state"));
+    env.variables = Arc::new(move |name| (name == "SECRET").then(|| secret.clone()));
+    tokio::task::spawn_blocking(move || job.check(&env)).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_is_read_from_a_server_that_verifies_signatures() {
+    let rows = |from: u32| (from..from + 60_000).map(|n| format!("c{n},{n}\n")).collect::<String>();
+    for tls in [false, true] {
+        let s3 = S3::start(tls).await;
+        let folder = s3.folder.path().join("data/segments/lists");
+        std::fs::create_dir_all(&folder).unwrap();
+        for (name, from) in [("in 1+1.csv", 0), ("in 2.csv", 60_000)] {
+            std::fs::write(folder.join(name), format!("id,n\n{}", rows(from))).unwrap();
+        }
+        for path in ["lists/in 1+1.csv", "lists/in*.csv"] {
+            let report = check(&s3, &format!("s3://segments/{path}"), SECRET).await;
+            match path.contains('*') {
+                false => assert_eq!((report.exit_code, report.records.written), (0, 60_000), "{:?}", report.error),
+                // this server lists objects without their versions, so they cannot be pinned
+                true => assert!(format!("{:?}", report.error).contains("no version"), "{:?}", report.error),
+            }
+            let report = check(&s3, &format!("s3://segments/{path}"), "another").await;
+            assert_eq!(report.exit_code, 30, "{path}: {:?}", report.error);
+            assert!(!format!("{:?}", report.error).contains("another"), "{:?}", report.error);
+        }
+        let report = check(&s3, "s3://segments/lists/gone.csv", SECRET).await;
+        assert_eq!(report.exit_code, 1, "{:?}", report.error);
+    }
+}

@@ -1,54 +1,59 @@
 //! Requests for one file, with redirects.
 
-use super::options::HttpOptions;
+use super::address::{Address, Wanted};
 use super::words::{self, When, unreadable};
 use crate::calls::{Attempt, JobSeed, MemoryJournal, Remote, failed_attempt};
+use crate::error::{Error, Kind};
 use crate::origin::Network;
 use crate::secret::Secret;
 use crate::transport::{Request, StreamAnswer, origin, same_origin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Maximum number of redirects of one request.
 const MAX_REDIRECTS: usize = 10;
 
 /// A file of a server, and the means to request it.
-pub(super) struct Site {
-    pub(super) options: HttpOptions,
+pub(in crate::origin) struct Site {
+    address: Arc<dyn Address>,
     pub(super) name: String,
     network: Network,
     seed: JobSeed,
     /// Reading is not journaled.
     journal: MemoryJournal,
+    /// True from the moment that new credentials were obtained until a request succeeds.
+    renewed: AtomicBool,
 }
 
 impl Site {
-    pub(super) fn new(options: HttpOptions, network: Network) -> Site {
-        let name = options.name();
+    pub(in crate::origin) fn new(address: Arc<dyn Address>, network: Network) -> Site {
+        let name = address.name();
         let seed = JobSeed { run_id: String::new(), random: network.random.clone(), date: String::new() };
-        Site { options, name, network, seed, journal: MemoryJournal::default() }
+        Site { address, name, network, seed, journal: MemoryJournal::default(), renewed: AtomicBool::new(false) }
     }
 
     /// Returns the calls.
-    pub(super) fn remote(&self) -> Remote<'_> {
+    pub(in crate::origin) fn remote(&self) -> Remote<'_> {
         let Network { client, policy, clock, .. } = &self.network;
         Remote::new(&self.seed, &self.journal, client, policy.clone()).with_clock(&**clock)
     }
 
-    /// Makes one request with these headers, and follows redirects. The user's headers are sent to the server of the
-    /// address and to no other.
-    pub(super) async fn ask<T>(
-        &self,
-        remote: &Remote<'_>,
-        headers: &[(&str, &str)],
-    ) -> Result<StreamAnswer, Attempt<T>> {
-        let first = self.options.url.expose();
+    /// Makes one request, and follows redirects. The headers of the address are sent to its server and to no other.
+    pub(super) async fn ask<T>(&self, remote: &Remote<'_>, wanted: &Wanted) -> Result<StreamAnswer, Attempt<T>> {
+        let target = self.address.target(wanted).await.map_err(no_target)?;
+        let first = target.url.expose();
         let (mut url, mut from) = (first.to_owned(), None::<String>);
         for _ in 0..=MAX_REDIRECTS {
             let mut request = Request::new("GET", Secret::new(url.as_str())).header("Accept-Encoding", "identity");
-            for (name, value) in headers {
-                request = request.header(name, value);
+            let own = same_origin(&url, first);
+            if own {
+                request.headers.extend(target.headers.iter().cloned());
             }
-            if same_origin(&url, first) {
-                request.headers.extend(self.options.headers.iter().cloned());
+            for (name, value) in wanted.headers() {
+                // a signature covers the address's own
+                if !request.headers.iter().any(|header| header.name.eq_ignore_ascii_case(name)) {
+                    request = request.header(name, &value);
+                }
             }
             if let Some(from) = &from {
                 request = request.supplied_by(from);
@@ -72,12 +77,36 @@ impl Site {
         Err(Attempt::Final(unreadable(&self.name, &format!("more than {MAX_REDIRECTS} redirects"))))
     }
 
-    /// Reads a response that is not the file, and classifies it.
+    /// Reads a response that is not the file, and classifies it. If credentials are refused that can be obtained anew,
+    /// the request is repeated once.
     pub(super) async fn refused<T>(&self, answer: StreamAnswer, when: When) -> Attempt<T> {
+        let status = answer.status;
         match answer.into_answer().await {
-            Ok(answer) => words::refusal(&self.name, &answer, when),
             Err(failed) => failed_attempt(failed, false),
+            Ok(answer) => match words::refusal(&self.name, self.address.hints(), &answer, when) {
+                Attempt::Final(error)
+                    if matches!(status, 401 | 403)
+                        && !self.renewed.swap(true, Ordering::Relaxed)
+                        && self.address.renew() =>
+                {
+                    Attempt::Passing(error)
+                }
+                attempt => attempt,
+            },
         }
+    }
+
+    /// Notes that the credentials were accepted.
+    pub(super) fn accepted(&self) {
+        self.renewed.store(false, Ordering::Relaxed);
+    }
+}
+
+/// Returns the attempt of a request that has no credentials.
+fn no_target<T>(error: Error) -> Attempt<T> {
+    match error.kind() {
+        Kind::Transient => Attempt::Unreached(error),
+        _ => Attempt::Final(error),
     }
 }
 

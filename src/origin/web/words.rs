@@ -1,5 +1,6 @@
 //! Classifies responses that are not the file, and errors in the words of a source.
 
+use super::address::Hints;
 use crate::calls::{Attempt, Reply, quoted};
 use crate::error::{Error, Kind};
 use crate::transport::Answer;
@@ -31,23 +32,19 @@ pub(super) fn strange(name: &str, what: &str) -> Error {
 }
 
 /// Classifies a response other than the file.
-pub(super) fn refusal<T>(name: &str, answer: &Answer, when: When) -> Attempt<T> {
+pub(super) fn refusal<T>(name: &str, hints: &Hints, answer: &Answer, when: When) -> Attempt<T> {
     let status = answer.status;
     // a page for people says no more than the status
     let is_page = answer.header("content-type").is_some_and(|kind| kind.trim_start().starts_with("text/html"));
-    let says = if is_page { String::new() } else { quoted(answer) };
+    let says = if is_page { String::new() } else { in_xml(answer).unwrap_or_else(|| quoted(answer)) };
     let colon = if says.is_empty() { "" } else { ": " };
     let refused = || format!("{name}: refused with status {status}{colon}{says}");
     match (status, when) {
-        (401 | 403, When::Opening) => Attempt::Final(Error::new(Kind::Credentials, refused()).with_hint(
-            "check source.http (user, password, headers), or whether the signature of the address has expired",
-        )),
-        (401 | 403, When::Reading) => Attempt::Final(Error::new(Kind::Credentials, refused()).with_hint(
-            "the signature of the address, or a token in source.http, may have expired: renew it, then run again",
-        )),
+        (401 | 403, When::Opening) => Attempt::Final(Error::new(Kind::Credentials, refused()).with_hint(hints.denied)),
+        (401 | 403, When::Reading) => Attempt::Final(Error::new(Kind::Credentials, refused()).with_hint(hints.expired)),
         (404 | 410, When::Opening) => Attempt::Final(
-            Error::new(Kind::Local, format!("{name}: the server has no such file (status {status})"))
-                .with_hint("check source.path"),
+            Error::new(Kind::Local, format!("{name}: the server has no such file (status {status}{colon}{says})"))
+                .with_hint(hints.missing),
         ),
         (404 | 410, When::Reading) => Attempt::Final(changed(name, "was removed")),
         (412, When::Reading) => Attempt::Final(changed(name, "was replaced")),
@@ -56,8 +53,29 @@ pub(super) fn refusal<T>(name: &str, answer: &Answer, when: When) -> Attempt<T> 
             Reply::Unclear(error) | Reply::Strange(error) | Reply::Fail(error) => Attempt::Unclear(error),
             Reply::Done(_) => Attempt::Unclear(strange(name, &format!("status {status}"))),
         },
-        _ => Attempt::Final(Error::new(Kind::Local, refused()).with_hint("check source.path and source.http")),
+        _ => Attempt::Final(Error::new(Kind::Local, refused()).with_hint(hints.other)),
     }
+}
+
+/// Classifies the refusal of a request that is not for the file itself.
+#[cfg(feature = "store")]
+pub(in crate::origin) fn refused<T>(name: &str, hints: &Hints, answer: &Answer) -> Attempt<T> {
+    refusal(name, hints, answer, When::Opening)
+}
+
+/// Returns code and message of a refusal in XML, as object stores write it.
+fn in_xml(answer: &Answer) -> Option<String> {
+    let text = String::from_utf8_lossy(&answer.body);
+    let element = |name: &str| {
+        let (_, rest) = text.split_once(&format!("<{name}>"))?;
+        Some(rest.split_once("</")?.0.trim().to_owned())
+    };
+    let code = element("Code")?;
+    let said = match element("Message") {
+        Some(message) => format!("{code}: {}", message.lines().next().unwrap_or_default()),
+        None => code,
+    };
+    Some(crate::secret::printable(&said.chars().take(300).collect::<String>()))
 }
 
 /// Replaces the kind of errors that are about platforms: a source cannot be read.

@@ -1,5 +1,6 @@
 //! Opens a file: pins it if the server can serve ranges of one version, otherwise copies it.
 
+use super::address::Wanted;
 use super::content_range::ContentRange;
 use super::pinned::Pinned;
 use super::site::Site;
@@ -9,7 +10,7 @@ use super::words::When;
 use crate::calls::{Attempt, Call, RetrySafety};
 use crate::error::Result;
 use crate::origin::Copies;
-use crate::origin::ranged::{Driver, Ranged, Reader, RemoteFile, Window};
+use crate::origin::ranged::{Driver, Ranged, Reader, RemoteFiles, Window};
 use crate::source::{Source, SourceOptions};
 use crate::transport::StreamAnswer;
 use std::sync::{Arc, Mutex};
@@ -57,7 +58,8 @@ pub(super) async fn find(site: Site) -> Result<Found> {
 }
 
 async fn first(site: &Site) -> Attempt<First> {
-    let answer = match site.ask(&site.remote(), &[("Range", "bytes=0-0")]).await {
+    let wanted = Wanted { range: Some(0..1), version: None };
+    let answer = match site.ask(&site.remote(), &wanted).await {
         Ok(answer) => answer,
         Err(failed) => return failed,
     };
@@ -84,7 +86,7 @@ async fn first(site: &Site) -> Attempt<First> {
 ///
 /// # Errors
 /// As [`crate::origin::Origin::open`].
-pub(super) fn open(
+pub(in crate::origin) fn open(
     site: Site,
     options: &SourceOptions,
     copies: &Copies,
@@ -95,7 +97,7 @@ pub(super) fn open(
     let whole = match driver.wait(find(site))? {
         Found::Pinned(pinned) => {
             tracing::debug!(size = pinned.size(), version = pinned.version(), "the source is pinned");
-            let file = RemoteFile::new(Arc::new(pinned), driver, threads);
+            let file = RemoteFiles::new(driver, threads).file(Arc::new(pinned));
             return Source::from_read_at(&name, Arc::new(file), options);
         }
         Found::Whole(whole) => whole,
@@ -111,12 +113,12 @@ pub(super) fn open(
 ///
 /// # Errors
 /// Those of the server.
-pub(super) fn stamp(site: Site, options: &SourceOptions, driver: Arc<Driver>) -> Result<Option<String>> {
+pub(in crate::origin) fn stamp(site: Site, options: &SourceOptions, driver: Arc<Driver>) -> Result<Option<String>> {
     let name = site.name.clone();
     match driver.wait(find(site))? {
         Found::Whole(_) => Ok(None),
         Found::Pinned(pinned) => {
-            let file = RemoteFile::new(Arc::new(pinned), driver, 1);
+            let file = RemoteFiles::new(driver, 1).file(Arc::new(pinned));
             Ok(Source::from_read_at(&name, Arc::new(file), options)?.stamp())
         }
     }

@@ -1,5 +1,6 @@
 //! A file of which one version is read by ranges.
 
+use super::address::Wanted;
 use super::content_range::ContentRange;
 use super::site::Site;
 use super::validator::Validator;
@@ -12,10 +13,10 @@ use bytes::Bytes;
 use std::ops::Range;
 
 /// One version of a file. Each request names the version, and each response is compared with it.
-pub(super) struct Pinned {
-    pub(super) site: Site,
-    pub(super) size: u64,
-    pub(super) validator: Validator,
+pub(in crate::origin) struct Pinned {
+    pub(in crate::origin) site: Site,
+    pub(in crate::origin) size: u64,
+    pub(in crate::origin) validator: Validator,
 }
 
 /// The body of a response that contains a wanted range.
@@ -30,14 +31,14 @@ struct Part {
 impl Pinned {
     /// Requests a range.
     async fn request<T>(&self, range: &Range<u64>) -> Result<Part, Attempt<T>> {
-        let bytes = format!("bytes={}-{}", range.start, range.end - 1);
-        let answer = self.site.ask(&self.site.remote(), &[("Range", &bytes), self.validator.condition()]).await?;
+        let wanted = Wanted { range: Some(range.clone()), version: Some(self.validator.clone()) };
+        let answer = self.site.ask(&self.site.remote(), &wanted).await?;
         let name = self.site.name.as_str();
         let unclear = |what: &str| Err(Attempt::Unclear(strange(name, what)));
         let content_range = answer.header("content-range").and_then(ContentRange::parse);
         match answer.status {
             206 | 200 => match self.validator.is_of(&answer) {
-                Some(true) => {}
+                Some(true) => self.site.accepted(),
                 Some(false) => return Err(Attempt::Final(changed(name, "was replaced"))),
                 None => return unclear("a response does not name the version, as the first one did"),
             },

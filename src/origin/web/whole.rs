@@ -1,5 +1,6 @@
 //! A file that is read once, from its start to its end.
 
+use super::address::Wanted;
 use super::site::Site;
 use super::words::{When, changed, unreadable};
 use crate::calls::{Attempt, Call, RetrySafety, failed_attempt};
@@ -21,7 +22,7 @@ impl Whole {
         let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
         let answer = match first {
             Some(answer) => *answer,
-            None => self.site.ask(&self.site.remote(), &[]).await?,
+            None => self.site.ask(&self.site.remote(), &Wanted::default()).await?,
         };
         if answer.status != 200 {
             return Err(match answer.status {

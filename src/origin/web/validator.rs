@@ -8,7 +8,7 @@ const DATE_IS_EXACT_AFTER: Duration = Duration::from_secs(60);
 
 /// Distinguishes the versions of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Validator {
+pub(in crate::origin) enum Validator {
     /// A strong entity tag, with its quotes.
     Tag(String),
     /// The time of the last change, as the server writes it.
@@ -31,8 +31,15 @@ impl Validator {
         is_exact.then(|| Validator::Date(modified.to_owned()))
     }
 
+    /// Returns the entity tag that a listing names; `None` if it is weak.
+    #[cfg(feature = "store")]
+    pub(in crate::origin) fn of_tag(tag: &str) -> Option<Validator> {
+        let tag = if tag.starts_with("W/") { tag.to_owned() } else { format!("\"{}\"", unquoted(tag)) };
+        is_strong(&tag).then_some(Validator::Tag(tag))
+    }
+
     /// Returns the header of a request that is refused if the file has changed.
-    pub(super) fn condition(&self) -> (&'static str, &str) {
+    pub(in crate::origin) fn condition(&self) -> (&'static str, &str) {
         match self {
             Validator::Tag(tag) => ("If-Match", tag),
             Validator::Date(date) => ("If-Unmodified-Since", date),
@@ -42,7 +49,7 @@ impl Validator {
     /// Compares the validator with that of a later response; `None` if the response has none of this kind.
     pub(super) fn is_of(&self, answer: &StreamAnswer) -> Option<bool> {
         match self {
-            Validator::Tag(tag) => answer.header("etag").map(|other| other.trim() == tag),
+            Validator::Tag(tag) => answer.header("etag").map(|other| unquoted(other) == unquoted(tag)),
             Validator::Date(date) => answer.header("last-modified").map(|other| other.trim() == date),
         }
     }
@@ -53,6 +60,12 @@ impl Validator {
             Validator::Tag(text) | Validator::Date(text) => text,
         }
     }
+}
+
+/// Returns an entity tag without its quotes, which some listings leave out.
+fn unquoted(tag: &str) -> &str {
+    let tag = tag.trim();
+    tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).unwrap_or(tag)
 }
 
 /// Whether an entity tag is strong and well-formed; it is sent back in a header.
