@@ -55,6 +55,10 @@ impl FileKeys<'_> {
                     faults.push(error.with_hint(format!("with these keys: {}", known.join(", "))));
                 }
                 (None, _) if at.starts_with("destination") && super::variables::name(key.kind, value).is_some() => {}
+                // a signed address is a secret
+                (None, Value::Object(_)) if path == "source.path" => {
+                    faults.extend(super::secrets::check_form(value, &path).err());
+                }
                 (None, _) => {
                     faults.extend(fault(map, at, name, key.kind).err());
                     if !matches!(path.as_str(), "map" | "where") {
