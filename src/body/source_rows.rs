@@ -16,7 +16,7 @@ pub(super) struct SourceRows {
 
 impl SourceRows {
     /// Returns a file at `path` for rows of a table. An existing one is removed.
-    #[cfg_attr(not(feature = "jobs"), expect(dead_code, reason = "only jobs keep rows as they are in the source"))]
+    #[cfg_attr(not(feature = "jobs"), allow(dead_code, reason = "only jobs keep rows as they are in the source"))]
     pub(super) fn new(path: &Path, table: &dyn Tabular) -> Result<SourceRows> {
         remove(path)?;
         Ok(SourceRows { path: path.to_owned(), head: table.source_head(), out: None })

@@ -7,7 +7,9 @@ mod panic;
 mod reader;
 mod typed;
 
-pub(super) use column::{Column, Columns, Wanted};
+#[cfg(feature = "parquet")]
+pub(super) use column::Wanted;
+pub(super) use column::{Column, Columns};
 pub(super) use panic::unless_panic;
 pub(super) use reader::{Batch, BatchReader, Columnar, MAX_BATCH_ROWS};
 pub(super) use typed::Meaning;

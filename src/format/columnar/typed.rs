@@ -78,6 +78,7 @@ pub(super) struct Elements<'a> {
 
 /// A meaning of bytes that their type does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(feature = "parquet"), allow(dead_code, reason = "Arrow has neither"))]
 pub(in crate::format) enum Meaning {
     /// That of the type.
     Plain,

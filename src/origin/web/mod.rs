@@ -17,6 +17,7 @@ pub(super) use open::{open, stamp};
 #[cfg(feature = "store")]
 pub(super) use pinned::Pinned;
 pub(super) use site::Site;
+#[cfg(feature = "store")]
 pub(super) use validator::Validator;
 #[cfg(feature = "store")]
 pub(super) use words::refused;
