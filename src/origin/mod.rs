@@ -1,9 +1,9 @@
 //! Origins open sources: each is a folder that knows where lists come from and how to reach them. They do not use each
 //! other, and reach the network only through `calls`.
 //!
-//! An [`Entry`] describes an origin for job files, an [`Origin`] is one as a job file configures it, and an [`Opening`]
+//! An `Entry` describes an origin for job files, an `Origin` is one as a job file configures it, and an `Opening`
 //! has what it needs to open a [`crate::source::Source`]. An origin that has to request its list first, and to wait for
-//! it, is an [`Export`] as well.
+//! it, is an `Export` as well.
 
 pub mod apsis;
 #[cfg(feature = "jobs")]
