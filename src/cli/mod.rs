@@ -20,6 +20,7 @@ pub(crate) mod schema;
 pub(crate) mod session;
 pub(crate) mod signals;
 mod temporary;
+pub(crate) mod test;
 pub(crate) mod usage;
 
 use self::output::To;
@@ -97,6 +98,8 @@ pub(crate) enum Command {
     Run(run::Run),
     /// Run the first pass only; contacts no platform, needs no credentials
     Check(check::Check),
+    /// Run the examples that a job file has under `tests`; needs no source, secrets or network
+    Test(test::Test),
     /// Show the first rows: source record, output record or the reason it is rejected
     Preview(preview::Preview),
     /// Write the converted file; contacts no platform, needs no credentials
@@ -129,6 +132,7 @@ impl Command {
             Command::Run(run) if run.dry_run => "check",
             Command::Run(_) => "run",
             Command::Check(_) => "check",
+            Command::Test(_) => "test",
             Command::Preview(_) => "preview",
             Command::Convert(_) => "convert",
             Command::Resume(_) => "resume",
@@ -146,6 +150,7 @@ impl Command {
     /// Returns where an error object is written: to stdout, unless data goes there.
     pub(crate) fn errors_to(&self) -> To {
         match self {
+            Command::Check(check) => check.report_to(),
             Command::Convert(convert) => convert.report_to(),
             Command::Export(export) => export.report_to(),
             Command::Rejects(_) => To::Stderr,
@@ -161,6 +166,7 @@ pub(crate) fn run(command: Command, session: &session::Session<'_>) -> ExitCode 
         Command::Init(init) => init.run(session),
         Command::Run(run) => run.run(session),
         Command::Check(check) => check.run(session),
+        Command::Test(test) => test.run(session),
         Command::Preview(preview) => preview.run(session),
         Command::Convert(convert) => convert.run(session),
         Command::Resume(resume) => resume.run(session),

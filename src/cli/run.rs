@@ -3,9 +3,11 @@
 use super::output::To;
 use super::session::Session;
 use clap::Args;
+use listferry::job::RunPlan;
 use listferry::{Error, Result};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 #[derive(Args)]
 pub(crate) struct Run {
@@ -22,6 +24,9 @@ pub(crate) struct Run {
     /// accepted, print its report or wait for its verdict
     #[arg(long, value_name = "KEY")]
     once: Option<String>,
+    /// Send exactly what the plan of `check --out` says, or nothing: ends with 10 if anything differs
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["sandbox", "dry_run"])]
+    plan: Option<PathBuf>,
     /// Run against the sandbox, in this process: no account, no network, no secrets, temporary state
     #[arg(long)]
     sandbox: bool,
@@ -50,6 +55,7 @@ impl Run {
         let mut env = session.env_of_run();
         env.new_run = self.new;
         env.once = self.once;
+        env.plan = self.plan.as_deref().map(RunPlan::read).transpose()?.map(Arc::new);
         env.writes_report = true;
         let report = session.runtime.block_on(job.run(&env));
         Ok(session.report_run(report))

@@ -148,6 +148,9 @@ fn form(given: &[OsString], variable: impl Fn(&str) -> Option<String>) -> (Outpu
             let file = value("--out-file", Some("-o"), "LISTFERRY_OUT_FILE").map(PathBuf::from);
             To::beside(file.as_deref())
         }
+        Some("check") if value("--out", None, "LISTFERRY_OUT").is_some_and(|out| output::is_stdout(out.as_ref())) => {
+            To::Stderr
+        }
         Some("rejects") => To::Stderr,
         _ => To::Stdout,
     };
@@ -165,6 +168,8 @@ mod tests {
             ("check --nope job.yaml --output=json", true, To::Stdout),
             ("--output json chekc job.yaml", true, To::Stdout),
             ("check job.yaml --nope", false, To::Stdout),
+            ("check job.yaml --nope --out plan.json --output json", true, To::Stdout),
+            ("check job.yaml --nope --out - --output json", true, To::Stderr),
             ("check --output json --output text --nope", false, To::Stdout),
             ("convert --nope job.yaml --output json", true, To::Stderr),
             ("convert job.yaml -o x --threads many --output json", true, To::Stdout),

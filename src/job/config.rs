@@ -1,6 +1,7 @@
 //! The job file as typed settings, with defaults.
 
 use super::env::Env;
+use super::examples::Example;
 use super::pass::built;
 use super::places::Places;
 use super::secrets::Lookup;
@@ -45,6 +46,8 @@ pub(crate) struct Config {
     pub(crate) upload: Upload,
     pub(crate) spool: Spool,
     pub(crate) wait: Duration,
+    /// `tests`.
+    pub(crate) examples: Vec<Example>,
     /// The file's tree, after all overrides.
     pub(crate) tree: Map<String, Value>,
 }
@@ -148,6 +151,11 @@ impl Config {
         Err(places.place(faults))
     }
 
+    /// Returns the line of a key in the job file.
+    pub(crate) fn line_of(&self, path: &str) -> Option<u64> {
+        self.places.line_of(path)
+    }
+
     /// Adds file, line and character to usage errors that are found after parsing.
     pub(crate) fn placed(&self, error: Error) -> Error {
         self.places.place(error)
@@ -172,6 +180,7 @@ impl Config {
         let map = MapSpec(faults.or_none(object(&tree, "map")).unwrap_or_default());
         let conditions = faults.or_none(top.get("where").map_or(Ok(Vec::new()), Condition::parse_all));
         let wait = faults.or_none(top.opt_duration("wait").map_err(|_| bad_duration("wait")));
+        let examples = faults.or_none(super::examples::read(tree.get(super::examples::TESTS)));
         let allow_empty = faults.or_none(top.bool_or("allow_empty", false));
         let state = faults.or_none(sections.read("state", state));
         let source = faults.or_none(sections.read("source", source));
@@ -202,6 +211,7 @@ impl Config {
             upload,
             spool,
             wait: wait.flatten().unwrap_or(Duration::from_secs(30 * 60)),
+            examples: examples.unwrap_or_default(),
             map,
             destination,
             tree,

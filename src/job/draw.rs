@@ -29,6 +29,14 @@ impl Draw {
         Ok(Draw { id, random, date: timezone.day(now), now })
     }
 
+    /// Sets the day for `{date}`.
+    pub(super) fn on(mut self, date: Option<&str>) -> Draw {
+        if let Some(date) = date {
+            date.clone_into(&mut self.date);
+        }
+        self
+    }
+
     /// Returns the form that is recorded.
     pub(super) fn new_run(&self) -> NewRun<'_> {
         NewRun { id: &self.id, random: &self.random, date: &self.date, now: self.now }

@@ -1,5 +1,6 @@
 //! The environment of a job: state directory, threads, variables, progress. None of it is global.
 
+use super::run_plan::RunPlan;
 use super::secrets::Lookup;
 use super::world::World;
 use crate::body::{Options, Progress};
@@ -40,6 +41,8 @@ pub struct Env {
     /// Key of at most one delivery: once every part of a run with this key has been accepted, no run of the job sends
     /// anything under it again; default none.
     pub once: Option<String>,
+    /// The plan that a run must carry out exactly; otherwise it ends with 10 and sends nothing. Default none.
+    pub plan: Option<Arc<RunPlan>>,
     /// Called with one line when an open run is continued, closed or left open; default none.
     pub announce: Option<Announce>,
     /// True if the caller stores the report and then calls [`super::reported`], which ends the run. With false, the
@@ -91,6 +94,7 @@ impl Default for Env {
             show_values: false,
             new_run: None,
             once: None,
+            plan: None,
             announce: None,
             writes_report: false,
             taint: Taint::default(),

@@ -151,10 +151,11 @@ impl Config {
 }
 
 /// Returns a mapping of the job file without the values of secret keys and without the queries of URLs.
-fn without_secrets(map: &Map<String, Value>, keys: &[Key]) -> Map<String, Value> {
+pub(super) fn without_secrets(map: &Map<String, Value>, keys: &[Key]) -> Map<String, Value> {
     let mut kept = Map::new();
     for (name, value) in map {
-        let value = match keys.iter().find(|key| key.name == name).map(|key| key.kind) {
+        let key = keys.iter().find(|key| key.name == name).or_else(|| keys.iter().find(|key| key.name == "*"));
+        let value = match key.map(|key| key.kind) {
             Some(KeyKind::Secret) => continue,
             Some(KeyKind::Object(below)) => match value {
                 Value::Object(map) => Value::Object(without_secrets(map, below)),

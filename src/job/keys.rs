@@ -27,6 +27,7 @@ pub(crate) const TOP: &[Key] = &[
     key("destination", KeyKind::Any, None, "The platform and the target on it."),
     key("warnings", KeyKind::Object(WARNINGS), None, "Which warnings are errors."),
     key("upload", KeyKind::Object(UPLOAD), None, "Attempts and timers."),
+    key("tests", KeyKind::Any, Some("[]"), "Rows and what becomes of them, for `listferry test`."),
     key("network", KeyKind::Object(NETWORK), None, "Proxy and certificates."),
     key("spool", KeyKind::Object(SPOOL), None, "Where a source that can be read only once is kept."),
     key("state", KeyKind::Object(STATE), None, "The record of runs."),

@@ -11,6 +11,7 @@ mod difference;
 mod draw;
 mod earlier;
 mod env;
+mod examples;
 mod export;
 mod find;
 mod identity;
@@ -28,12 +29,17 @@ mod overrides;
 mod packed;
 mod pass;
 mod places;
+mod plan_text;
+mod planned;
+mod reject_codes;
 mod rejects;
 mod report;
 mod report_schema;
 mod run;
+mod run_plan;
 mod runs;
 mod schema;
+mod secret_command;
 mod secrets;
 mod settle;
 mod shown_text;
@@ -42,6 +48,7 @@ mod start;
 mod sweep;
 mod text;
 mod timezone;
+mod try_examples;
 mod unknown;
 mod variables;
 #[doc(hidden)]
@@ -56,11 +63,14 @@ pub use env::{Announce, Env, Stage};
 pub use init::{Draft, draft};
 pub use interrupted::Stopped;
 pub use offline::PreviewRow;
+pub use reject_codes::REJECT_CODES;
 pub use report::{Bytes, PartReport, Records, Report, Seconds, Status, peak_rss_bytes};
 pub use report_schema::report_schema;
+pub use run_plan::RunPlan;
 pub use runs::{Pruned, close, init, prune, reported, state};
 pub use schema::schema;
 pub use secrets::Lookup;
+pub use try_examples::ExampleResult;
 
 use crate::error::{Error, Result};
 use config::Config;
@@ -135,6 +145,14 @@ impl Job {
         let folder = path.parent().unwrap_or(Path::new(""));
         let config = Config::read(&text, &shown, folder, &name, overrides)?;
         Ok(Job { overrides: overrides::without_secrets(config.entry, overrides), config, file: Some(path.to_owned()) })
+    }
+
+    /// Returns true if a file is a job file with a `tests` key, whether or not it is valid otherwise.
+    #[must_use]
+    pub fn has_tests(path: &Path) -> bool {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let tree = yaml::parse(&text, "");
+        tree.is_ok_and(|tree| tree.get(examples::TESTS).is_some() && tree.get("source").is_some())
     }
 
     /// Returns its name. Together with platform, address, account and target it identifies the runs of the same job.

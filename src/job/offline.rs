@@ -7,12 +7,14 @@ use super::env::{Env, Stage};
 use super::journal::State;
 use super::open::over_its_own;
 use super::packed::Packed;
-use super::pass::{PassOne, check_never_seen, options, warn};
+use super::pass::{PassOne, Prepared, check_never_seen, options, warn};
+use super::planned::Planned;
 use super::rejects::{Rejects, same_place};
 use super::report::{Report, digest, peak_rss_bytes};
+use super::run_plan::RunPlan;
 use super::secrets::JobSecrets;
-use super::variables::Unset;
-use crate::body::{self, SourceRecord};
+use super::variables::{self, Unset};
+use crate::body::{self, Part, SourceRecord};
 use crate::error::{Error, Result};
 use crate::format::Table;
 use crate::format::cells::Cell;
@@ -62,6 +64,7 @@ impl Job {
                 report.warn(Warning::new(WarningKind::Note, text.as_str()));
             }
             if !prepared.plan.needs_source {
+                report.plan = Some(self.plan(job, env, &prepared, &[], report));
                 return Ok(());
             }
             let mut rejects = Rejects::new(config, env, &format!("{}.check", config.name));
@@ -71,8 +74,19 @@ impl Job {
             let split = Config::split(&prepared.plan.limits);
             let policy = job.policy();
             let pass = PassOne { split: &split, last_read, policy: &policy, rejects: &mut rejects };
-            config.pass_one(env, &prepared, source, pass, report).map(drop)
+            let measured = config.pass_one(env, &prepared, source, pass, report)?;
+            report.plan = Some(self.plan(job, env, &prepared, measured.parts(), report));
+            Ok(())
         })
+    }
+
+    /// Returns the plan of a run that would start now; `job` is this one with its variables filled in.
+    fn plan(&self, job: &Job, env: &Env, prepared: &Prepared, parts: &[Part], report: &Report) -> RunPlan {
+        let now = env.world.clock.wall();
+        let date = job.config.timezone.day(now);
+        let planned = Planned { config: &job.config, platform: &*prepared.platform, parts, date: &date };
+        let unset = variables::fill(&self.config.destination, self.config.entry, &env.variables).unset;
+        planned.plan(report, now).without(unset)
     }
 
     /// Converts the source into `out` in one pass. The output is complete only if the report has exit code 0.
@@ -172,7 +186,7 @@ impl Job {
     fn convert_source(
         &self,
         env: &Env,
-        prepared: &super::pass::Prepared,
+        prepared: &Prepared,
         source: Arc<Source>,
         rejects: &mut Rejects,
         report: &mut Report,
@@ -235,7 +249,7 @@ impl Job {
     fn preview_source(
         &self,
         env: &Env,
-        prepared: &super::pass::Prepared,
+        prepared: &Prepared,
         source: Arc<Source>,
         auto: bool,
         rows: usize,
@@ -307,7 +321,7 @@ impl Job {
 }
 
 /// Returns true if pass one chooses the separator.
-fn is_auto(shape: &Shape) -> bool {
+pub(super) fn is_auto(shape: &Shape) -> bool {
     matches!(shape, Shape::Delimited(cells) if cells.separator == Separator::Auto)
 }
 
@@ -317,7 +331,7 @@ fn passes(auto: bool) -> Passes {
 }
 
 /// Returns the plan with the separator that a pass over the whole list chooses.
-fn with_separator(table: &Table, plan: &Arc<Plan>, options: &body::Options) -> Result<Arc<Plan>> {
+pub(super) fn with_separator(table: &Table, plan: &Arc<Plan>, options: &body::Options) -> Result<Arc<Plan>> {
     let measured = body::measure(table, plan, &body::Split::default(), options, &mut body::DiscardRejects)?;
     Ok(measured.plan().map_or_else(|| Arc::clone(plan), Arc::clone))
 }

@@ -1,5 +1,6 @@
 //! Selects the overrides that are kept with a run for `resume`: none that contains a literal secret, on whatever level.
 
+use super::secrets::is_reference;
 use super::written::Node;
 use super::{keys, yaml};
 use crate::platform::Entry;
@@ -24,7 +25,7 @@ fn holds_secret(entry: Option<&Entry>, assignment: &str) -> bool {
     }
     let Value::Object(tree) = tree.read() else { return true };
     tree.iter().any(|(name, value)| match name.as_str() {
-        "map" | "where" => false,
+        "map" | "where" | "tests" => false,
         "destination" => {
             let own = entry.map_or(&[][..], |entry| entry.keys);
             level(value, &keys::DESTINATION.iter().chain(own).collect::<Vec<_>>())
@@ -45,15 +46,9 @@ fn key(name: &str, value: &Value, keys: &[&Key]) -> bool {
     match keys.iter().find(|key| key.name == name).map(|key| key.kind) {
         None => true,
         Some(KeyKind::Object(below)) => level(value, &below.iter().collect::<Vec<_>>()),
-        Some(KeyKind::Secret) => !value.is_null() && !is_reference(value),
+        Some(KeyKind::Secret) => !value.is_null() && !value.as_object().is_some_and(is_reference),
         Some(_) => has_secret_address(value),
     }
-}
-
-/// `{ env: NAME }` or `{ file: PATH }`.
-fn is_reference(value: &Value) -> bool {
-    let Value::Object(map) = value else { return false };
-    map.len() == 1 && map.iter().all(|(form, name)| matches!(form.as_str(), "env" | "file") && name.is_string())
 }
 
 /// Whether a value contains an address with user-info, a query or a fragment.

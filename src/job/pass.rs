@@ -121,6 +121,14 @@ impl Config {
             self.placed(error)
         };
         let table = opened.map_err(in_source)?;
+        self.compile_table(env, table, shape)
+    }
+
+    /// Compiles the plan for an open table.
+    ///
+    /// # Errors
+    /// `Usage`: the map names a column that does not exist.
+    pub(crate) fn compile_table(&self, env: &Env, table: Table, shape: &Shape) -> Result<(Table, Arc<Plan>)> {
         let columns = KnownColumns { columns: &table, show_values: env.show_values };
         let plan = Plan::compile_for(shape, &self.conditions, &columns);
         let plan = plan.map_err(|error| self.placed(of_source(error, table.source())))?;

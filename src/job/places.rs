@@ -68,7 +68,7 @@ impl Places {
             self.spot(&path, (key.defined.line(), key.defined.column()), value);
             match known(keys, &key.value) {
                 None => self.below(value, &path, true),
-                Some(_) if at.is_empty() && matches!(key.value.as_str(), "map" | "where") => {
+                Some(_) if at.is_empty() && matches!(key.value.as_str(), "map" | "where" | "tests") => {
                     self.below(value, &path, false);
                 }
                 Some(known) => match (file.under(&path, known), known.kind) {
@@ -117,6 +117,11 @@ impl Places {
                 }
             }
         }
+    }
+
+    /// Returns the line of a key, from 1.
+    pub(crate) fn line_of(&self, path: &str) -> Option<u64> {
+        self.spots.get(path).map(|spot| spot.key.0)
     }
 
     /// Adds line, column and excerpt to errors about the job file, and sorts them by place.
@@ -264,9 +269,14 @@ fn begins_with(text: &str, path: &str) -> bool {
     text.strip_prefix(path).is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_' || c == '-'))
 }
 
-/// `{ env: NAME }` or `{ file: PATH }`.
+/// `{ env: NAME }`, `{ file: PATH }` or `{ command: [...] }`.
 fn is_reference(read: &Read) -> bool {
     let Item::Map(map) = read.item() else { return false };
     let is_name = |value: &Read| matches!(value.item(), Item::Scalar(value) if value.is_string());
-    map.len() == 1 && map.iter().all(|(form, name)| matches!(form.value.as_str(), "env" | "file") && is_name(name))
+    map.len() == 1
+        && map.iter().all(|(form, value)| match form.value.as_str() {
+            "env" | "file" => is_name(value),
+            "command" => matches!(value.item(), Item::List(_)),
+            _ => false,
+        })
 }

@@ -1,6 +1,7 @@
 //! The report of a command: an object for machines, and text for people.
 
 use super::interrupted::Stopped;
+use super::run_plan::RunPlan;
 use crate::body::{Counts, Measured};
 use crate::calls::{Clock as _, PartState, SystemClock, utc};
 use crate::error::{Error, Kind};
@@ -79,6 +80,9 @@ pub struct Report {
     /// The first rejects, for display.
     #[serde(skip)]
     pub first_rejects: Vec<String>,
+    /// The plan of a run, after a `check` that is done.
+    #[serde(skip)]
+    pub plan: Option<RunPlan>,
     /// How far the run came, if it was interrupted; also in the hint of the error.
     #[serde(skip)]
     pub stopped: Option<Stopped>,
@@ -240,6 +244,7 @@ impl Report {
             seconds: Seconds::default(),
             peak_rss_bytes: 0,
             first_rejects: Vec::new(),
+            plan: None,
             stopped: None,
         }
     }

@@ -9,6 +9,7 @@ use super::journal::{Keep, Run, RunRecord};
 use super::measuring::{Measuring, cancelled};
 use super::named::{look_up, named_elsewhere};
 use super::open_run::Known;
+use super::planned::Planned;
 use super::rejects::file_of;
 use super::report::{Report, Status};
 use super::start::{Go, Start, split_after};
@@ -158,6 +159,7 @@ impl Job {
             remote.note(text)?;
         }
         if !plan.needs_source {
+            self.check_plan(ctx, &go.run, &[], report)?;
             self.abandon_other(ctx, &mut go.abandons, report)?;
             ctx.env.stage(Stage::Send { body_bytes: 0, parts: 0 });
             let verdict = self.deliver(ctx, None, remote, report).await?;
@@ -172,6 +174,7 @@ impl Job {
         }
         let mut measuring = self.measured(ctx, &go.run, go.known.as_ref(), before, report).await?;
         let measured = measuring.measured?;
+        self.check_plan(ctx, &go.run, measured.parts(), report)?;
         go.run.measured(&serde_json::to_value(measured.manifest()).unwrap_or_default())?;
         go.run.set_source(measuring.stamp.as_deref())?;
         delivered::store(&go.run, report)?;
@@ -183,6 +186,17 @@ impl Job {
         let verdict = verdict?;
         report.platform_result = verdict.result.clone();
         self.conclude(&go.run, plan, verdict, looked_up?, report)
+    }
+
+    /// Checks that this run is the one that was planned, if there is a plan.
+    ///
+    /// # Errors
+    /// `Data`.
+    fn check_plan(&self, ctx: &Context<'_>, run: &Run, parts: &[Part], report: &Report) -> Result<()> {
+        let Some(plan) = &ctx.env.plan else { return Ok(()) };
+        let platform = &*ctx.prepared.platform;
+        let planned = Planned { config: &self.config, platform, parts, date: &run.seed().date };
+        planned.check(plan, report)
     }
 
     /// Abandons the run that `--new` names: nothing of the new list has been sent yet, and the list is valid.
@@ -248,6 +262,7 @@ impl Job {
             return Ok(None);
         }
         delivered::restore(&go.run, report)?;
+        self.check_plan(ctx, &go.run, &known.manifest().parts, report)?;
         ctx.env.stage(Stage::Send { body_bytes: 0, parts: 0 });
         let measured = Measured::recorded(known.manifest().clone());
         let remote = ctx.remote(&go.run, self.policy()).assuming(ctx.assume);

@@ -1,6 +1,7 @@
 //! JSON Schema of the job file, from the tables that are also used for reading it.
 
 use super::keys;
+use super::reject_codes::REJECT_CODES;
 use crate::platform::{Entry, PLATFORMS};
 use crate::settings::{Key, KeyKind};
 use serde_json::{Map, Value, json};
@@ -18,6 +19,7 @@ pub fn schema() -> Value {
     top["title"] = "listferry job file".into();
     top["required"] = json!(["source"]);
     top["properties"]["where"] = json!({ "description": doc(keys::TOP, "where"), "type": ["array", "null"], "items": { "$ref": "#/$defs/condition" } });
+    top["properties"]["tests"] = json!({ "description": doc(keys::TOP, "tests"), "type": ["array", "null"], "items": { "$ref": "#/$defs/test" } });
     top["properties"]["map"] = json!({ "description": doc(keys::TOP, "map"), "type": "object" });
     top["properties"]["destination"] = json!({
         "description": doc(keys::TOP, "destination"),
@@ -124,10 +126,15 @@ fn definitions() -> Value {
     });
     json!({
         "secret": {
-            "description": "From the environment, from a file (its last line end is dropped), or (with a warning) literal.",
+            "description": "From the environment, from a file, from the output of a command (no shell, 30 s; a last line end is dropped), or (with a warning) literal.",
             "anyOf": [
                 { "type": "object", "properties": { "env": { "type": "string" } }, "required": ["env"], "additionalProperties": false },
                 { "type": "object", "properties": { "file": { "type": "string" } }, "required": ["file"], "additionalProperties": false },
+                {
+                    "type": "object",
+                    "properties": { "command": { "type": "array", "items": { "type": ["string", "number"] }, "minItems": 1 } },
+                    "required": ["command"], "additionalProperties": false,
+                },
                 { "type": ["string", "number"] },
             ],
         },
@@ -210,6 +217,20 @@ fn definitions() -> Value {
                     "additionalProperties": false,
                 },
             ],
+        },
+        "test": {
+            "description": "Rows, and exactly one of out, rejected and filtered.",
+            "type": "object",
+            "properties": {
+                "rows": { "type": "array", "minItems": 1, "items": { "type": ["object", "array"] }, "description": "Columns and their values; with columns, lists of values." },
+                "columns": { "type": "array", "items": text },
+                "out": { "type": "array", "minItems": 1, "items": text, "description": "The lines of all rows, without the header line." },
+                "rejected": { "enum": REJECT_CODES, "description": "All rows are rejected with this code." },
+                "filtered": { "const": true, "description": "All rows are filtered." },
+            },
+            "required": ["rows"],
+            "oneOf": [{ "required": ["out"] }, { "required": ["rejected"] }, { "required": ["filtered"] }],
+            "additionalProperties": false,
         },
         "condition": {
             "type": "object",

@@ -1,18 +1,19 @@
-//! Secrets of a job: from the environment, from files, or (with a warning) literal.
+//! Secrets of a job: from the environment, from files, from commands, or (with a warning) literal.
 
+use super::secret_command::output_of;
 use crate::error::{Error, Result, nearest};
 use crate::secret::{Secret, Taint, printable};
 use crate::settings::Secrets;
 use crate::warning::{Warning, WarningKind};
-use serde_json::Value;
-use std::collections::BTreeSet;
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Looks up an environment variable.
 pub type Lookup = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
-/// Resolves `{ env: NAME }`, `{ file: PATH }` and literals.
+/// Resolves `{ env: NAME }`, `{ file: PATH }`, `{ command: [...] }` and literals.
 pub(crate) struct JobSecrets {
     lookup: Lookup,
     folder: PathBuf,
@@ -22,17 +23,39 @@ pub(crate) struct JobSecrets {
     taint: Taint,
     /// Paths of secrets that are written in the job file.
     warned: Mutex<BTreeSet<String>>,
+    /// The output of commands, which are run once.
+    printed: Mutex<BTreeMap<Vec<String>, Secret>>,
 }
 
 impl JobSecrets {
     pub(crate) fn new(lookup: Lookup, folder: &Path, taint: &Taint) -> JobSecrets {
-        JobSecrets { lookup, folder: folder.to_owned(), stand_in: None, taint: taint.clone(), warned: Mutex::default() }
+        JobSecrets {
+            lookup,
+            folder: folder.to_owned(),
+            stand_in: None,
+            taint: taint.clone(),
+            warned: Mutex::default(),
+            printed: Mutex::default(),
+        }
     }
 
     /// Resolves secrets that are not set to `stand_in`.
     pub(crate) fn for_sandbox(mut self, stand_in: &'static str) -> JobSecrets {
         self.stand_in = Some(stand_in);
         self
+    }
+
+    /// Returns the secret that a command prints, without its last line end.
+    fn printed(&self, words: &Value, at: &str) -> Result<String> {
+        let words = command(words).ok_or_else(|| wrong_form(at))?;
+        // held while the command runs, so that it runs once
+        let mut printed = self.printed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = printed.get(&words) {
+            return Ok(known.expose().to_owned());
+        }
+        let text = without_line_end(&output_of(&words, &self.folder, at)?).to_owned();
+        printed.insert(words, Secret::new(&*text));
+        Ok(text)
     }
 
     /// Logs the warnings of [`JobSecrets::literal`], for commands without a report.
@@ -51,11 +74,13 @@ impl JobSecrets {
 }
 
 const IS_LITERAL: &str = "is written in the job file in plain text";
-const KEEP_IT_SECRET: &str = "{ env: NAME } or { file: PATH } keep it secret";
+const KEEP_IT_SECRET: &str = "{ env: NAME }, { file: PATH } or { command: [...] } keep it secret";
 
 fn wrong_form(at: &str) -> Error {
-    Error::usage(format!("{at} must be {{ env: NAME }}, {{ file: PATH }} or a text"))
-        .with_hint("secrets belong into the environment or a file")
+    Error::usage(format!(
+        "{at} must be {{ env: NAME }}, {{ file: PATH }}, {{ command: [PROGRAM, ARGUMENT, …] }} or a text"
+    ))
+    .with_hint("secrets belong into the environment or a file")
 }
 
 /// Validates the form in which a secret is written, whether or not it can be resolved.
@@ -75,9 +100,7 @@ pub(super) fn check_form(value: &Value, at: &str) -> Result<()> {
                 let path = format!("{at}.{form}");
                 Err(Error::usage(format!("unknown key \"{}\"", printable(&path))).with_hint(hint).with_key(path))
             }
-            None if map.len() == 1 && map.values().all(|name| name.as_str().is_some_and(|name| !name.is_empty())) => {
-                Ok(())
-            }
+            None if is_reference(map) => Ok(()),
             None => Err(wrong_form(at)),
         },
         _ => Err(wrong_form(at)),
@@ -85,7 +108,33 @@ pub(super) fn check_form(value: &Value, at: &str) -> Result<()> {
 }
 
 /// The keys of a secret that is stored elsewhere.
-const FORMS: [&str; 2] = ["env", "file"];
+const FORMS: [&str; 3] = ["env", "file", "command"];
+
+/// Whether a mapping says where a secret is: `{ env: NAME }`, `{ file: PATH }` or `{ command: [...] }`.
+pub(super) fn is_reference(map: &Map<String, Value>) -> bool {
+    map.len() == 1
+        && map.iter().all(|(form, value)| match form.as_str() {
+            "env" | "file" => value.as_str().is_some_and(|name| !name.is_empty()),
+            "command" => command(value).is_some(),
+            _ => false,
+        })
+}
+
+/// Returns the program and its arguments.
+fn command(value: &Value) -> Option<Vec<String>> {
+    let words = value.as_array()?.iter().map(|word| match word {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    });
+    words.collect::<Option<Vec<_>>>().filter(|words| words.first().is_some_and(|program| !program.is_empty()))
+}
+
+/// Removes a line end at the end of a text.
+fn without_line_end(text: &str) -> &str {
+    let end = text.strip_suffix('\n').unwrap_or(text);
+    end.strip_suffix('\r').unwrap_or(end)
+}
 
 impl Secrets for JobSecrets {
     fn resolve(&self, value: &Value, at: &str) -> Result<Secret> {
@@ -108,10 +157,7 @@ impl Secrets for JobSecrets {
                 },
                 Some((form, Value::String(path))) if form == "file" => {
                     match (std::fs::read_to_string(self.folder.join(path)), self.stand_in) {
-                        (Ok(text), _) => {
-                            let end = text.strip_suffix('\n').unwrap_or(&text);
-                            end.strip_suffix('\r').unwrap_or(end).to_owned()
-                        }
+                        (Ok(text), _) => without_line_end(&text).to_owned(),
                         (Err(_), Some(stand_in)) => stand_in.to_owned(),
                         (Err(error), None) => {
                             return Err(Error::usage(format!("{at}: the file {path} cannot be read: {error}"))
@@ -119,6 +165,10 @@ impl Secrets for JobSecrets {
                         }
                     }
                 }
+                Some((form, words)) if form == "command" => match self.stand_in {
+                    Some(stand_in) => stand_in.to_owned(),
+                    None => self.printed(words, at)?,
+                },
                 _ => return Err(forms()),
             },
             _ => return Err(forms()),
@@ -176,6 +226,34 @@ mod tests {
         assert!(!format!("{error:?}").contains("a\nb"));
         assert!(secrets().resolve(&json!({"env": "A", "file": "B"}), "a").is_err());
         assert!(secrets().resolve(&json!(true), "a").is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_command_is_run_once_and_not_for_the_sandbox() {
+        let dir = tempfile::tempdir().unwrap();
+        let secrets = || JobSecrets::new(Arc::new(|_| None), dir.path(), &Taint::default());
+        let log = dir.path().join("log");
+        let script = format!("echo x >> '{}'; printf 'tok en\\r\\n'", log.display());
+        let command = json!({"command": ["sh", "-c", script]});
+        let own = secrets();
+        for at in ["a", "b"] {
+            assert_eq!(own.resolve(&command, at).unwrap().expose(), "tok en");
+        }
+        assert_eq!(std::fs::read_to_string(&log).unwrap(), "x\n");
+        assert_eq!(secrets().for_sandbox("y").resolve(&command, "a").unwrap().expose(), "y");
+        assert_eq!(std::fs::read_to_string(&log).unwrap(), "x\n");
+        for (script, said) in
+            [("printf ''", "a is empty"), ("printf 'a\\nb'", "a contains a line end or another control")]
+        {
+            let error = secrets().resolve(&json!({"command": ["sh", "-c", script]}), "a").unwrap_err();
+            assert!(error.message().starts_with(said), "{error}");
+        }
+        for words in [json!([]), json!("printf x"), json!([""]), json!([["x"]]), json!(null)] {
+            let command = json!({ "command": words });
+            assert!(check_form(&command, "a").is_err() && secrets().resolve(&command, "a").is_err(), "{words}");
+        }
+        assert!(check_form(&json!({"command": ["op", "read", 7]}), "a").is_ok());
     }
 
     #[test]

@@ -49,7 +49,8 @@ impl Job {
     /// # Errors
     /// `Busy`, `Usage`, `Local`; errors of polling an earlier run's verdict.
     pub(super) async fn start(&self, ctx: &Context<'_>) -> Result<Start> {
-        let draw = Draw::new(&ctx.env.world, &self.config.timezone)?;
+        let plan = ctx.env.plan.as_ref();
+        let draw = Draw::new(&ctx.env.world, &self.config.timezone)?.on(plan.map(|plan| plan.date()));
         let locks = ctx.lock(None)?;
         self.close_unstarted(ctx)?;
         if let Some(start) = self.start_once(ctx, &locks)? {

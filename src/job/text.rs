@@ -22,6 +22,9 @@ impl Report {
         if self.records.read > 0 || self.bytes.source > 0 {
             self.counts(&mut out);
         }
+        if let Some(plan) = &self.plan {
+            plan.write_text(&mut out);
+        }
         self.sent(&mut out);
         self.warned(&mut out);
         if let Some(error) = &self.error {
@@ -121,7 +124,7 @@ impl Report {
     }
 }
 
-fn line(out: &mut String, name: &str, text: &str) {
+pub(super) fn line(out: &mut String, name: &str, text: &str) {
     let _ = writeln!(out, "  {:<18} {}", escaped(name), escaped(text));
 }
 

@@ -61,7 +61,7 @@ impl FileKeys<'_> {
                 }
                 (None, _) => {
                     faults.extend(fault(map, at, name, key.kind).err());
-                    if !matches!(path.as_str(), "map" | "where") {
+                    if !matches!(path.as_str(), "map" | "where" | "tests") {
                         variables(value, &path, faults);
                     }
                 }

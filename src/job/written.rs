@@ -71,6 +71,19 @@ impl Node {
         }
     }
 
+    /// Returns the values of rows and lines: a number or boolean that JSON would spell in another way is a text.
+    fn in_rows(self) -> Value {
+        match self {
+            Node::Fixed(value) => value,
+            Node::Plain(text, value) => {
+                let json = value.to_string();
+                if json == text { value } else { Value::String(text) }
+            }
+            Node::List(list) => list.into_iter().map(Node::in_rows).collect(),
+            Node::Map(map) => map.into_iter().map(|(key, node)| (key, node.in_rows())).collect(),
+        }
+    }
+
     /// Returns the value of a setting that is a text: a number keeps its spelling.
     fn in_setting(self) -> Value {
         match self {
@@ -106,6 +119,7 @@ fn value(file: &FileKeys<'_>, node: Node, path: &str, key: &'static Key) -> Valu
             // a bare number is not the name of a column: it is refused with a hint
             KeyKind::Value | KeyKind::ValueOrIndex if matches!(node, Node::Plain(..)) => node.read(),
             KeyKind::Value | KeyKind::ValueOrIndex => node.in_mapping(""),
+            KeyKind::Any if path == super::examples::TESTS => node.in_rows(),
             KeyKind::Any if path == "where" || path == "map" || path.starts_with("map.") => node.in_mapping(""),
             KeyKind::Text | KeyKind::Name | KeyKind::Id | KeyKind::Secret | KeyKind::Url | KeyKind::OneOf(_) => {
                 node.in_setting()

@@ -7,6 +7,7 @@ mod effect;
 mod fits;
 pub mod localytics;
 pub mod mediarithmics;
+mod outline;
 mod parts;
 mod verdict;
 pub mod yesmail;
@@ -14,6 +15,7 @@ pub mod yesmail;
 pub use delivery::Delivery;
 pub use effect::Effect;
 pub(crate) use fits::{can_wait_in_turn, fits_quota};
+pub use outline::{Outline, PlannedCall};
 pub(crate) use parts::{PartEnd, PartsOutcome};
 pub use verdict::{Counts, Outcome, Verdict};
 pub(crate) use verdict::{accepted_part, parts_accepted};
@@ -45,6 +47,13 @@ pub trait Platform: Send + Sync {
     fn check(&self, map: &MapSpec, parts: &[Part], policy: &Policy) -> Result<()> {
         let _ = (map, parts, policy);
         Ok(())
+    }
+
+    /// Returns the names and calls of a run that sends `parts`, for review before sending. Pure. `seed` fills in the names.
+    /// By default nothing is known.
+    fn outline(&self, map: &MapSpec, parts: &[Part], seed: &JobSeed) -> Outline {
+        let _ = (map, parts, seed);
+        Outline::default()
     }
 
     /// Returns a warning about what a run without an accepted part left with the platform, from the journal of that

@@ -40,6 +40,8 @@ mod earlier_runs;
 #[cfg(feature = "cli")]
 mod encodings;
 #[cfg(feature = "cli")]
+mod examples;
+#[cfg(feature = "cli")]
 mod exports;
 #[cfg(feature = "cli")]
 mod formats;
@@ -78,6 +80,8 @@ mod ndjson;
 mod origins;
 #[cfg(feature = "cli")]
 mod piped;
+#[cfg(all(feature = "cli", unix))]
+mod plan;
 #[cfg(feature = "jobs")]
 mod quotas;
 #[cfg(feature = "jobs")]

@@ -8,9 +8,12 @@ mod lenient;
 mod options;
 mod presigned;
 
-use super::{Delivery, Effect, Entry, Limits, Outcome, Platform, Verdict, accepted_part, parts_accepted, required};
+use super::{
+    Delivery, Effect, Entry, Limits, Outcome, Outline, PlannedCall, Platform, Verdict, accepted_part, parts_accepted,
+    required,
+};
 use crate::body::{Frame, Measured, Part};
-use crate::calls::{AtOnce, BoxFuture, Call, Policy, Remote, Reply, RetrySafety};
+use crate::calls::{AtOnce, BoxFuture, Call, JobSeed, Policy, Remote, Reply, RetrySafety};
 use crate::error::{Error, Kind, Result};
 use crate::mapping::{Cells, Field, From, MapSpec, Quoting, Rules, Separator, Shape, ValueSpec};
 use crate::secret::Secret;
@@ -49,6 +52,12 @@ const MAX_IDENTITY: usize = 1024;
 
 /// Maximum number of simultaneous calls of an account.
 const MAX_CALLS: u32 = 3;
+
+/// The path that answers with an address for the list.
+const GET_URL: &str = "/get_custom_list_segment_url";
+
+/// The path that makes the list a segment.
+const COMPLETED: &str = "/upload_custom_list_segment_completed";
 
 /// The types of an identity.
 const TYPES: &[&str] = &["i", "g"];
@@ -126,6 +135,17 @@ impl Platform for CleverTap {
         }
     }
 
+    fn outline(&self, _: &MapSpec, parts: &[Part], seed: &JobSeed) -> Outline {
+        let count = parts.len();
+        let post = |path: &str, purpose| PlannedCall::new(format!("POST {path}"), purpose, count).at_once(MAX_CALLS);
+        Outline::default()
+            .name("segment", (0..count).map(|part| self.options.segment(seed, part, count)))
+            .name("filename", (0..count).map(|part| self.options.filename(seed, part, count)))
+            .call(post(GET_URL, "get the address for the list"))
+            .call(PlannedCall::new("PUT", "send the list to that address", count))
+            .call(post(COMPLETED, "make the list a segment"))
+    }
+
     fn deliver<'a>(
         &'a self,
         list: Option<&'a Measured>,
@@ -176,7 +196,7 @@ impl CleverTap {
             .about(format!("the list \"{segment}\""))
             .with_at_once(self.at_once())
             .accepting(accepted_part(part, None), "segment_id");
-        let request = self.request("/upload_custom_list_segment_completed").body(body.to_string());
+        let request = self.request(COMPLETED).body(body.to_string());
         let again = remote.in_doubt(&operation.name)?;
         let classify = |answer: &_| answers::completed(answer, again);
         let mut said = remote.call(&operation, &request, &classify).await?.done()?;
@@ -203,7 +223,7 @@ impl CleverTap {
             let uploaded = remote.result_of(&put.name)?.is_some();
             let asked_at = remote.now();
             let classify = |answer: &_| with_time(answers::url(answer), asked_at);
-            let known = remote.call(&get, &self.request("/get_custom_list_segment_url"), &classify).await?.done()?;
+            let known = remote.call(&get, &self.request(GET_URL), &classify).await?.done()?;
             let url = Secret::new(known.get("url").and_then(Value::as_str).unwrap_or_default());
             if uploaded {
                 return Ok(url);

@@ -6,11 +6,11 @@ use super::existing::{self, Decided, IfExists};
 use super::form::{Form, one_of_two, plain};
 use super::lists::AudienceLists;
 use super::{AUDIENCE, PATH_PART, customer_id};
-use crate::body::Measured;
+use crate::body::{Measured, Part};
 use crate::calls::{BoxFuture, JobSeed, Quota, Remote, RetrySafety};
 use crate::error::{Error, Faults, Result};
 use crate::mapping::{Json, MapSpec, Shape};
-use crate::platform::{Delivery, Effect, Platform, Verdict, required};
+use crate::platform::{Delivery, Effect, Outline, PlannedCall, Platform, Verdict, required};
 use crate::settings::{NoSecrets, Settings};
 use percent_encoding::utf8_percent_encode;
 use serde_json::Value;
@@ -19,6 +19,7 @@ use std::time::Duration;
 /// The name under `destination.platform`.
 pub(super) const NAME: &str = "localytics-audience";
 
+const LISTS: &str = "/v1/imports/audiences/list/";
 const STATUS: &str = "/v1/imports/audiences/list/status/";
 
 /// An audience import, as described by `destination`.
@@ -96,7 +97,7 @@ impl Audience {
             account: &self.account,
             about: format!("the audience list \"{name}\""),
             method: "POST",
-            path: "/v1/imports/audiences/list/".to_owned(),
+            path: LISTS.to_owned(),
             status_path: STATUS,
             repeat: RetrySafety::Never,
             quota: self.quota(),
@@ -113,7 +114,7 @@ impl Audience {
             account: &self.account,
             about: format!("the audience list {id}"),
             method: "PUT",
-            path: format!("/v1/imports/audiences/list/{}", utf8_percent_encode(id, PATH_PART)),
+            path: replace_path(id),
             status_path: STATUS,
             repeat: RetrySafety::Always,
             quota: self.quota(),
@@ -159,6 +160,28 @@ impl Platform for Audience {
         delivery
     }
 
+    fn outline(&self, _: &MapSpec, parts: &[Part], seed: &JobSeed) -> Outline {
+        let counted = |call: String, purpose, count| PlannedCall::new(call, purpose, count).with_quota(self.quota());
+        let upload = |call: String, purpose| counted(call, purpose, parts.len());
+        let outline = match &self.target {
+            Target::Replace(id) => {
+                Outline::default().call(upload(format!("PUT {}", replace_path(id)), "replace the members of the list"))
+            }
+            Target::Named(name, if_exists) => {
+                let (call, purpose) = match if_exists {
+                    IfExists::Replace => (
+                        format!("POST {LISTS} or PUT {LISTS}…"),
+                        "create the list, or replace the members of one of that name",
+                    ),
+                    IfExists::Refuse | IfExists::Create => (format!("POST {LISTS}"), "create the list"),
+                };
+                let look = counted(format!("GET {LISTS}app/…"), "look for a list of that name", 1);
+                Outline::default().name("audience_name", [seed.fill(name)]).call(look).call(upload(call, purpose))
+            }
+        };
+        outline.call(PlannedCall::verdict(format!("GET {STATUS}…"), true))
+    }
+
     fn deliver<'a>(
         &'a self,
         list: Option<&'a Measured>,
@@ -177,6 +200,11 @@ impl Platform for Audience {
             }
         })
     }
+}
+
+/// Returns the path that replaces the list with this id.
+fn replace_path(id: &str) -> String {
+    format!("{LISTS}{}", utf8_percent_encode(id, PATH_PART))
 }
 
 #[cfg(test)]

@@ -8,12 +8,17 @@ use crate::body::{Measured, Part};
 use crate::calls::{BoxFuture, JobSeed, Policy, Quota, Remote, RetrySafety};
 use crate::error::{Error, Faults, Result};
 use crate::mapping::{MapSpec, Shape};
-use crate::platform::{Delivery, Effect, Limits, Platform, Verdict, can_wait_in_turn, fits_quota, required};
+use crate::platform::{
+    Delivery, Effect, Limits, Outline, PlannedCall, Platform, Verdict, can_wait_in_turn, fits_quota, required,
+};
 use crate::settings::Settings;
 use std::time::Duration;
 
 /// The name under `destination.platform`.
 pub(super) const NAME: &str = "localytics-profiles";
+
+const UPLOAD: &str = "/v1/imports/profiles/upload";
+const STATUS: &str = "/v1/imports/profiles/status/";
 
 /// A profile import, as described by `destination`.
 pub(super) struct Profiles {
@@ -74,6 +79,13 @@ impl Platform for Profiles {
         fits_quota(&self.quota(), "profile uploads an hour", parts, policy.max_quota_wait)
     }
 
+    fn outline(&self, _: &MapSpec, parts: &[Part], _: &JobSeed) -> Outline {
+        let upload = PlannedCall::new(format!("POST {UPLOAD}"), "send the changes", parts.len());
+        Outline::default()
+            .call(upload.with_quota(self.quota()))
+            .call(PlannedCall::verdict(format!("GET {STATUS}…"), true))
+    }
+
     fn deliver<'a>(
         &'a self,
         list: Option<&'a Measured>,
@@ -88,8 +100,8 @@ impl Platform for Profiles {
                 account: &self.account,
                 about: "the import of the profiles".to_owned(),
                 method: "POST",
-                path: "/v1/imports/profiles/upload".to_owned(),
-                status_path: "/v1/imports/profiles/status/",
+                path: UPLOAD.to_owned(),
+                status_path: STATUS,
                 repeat,
                 quota: self.quota(),
                 form: &form,

@@ -117,7 +117,7 @@ impl Import {
     }
 
     fn request(&self, method: &'static str, path: &str) -> Request {
-        let url = format!("{}/v1/datamarts/{}/document_imports{path}", self.base, self.datamart_id);
+        let url = format!("{}{}{path}", self.base, self.path());
         Request::new(method, crate::Secret::new(url)).header("Authorization", self.token.expose())
     }
 

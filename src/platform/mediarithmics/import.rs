@@ -6,7 +6,7 @@ use crate::body::{Measured, Part};
 use crate::calls::{BoxFuture, JobSeed, Journal, Policy, Remote, StepState};
 use crate::error::{Error, Faults, Result};
 use crate::mapping::{MapSpec, Shape};
-use crate::platform::{Delivery, Effect, Limits, Platform, Verdict, can_wait_in_turn, required};
+use crate::platform::{Delivery, Effect, Limits, Outline, PlannedCall, Platform, Verdict, can_wait_in_turn, required};
 use crate::secret::Secret;
 use crate::settings::Settings;
 use crate::warning::{Warning, WarningKind};
@@ -90,6 +90,13 @@ fn path_part(at: &str, key: &str, id: String) -> Result<String> {
         .with_hint(format!("for example {key}: \"1234\", as the console shows it")))
 }
 
+impl Import {
+    /// Returns the path of the document imports.
+    pub(super) fn path(&self) -> String {
+        format!("/v1/datamarts/{}/document_imports", self.datamart_id)
+    }
+}
+
 impl Platform for Import {
     fn shape(&self, map: &MapSpec) -> Result<Shape> {
         commands::shape(map, self.format, self.max_part_bytes)
@@ -107,6 +114,21 @@ impl Platform for Import {
     fn check(&self, map: &MapSpec, parts: &[Part], policy: &Policy) -> Result<()> {
         // UPDATE and DELETE of one user must not overtake each other
         if commands::mixes_operations(map) { can_wait_in_turn(parts, policy) } else { Ok(()) }
+    }
+
+    fn outline(&self, map: &MapSpec, parts: &[Part], seed: &JobSeed) -> Outline {
+        let path = self.path();
+        let (outline, import) = match &self.target {
+            Target::Create(name) => {
+                let create = PlannedCall::new(format!("POST {path}"), "create the document import", 1);
+                (Outline::default().name("import_name", [seed.fill(name)]).call(create), "…")
+            }
+            Target::Reuse(id) => (Outline::default(), id.as_str()),
+        };
+        let executions = format!("{path}/{import}/executions");
+        outline
+            .call(PlannedCall::new(format!("POST {executions}"), "send the commands", parts.len()))
+            .call(PlannedCall::verdict(format!("GET {executions}"), commands::mixes_operations(map)))
     }
 
     fn left_behind(&self, _: &JobSeed, journal: &dyn Journal) -> Result<Option<Warning>> {

@@ -9,6 +9,12 @@ use crate::mapping::MapSpec;
 use crate::transport::Answer;
 use serde_json::{Value, json};
 
+/// The path of the ping.
+pub(super) const PING: &str = "/v2/company/ping";
+
+/// The path of the attributes of target lists.
+pub(super) const SCHEMA: &str = "/v2/target-lists?view=schema";
+
 /// The step that requests the import.
 pub(super) const IMPORT: &str = "file-import";
 
@@ -29,7 +35,7 @@ impl Options {
 
     /// `GET /v2/company/ping`: "can be used to determine if the API services are available and healthy".
     async fn ping(&self, remote: &Remote<'_>) -> Result<()> {
-        let request = self.request("GET", format!("{}/v2/company/ping", self.base));
+        let request = self.request("GET", format!("{}{PING}", self.base));
         let classify = |answer: &Answer| match answer.status {
             200..=299 => Reply::Done(Value::Null),
             401 | 408 | 429 | 500 | 502.. => Reply::by_status("the ping of Yesmail's API", answer),
@@ -45,7 +51,7 @@ impl Options {
 
     /// Compares the keys of the map with the attributes of target lists.
     async fn compare_attributes(&self, map: &MapSpec, remote: &Remote<'_>) -> Result<()> {
-        let request = self.request("GET", format!("{}/v2/target-lists?view=schema", self.base));
+        let request = self.request("GET", format!("{}{SCHEMA}", self.base));
         let classify = |answer: &Answer| match answer.status {
             200..=299 => Reply::Done(match attributes::names(&answer.body) {
                 Some(names) => json!({ "names": names }),

@@ -9,6 +9,7 @@ mod columns;
 mod deliver;
 mod ftp;
 mod options;
+mod outline;
 mod put;
 mod request;
 mod results;
@@ -16,8 +17,8 @@ mod serve;
 mod ticket;
 mod verdict;
 
-use super::{Delivery, Effect, Entry, Platform, Verdict, required};
-use crate::body::Measured;
+use super::{Delivery, Effect, Entry, Outline, Platform, Verdict, required};
+use crate::body::{Measured, Part};
 use crate::calls::{BoxFuture, Call, JobSeed, Journal, Remote, RetrySafety};
 use crate::error::{Error, Result};
 use crate::mapping::{Cells, Field, MapSpec, Quoting, Rules, Separator, Shape, ValueSpec};
@@ -90,6 +91,10 @@ impl Platform for Yesmail {
         delivery.needs_wait = matches!(self.options.host, Host::Serve(_)).then_some("destination.host.serve");
         delivery.remark = self.remark(map);
         delivery
+    }
+
+    fn outline(&self, _: &MapSpec, _: &[Part], _: &JobSeed) -> Outline {
+        self.options.outline()
     }
 
     fn left_behind(&self, seed: &JobSeed, journal: &dyn Journal) -> Result<Option<Warning>> {

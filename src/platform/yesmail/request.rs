@@ -21,8 +21,7 @@ impl Options {
 
     /// Requests the import of the file at `uri`.
     pub(super) fn import_request(&self, columns: &Columns, separator: u8, uri: &Secret) -> Request {
-        let list = utf8_percent_encode(&self.list, SEGMENT);
-        let mut url = format!("{}/v2/target-lists/{list}/members/file-import", self.base);
+        let mut url = format!("{}{}", self.base, self.import_path());
         let mut mark = '?';
         for (name, value) in [("responseUri", &self.response_uri), ("responseRef", &self.response_ref)] {
             if let Some(value) = value {
@@ -32,6 +31,11 @@ impl Options {
         }
         let body = self.import_payload(columns, separator, uri).to_string();
         self.request("POST", url).header("Content-Type", "application/json").body(body)
+    }
+
+    /// Returns the path of the import.
+    pub(super) fn import_path(&self) -> String {
+        format!("/v2/target-lists/{}/members/file-import", utf8_percent_encode(&self.list, SEGMENT))
     }
 
     fn import_payload(&self, columns: &Columns, separator: u8, uri: &Secret) -> Value {
