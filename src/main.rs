@@ -11,10 +11,9 @@ fn main() -> ExitCode {
         Err(code) => return code,
     };
     let taint = listferry::secret::Taint::default();
-    let screen = cli::progress::Screen::new(&arguments.global);
-    let held = cli::log::start(&arguments.global, &taint, &screen);
+    let held = cli::log::start(&arguments.global, &taint);
     let (global, command) = (&arguments.global, arguments.command);
-    match cli::session::Session::new(global, command.name(), (taint, held, screen)) {
+    match cli::session::Session::new(global, command.name(), taint, held) {
         Ok(session) => cli::run(command, &session),
         Err(error) => cli::output::failed(global, command.name(), error, command.errors_to()),
     }

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::settings::{Key, Settings};
 #[cfg(feature = "jobs")]
 use crate::source::Source;
-#[cfg(all(feature = "jobs", feature = "parquet"))]
+#[cfg(all(feature = "jobs", any(feature = "parquet", feature = "xlsx")))]
 use serde_json::{Map, Value};
 #[cfg(feature = "jobs")]
 use std::sync::Arc;
@@ -51,7 +51,7 @@ pub(super) fn validate_max_record_bytes(bytes: u64) -> Result<()> {
 }
 
 /// Returns the mapping `source.NAME`, or an empty one.
-#[cfg(all(feature = "jobs", feature = "parquet"))]
+#[cfg(all(feature = "jobs", any(feature = "parquet", feature = "xlsx")))]
 pub(super) fn section(source: &Settings<'_>, name: &str) -> Result<Map<String, Value>> {
     match source.map.get(name) {
         None | Some(Value::Null) => Ok(Map::new()),

@@ -38,7 +38,11 @@ pub(crate) fn find<O>(formats: &'static [Entry<O>], written: Option<&str>, path:
                 .with_hint(format!("it reads {}", listed(&names(), "and"))))
         }
         None if OTHERS.contains(&&*name) => {
-            let hint = if name == "avro" { "export it as Parquet or CSV" } else { "save it as CSV (UTF-8)" };
+            let hint = match &*name {
+                "avro" => "export it as Parquet or CSV",
+                _ if cfg!(feature = "xlsx") => "save it as xlsx, or as CSV (UTF-8)",
+                _ => "save it as CSV (UTF-8)",
+            };
             Err(Error::usage(format!("{at}: {name} is not supported"))
                 .with_hint(format!("{hint}; if the file is something else, set source.format")))
         }

@@ -7,7 +7,7 @@
 
 #[cfg(feature = "arrow")]
 pub mod arrow;
-#[cfg(any(feature = "parquet", feature = "arrow"))]
+#[cfg(any(feature = "parquet", feature = "arrow", feature = "xlsx"))]
 mod block;
 pub mod cells;
 pub(crate) mod chunk;
@@ -28,6 +28,8 @@ mod pointer;
 pub(crate) mod reader;
 pub(crate) mod seam;
 mod text;
+#[cfg(feature = "xlsx")]
+pub mod xlsx;
 
 pub(crate) use chunk::{Chunk, ChunkId, Extent, Fatal};
 pub(crate) use reader::{Chunks, Format, Host, Reader, Tabular, Visit};
@@ -137,6 +139,8 @@ registry! {
     Parquet: parquet::Parquet, parquet::ParquetOptions, [#[cfg(feature = "parquet")] parquet::PARQUET];
     #[cfg(feature = "arrow")]
     Arrow: arrow::Arrow, arrow::ArrowOptions, [#[cfg(feature = "arrow")] arrow::ARROW];
+    #[cfg(feature = "xlsx")]
+    Xlsx: xlsx::Xlsx, xlsx::XlsxOptions, [#[cfg(feature = "xlsx")] xlsx::XLSX];
 }
 
 /// The format that the content of a source looks like; `None`: no format says so.

@@ -72,12 +72,13 @@ impl Config {
         let passes = if several { Passes::Several } else { passes };
         let client = || self.client(env, secrets);
         let opening = Opening { in_line: true, ..self.opening(env, passes, None, client) };
-        let source = block_on(origin.open(&opening))?;
+        let source = with_scratch(block_on(origin.open(&opening))?, &opening);
         if !source.inputs()[0].is_once() || !self.is_by_position(&source)? {
             return Ok(Arc::new(source));
         }
         let mut stream = source.inputs()[0].open_stream()?;
-        Ok(Arc::new(Source::spool_unnamed(opening.copies.to(), &origin.name(), &mut stream, origin.options())?))
+        let copy = Source::spool_unnamed(opening.copies.to(), &origin.name(), &mut stream, origin.options())?;
+        Ok(Arc::new(with_scratch(copy, &opening)))
     }
 
     /// Whether the content of a source shows that it must be read by position.
@@ -121,6 +122,14 @@ impl Config {
     fn spool_file(&self, env: &Env, run_id: &str) -> Result<PathBuf> {
         Ok(self.spool_dir(env)?.join(format!("spool-{run_id}")))
     }
+}
+
+/// Returns the source with the spool as the place for what does not fit into memory.
+#[cfg_attr(not(feature = "xlsx"), allow(unused_variables, reason = "only workbooks need it"))]
+pub(super) fn with_scratch(source: Source, opening: &Opening<'_>) -> Source {
+    #[cfg(feature = "xlsx")]
+    let source = source.with_scratch_in(opening.copies.to());
+    source
 }
 
 /// Returns the error for a job without a source.

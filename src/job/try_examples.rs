@@ -157,6 +157,8 @@ fn is_nested(format: &TableOptions) -> bool {
         TableOptions::Parquet(_) => true,
         #[cfg(feature = "arrow")]
         TableOptions::Arrow(_) => true,
+        #[cfg(feature = "xlsx")]
+        TableOptions::Xlsx(_) => false,
     }
 }
 

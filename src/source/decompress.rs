@@ -3,7 +3,7 @@
 
 use super::damage::{self, Damage, Findings, Tally, is_ours, window_too_large};
 use super::{Compression, codecs};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use std::io::{self, BufRead, BufReader, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -173,6 +173,14 @@ pub(super) fn expands_too_much(produced: u64, consumed: u64, most: u64) -> bool 
     produced > JUDGED_AFTER && produced / consumed.max(1) > most
 }
 
+/// Returns the error for content that expands too much.
+pub(super) fn too_expanded(name: &str, most: u64, (produced, consumed): (u64, u64)) -> Error {
+    Error::data(format!(
+        "{name} expands to more than {most} times its size (source.max_expansion): {produced} bytes from {consumed}"
+    ))
+    .with_hint("raise source.max_expansion if the list really is that repetitive")
+}
+
 /// Counts stored bytes, for the progress and the position of damage.
 struct Counted<R> {
     inner: R,
@@ -315,16 +323,7 @@ impl<R: Read> Read for Bounded<R> {
         if n > 0 && self.produced.is_multiple_of(JUDGED_EVERY) {
             let consumed = self.consumed.load(Ordering::Relaxed).max(1);
             if expands_too_much(self.produced, consumed, self.most) {
-                return Err(io::Error::other(
-                    Error::new(
-                        Kind::Data,
-                        format!(
-                            "{} expands to more than {} times its size (source.max_expansion): {} bytes from {consumed}",
-                            self.what.name, self.most, self.produced
-                        ),
-                    )
-                    .with_hint("raise source.max_expansion if the list really is that repetitive"),
-                ));
+                return Err(io::Error::other(too_expanded(&self.what.name, self.most, (self.produced, consumed))));
             }
         }
         Ok(n)

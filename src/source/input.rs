@@ -146,6 +146,18 @@ impl Input {
         self.max_expansion
     }
 
+    /// Checks the ratio of content to stored bytes of a part of the input that is compressed by itself.
+    ///
+    /// # Errors
+    /// `Data`: it is above `max_expansion`.
+    #[cfg(feature = "xlsx")]
+    pub(crate) fn check_expansion(&self, produced: u64, consumed: u64) -> Result<()> {
+        match decompress::expands_too_much(produced, consumed, self.max_expansion) {
+            true => Err(decompress::too_expanded(&self.name, self.max_expansion, (produced, consumed))),
+            false => Ok(()),
+        }
+    }
+
     /// Returns the compression; never `Auto`.
     #[must_use]
     pub fn compression(&self) -> Compression {

@@ -19,6 +19,10 @@ pub struct Source {
     copy: Option<spool::Unnamed>,
     /// True if it was read from standard input.
     is_stdin: bool,
+    /// The folders in which a format may write what does not fit into memory, and how many bytes; `None`: the system's
+    /// folder for temporary files.
+    #[cfg(feature = "xlsx")]
+    scratch: Option<(Vec<PathBuf>, u64)>,
 }
 
 impl Source {
@@ -58,7 +62,7 @@ impl Source {
                 }
             });
         }
-        Ok(Source { inputs, spool: None, copy, is_stdin: false })
+        Ok(Source { copy, ..Source::of_all(inputs) })
     }
 
     /// Returns true if `path` can be read only from its start and has to be spooled: a FIFO, a terminal, or a non-empty
@@ -98,7 +102,7 @@ impl Source {
     #[cfg(feature = "store")]
     pub(crate) fn from_parts(parts: Vec<(String, Arc<dyn ReadAt>)>, options: &SourceOptions) -> Result<Source> {
         let inputs = parts.into_iter().map(|(name, data)| Input::stored(name, data, options)).collect::<Result<_>>()?;
-        Ok(Source { inputs, spool: None, copy: None, is_stdin: false })
+        Ok(Source::of_all(inputs))
     }
 
     /// Creates a source over bytes in memory.
@@ -119,7 +123,47 @@ impl Source {
     }
 
     fn of(input: Input) -> Source {
-        Source { inputs: vec![input], spool: None, copy: None, is_stdin: false }
+        Source::of_all(vec![input])
+    }
+
+    fn of_all(inputs: Vec<Input>) -> Source {
+        Source {
+            inputs,
+            spool: None,
+            copy: None,
+            is_stdin: false,
+            #[cfg(feature = "xlsx")]
+            scratch: None,
+        }
+    }
+
+    /// Sets the folder for what a format cannot keep in memory (shared strings of XLSX beyond 16 MiB), and how many bytes
+    /// may be written there. The files are readable only by their owner and have no name. Default: the system's folder
+    /// for temporary files, without a limit.
+    #[cfg(feature = "xlsx")]
+    #[must_use]
+    pub fn with_scratch(self, dir: &Path, max_bytes: u64) -> Source {
+        Source { scratch: Some((vec![dir.to_owned()], max_bytes)), ..self }
+    }
+
+    /// Like [`Source::with_scratch`], in the first of several folders that can be written.
+    #[cfg(all(feature = "jobs", feature = "xlsx"))]
+    pub(crate) fn with_scratch_in(self, to: CopyTo<'_>) -> Source {
+        Source { scratch: Some((to.dirs.to_vec(), to.max_bytes)), ..self }
+    }
+
+    /// Creates a file without a name for what does not fit into memory.
+    ///
+    /// # Errors
+    /// `Local`: no file can be created.
+    #[cfg(feature = "xlsx")]
+    pub(crate) fn scratch(&self) -> Result<spool::Scratch> {
+        let temporary = [std::env::temp_dir()];
+        let to = match &self.scratch {
+            Some((dirs, max_bytes)) => CopyTo { dirs, max_bytes: *max_bytes },
+            None => CopyTo { dirs: &temporary, max_bytes: u64::MAX },
+        };
+        spool::Scratch::create(to)
     }
 
     /// Copies a stream, at most `max` bytes of it, into a new 0600 file in `dir` and opens the copy.

@@ -28,6 +28,8 @@ pub use list::Source;
 pub(crate) use options::CopyTo;
 pub use options::{Compression, SourceOptions};
 pub use read_at::{Identity, ReadAt, into_error};
+#[cfg(feature = "xlsx")]
+pub(crate) use spool::Scratch;
 
 #[cfg(test)]
 #[allow(clippy::disallowed_methods, reason = "file times are compared")]

@@ -58,7 +58,13 @@ pub(super) fn write(name: &str, reader: &mut dyn Read, path: &Path, max: u64) ->
 
 /// Appends the stream to a file that has `before` bytes and may have `max`. `path` is its name in messages. Returns the
 /// number of bytes copied.
-fn copy(name: &str, reader: &mut dyn Read, file: &mut File, path: &Path, (before, max): (u64, u64)) -> Result<u64> {
+fn copy<W: Write>(
+    name: &str,
+    reader: &mut dyn Read,
+    file: &mut W,
+    path: &Path,
+    (before, max): (u64, u64),
+) -> Result<u64> {
     let mut buffer = vec![0; 256 << 10];
     let mut total = 0u64;
     loop {
@@ -113,6 +119,53 @@ impl Unnamed {
         let len = copy(name, reader, &mut file, &self.path, (from, self.max))?;
         self.len += len;
         Ok(Copied { file: self.file.clone(), from, len })
+    }
+}
+
+/// A file without a name for what does not fit into memory.
+#[cfg(feature = "xlsx")]
+pub(crate) struct Scratch(Unnamed);
+
+#[cfg(feature = "xlsx")]
+impl Scratch {
+    /// Creates an empty file.
+    ///
+    /// # Errors
+    /// `Local`: in none of the folders a file can be created.
+    pub(super) fn create(to: CopyTo<'_>) -> Result<Scratch> {
+        Unnamed::create(to).map(Scratch)
+    }
+
+    /// Appends bytes; `what` is their name in messages.
+    ///
+    /// # Errors
+    /// `Data`: the file would be larger than `spool.max`. `Local`: it cannot be written.
+    pub(crate) fn append(&mut self, what: &str, mut bytes: &[u8]) -> Result<()> {
+        let Unnamed { file, path, len, max, .. } = &mut self.0;
+        *len += copy(what, &mut bytes, &mut &**file, path, (*len, *max))?;
+        Ok(())
+    }
+
+    /// Reads bytes that were appended.
+    ///
+    /// # Errors
+    /// `Local`.
+    pub(crate) fn read_exact_at(&self, buf: &mut [u8], at: u64) -> Result<()> {
+        let file = Copied { file: Arc::clone(&self.0.file), from: 0, len: self.0.len };
+        let mut have = 0;
+        while have < buf.len() {
+            match super::ReadAt::read_at(&file, &mut buf[have..], at + have as u64) {
+                Ok(0) => return Err(self.failed(io::ErrorKind::UnexpectedEof.into())),
+                Ok(n) => have += n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.failed(error)),
+            }
+        }
+        Ok(())
+    }
+
+    fn failed(&self, error: io::Error) -> Error {
+        Error::io(format!("reading {}", self.0.path.display()), error)
     }
 }
 

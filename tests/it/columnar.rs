@@ -6,6 +6,7 @@ use listferry::body::{DiscardRejects, Frame, Options, Split, convert, measure, p
 use listferry::format::Table;
 use listferry::format::arrow::{Arrow, ArrowOptions};
 use listferry::format::parquet::{Parquet, ParquetOptions};
+use listferry::format::xlsx::{Xlsx, XlsxOptions};
 use listferry::mapping::{Field, Json, Plan, Rules, Shape, Unit, ValueSpec};
 use listferry::source::{Identity, ReadAt, Source, SourceOptions};
 use listferry::{Error, Kind};
@@ -44,7 +45,7 @@ fn files_like(start: &str, formats: &[&str]) -> Vec<String> {
     names
 }
 
-const FORMATS: &[&str] = &["parquet", "arrow", "arrows"];
+const FORMATS: &[&str] = &["parquet", "arrow", "arrows", "xlsx"];
 
 /// The result of a list: the output, its digest, and record, column and code of each reject.
 type Converted = (String, Value, Vec<(String, String, String)>);
@@ -119,6 +120,7 @@ fn open(name: &str, bytes: Vec<u8>, columns: &[&str]) -> listferry::Result<Table
     match name.rsplit_once('.').unwrap().1 {
         "parquet" => parquet(source, columns),
         "arrow" | "arrows" => Ok(Arrow::open(Arc::new(source), columns, ArrowOptions::default())?.into()),
+        "xlsx" => Ok(Xlsx::open(Arc::new(source), columns, XlsxOptions::default())?.into()),
         other => panic!("{other}"),
     }
 }

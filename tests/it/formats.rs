@@ -4,6 +4,7 @@
 //! The oracle does not read lists: a case writes a list record by record and notes the position of each.
 
 use super::cli::{Bed, CLEVERTAP};
+use super::workbook::{Book, inline, zip};
 use arrow_array::{ArrayRef, BinaryArray, Int64Array, RecordBatch};
 use listferry::body::{
     DiscardRejects, Frame, Measured, Options, Reject, RejectFile, RejectSink, SourceRecord, Split, convert, measure,
@@ -15,6 +16,7 @@ use listferry::format::csv::{Csv, CsvOptions};
 use listferry::format::lines::{Lines, LinesOptions};
 use listferry::format::ndjson::{Ndjson, NdjsonOptions};
 use listferry::format::parquet::{Parquet, ParquetOptions};
+use listferry::format::xlsx::{Xlsx, XlsxOptions};
 use listferry::mapping::{Field, Json, Plan, Rules, Shape, Unit, ValueSpec};
 use listferry::source::{Source, SourceOptions};
 use parquet::arrow::ArrowWriter;
@@ -77,7 +79,7 @@ struct Case {
     open: fn(Arc<Source>, max_record_bytes: u64) -> listferry::Result<Table>,
 }
 
-const CASES: [Case; 10] = [
+const CASES: [Case; 11] = [
     Case {
         name: "csv",
         source: "format: csv",
@@ -145,7 +147,36 @@ const CASES: [Case; 10] = [
         open: parquet,
     },
     Case { name: "arrow", source: "format: arrow", header: "", write: row, file: Some(arrow_file), open: arrow },
+    Case { name: "xlsx", source: "format: xlsx", header: "", write: row, file: Some(xlsx_file), open: xlsx },
 ];
+
+fn xlsx(source: Arc<Source>, max_record_bytes: u64) -> listferry::Result<Table> {
+    let mut options = XlsxOptions::default();
+    options.max_record_bytes = max_record_bytes;
+    Ok(Xlsx::open(source, &["value"], options)?.into())
+}
+
+/// Writes a sheet with an empty row before each tenth one.
+fn xlsx_file(values: &[Vec<u8>]) -> Vec<u8> {
+    let mut parts = Book::of("ROWS").parts();
+    let sheet = parts.iter_mut().find(|(name, _)| *name == "xl/worksheets/sheet1.xml").unwrap();
+    let (head, tail) = std::str::from_utf8(&sheet.1).unwrap().split_once("ROWS").unwrap();
+    let mut rows = [head.as_bytes(), b"<row>", &inline(b"n"), &inline(b"value"), b"</row>"].concat();
+    for (n, value) in values.iter().enumerate() {
+        if n % 10 == 0 {
+            rows.extend(b"<row/>");
+        }
+        rows.extend(format!("<row><c><v>{n}</v></c>").into_bytes());
+        rows.extend([&inline(value)[..], b"</row>"].concat());
+    }
+    sheet.1 = [&rows, tail.as_bytes()].concat();
+    zip(&parts)
+}
+
+/// Returns true if a format reads by position, so that its files are not compressed as a whole.
+fn is_by_position(case: &Case) -> bool {
+    matches!(case.name, "parquet" | "xlsx")
+}
 
 fn arrow(source: Arc<Source>, max_record_bytes: u64) -> listferry::Result<Table> {
     let mut options = ArrowOptions::default();
@@ -445,8 +476,7 @@ proptest! {
     ) {
         let case = &CASES[case];
         let (list, noted) = written(case, &items, line_end, cut);
-        // Parquet is read by position
-        let how = if case.name == "parquet" { 0 } else { how };
+        let how = if is_by_position(case) { 0 } else { how };
         let table = table(case, packed(&list, how)).unwrap();
         let (plan, options) = (plan(&table), options(threads, chunk));
         let (want, rejects) = (expected(&noted), rejected(&noted));
@@ -488,7 +518,7 @@ fn parts_are_cut_between_records_and_sent_from_their_own_start() {
     for case in &CASES {
         let items: Vec<Item> = (0..5000).map(|n| Item::Value(format!("value {n}"))).collect();
         let (list, noted) = written(case, &items, "\n", false);
-        for how in if case.name == "parquet" { 0..1 } else { 0..3 } {
+        for how in if is_by_position(case) { 0..1 } else { 0..3 } {
             let table = table(case, packed(&list, how)).unwrap();
             let mut split = Split::default();
             split.max_part_bytes = Some(10_000);
@@ -509,7 +539,7 @@ fn a_record_that_is_too_long_ends_every_pass_at_its_place() {
         for (how, end) in [(0, "\n"), (1, "\n"), (0, "")] {
             let items = [Item::Value("a".to_owned()), Item::Invalid, Item::Value("x".repeat(3000))];
             let (mut list, noted) = written(case, &items, "\n", end.is_empty());
-            let how = if case.name == "parquet" { 0 } else { how };
+            let how = if is_by_position(case) { 0 } else { how };
             list.extend(if case.file.is_some() { b"" } else { end.as_bytes() });
             for (threads, chunk) in [(1, 1 << 18), (1, 100), (4, 700)] {
                 let source = Source::from_bytes("list", packed(&list, how), &SourceOptions::default()).unwrap();

@@ -52,8 +52,6 @@ mod golden;
 #[cfg(feature = "jobs")]
 mod http;
 #[cfg(all(feature = "cli", unix))]
-mod hygiene;
-#[cfg(all(feature = "cli", unix))]
 mod init;
 mod interrupted;
 #[cfg(feature = "jobs")]
@@ -84,14 +82,8 @@ mod origins;
 mod piped;
 #[cfg(all(feature = "cli", unix))]
 mod plan;
-#[cfg(feature = "cli")]
-mod progress;
 #[cfg(feature = "jobs")]
 mod quotas;
-#[cfg(feature = "cli")]
-mod rejects;
-#[cfg(feature = "cli")]
-mod report_page;
 #[cfg(feature = "jobs")]
 mod report_schema;
 #[cfg(feature = "jobs")]
@@ -137,6 +129,10 @@ mod verdicts;
 mod warnings;
 #[cfg(feature = "jobs")]
 mod web;
+#[cfg(feature = "cli")]
+mod workbook;
+#[cfg(feature = "cli")]
+mod xlsx;
 #[cfg(feature = "upload")]
 mod yesmail;
 #[cfg(feature = "jobs")]

@@ -4,6 +4,11 @@
 //! value that is a list or an object is its JSON text. Values that are not valid (NaN, an error cell) are kept as text,
 //! and noted with the reason why their row is rejected.
 
+#![cfg_attr(
+    not(any(feature = "parquet", feature = "arrow")),
+    allow(dead_code, reason = "workbooks have neither decimals nor lists")
+)]
+
 mod kept;
 pub(in crate::format) mod number;
 mod row;

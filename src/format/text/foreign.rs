@@ -10,6 +10,10 @@ const PIPE_LZ4: &str = "decompress it through a pipe: lz4 -dc FILE | listferry .
 const PIPE_SNAPPY: &str = "make it gzip, zstd, xz, bzip2 or lz4, or decompress it to a file";
 const UNPACK: &str = "unpack it and name the file inside";
 const AS_CSV: &str = "save the sheet as CSV (UTF-8) and name that file";
+const AS_XLSX: &str = match cfg!(feature = "xlsx") {
+    true => "set source.format to xlsx, or rename the file",
+    false => AS_CSV,
+};
 
 /// Refuses content that starts like a well-known binary format. `compression` is that of the file, `wanted` the
 /// expected content.
@@ -24,10 +28,9 @@ pub(super) fn refuse(first: &[u8], compression: Compression, wanted: &str) -> Re
 
 fn kind_of(first: &[u8]) -> Option<Kind> {
     let holds = |text: &[u8]| memchr::memmem::find(first, text).is_some();
+    let is_workbook = || [&b"xl/"[..], b"[Content_Types].xml", b"docProps/"].iter().any(|part| holds(part));
     Some(match first {
-        [b'P', b'K', 3, 4, ..] if holds(b"xl/") || holds(b"[Content_Types].xml") => {
-            ("an Excel workbook (xlsx)", AS_CSV)
-        }
+        [b'P', b'K', 3, 4, ..] if is_workbook() => ("an Excel workbook (xlsx)", AS_XLSX),
         [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] | [b'P', b'K', 7, 8, ..] => ("a zip archive", UNPACK),
         [0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1, ..] => ("an old Excel workbook (xls) or the like", AS_CSV),
         [b'7', b'z', 0xbc, 0xaf, 0x27, 0x1c, ..] => ("a 7z archive", UNPACK),
@@ -78,6 +81,7 @@ mod tests {
         tar.extend(b"ustar\0");
         for (first, name) in [
             (&b"PK\x03\x04\x14\0\x06\0[Content_Types].xml"[..], "an Excel workbook (xlsx)"),
+            (b"PK\x03\x04\x14\0docProps/app.xml", "an Excel workbook (xlsx)"),
             (b"PK\x03\x04\x14\0list.csv", "a zip archive"),
             (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "xls"),
             (b"\xfd7zXZ\0", "xz data"),

@@ -10,7 +10,7 @@ mod region;
 mod rules;
 
 pub(super) use front::{BOM, Front, refuse_foreign};
-#[cfg(any(feature = "parquet", feature = "arrow"))]
+#[cfg(any(feature = "parquet", feature = "arrow", feature = "xlsx"))]
 pub(super) use region::Places;
 pub(super) use region::{Region, Unsplit, row_of_region};
 pub(super) use rules::{DataStart, End, Stretch, Text, lines_between, longer_than, record_start};

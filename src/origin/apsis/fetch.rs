@@ -279,7 +279,7 @@ impl Apsis {
             _ => return None,
         };
         let message = format!("the export is {came} although source.apsis.format is {wanted}");
-        let hint = "listferry export takes either: set source.apsis.format to match; a job's source has to be csv";
+        let hint = "set source.apsis.format to match";
         Some(Error::new(Kind::Refused, message).with_hint(hint))
     }
 }

@@ -45,7 +45,7 @@ const KEYS: &[Key] = &[
         None,
         "The body of the report request as APSIS One documents it: a mapping, or JSON as a text, sent byte for byte.",
     ),
-    key("format", KeyKind::OneOf(&["csv", "xlsx"]), Some("csv"), "Format of the export; a source has to be csv."),
+    key("format", KeyKind::OneOf(&["csv", "xlsx"]), Some("csv"), "Format of the export."),
     key("gzip", KeyKind::Bool, Some("true"), "Whether to request gzip."),
     key("wait", KeyKind::Duration, Some("24h"), "How long to wait for the export."),
     key("base_url", KeyKind::Text, None, "Replaces scheme, host and port of the platform's own address."),
@@ -131,8 +131,9 @@ impl Origin for ApsisSource {
                 return Err(Error::usage("source.apsis: this command works offline; run `listferry export` first")
                     .with_hint("listferry export JOB -o FILE, then --set source.apsis=null --set source.path=FILE"));
             };
-            if self.apsis.options.format == Format::Xlsx {
-                return Err(Error::usage("source.apsis.format: a job's source has to be csv").with_hint("format: csv"));
+            if self.apsis.options.format == Format::Xlsx && !cfg!(feature = "xlsx") {
+                return Err(Error::usage("source.apsis.format: this build was made without the feature xlsx")
+                    .with_hint("format: csv"));
             }
             let dir = copy.parent().unwrap_or(Path::new(""));
             let (path, fetched) = self.apsis.spool(remote, dir, opening.copies.max_bytes).await?;
