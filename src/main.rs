@@ -11,9 +11,10 @@ fn main() -> ExitCode {
         Err(code) => return code,
     };
     let taint = listferry::secret::Taint::default();
-    let held = cli::log::start(&arguments.global, &taint);
+    let screen = cli::progress::Screen::new(&arguments.global);
+    let held = cli::log::start(&arguments.global, &taint, &screen);
     let (global, command) = (&arguments.global, arguments.command);
-    match cli::session::Session::new(global, command.name(), taint, held) {
+    match cli::session::Session::new(global, command.name(), (taint, held, screen)) {
         Ok(session) => cli::run(command, &session),
         Err(error) => cli::output::failed(global, command.name(), error, command.errors_to()),
     }

@@ -344,6 +344,17 @@ pub fn size(value: &Value) -> Option<u64> {
     }
 }
 
+/// Formats a number of bytes: `94.9 MB`.
+#[must_use]
+pub fn size_in_words(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} byte{}", if bytes == 1 { "" } else { "s" }),
+        1_000..999_950 => format!("{:.1} kB", bytes as f64 / 1e3),
+        999_950..999_950_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.2} GB", bytes as f64 / 1e9),
+    }
+}
+
 /// Parses a duration: `500ms`, `90s`, `15m`, `2h`, `1d`; a bare number is seconds.
 #[must_use]
 pub fn duration(value: &Value) -> Option<Duration> {

@@ -1,7 +1,7 @@
 //! Options of a pass: threads, chunk size, bounds, and how the output is cut; and the counters of a running pass.
 
 use super::slab;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// Options of the pipeline.
@@ -58,6 +58,10 @@ pub struct Progress {
     pub source_bytes: AtomicU64,
     /// Bytes of output in this pass (in pass two: passed to the socket's side).
     pub output_bytes: AtomicU64,
+    /// Bytes of content that were passed on to the platform, those of earlier parts included.
+    pub sent_bytes: AtomicU64,
+    /// The part that is being sent, from 1; 0 before the first.
+    pub part: AtomicUsize,
     /// Records read in this pass.
     pub records: AtomicU64,
     /// Records rejected in this pass.
@@ -70,8 +74,14 @@ impl Progress {
     /// Resets the counters for another pass.
     pub(crate) fn begin_pass(&self) {
         for counter in [&self.source_bytes, &self.output_bytes, &self.records, &self.rejected] {
-            counter.store(0, std::sync::atomic::Ordering::Relaxed);
+            counter.store(0, Ordering::Relaxed);
         }
+    }
+
+    /// Records that a part, from 0, is being sent, and how much of the whole content has been.
+    pub(crate) fn sending(&self, part: usize, sent_bytes: u64) {
+        self.part.store(part + 1, Ordering::Relaxed);
+        self.sent_bytes.store(sent_bytes, Ordering::Relaxed);
     }
 }
 

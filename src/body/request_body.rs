@@ -3,11 +3,11 @@
 //! Three layers, each of which can be tested alone: [`PartStream`] cuts a part out of a pass, [`Verified`] holds the
 //! last piece back until the part is verified, and [`Body`] adds the frame and has the exact size.
 
-use super::Part;
 use super::measured::{Measured, SecondPass};
 use super::part_stream::PartStream;
 use super::session::{PassSpec, changed};
 use super::verified::Verified;
+use super::{Part, Progress};
 use crate::error::{Error, Result};
 use bytes::Bytes;
 use std::io;
@@ -37,6 +37,23 @@ pub struct Body {
     step: Step,
     /// Number of bytes still to return.
     remaining: u64,
+    /// The counters of a body that is a whole part.
+    gauge: Option<Gauge>,
+}
+
+/// Counts what was returned of a part.
+struct Gauge {
+    progress: Arc<Progress>,
+    part: usize,
+    /// Bytes of content of the earlier parts and of this one so far.
+    sent: u64,
+}
+
+impl Gauge {
+    fn add(&mut self, bytes: u64) {
+        self.sent += bytes;
+        self.progress.sending(self.part, self.sent);
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -65,12 +82,19 @@ impl Measured {
         let remaining = wanted.end - wanted.start + (frame.head.len() + frame.tail.len()) as u64;
         let is_last = self.parts().last().is_some_and(|last| last.index == part.index);
         let total = self.manifest().content;
+        let is_whole = wanted == (0..part.bytes);
+        let gauge = self.second.as_ref().filter(|_| is_whole).map(|second| Gauge {
+            progress: Arc::clone(&second.options.progress),
+            part: part.index,
+            sent: part.at + (second.plan.head().len() * part.index) as u64,
+        });
         Body {
             content: self.second.as_ref().map(|second| second.content((part.clone(), is_last), total, wanted)),
             frame_head: frame.head.clone().into(),
             frame_tail: frame.tail.clone().into(),
             step: Step::FrameHead,
             remaining,
+            gauge,
         }
     }
 }
@@ -122,12 +146,14 @@ impl Body {
         if self.step == Step::FrameHead {
             content.begin()?;
             self.step = Step::Content;
+            self.gauge.iter_mut().for_each(|gauge| gauge.add(0));
             if !self.frame_head.is_empty() {
                 return Poll::Ready(Ok(Some(std::mem::take(&mut self.frame_head))));
             }
         }
         if self.step == Step::Content {
             if let Some(bytes) = ready!(content.poll_next(cx))? {
+                self.gauge.iter_mut().for_each(|gauge| gauge.add(bytes.len() as u64));
                 return Poll::Ready(Ok(Some(bytes)));
             }
             self.step = Step::Done;

@@ -2,7 +2,7 @@
 //! durable journal belongs to `job`; [`MemoryJournal`] is for embedding and tests.
 
 use super::quota::{fits_from, schedule};
-use super::{AtOnce, PartState, Quota, RowFault, Seat};
+use super::{AtOnce, MadeCall, PartState, Quota, RowFault, Seat};
 use crate::error::{Error, Result};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
@@ -101,6 +101,11 @@ pub trait Journal: Send + Sync {
     fn seat(&self, limit: &AtOnce) -> Result<Option<Seat>> {
         let _ = limit;
         Ok(Some(Seat::new(())))
+    }
+
+    /// Receives each call that was made, for the history of the run. By default it is forgotten.
+    fn made(&self, call: &MadeCall) {
+        let _ = call;
     }
 
     /// Deletes the row faults of a group, before its results are read (again).

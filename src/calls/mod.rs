@@ -8,6 +8,7 @@ mod call;
 mod clock;
 mod journal;
 mod lenient;
+mod made;
 mod part;
 pub(crate) mod quota;
 mod remote;
@@ -29,6 +30,7 @@ pub(crate) use clock::pause;
 pub use clock::{Clock, SystemClock};
 pub use journal::{Journal, MAX_STORED_FAULTS, MemoryJournal, Reserved, Slot, StepState};
 pub(crate) use lenient::{count, read_json, word};
+pub use made::MadeCall;
 pub use part::{Accepts, PartState};
 pub use remote::{Classify, Each, Event, Find, PartBody, Read, Remote};
 #[cfg(feature = "jobs")]

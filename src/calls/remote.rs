@@ -26,6 +26,7 @@ use super::attempt::{self, Attempt};
 use super::call::{Assume, Call, Quota};
 use super::clock::{Clock, SystemClock};
 use super::journal::{Journal, Slot, StepState};
+use super::made::MadeCall;
 use super::part::PartState;
 use super::retry::Policy;
 use super::{BoxFuture, JobSeed, Reply, RowFault};
@@ -58,6 +59,8 @@ pub struct Remote<'a> {
     clock: &'a dyn Clock,
     keep: Option<Keep<'a>>,
     quotas: Option<Quotas<'a>>,
+    /// Number of parts of the delivery; 0 if unknown.
+    parts: usize,
     progress: Mutex<Progress>,
 }
 
@@ -68,6 +71,8 @@ struct Progress {
     waited: Duration,
     /// The group of the row faults.
     group: String,
+    /// The step that is tried.
+    step: String,
 }
 
 /// Makes small calls and streamed answers, as [`Client`] does.
@@ -104,6 +109,7 @@ impl<'a> Remote<'a> {
             clock: &SystemClock,
             keep: None,
             quotas: None,
+            parts: 0,
             progress: Mutex::default(),
         }
     }
@@ -112,6 +118,13 @@ impl<'a> Remote<'a> {
     #[must_use]
     pub fn assuming(mut self, assume: Option<Assume>) -> Remote<'a> {
         self.assume = assume;
+        self
+    }
+
+    /// Sets the number of parts of the delivery, for the log.
+    #[must_use]
+    pub fn of_parts(mut self, parts: usize) -> Remote<'a> {
+        self.parts = parts;
         self
     }
 
@@ -134,6 +147,7 @@ impl<'a> Remote<'a> {
             clock: self.clock,
             keep: self.keep,
             quotas: self.quotas,
+            parts: self.parts,
             progress: Mutex::default(),
         }
     }
@@ -224,6 +238,30 @@ impl<'a> Remote<'a> {
             Some(take) => take(quota, now),
             None => self.journal.quota_take(quota, now),
         }
+    }
+
+    /// Returns the time at which a call begins.
+    fn begin_call(&self) -> (SystemTime, Duration) {
+        (self.now(), self.clock.elapsed())
+    }
+
+    /// Logs a call that has ended, and adds it to the history of the run.
+    fn made(
+        &self,
+        method: &'static str,
+        part: Option<(usize, u64)>,
+        (at, began): (SystemTime, Duration),
+        status: Option<u16>,
+    ) {
+        let took = self.clock.elapsed().saturating_sub(began);
+        let step = self.progress().step.clone();
+        let call = MadeCall { step, method, part, parts: self.parts, status, at, took };
+        let (run, step) = (self.seed.run_id.as_str(), call.step.as_str());
+        match part {
+            Some((index, _)) => tracing::info!(run, step, part = index + 1, "{call}"),
+            None => tracing::info!(run, step, "{call}"),
+        }
+        self.journal.made(&call);
     }
 
     fn progress(&self) -> MutexGuard<'_, Progress> {
@@ -387,7 +425,10 @@ impl<'a> Remote<'a> {
     /// Makes one attempt of a small call, not journaled. For [`Remote::attempts`] and [`Remote::until`].
     pub async fn once(&self, request: &Request, classify: Classify<'_>) -> Attempt<Value> {
         learn(self.taint(), request);
-        let came = match self.wire.call(request).await {
+        let began = self.begin_call();
+        let came = self.wire.call(request).await;
+        self.made(request.method, None, began, came.as_ref().ok().map(|answer| answer.status));
+        let came = match came {
             Ok(answer) => classify(&answer).into(),
             Err(failed) => attempt::failed(failed, request.supplied_by.is_some()),
         };

@@ -2,16 +2,25 @@
 //! stderr.
 
 use super::output;
+use super::progress::Screen;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// More is not held back.
 const MAX_HELD_BYTES: usize = 64 << 10;
 
 /// Lines that wait, if any have to.
-#[derive(Clone, Default)]
-pub(crate) struct Held(Arc<Mutex<Option<String>>>);
+#[derive(Clone)]
+pub(crate) struct Held {
+    lines: Arc<Mutex<Option<String>>>,
+    screen: Screen,
+}
 
 impl Held {
+    /// Returns a log whose lines come at once, above the bar of a screen.
+    pub(crate) fn new(screen: &Screen) -> Held {
+        Held { lines: Arc::default(), screen: screen.clone() }
+    }
+
     /// Holds back what is logged from now on.
     pub(crate) fn hold(&self) {
         self.lines().get_or_insert_default();
@@ -19,8 +28,8 @@ impl Held {
 
     /// Shows what was held back; later lines come at once.
     pub(crate) fn release(&self) {
-        if let Some(lines) = self.lines().take() {
-            output::terminal(&lines);
+        if let Some(lines) = self.lines().take().filter(|lines| !lines.is_empty()) {
+            self.screen.above(|| output::terminal(&lines));
         }
     }
 
@@ -32,12 +41,14 @@ impl Held {
             return;
         }
         let before = held.take().unwrap_or_default();
-        output::terminal(&before);
-        output::terminal(line);
+        self.screen.above(|| {
+            output::terminal(&before);
+            output::terminal(line);
+        });
     }
 
     fn lines(&self) -> MutexGuard<'_, Option<String>> {
         // a panic elsewhere leaves the text whole
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

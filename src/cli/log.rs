@@ -1,6 +1,7 @@
 //! The log on stderr: one line per event, safe for a terminal and without secrets.
 
 use super::held::Held;
+use super::progress::Screen;
 use super::{Global, Output, progress};
 use listferry::job::{escaped_json, escaped_lines};
 use listferry::secret::Taint;
@@ -11,7 +12,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// Starts the log of this process; it hides the secrets of `taint`.
-pub(crate) fn start(global: &Global, taint: &Taint) -> Held {
+pub(crate) fn start(global: &Global, taint: &Taint, screen: &Screen) -> Held {
     let level = match (global.quiet, global.verbose) {
         (true, _) => LevelFilter::ERROR,
         (_, 0) => LevelFilter::WARN,
@@ -20,13 +21,11 @@ pub(crate) fn start(global: &Global, taint: &Taint) -> Held {
         _ => LevelFilter::TRACE,
     };
     // only our own events: the libraries underneath log URLs
-    let ours = Targets::new().with_target("listferry", level);
-    let lines = Lines {
-        taint: taint.clone(),
-        json: global.log_format == Output::Json,
-        clear: progress::clearing(global),
-        held: Held::default(),
-    };
+    let mut ours = Targets::new().with_target("listferry", level);
+    if progress::is_logged(global) {
+        ours = ours.with_target("listferry::progress", LevelFilter::INFO);
+    }
+    let lines = Lines { taint: taint.clone(), json: global.log_format == Output::Json, held: Held::new(screen) };
     let held = lines.held.clone();
     let layer = tracing_subscriber::fmt::layer().with_writer(move || lines.clone());
     let registry = tracing_subscriber::registry().with(ours);
@@ -46,8 +45,6 @@ pub(crate) fn start(global: &Global, taint: &Taint) -> Held {
 struct Lines {
     taint: Taint,
     json: bool,
-    /// Takes a progress line away.
-    clear: &'static str,
     held: Held,
 }
 
@@ -60,7 +57,7 @@ impl Write for Lines {
             // the escape sequences are colours of the formatter, which escapes those in messages itself
             false => text.split('\x1b').map(escaped_lines).collect::<Vec<_>>().join("\x1b"),
         };
-        self.held.put(&format!("{}{shown}", self.clear));
+        self.held.put(&shown);
         Ok(line.len())
     }
 

@@ -11,7 +11,9 @@ pub(crate) mod log;
 pub(crate) mod output;
 pub(crate) mod preview;
 pub(crate) mod progress;
+mod progress_state;
 pub(crate) mod rejects;
+pub(crate) mod report;
 pub(crate) mod resume;
 pub(crate) mod run;
 pub(crate) mod runs;
@@ -108,8 +110,10 @@ pub(crate) enum Command {
     Resume(resume::Resume),
     /// List past runs, or show one
     Runs(runs::Runs),
-    /// Print the rejected rows of a run as CSV
+    /// Print the rejected rows of a run as CSV or NDJSON
     Rejects(rejects::Rejects),
+    /// Write the report of a run as one HTML page
+    Report(report::Report),
     /// List, rename or delete audience lists of Localytics
     Lists(lists::Lists),
     /// Download the export that is the source of a job
@@ -138,6 +142,7 @@ impl Command {
             Command::Resume(_) => "resume",
             Command::Runs(_) => "runs",
             Command::Rejects(_) => "rejects",
+            Command::Report(_) => "report",
             Command::Lists(_) => "lists",
             Command::Export(_) => "export",
             Command::Sandbox(_) => "sandbox",
@@ -153,7 +158,7 @@ impl Command {
             Command::Check(check) => check.report_to(),
             Command::Convert(convert) => convert.report_to(),
             Command::Export(export) => export.report_to(),
-            Command::Rejects(_) => To::Stderr,
+            Command::Rejects(_) | Command::Report(_) => To::Stderr,
             _ => To::Stdout,
         }
     }
@@ -172,6 +177,7 @@ pub(crate) fn run(command: Command, session: &session::Session<'_>) -> ExitCode 
         Command::Resume(resume) => resume.run(session),
         Command::Runs(runs) => runs.run(session),
         Command::Rejects(rejects) => rejects.run(session),
+        Command::Report(report) => report.run(session),
         Command::Lists(lists) => lists.run(session),
         Command::Export(export) => export.run(session),
         Command::Sandbox(sandbox) => sandbox.run(session),

@@ -49,6 +49,21 @@ pub(crate) fn stderr(text: &str) {
     terminal(&escaped_lines(text));
 }
 
+/// Writes a line to stderr that is shown whatever the level of the log, in its format.
+pub(crate) fn note(format: Output, line: &str) {
+    match format {
+        Output::Text => stderr(&format!("{line}\n")),
+        Output::Json => {
+            let now = chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now());
+            let now = now.to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
+            let event = serde_json::json!({
+                "timestamp": now, "level": "INFO", "fields": { "message": line }, "target": "listferry",
+            });
+            stderr(&format!("{}\n", json(&event)));
+        }
+    }
+}
+
 /// Like [`stderr`], but keeps colours and cursor movements in the text.
 pub(crate) fn terminal(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());

@@ -1,10 +1,14 @@
 //! `listferry runs`.
 
 use super::session::Session;
+use super::temporary::TemporaryDir;
 use super::{output, usage};
 use clap::{Args, Subcommand};
 use listferry::Result;
+use listferry::job::StateSize;
 use listferry::job::journal::{ClosedAs, Init, RunFilter, RunRecord};
+use listferry::settings::size_in_words as size;
+use serde_json::json;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
@@ -86,6 +90,10 @@ impl Runs {
             (true, false) => output::stdout("]\n")?,
             (false, true) if is_all => output::stderr("no runs yet\n"),
             (false, true) => output::stderr("no such runs\n"),
+            (false, false) if is_all => {
+                let dir = state.dir().display();
+                session.remark(&format!("{} in {dir}\n", in_words(&state.size()?)));
+            }
             (false, false) => {}
         }
         Ok(ExitCode::SUCCESS)
@@ -110,12 +118,42 @@ fn close(session: &Session<'_>, run: &str) -> Result<ExitCode> {
 }
 
 fn prune(session: &Session<'_>, older_than: Duration) -> Result<ExitCode> {
-    let pruned = listferry::job::prune(&session.env(), older_than)?;
+    let mut pruned = listferry::job::prune(&session.env(), older_than)?;
+    let (files, bytes) = TemporaryDir::remove_left();
+    (pruned.files, pruned.bytes) = (pruned.files + files, pruned.bytes + bytes);
+    let left = listferry::job::state(&session.env())?.size()?;
     output::stdout(&match session.json() {
-        true => format!("{}\n", serde_json::json!({"command": "runs", "runs": pruned.runs, "bytes": pruned.bytes})),
-        false => format!("{} runs deleted, {} bytes of their files\n", pruned.runs, pruned.bytes),
+        true => format!(
+            "{}\n",
+            json!({
+                "command": "runs", "runs": pruned.runs, "files": pruned.files, "bytes": pruned.bytes, "locks": pruned.locks,
+                "left": {
+                    "runs": left.runs, "record_bytes": left.record_bytes, "rejects_bytes": left.rejects_bytes,
+                    "spool_bytes": left.spool_bytes,
+                },
+            })
+        ),
+        false => {
+            let (runs, files) = (counted(pruned.runs, "run"), counted(pruned.files, "file"));
+            format!("{runs} deleted, {files} with {}; left: {}\n", size(pruned.bytes), in_words(&left))
+        }
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns what a state directory contains, in words.
+fn in_words(state: &StateSize) -> String {
+    format!(
+        "{}, {} of record, {} of rejected rows, {} of copies of streams",
+        counted(state.runs, "run"),
+        size(state.record_bytes),
+        size(state.rejects_bytes),
+        size(state.spool_bytes)
+    )
+}
+
+fn counted(n: u64, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
 fn init(session: &Session<'_>, force: bool) -> Result<ExitCode> {
@@ -124,11 +162,11 @@ fn init(session: &Session<'_>, force: bool) -> Result<ExitCode> {
     let dir = env.state_dir()?;
     output::stdout(&match (session.json(), done) {
         (true, Init::Replaced(aside)) => {
-            format!("{}\n", serde_json::json!({"command": "runs", "state_dir": dir, "made": true, "set_aside": aside}))
+            format!("{}\n", json!({"command": "runs", "state_dir": dir, "made": true, "set_aside": aside}))
         }
         (true, done) => {
             let made = done == Init::Made;
-            format!("{}\n", serde_json::json!({"command": "runs", "state_dir": dir, "made": made, "set_aside": null}))
+            format!("{}\n", json!({"command": "runs", "state_dir": dir, "made": made, "set_aside": null}))
         }
         (false, Init::Replaced(None)) => {
             format!("state.db was gone; a new state is in {}: it does not know the lists sent before\n", dir.display())

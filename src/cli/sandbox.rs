@@ -2,7 +2,7 @@
 
 use super::output::{self, To};
 use super::session::Session;
-use super::temporary::TemporaryDir;
+use super::temporary::{REJECTS, TemporaryDir};
 use clap::Args;
 use listferry::job::Report;
 use listferry::sandbox::{Fault, Options, Sandbox as Server};
@@ -48,6 +48,7 @@ impl Sandbox {
 pub(crate) fn run_job(session: &Session<'_>, path: &Path, faults: &[String]) -> Result<ExitCode> {
     let options = options(faults)?;
     let plain = session.open(path, &[])?;
+    TemporaryDir::remove_left();
     let state = TemporaryDir::new("sandbox")?;
     let report = session.runtime.block_on(async {
         let server = start(SocketAddr::from(([127, 0, 0, 1], 0)), options).await?;
@@ -129,6 +130,6 @@ fn outlive(report: &mut Report, state: &Path) {
 /// Moves a file out of the state.
 fn keep(state: &Path, file: &Path) -> Option<PathBuf> {
     let name = file.strip_prefix(state).ok()?.file_name()?.to_string_lossy().into_owned();
-    let kept = std::env::temp_dir().join(format!("listferry-rejects-{name}"));
+    let kept = std::env::temp_dir().join(format!("{REJECTS}{name}"));
     std::fs::rename(file, &kept).ok().map(|()| kept)
 }

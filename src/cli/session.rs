@@ -2,6 +2,7 @@
 
 use super::held::Held;
 use super::output::{self, To};
+use super::progress::{Screen, Shown};
 use super::{Global, Output, progress, signals};
 use listferry::job::{Env, Job, Report, Stage};
 use listferry::secret::Taint;
@@ -72,10 +73,15 @@ pub(crate) struct Session<'g> {
     taint: Taint,
     /// The log, which may have to wait.
     held: Held,
+    screen: Screen,
 }
 
 impl<'g> Session<'g> {
-    pub(crate) fn new(global: &'g Global, command: &'static str, taint: Taint, held: Held) -> Result<Session<'g>> {
+    pub(crate) fn new(
+        global: &'g Global,
+        command: &'static str,
+        (taint, held, screen): (Taint, Held, Screen),
+    ) -> Result<Session<'g>> {
         is_room_for_a_runtime()?;
         // few threads with small stacks, to save memory; the pipeline starts its own converting threads
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -95,7 +101,7 @@ impl<'g> Session<'g> {
             output::failed(&flags, command, error, To::Stderr);
         };
         let stopped = signals::listen(&runtime, Arc::clone(&progress), late);
-        Ok(Session { global, runtime, stopped, progress, taint, held })
+        Ok(Session { global, runtime, stopped, progress, taint, held, screen })
     }
 
     /// Opens a job file with the overrides of the variable, the flags and `more`; later ones win.
@@ -115,13 +121,18 @@ impl<'g> Session<'g> {
 
     /// Returns the environment for the library.
     pub(crate) fn env(&self) -> Env {
+        self.env_with_passes(1)
+    }
+
+    fn env_with_passes(&self, passes: u8) -> Env {
         let mut env = Env::default();
         env.state_dir.clone_from(&self.global.state_dir);
         if let Some(threads) = self.global.threads {
             env.options.threads = usize::from(threads);
         }
         env.options.progress = Arc::clone(&self.progress);
-        env.watch = progress::watch(self.global, &self.progress);
+        let shown = Shown { global: self.global, screen: &self.screen, held: &self.held, passes };
+        env.watch = progress::watch(&shown, &self.progress);
         env.stopped_by = self.stopped.code();
         env.show_values = self.global.show_values;
         env.taint = self.taint.clone();
@@ -130,12 +141,11 @@ impl<'g> Session<'g> {
 
     /// The surroundings of a run: what becomes of an open run is the first line on stderr, also with `-q`.
     pub(crate) fn env_of_run(&self) -> Env {
-        let mut env = self.env();
+        let mut env = self.env_with_passes(2);
         self.held.hold();
-        let (global, log) = (self.global.clone(), self.held.clone());
+        let (screen, log, format) = (self.screen.clone(), self.held.clone(), self.global.log_format);
         env.announce = Some(Arc::new(move |line: &str| {
-            progress::clear(&global);
-            output::stderr(&format!("{}\n", listferry::job::printable(line)));
+            screen.above(|| output::note(format, &listferry::job::printable(line)));
             log.release();
         }));
         let (watch, log) = (env.watch.take(), self.held.clone());
@@ -157,7 +167,7 @@ impl<'g> Session<'g> {
 
     /// Returns the exit code, and whether the report was written.
     fn shown(&self, mut report: Report, to: To) -> (ExitCode, bool) {
-        progress::clear(self.global);
+        self.screen.clear();
         self.held.release();
         report.hide(&self.taint);
         if report.exit_code == Kind::Interrupted.exit_code()
@@ -169,7 +179,7 @@ impl<'g> Session<'g> {
         let shown = output::report(self.global, &report, to);
         if let (Some(_), Some(error)) = (&report.stopped, &report.error) {
             let hint = error.hint().unwrap_or_default();
-            output::stderr(&format!("stopped: {hint}\n"));
+            output::note(self.global.log_format, &format!("stopped: {hint}"));
         }
         shown
     }
@@ -214,7 +224,7 @@ impl<'g> Session<'g> {
 
     /// Prints an error.
     pub(crate) fn failed(&self, command: &'static str, error: Error, to: To) -> ExitCode {
-        progress::clear(self.global);
+        self.screen.clear();
         self.held.release();
         let error = match self.stopped.kind() {
             Some(kind) if error.kind() == Kind::Interrupted => error.into_kind(kind),
@@ -222,6 +232,13 @@ impl<'g> Session<'g> {
         };
         let error = error.map_text(|text| self.taint.own_text(text).into_owned());
         output::failed(self.global, command, error, to)
+    }
+
+    /// Prints a remark to stderr, unless only errors are wanted.
+    pub(crate) fn remark(&self, text: &str) {
+        if !self.global.quiet {
+            output::stderr(text);
+        }
     }
 
     /// Whether the output is JSON.

@@ -45,6 +45,8 @@ pub(crate) struct Config {
     pub(crate) destination: Map<String, Value>,
     pub(crate) upload: Upload,
     pub(crate) spool: Spool,
+    /// `report.html`.
+    pub(crate) html: Option<PathBuf>,
     pub(crate) wait: Duration,
     /// `tests`.
     pub(crate) examples: Vec<Example>,
@@ -109,6 +111,10 @@ pub(crate) struct Spool {
 pub(crate) struct StateOptions {
     /// If true, a directory without a state ends the run with 3.
     pub(crate) require: bool,
+    /// How long rejected rows are kept after a run.
+    pub(crate) keep_rejects: Duration,
+    /// How long the copy of a stream is kept for an open run.
+    pub(crate) keep_spool: Duration,
 }
 
 impl Upload {
@@ -188,6 +194,9 @@ impl Config {
         let warnings = faults.or_none(sections.read("warnings", warnings));
         let upload = faults.or_none(sections.read("upload", upload));
         let spool = faults.or_none(sections.read("spool", spool));
+        let html = faults.or_none(
+            sections.read("report", |report| Ok(report.opt_text("html")?.map(|path| report.folder.join(path)))),
+        );
         faults.or_none(sections.read("network", |network| options_of_network(network).map(drop)));
         by_table(&tree, entry, (&destination, &map), folder, &mut faults);
         let (Some(state), Some(source), Some(rejects), Some(upload), Some(spool), true) =
@@ -210,6 +219,7 @@ impl Config {
             entry,
             upload,
             spool,
+            html: html.flatten(),
             wait: wait.flatten().unwrap_or(Duration::from_secs(30 * 60)),
             examples: examples.unwrap_or_default(),
             map,
@@ -377,7 +387,12 @@ fn options_of_network(settings: &Settings<'_>) -> Result<NetworkOptions> {
 
 /// `state`.
 fn state(settings: &Settings<'_>) -> Result<StateOptions> {
-    Ok(StateOptions { require: settings.bool_or("require", false)? })
+    let days = |days: u64| Duration::from_secs(days * 86_400);
+    Ok(StateOptions {
+        require: settings.bool_or("require", false)?,
+        keep_rejects: settings.opt_duration("keep_rejects")?.unwrap_or(days(30)),
+        keep_spool: settings.opt_duration("keep_spool")?.unwrap_or(days(7)),
+    })
 }
 
 /// `source`.

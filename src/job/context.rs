@@ -100,7 +100,7 @@ impl Job {
         intent.assume = assume;
         let dir = env.state_dir()?;
         let state = State::in_world(&dir, &env.world, config.state.require)?;
-        super::sweep::sweep(&state, env.world.clock.wall());
+        super::sweep::sweep(&state, env.world.clock.wall(), Some((&config.name, config.state.keep_rejects)));
         let last_read = last_read(&state, &intent)?;
         Ok(Context { env, prepared, origin, client, secrets, state, intent, last_read, assume })
     }

@@ -31,6 +31,7 @@ pub(crate) const TOP: &[Key] = &[
     key("network", KeyKind::Object(NETWORK), None, "Proxy and certificates."),
     key("spool", KeyKind::Object(SPOOL), None, "Where a source that can be read only once is kept."),
     key("state", KeyKind::Object(STATE), None, "The record of runs."),
+    key("report", KeyKind::Object(REPORT), None, "Where the report is written, too."),
     key(
         "wait",
         KeyKind::Duration,
@@ -199,13 +200,31 @@ pub(crate) const SPOOL: &[Key] = &[
     key("max", KeyKind::Size, Some("20GB"), "A larger source ends the run."),
 ];
 
+/// `report`.
+pub(crate) const REPORT: &[Key] =
+    &[key("html", KeyKind::Text, None, "File for the report as an HTML page after each run.")];
+
 /// `state`.
-pub(crate) const STATE: &[Key] = &[key(
-    "require",
-    KeyKind::Bool,
-    Some("false"),
-    "End with exit 3 if the state directory has no state yet; `listferry runs init` creates it.",
-)];
+pub(crate) const STATE: &[Key] = &[
+    key(
+        "require",
+        KeyKind::Bool,
+        Some("false"),
+        "End with exit 3 if the state directory has no state yet; `listferry runs init` creates it.",
+    ),
+    key(
+        "keep_rejects",
+        KeyKind::Duration,
+        Some("30d"),
+        "How long rejected rows are kept in the state directory after a run.",
+    ),
+    key(
+        "keep_spool",
+        KeyKind::Duration,
+        Some("7d"),
+        "How long the copy of a stream is kept for a run that has not ended; then the run can only be closed or superseded.",
+    ),
+];
 
 /// Keys that every `destination` has besides the platform's own.
 pub(crate) const DESTINATION: &[Key] = &[

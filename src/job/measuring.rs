@@ -2,12 +2,13 @@
 
 use super::Job;
 use super::context::Context;
-use super::journal::Run;
+use super::course::{Course, watched_on};
+use super::journal::{Run, SPOOL_EXPIRED, SPOOL_UNTIL};
 use super::open::{no_source, with_scratch};
 use super::pass::PassOne;
 use super::rejects::Rejects;
 use super::report::Report;
-use crate::body::{Measured, Split};
+use crate::body::{Measured, Progress, Split};
 use crate::calls::{Journal, aside};
 use crate::error::{Error, Kind, Result};
 use crate::origin::REQUESTED;
@@ -29,6 +30,8 @@ pub(super) struct Measuring {
     pub(super) stamp: Option<String>,
     /// Path of the copy of a stream.
     pub(super) spool: Option<std::path::PathBuf>,
+    /// When it was measured, and how fast.
+    pub(super) course: Course,
 }
 
 impl Job {
@@ -65,21 +68,47 @@ impl Job {
             let policy = job.policy();
             let pass = PassOne { split: &split, last_read, policy: &policy, rejects: &mut rejects };
             let measured = job.config.pass_one(&env, &prepared, source, pass, &mut found);
-            Measuring { measured, rejects, found, stamp, spool }
+            Measuring { measured, rejects, found, stamp, spool, course: Course::default() }
         };
-        aside(ctx.env.options.in_line, work).await
+        let (clock, mut course) = (&ctx.env.world.clock, Course::default());
+        let (at, began) = (clock.wall(), clock.elapsed());
+        let read = |progress: &Progress| progress.source_bytes.load(Ordering::Relaxed);
+        let measuring = tokio::select! {
+            biased;
+            measuring = aside(ctx.env.options.in_line, work) => measuring?,
+            never = watched_on(ctx, &mut course.read, read) => match never {},
+        };
+        course.read.end(clock.wall(), read(ctx.env.progress()));
+        course.stage("check", at, clock.elapsed().saturating_sub(began));
+        Ok(Measuring { course, ..measuring })
+    }
+
+    /// Records the copy of a run's source, and until when it is kept.
+    ///
+    /// # Errors
+    /// `Local`.
+    pub(super) fn keep_spool(&self, ctx: &Context<'_>, run: &Run, path: &Path) -> Result<()> {
+        run.store("spool", &Value::from(path.to_string_lossy()))?;
+        if run.load(SPOOL_EXPIRED)?.is_some() {
+            run.store(SPOOL_EXPIRED, &Value::Null)?;
+        }
+        run.keep_for(SPOOL_UNTIL, ctx.clock_now(), self.config.state.keep_spool)
     }
 
     /// Opens the source of a run. A run that is continued reads the copy that it made.
     ///
     /// # Errors
-    /// As [`crate::origin::Origin::open`].
+    /// As [`crate::origin::Origin::open`]; `Blocked`: the copy was deleted.
     pub(super) async fn source(&self, ctx: &Context<'_>, run: &Run) -> Result<Arc<Source>> {
         let (config, origin) = (&self.config, ctx.origin.as_ref().ok_or_else(no_source)?);
+        if run.load(SPOOL_EXPIRED)?.is_some_and(|fact| !fact.is_null()) {
+            return Err(spool_expired(run.id()));
+        }
         let remote = ctx.remote(run, self.policy());
         let opening =
             config.opening(ctx.env, config.passes_of_run(ctx.env, run.id())?, Some(&remote), || Ok(ctx.client.clone()));
         if let Some(path) = run.load("spool")?.as_ref().and_then(Value::as_str) {
+            run.keep_for(SPOOL_UNTIL, ctx.clock_now(), config.state.keep_spool)?;
             let copy = origin.open_copy(&config.kept_spool(ctx.env, path))?;
             return Ok(Arc::new(with_scratch(copy, &opening)));
         }
@@ -93,13 +122,22 @@ impl Job {
         };
         let source = Arc::new(with_scratch(source, &opening));
         if let Some(path) = source.spool_path() {
-            run.store("spool", &Value::from(path.to_string_lossy()))?;
+            self.keep_spool(ctx, run, path)?;
             if origin.as_export().is_some() {
                 run.store(REQUESTED, &Value::Null)?;
             }
         }
         Ok(source)
     }
+}
+
+/// Returns the error for a run whose copy of the source was deleted.
+fn spool_expired(id: &str) -> Error {
+    let text = format!("the copy of the list that run {id} began to send was deleted after state.keep_spool");
+    Error::new(Kind::Blocked, text).with_hint(format!(
+        "nothing was sent; run the job with the list: it continues if the list is the same to the byte; or `listferry runs \
+         close {id}` abandons the run"
+    ))
 }
 
 /// Waits until the run is cancelled.

@@ -3,21 +3,25 @@
 use super::Job;
 use super::config::Config;
 use super::context::Context;
+use super::course::{Course, watched};
 use super::delivered;
 use super::env::{Env, Stage};
-use super::journal::{Keep, Run, RunRecord};
-use super::measuring::{Measuring, cancelled};
+use super::html::HtmlOptions;
+use super::journal::{Keep, REJECTS_UNTIL, Run, RunRecord};
+use super::measuring::Measuring;
 use super::named::{look_up, named_elsewhere};
 use super::open_run::Known;
 use super::planned::Planned;
 use super::rejects::file_of;
 use super::report::{Report, Status};
 use super::start::{Go, Start, split_after};
+use super::text::{grouped, plural};
 use super::variables::Unset;
-use crate::body::{Measured, Part};
+use crate::body::{Measured, Part, Progress};
 use crate::calls::{Assume, Journal, Remote, StepState};
 use crate::error::{Ending, Error, Kind, Result};
 use crate::platform::{Delivery, Verdict};
+use crate::settings::size_in_words;
 use crate::warning::{Warning, WarningKind};
 use serde_json::Value;
 use std::sync::atomic::Ordering;
@@ -162,7 +166,7 @@ impl Job {
             self.check_plan(ctx, &go.run, &[], report)?;
             self.abandon_other(ctx, &mut go.abandons, report)?;
             ctx.env.stage(Stage::Send { body_bytes: 0, parts: 0 });
-            let verdict = self.deliver(ctx, None, remote, report).await?;
+            let verdict = self.deliver(ctx, None, remote, (report, &go.run)).await?;
             if let Some(text) = named_elsewhere(&go.run)? {
                 tracing::warn!("{text}");
                 go.run.note(&Warning::new(WarningKind::RowsNotFound, text).to_note())?;
@@ -173,14 +177,16 @@ impl Job {
             return self.conclude(&go.run, plan, done, 0, report);
         }
         let mut measuring = self.measured(ctx, &go.run, go.known.as_ref(), before, report).await?;
+        go.run.course().join(std::mem::take(&mut measuring.course));
         let measured = measuring.measured?;
         self.check_plan(ctx, &go.run, measured.parts(), report)?;
         go.run.measured(&serde_json::to_value(measured.manifest()).unwrap_or_default())?;
         go.run.set_source(measuring.stamp.as_deref())?;
         delivered::store(&go.run, report)?;
         self.abandon_other(ctx, &mut go.abandons, report)?;
+        log_measured(go.run.id(), report);
         ctx.env.stage(Stage::Send { body_bytes: measured.body_bytes(), parts: measured.parts().len() });
-        let verdict = self.deliver(ctx, Some(&measured), remote, report).await;
+        let verdict = self.deliver(ctx, Some(&measured), remote, (report, &go.run)).await;
         // the rows that the platform reported are looked up while the source is available, whatever the verdict
         let looked_up = look_up(&go.run, &measured, &mut measuring.rejects, report);
         let verdict = verdict?;
@@ -266,7 +272,7 @@ impl Job {
         ctx.env.stage(Stage::Send { body_bytes: 0, parts: 0 });
         let measured = Measured::recorded(known.manifest().clone());
         let remote = ctx.remote(&go.run, self.policy()).assuming(ctx.assume);
-        let verdict = self.deliver(ctx, Some(&measured), remote, report).await?;
+        let verdict = self.deliver(ctx, Some(&measured), remote, (report, &go.run)).await?;
         if go.run.fault_count()? > 0 {
             // if the source no longer exists, the report still has the platform's answer
             report.platform_result = verdict.result;
@@ -280,23 +286,40 @@ impl Job {
         &self,
         ctx: &Context<'_>,
         measured: Option<&Measured>,
-        mut remote: Remote<'_>,
-        report: &mut Report,
+        remote: Remote<'_>,
+        (report, run): (&mut Report, &Run),
     ) -> Result<Verdict> {
         let (clock, platform, map) = (&ctx.env.world.clock, &ctx.prepared.platform, &self.config.map);
-        let began = clock.elapsed();
+        let mut remote = remote.of_parts(measured.map_or(0, |measured| measured.parts().len()));
+        let (at, began, mut course) = (clock.wall(), clock.elapsed(), Course::default());
+        let sent = |progress: &Progress| progress.sent_bytes.load(Ordering::Relaxed);
         let verdict = {
             let delivery = platform.deliver(measured, map, &mut remote);
             tokio::select! {
                 biased;
                 verdict = delivery => verdict,
-                () = cancelled(ctx) => Err(Error::new(Kind::Interrupted, "stopped before the platform's verdict")
+                () = watched(ctx, &mut course.sent, sent) => Err(Error::new(Kind::Interrupted, "stopped before the platform's verdict")
                     .with_hint("run the job again, or resume the run")),
             }
         };
         let waited = self.config.wait.saturating_sub(remote.wait_left());
         report.seconds.wait = waited.as_secs_f64();
-        report.seconds.upload = clock.elapsed().saturating_sub(began + waited).as_secs_f64();
+        let uploaded = clock.elapsed().saturating_sub(began + waited);
+        report.seconds.upload = uploaded.as_secs_f64();
+        course.sent.end(at + uploaded, sent(ctx.env.progress()));
+        course.stage("send", at, uploaded);
+        if !waited.is_zero() {
+            course.stage("wait", at + uploaded, waited);
+        }
+        run.course().join(course);
+        let (run, came) = (run.id(), if verdict.is_ok() { "the verdict has come" } else { "there is no verdict" });
+        tracing::info!(
+            run,
+            stage = "send",
+            "sent in {:.1} s; {came} after {:.1} s",
+            uploaded.as_secs_f64(),
+            waited.as_secs_f64()
+        );
         verdict
     }
 
@@ -334,6 +357,7 @@ impl Job {
             let own = ctx.env.state_dir().ok().map(|dir| file_of(&dir, run.id())).filter(|own| own.exists());
             let path = own.as_ref().unwrap_or(path);
             run.set_rejects_file(&std::path::absolute(path).unwrap_or_else(|_| path.clone()))?;
+            run.keep_for(REJECTS_UNTIL, ctx.clock_now(), self.config.state.keep_rejects)?;
         }
         let spool = run.load("spool")?;
         let id = run.id().to_owned();
@@ -347,8 +371,24 @@ impl Job {
         if !open {
             self.config.forget_spool(ctx.env, &id, spool.as_ref().and_then(Value::as_str));
         }
+        self.write_page(ctx, &id, report);
         self.written(ctx, report);
         Ok(())
+    }
+
+    /// Writes `report.html`. A failure is a warning: the run has ended.
+    fn write_page(&self, ctx: &Context<'_>, id: &str, report: &mut Report) {
+        let Some(path) = &self.config.html else { return };
+        let mut options = HtmlOptions::default();
+        options.show_values = ctx.env.show_values;
+        let record = ctx.state.run_of_id(id);
+        let written =
+            record.and_then(|record| record.map_or(Ok(()), |record| ctx.state.write_html(&record, options, path)));
+        if let Err(error) = written {
+            let text = format!("report.html: {error}");
+            tracing::warn!("{text}");
+            report.warn(Warning::new(WarningKind::Note, text));
+        }
     }
 
     /// Returns true if the run ends without having asked whether the platform has fetched the file (`wait: 0`).
@@ -382,6 +422,22 @@ fn sent_parts(run: &Run, known: Option<&Known>, plan: &Delivery) -> Result<Vec<P
         }
     }
     Ok(parts[..sent].to_vec())
+}
+
+/// Logs the result of pass one.
+fn log_measured(run: &str, report: &Report) {
+    let (records, parts) = (report.records.written, report.parts.len());
+    tracing::info!(
+        run,
+        stage = "check",
+        "checked in {:.1} s: {} record{}, {} in {parts} part{}, {} rejected",
+        report.seconds.measure,
+        grouped(records),
+        plural(records),
+        size_in_words(report.bytes.body),
+        plural(parts as u64),
+        grouped(report.records.rejected)
+    );
 }
 
 /// Sets the exit code of an interruption by the signal that caused it.

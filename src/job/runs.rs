@@ -3,10 +3,10 @@
 use super::env::Env;
 use super::journal::{ClosedAs, Init, JobLocks, RunRecord, State};
 use super::report::Report;
+use super::sweep;
 use crate::calls::utc;
 use crate::error::{Error, Kind, Result};
 use serde_json::Value;
-use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -71,36 +71,39 @@ pub fn close(env: &Env, run_id: &str) -> Result<RunRecord> {
 pub struct Pruned {
     /// Number of runs.
     pub runs: u64,
-    /// Bytes of their files: rejected rows, copies of streams.
+    /// Number of files: rejected rows and copies of streams, of these runs and of others whose time had passed.
+    pub files: u64,
+    /// Bytes of these files.
     pub bytes: u64,
+    /// Number of locks of jobs that have no run any more.
+    pub locks: u64,
 }
 
 /// Deletes the runs that ended longer than `older_than` ago, with their rejected rows in the state directory. Never
 /// deletes a run that is open, running or in doubt, one whose verdict can still be polled, or the last done run of a
-/// job. A deleted run's `--once` key is forgotten.
+/// job. A deleted run's `--once` key is forgotten. Also deletes rejected rows and copies of streams of which the time has
+/// passed, and locks that no job needs.
 ///
 /// # Errors
 /// `Busy`, `Local`: the state.
 pub fn prune(env: &Env, older_than: Duration) -> Result<Pruned> {
     let state = State::open(&env.state_dir()?)?;
-    let cutoff = env.world.clock.wall().checked_sub(older_than).unwrap_or(SystemTime::UNIX_EPOCH);
-    let (mut pruned, mut after) = (Pruned::default(), 0);
+    let now = env.world.clock.wall();
+    let cutoff = now.checked_sub(older_than).unwrap_or(SystemTime::UNIX_EPOCH);
+    let mut swept = sweep::sweep(&state, now, None);
+    let (mut runs, mut after) = (0, 0);
     while let Some(record) = state.next_deletable(after, cutoff)? {
         after = record.seq();
         // a job that is running may be about to look at its earlier runs
         let Ok(_locks) = JobLocks::take(state.dir(), &[record.job_key()]) else { continue };
         let spool = state.fact(&record, "spool")?.and_then(|path| Some(PathBuf::from(path.as_str()?)));
         let rejects = record.rejects_file.clone().filter(|path| path.starts_with(state.dir()));
-        for path in spool.into_iter().chain(rejects) {
-            let bytes = std::fs::metadata(&path).map_or(0, |meta| meta.len());
-            if std::fs::remove_file(&path).is_ok() {
-                pruned.bytes += bytes;
-            }
-        }
+        let as_source = rejects.as_deref().map(crate::body::as_source_path);
+        spool.iter().chain(&rejects).chain(&as_source).for_each(|path| swept.remove(path));
         state.delete(&record)?;
-        pruned.runs += 1;
+        runs += 1;
     }
-    Ok(pruned)
+    Ok(Pruned { runs, files: swept.files, bytes: swept.bytes, locks: state.remove_free_locks() })
 }
 
 impl RunRecord {
@@ -169,35 +172,5 @@ impl RunRecord {
             self.took().unwrap_or_else(|| "-".to_owned()),
             crate::secret::printable(&self.name)
         )
-    }
-
-    /// Copies the rejected rows to `out`, as CSV in UTF-8; bytes that are not are escaped (`\xff`). Returns the number of bytes, 0 if there are no rows.
-    ///
-    /// # Errors
-    /// `Local`: the file is missing, or `out` fails.
-    pub fn copy_rejects(&self, out: &mut dyn Write) -> Result<u64> {
-        let from_report = || {
-            let path = self.report.as_ref()?.get("rejects_file")?.as_str()?;
-            Some(PathBuf::from(path))
-        };
-        let Some(path) = self.rejects_file.clone().or_else(from_report) else { return Ok(0) };
-        let what = || format!("the rejected rows of run {} in {}", self.id, path.display());
-        let mut file = std::fs::File::open(&path).map_err(|error| Error::io(what(), error))?;
-        super::shown_text::copy(&mut file, out).map_err(|error| Error::io(what(), error))
-    }
-
-    /// Copies the rejected rows to `out` as they are in the source, with its header: a source that the same job can
-    /// read. Returns the number of bytes, 0 if there are no rows.
-    ///
-    /// # Errors
-    /// `Local`: the file is missing, or `out` fails.
-    pub fn copy_rejects_as_source(&self, out: &mut dyn Write) -> Result<u64> {
-        let Some(path) = self.rejects_file.as_deref().map(crate::body::as_source_path) else { return Ok(0) };
-        let what = || format!("the rejected rows of run {} in {}", self.id, path.display());
-        let mut file = std::fs::File::open(&path).map_err(|error| {
-            Error::io(what(), error)
-                .with_hint("without --as-source the rows are shown as CSV; runs of older versions have no others")
-        })?;
-        std::io::copy(&mut file, out).map_err(|error| Error::io(what(), error))
     }
 }

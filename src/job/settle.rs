@@ -56,7 +56,7 @@ impl Job {
         // `wait: 0` asks once
         let policy = Policy { wait: policy.wait.max(Duration::from_millis(1)), ..policy };
         let remote = ctx.remote(&run, policy);
-        let verdict = match self.deliver(ctx, measured.as_ref(), remote, &mut report).await {
+        let verdict = match self.deliver(ctx, measured.as_ref(), remote, (&mut report, &run)).await {
             Ok(verdict) => verdict,
             Err(error) => {
                 run.leave()?;

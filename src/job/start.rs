@@ -271,7 +271,7 @@ impl Job {
         measuring.rejects.belong_to(&ctx.env.state_dir()?, run.id(), &mut measuring.found)?;
         if let Some(spool) = &measuring.spool {
             let before = run.load("spool")?;
-            run.store("spool", &Value::from(spool.to_string_lossy()))?;
+            self.keep_spool(ctx, run, spool)?;
             if let Some(before) = before.as_ref().and_then(Value::as_str) {
                 let _ = std::fs::remove_file(before);
             }
@@ -297,7 +297,7 @@ impl Job {
         let record = ctx.state.insert(&ctx.intent, &draw.new_run())?;
         let run = Run::new(&ctx.state, &record, true, locks);
         if let Some(spool) = measuring.as_ref().and_then(|measuring| measuring.spool.as_ref()) {
-            run.store("spool", &Value::from(spool.to_string_lossy()))?;
+            self.keep_spool(ctx, &run, spool)?;
         }
         if let Some(export) = ctx.origin.as_ref().and_then(|origin| origin.as_export())
             && let Some(requested) = ctx.state.inherit(&ctx.intent, REQUESTED, &record)?

@@ -19,6 +19,10 @@ impl Report {
         let continued = if self.continued { ", continued" } else { "" };
         let _ =
             writeln!(out, "{}{platform}: {status} (exit {}){run}{continued}{sandbox}", self.command, self.exit_code);
+        let outcome = self.outcome();
+        if !outcome.is_empty() {
+            let _ = writeln!(out, "  {}", escaped(&outcome));
+        }
         if self.records.read > 0 || self.bytes.source > 0 {
             self.counts(&mut out);
         }
@@ -35,6 +39,9 @@ impl Report {
             if let Some(hint) = error.hint() {
                 line(&mut out, "hint", hint);
             }
+        }
+        for (n, step) in self.next_steps().iter().enumerate() {
+            line(&mut out, if n == 0 { "next" } else { "" }, step);
         }
         out
     }

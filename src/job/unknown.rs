@@ -153,6 +153,7 @@ mod tests {
     const MAP: &[Key] = &[Key { name: "identity", kind: KeyKind::Value, required: true, default: None, doc: "Who." }];
     const ENTRY: Entry = Entry {
         name: "testing",
+        title: "Test",
         keys: KEYS,
         map_keys: MAP,
         account: &[],

@@ -91,6 +91,8 @@ pub(crate) fn required(list: Option<&Measured>) -> Result<&Measured> {
 pub struct Entry {
     /// The name under `destination.platform`.
     pub name: &'static str,
+    /// The name of the product, for people.
+    pub title: &'static str,
     /// The keys of its `destination`, except `platform` and `base_url`, which all have.
     pub keys: &'static [Key],
     /// The keys of its `map`, for schema and hints.

@@ -52,6 +52,8 @@ mod golden;
 #[cfg(feature = "jobs")]
 mod http;
 #[cfg(all(feature = "cli", unix))]
+mod hygiene;
+#[cfg(all(feature = "cli", unix))]
 mod init;
 mod interrupted;
 #[cfg(feature = "jobs")]
@@ -82,8 +84,14 @@ mod origins;
 mod piped;
 #[cfg(all(feature = "cli", unix))]
 mod plan;
+#[cfg(feature = "cli")]
+mod progress;
 #[cfg(feature = "jobs")]
 mod quotas;
+#[cfg(feature = "cli")]
+mod rejects;
+#[cfg(feature = "cli")]
+mod report_page;
 #[cfg(feature = "jobs")]
 mod report_schema;
 #[cfg(feature = "jobs")]

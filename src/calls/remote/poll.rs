@@ -73,6 +73,7 @@ impl Remote<'_> {
                 return Ok(None);
             }
             let began = self.clock.elapsed();
+            call.name.clone_into(&mut self.progress().step);
             let came = match self.slot_now(call)? {
                 None => once(attempt).await.map_error(|error| self.hidden(error)),
                 Some(error) => Attempt::Passing(error),

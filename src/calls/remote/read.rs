@@ -70,7 +70,10 @@ impl Remote<'_> {
     #[cfg(feature = "jobs")]
     pub(crate) async fn answer_once<T>(&self, request: &Request) -> std::result::Result<StreamAnswer, Attempt<T>> {
         let supplied = request.supplied_by.is_some();
-        self.wire.stream(request, true).await.map_err(|failed| attempt::failed(failed, supplied))
+        let began = self.begin_call();
+        let came = self.wire.stream(request, true).await;
+        self.made(request.method, None, began, came.as_ref().ok().map(|answer| answer.status));
+        came.map_err(|failed| attempt::failed(failed, supplied))
     }
 
     /// Makes one attempt of [`Remote::read`]; for [`Remote::until`].
@@ -102,7 +105,10 @@ impl Remote<'_> {
         each: Each<'_>,
     ) -> Attempt<Read> {
         let supplied = request.supplied_by.is_some();
-        let mut answer = match self.wire.stream(request, coded).await {
+        let began = self.begin_call();
+        let came = self.wire.stream(request, coded).await;
+        self.made(request.method, None, began, came.as_ref().ok().map(|answer| answer.status));
+        let mut answer = match came {
             Ok(answer) => answer,
             Err(failed) => return attempt::failed(failed, supplied),
         };

@@ -18,6 +18,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Makes one request.
 type Once<'p> = &'p (dyn Fn() -> BoxFuture<'p, Result<Answer, Failed>> + Sync);
 
+/// How one attempt is made.
+#[derive(Clone, Copy)]
+pub(super) struct Trip<'p> {
+    /// The part that is sent, and the size of its body once it is open.
+    pub(super) part: Option<(usize, &'p AtomicU64)>,
+    pub(super) once: Once<'p>,
+}
+
 /// Looks up whether a call in doubt was carried out; returns what it would have answered, or `None` if it was not.
 pub type Find<'f> = &'f (dyn Fn() -> BoxFuture<'f, Result<Option<Value>>> + Sync);
 
@@ -56,6 +64,7 @@ impl Remote<'_> {
                     Some(seat)
                 }
             };
+            name.clone_into(&mut self.progress().step);
             let came = once(attempt).await.map_error(|error| self.hidden(error));
             drop(seat);
             let error = match came {
@@ -88,8 +97,9 @@ impl Remote<'_> {
     /// # Errors
     /// `Refused`, `Credentials`, `Transient`, … as classified.
     pub async fn call(&self, call: &Call, request: &Request, classify: Classify<'_>) -> Result<Step> {
-        let (wire, once) = (self.wire, request);
-        self.step(call, request, None, &|| wire.call(once), classify, None).await
+        let (wire, asked) = (self.wire, request);
+        let once = Trip { part: None, once: &|| wire.call(asked) };
+        self.step(call, request, once, classify, None).await
     }
 
     /// Sends the body of part `part`; `open` returns a fresh one for each attempt.
@@ -107,9 +117,7 @@ impl Remote<'_> {
     where
         B: Body<Data = Bytes, Error = Error> + Send + 'static,
     {
-        let client = self.client;
-        let once = || -> BoxFuture<'_, Result<Answer, Failed>> { Box::pin(client.upload(request, open())) };
-        self.step(call, request, Some(part), &once, classify, None).await
+        self.send_body(call, request, PartBody { part, open }, classify, None).await
     }
 
     /// Like [`Remote::send`], for a call whose effect can be looked up. Before the call is repeated or in doubt, `find`
@@ -129,19 +137,35 @@ impl Remote<'_> {
     where
         B: Body<Data = Bytes, Error = Error> + Send + 'static,
     {
-        let client = self.client;
-        let once = || -> BoxFuture<'_, Result<Answer, Failed>> { Box::pin(client.upload(request, (body.open)())) };
-        self.step(call, request, Some(body.part), &once, classify, Some(find)).await
+        self.send_body(call, request, body, classify, Some(find)).await
+    }
+
+    async fn send_body<B>(
+        &self,
+        call: &Call,
+        request: &Request,
+        body: PartBody<'_, B>,
+        classify: Classify<'_>,
+        find: Option<Find<'_>>,
+    ) -> Result<Step>
+    where
+        B: Body<Data = Bytes, Error = Error> + Send + 'static,
+    {
+        let (client, bytes) = (self.client, AtomicU64::new(0));
+        let once = || -> BoxFuture<'_, Result<Answer, Failed>> {
+            let body = (body.open)();
+            bytes.store(body.size_hint().exact().unwrap_or(0), Ordering::Relaxed);
+            Box::pin(client.upload(request, body))
+        };
+        self.step(call, request, Trip { part: Some((body.part, &bytes)), once: &once }, classify, find).await
     }
 
     /// Makes a journaled call: an intent before each attempt, a result after it.
-    #[allow(clippy::too_many_arguments, reason = "private; each public method fixes half of them")]
     pub(super) async fn step(
         &self,
         call: &Call,
         request: &Request,
-        part: Option<usize>,
-        once: Once<'_>,
+        trip: Trip<'_>,
         classify: Classify<'_>,
         find: Option<Find<'_>>,
     ) -> Result<Step> {
@@ -153,7 +177,7 @@ impl Remote<'_> {
         learn(self.taint(), request);
         self.attempts(call, |_| async move {
             let known = lost.load(Ordering::Relaxed);
-            let came = self.journaled(call, part, known, once, classify).await;
+            let came = self.journaled((call, request), trip, known, classify).await;
             let came = match self.kept(came).map_error(|error| self.hidden(error)) {
                 Attempt::Altered(error) if call.repeat == RetrySafety::Always => {
                     self.settle(call, known, Attempt::Altered(error))
@@ -207,20 +231,23 @@ impl Remote<'_> {
     /// Makes one attempt, with its intent journaled before. A failure of the journal is final.
     async fn journaled(
         &self,
-        call: &Call,
-        part: Option<usize>,
+        (call, request): (&Call, &Request),
+        trip: Trip<'_>,
         lost: u64,
-        once: Once<'_>,
         classify: Classify<'_>,
     ) -> Attempt<Value> {
-        let begun = self.journal.intent(&call.name, &intent(call, lost)).and_then(|()| match part {
-            Some(part) => self.journal.part_attempt(part),
+        let begun = self.journal.intent(&call.name, &intent(call, lost)).and_then(|()| match trip.part {
+            Some((part, _)) => self.journal.part_attempt(part),
             None => Ok(()),
         });
         if let Err(error) = begun {
             return Attempt::Final(error);
         }
-        match once().await {
+        let began = self.begin_call();
+        let came = (trip.once)().await;
+        let part = trip.part.map(|(part, bytes)| (part, bytes.load(Ordering::Relaxed)));
+        self.made(request.method, part, began, came.as_ref().ok().map(|answer| answer.status));
+        match came {
             Ok(answer) => classify(&answer).into(),
             Err(failed) => attempt::failed(failed, false),
         }

@@ -102,7 +102,9 @@ fn looked_up(bench: &Bench, repeat: RetrySafety, found: &[Option<Value>], lost: 
         let find: Find<'_> = &find;
         let request = Request::new("POST", Secret::new("http://127.0.0.1:1/"));
         let classify = |_: &Answer| Reply::Done(json!("answered"));
-        remote.step(&operation(repeat), &request, Some(0), &once, &classify, Some(find)).await
+        let bytes = std::sync::atomic::AtomicU64::new(7);
+        let trip = super::step::Trip { part: Some((0, &bytes)), once: &once };
+        remote.step(&operation(repeat), &request, trip, &classify, Some(find)).await
     });
     (step, sent.into_inner(), looks.into_inner().expect("not poisoned"))
 }

@@ -65,8 +65,9 @@ impl SeatLock {
             let cannot = |error| Error::io(format!("the lock {} cannot be taken", path.display()), error);
             let file = open(&path).map_err(cannot)?;
             match file.try_lock() {
-                Ok(()) => return Ok(Some(SeatLock(file))),
-                Err(TryLockError::WouldBlock) => {}
+                Ok(()) if is_at(&file, &path) => return Ok(Some(SeatLock(file))),
+                // it was removed meanwhile; the caller tries again soon
+                Ok(()) | Err(TryLockError::WouldBlock) => {}
                 Err(TryLockError::Error(error)) => return Err(cannot(error)),
             }
         }
@@ -84,11 +85,13 @@ impl JobLock {
         let cannot = |error: std::io::Error| {
             Error::new(Kind::Busy, format!("the lock {} cannot be taken: {error}", path.display())).with_source(error)
         };
-        let file = open(&path).map_err(cannot)?;
+        let mut file = open(&path).map_err(cannot)?;
         // a process that lists the runs holds it for a moment
         for pause in [5, 20, 75, 0] {
             match file.try_lock() {
-                Ok(()) => return Ok(JobLock(file)),
+                Ok(()) if is_at(&file, &path) => return Ok(JobLock(file)),
+                // it was removed meanwhile
+                Ok(()) => file = open(&path).map_err(cannot)?,
                 Err(TryLockError::WouldBlock) => pause_for(Duration::from_millis(pause)),
                 Err(TryLockError::Error(error)) => return Err(cannot(error)),
             }
@@ -96,6 +99,30 @@ impl JobLock {
         Err(Error::new(Kind::Busy, "this job is running already")
             .with_hint("wait until the other process has ended; `listferry runs` shows it"))
     }
+}
+
+/// Returns true if an open file is the one at a path: a lock of a file that was removed excludes no other process.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let place = |meta: std::fs::Metadata| (meta.dev(), meta.ino());
+    match (file.metadata(), std::fs::metadata(path)) {
+        (Ok(own), Ok(there)) => place(own) == place(there),
+        _ => false,
+    }
+}
+
+/// Files are not removed while they are open.
+#[cfg(not(unix))]
+fn is_at(_: &File, _: &Path) -> bool {
+    true
+}
+
+/// Removes the file of a lock that no process holds. Returns true if it was removed.
+pub(super) fn remove_if_free(path: &Path) -> bool {
+    let Ok(file) = OpenOptions::new().read(true).write(true).open(path) else { return false };
+    // it is removed while it is locked, so that a process which takes it afterwards sees that it is gone
+    file.try_lock().is_ok() && std::fs::remove_file(path).is_ok()
 }
 
 /// Returns whether a process holds the lock of a job.

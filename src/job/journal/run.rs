@@ -1,16 +1,19 @@
 //! A run that this process is working on: its lock, its seed, and its record ([`Journal`]).
 
 use super::cached::Cached as _;
+use super::expiry::COURSE;
 use super::faults::FaultFile;
 use super::lock::{JobLocks, SeatLock};
 use super::record::{ClosedAs, RunRecord};
 use super::write::erase;
 use super::{State, millis, moment, unreadable};
-use crate::calls::{AtOnce, JobSeed, Journal, PartState, Quota, Reserved, RowFault, Seat, Slot, StepState};
+use crate::calls::{AtOnce, JobSeed, Journal, MadeCall, PartState, Quota, Reserved, RowFault, Seat, Slot, StepState};
 use crate::error::{Error, Kind, Result};
+use crate::job::course::Course;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::Value;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 /// The effects of a run's calls so far.
@@ -51,6 +54,8 @@ pub struct Run {
     /// Exit code and end of an earlier process of the run.
     before: (Option<u8>, Option<SystemTime>),
     refused: FaultFile,
+    /// Stages, calls and throughput so far.
+    course: Mutex<Course>,
     _locks: JobLocks,
 }
 
@@ -70,6 +75,8 @@ impl Run {
             fresh,
             before: (record.exit_code, record.ended),
             refused: FaultFile::of(state.dir(), &record.id),
+            // it is for the report only, which does without
+            course: Mutex::new(if fresh { Course::default() } else { state.course(record).unwrap_or_default() }),
             _locks: locks,
         }
     }
@@ -92,12 +99,28 @@ impl Run {
         self.fresh
     }
 
+    /// Returns the course of the run, which is stored after pass one and at the end.
+    pub(in crate::job) fn course(&self) -> MutexGuard<'_, Course> {
+        // a panic elsewhere leaves it whole
+        self.course.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put_course(&self, to: &Connection) -> rusqlite::Result<()> {
+        let course = serde_json::to_string(&*self.course()).unwrap_or_default();
+        to.execute_cached(
+            "INSERT OR REPLACE INTO facts (run, key, value) VALUES (?1, ?2, ?3)",
+            params![self.seq, COURSE, course],
+        )
+        .map(drop)
+    }
+
     /// Records the result of pass one, before anything is sent.
     ///
     /// # Errors
     /// `Local`.
     pub(in crate::job) fn measured(&self, manifest: &Value) -> Result<()> {
         self.write(|transaction| {
+            self.put_course(transaction)?;
             transaction
                 .execute_cached("UPDATE runs SET measured = ?2 WHERE seq = ?1", params![self.seq, manifest.to_string()])
         })
@@ -172,6 +195,7 @@ impl Run {
                 ],
             )?;
             transaction.execute_cached("DELETE FROM slots WHERE reserved_by = ?1", [self.seq])?;
+            self.put_course(transaction)?;
             if keep == Keep::Nothing { erase(transaction, self.seq) } else { Ok(()) }
         })?;
         if keep == Keep::Nothing {
@@ -276,6 +300,10 @@ impl Journal for Run {
         Ok(SeatLock::take(self.state.dir(), &name, limit.limit)?.map(Seat::new))
     }
 
+    fn made(&self, call: &MadeCall) {
+        self.course().call(call);
+    }
+
     fn clear_faults(&self, group: &str) -> Result<()> {
         self.refused.clear(group)
     }
@@ -371,6 +399,15 @@ impl Run {
 }
 
 impl State {
+    /// Returns the course of a recorded run; an empty one if none was recorded.
+    ///
+    /// # Errors
+    /// `Busy`.
+    pub(in crate::job) fn course(&self, record: &RunRecord) -> Result<Course> {
+        let fact = self.fact(record, COURSE)?;
+        Ok(fact.and_then(|fact| serde_json::from_value(fact).ok()).unwrap_or_default())
+    }
+
     /// Returns the parts of a run, by index.
     fn parts_of(&self, seq: i64) -> Result<Vec<PartState>> {
         let db = self.db();

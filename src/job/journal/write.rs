@@ -22,8 +22,11 @@ pub(in crate::job) struct NewRun<'a> {
 /// Erases what only a continued run needs; `secure_delete` overwrites it in the file.
 pub(super) fn erase(transaction: &Connection, seq: i64) -> rusqlite::Result<()> {
     transaction.execute_cached("DELETE FROM steps WHERE run = ?1", [seq])?;
-    // a requested export that was not read belongs to the next run
-    transaction.execute_cached("DELETE FROM facts WHERE run = ?1 AND value ->> 'requested_s' IS NULL", [seq])?;
+    // a requested export that was not read belongs to the next run, and its report and rejected rows stay for a while
+    transaction.execute_cached(
+        "DELETE FROM facts WHERE run = ?1 AND value ->> 'requested_s' IS NULL AND key NOT IN (?2, ?3)",
+        params![seq, super::REJECTS_UNTIL, super::expiry::COURSE],
+    )?;
     transaction.execute_cached("DELETE FROM slots WHERE reserved_by = ?1", [seq])?;
     Ok(())
 }

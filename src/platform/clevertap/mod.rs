@@ -28,6 +28,7 @@ use std::time::{Duration, SystemTime};
 /// The entry in the list of platforms.
 pub const ENTRY: Entry = Entry {
     name: "clevertap",
+    title: "CleverTap",
     keys: options::KEYS,
     map_keys: MAP_KEYS,
     account: &["region", "account_id"],

@@ -30,6 +30,7 @@ const PATH_PART: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(
 /// Attribute changes.
 pub const PROFILES: Entry = Entry {
     name: profiles::NAME,
+    title: "Localytics",
     account: &["org_id", "app_id"],
     target: &[],
     identity_0_1: &["org_id", "app_id", "api_key"],
@@ -50,6 +51,7 @@ pub const PROFILES: Entry = Entry {
 /// Lists of customer ids.
 pub const AUDIENCE: Entry = Entry {
     name: audience::NAME,
+    title: "Localytics",
     account: &["app_id"],
     target: &["audience_name", "audience_list_id"],
     identity_0_1: &["app_id", "audience_name", "audience_list_id", "api_key"],

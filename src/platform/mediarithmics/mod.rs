@@ -13,6 +13,7 @@ use crate::settings::{Key, KeyKind};
 /// The entry in the list of platforms.
 pub const ENTRY: Entry = Entry {
     name: import::NAME,
+    title: "mediarithmics",
     account: &["datamart_id"],
     target: &["import_name", "document_import_id"],
     identity_0_1: &["datamart_id", "import_name", "document_import_id"],

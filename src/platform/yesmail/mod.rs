@@ -30,6 +30,7 @@ use serde_json::Value;
 /// The entry in the list of platforms.
 pub const ENTRY: Entry = Entry {
     name: "yesmail",
+    title: "Yesmail",
     keys: options::KEYS,
     map_keys: MAP_KEYS,
     account: &["api_user"],
