@@ -64,6 +64,8 @@ pub enum KeyKind {
     Secret,
     /// A literal URL, or a secret that contains one.
     Url,
+    /// A path, a literal URL, or a secret that contains a URL.
+    PathOrUrl,
     /// A list of texts.
     Texts,
     /// true or false.

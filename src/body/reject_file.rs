@@ -9,6 +9,8 @@ use crate::format::Tabular;
 use crate::format::cells::Cell;
 use crate::secret::escaped;
 use std::fs::File;
+#[cfg(feature = "jobs")]
+use std::io::{BufRead, BufReader};
 use std::io::{BufWriter, Read, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -51,6 +53,8 @@ pub struct RejectFile {
     rows: u64,
     /// The same rows as they are in the source.
     as_source: Option<SourceRows>,
+    /// Length of the rows that were there before, which are kept whatever happens.
+    kept_bytes: u64,
 }
 
 /// The cells of a row after those of the source.
@@ -75,7 +79,34 @@ impl RejectFile {
         let device = existing == Existing::Device;
         let (path, columns) = (path.to_owned(), columns.into());
         let marks = marks_in(&columns);
-        Ok(RejectFile { path, columns, marks, out: None, device, rows: 0, as_source: None })
+        Ok(RejectFile { path, columns, marks, out: None, device, rows: 0, as_source: None, kept_bytes: 0 })
+    }
+
+    /// Returns the existing file at `path`, to which [`RejectFile::unplaced`] adds rows after the first `kept_bytes`.
+    ///
+    /// # Errors
+    /// `Local`: it cannot be read or cut.
+    #[cfg(feature = "jobs")]
+    pub(crate) fn reopen(path: &Path, kept_bytes: u64) -> Result<RejectFile> {
+        let open = || {
+            let cells = count_cells(BufReader::new(File::open(path)?))?;
+            let file = File::options().append(true).open(path)?;
+            file.set_len(kept_bytes)?;
+            Ok((cells, file))
+        };
+        let (cells, file) = open().map_err(|error| failed(path, error))?;
+        let columns: Arc<[String]> = vec![String::new(); cells.saturating_sub(MARKS.split(',').count())].into();
+        let out = Some(BufWriter::new(file));
+        Ok(RejectFile {
+            path: path.to_owned(),
+            columns,
+            marks: 0..0,
+            out,
+            device: false,
+            rows: 0,
+            as_source: None,
+            kept_bytes,
+        })
     }
 
     /// Writes the rows of a table to another file, too, as they are in the source: see [`as_source_path`].
@@ -182,7 +213,11 @@ impl RejectFile {
 
     fn remove(&mut self) -> std::io::Result<()> {
         let Some(out) = self.out.take() else { return Ok(()) };
-        drop(out.into_parts());
+        let (file, _) = out.into_parts();
+        if self.kept_bytes > 0 {
+            return file.set_len(self.kept_bytes);
+        }
+        drop(file);
         self.as_source.as_mut().map_or(Ok(()), SourceRows::remove)?;
         if self.device { Ok(()) } else { std::fs::remove_file(&self.path) }
     }
@@ -232,6 +267,29 @@ pub(crate) fn inspect_target(path: &Path) -> Result<Existing> {
         return Err(Error::new(Kind::Usage, message).with_hint("name another file, or remove it"));
     }
     Ok(Existing::RejectFile)
+}
+
+/// Returns the number of cells of the first record.
+#[cfg(feature = "jobs")]
+fn count_cells(mut file: impl BufRead) -> std::io::Result<usize> {
+    let (mut cells, mut is_quoted) = (1, false);
+    loop {
+        let piece = file.fill_buf()?;
+        if piece.is_empty() {
+            return Ok(cells);
+        }
+        for byte in piece {
+            match byte {
+                // a doubled quote changes it twice
+                b'"' => is_quoted = !is_quoted,
+                b',' if !is_quoted => cells += 1,
+                b'\n' if !is_quoted => return Ok(cells),
+                _ => {}
+            }
+        }
+        let read = piece.len();
+        file.consume(read);
+    }
 }
 
 /// Returns the error for rows that cannot be written, with a hint.
@@ -383,6 +441,28 @@ mod tests {
         // a column of the user with such a name stays
         let columns = ["id".to_owned(), "_file".to_owned()];
         assert_eq!(marks_in(&columns), 0..0);
+    }
+
+    #[cfg(feature = "jobs")]
+    #[test]
+    fn rows_of_the_platform_are_added_to_those_that_are_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("rejects.csv");
+        let mut file = RejectFile::new(&path, ["id".to_owned(), "no\"te,\n".to_owned()].as_slice()).unwrap();
+        reject(&mut file, &csv(b','), b"1,2", true);
+        file.flush().unwrap();
+        drop(file);
+        let before = std::fs::read_to_string(&path).unwrap();
+        // twice: the first process was killed before it could record the end of the run
+        for _ in 0..2 {
+            let mut file = RejectFile::reopen(&path, before.len() as u64).unwrap();
+            file.unplaced("row 7: no such user").unwrap();
+            file.flush().unwrap();
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text, format!("{before},,platform,,,,,,,platform,row 7: no such user,\n"));
+        RejectFile::reopen(&path, before.len() as u64).unwrap().discard();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), before);
     }
 
     #[test]

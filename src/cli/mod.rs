@@ -85,7 +85,7 @@ pub(crate) enum Output {
 }
 
 /// Whether progress or colours are shown.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum When {
     Auto,
     Always,

@@ -66,8 +66,9 @@ pub(crate) fn verbosity(text: &str) -> Result<u8, String> {
 /// Prints help and version to stdout with exit code 0; everything else is a usage error.
 fn answer(command: &Command, given: &[OsString], error: &clap::Error) -> ExitCode {
     let text = error.render();
+    let set = |name: &str| std::env::var(name).ok();
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        let shown = output::styled(&if output::colours(given_colour(given), &std::io::stdout()) {
+        let shown = output::styled(&if output::colours(colour(given, set), &std::io::stdout()) {
             text.ansi().to_string()
         } else {
             text.to_string()
@@ -75,7 +76,7 @@ fn answer(command: &Command, given: &[OsString], error: &clap::Error) -> ExitCod
         return output::or_lost(0, shown);
     }
     let hint = variable(command, given, error).map(|name| format!("the value is that of the variable {name}"));
-    match form(given, |name| std::env::var(name).ok()) {
+    match form(given, set) {
         (Output::Json, to) => {
             let whole = text.to_string();
             let message = whole.lines().next().unwrap_or("wrong usage");
@@ -84,7 +85,7 @@ fn answer(command: &Command, given: &[OsString], error: &clap::Error) -> ExitCod
             output::object(&Report::failed("listferry", error), to)
         }
         (Output::Text, _) => {
-            match output::colours(given_colour(given), &std::io::stderr()) {
+            match output::colours(colour(given, set), &std::io::stderr()) {
                 true => output::terminal(&text.ansi().to_string()),
                 false => output::stderr(&text.to_string()),
             }
@@ -97,11 +98,28 @@ fn answer(command: &Command, given: &[OsString], error: &clap::Error) -> ExitCod
 }
 
 /// Returns `--color` of arguments that are not valid as a whole.
-fn given_colour(given: &[OsString]) -> When {
-    let given: Vec<_> = given.iter().map(|argument| argument.to_string_lossy()).collect();
-    let next = given.iter().position(|argument| argument == "--color").and_then(|at| given.get(at + 1));
-    let value = given.iter().find_map(|argument| argument.strip_prefix("--color=")).or(next.map(AsRef::as_ref));
-    value.and_then(|value| When::from_str(value, true).ok()).unwrap_or(When::Auto)
+fn colour(given: &[OsString], variable: impl Fn(&str) -> Option<String>) -> When {
+    let value = value(given, ("--color", None), || variable("LISTFERRY_COLOR"));
+    value.and_then(|value| When::from_str(&value, true).ok()).unwrap_or(When::Auto)
+}
+
+/// Returns the last value of an option of arguments that are not valid as a whole, or else that of its variable.
+fn value(
+    given: &[OsString],
+    (flag, short): (&str, Option<&str>),
+    variable: impl FnOnce() -> Option<String>,
+) -> Option<String> {
+    let given: Vec<_> = given.iter().skip(1).map(|argument| argument.to_string_lossy()).collect();
+    let mut found = None;
+    for (i, argument) in given.iter().enumerate() {
+        let attached = |flag: &str| argument.strip_prefix(flag).map(str::to_owned);
+        if **argument == *flag || short.is_some_and(|short| **argument == *short) {
+            found = given.get(i + 1).map(|value| value.to_string());
+        } else if let Some(value) = attached(&format!("{flag}=")).or_else(|| short.and_then(attached)) {
+            found = Some(value);
+        }
+    }
+    found.or_else(variable).filter(|value| !value.is_empty())
 }
 
 /// Returns the variable that a wrong value came from. Clap names only the flag.
@@ -124,28 +142,16 @@ fn variable(command: &Command, given: &[OsString], error: &clap::Error) -> Optio
 
 /// Returns format and place of the report. The arguments were invalid, so they are searched by hand.
 fn form(given: &[OsString], variable: impl Fn(&str) -> Option<String>) -> (Output, To) {
-    let given: Vec<_> = given.iter().skip(1).map(|argument| argument.to_string_lossy()).collect();
-    let value = |flag: &str, short: Option<&str>, name: &str| {
-        let mut found = None;
-        for (i, argument) in given.iter().enumerate() {
-            let attached = |flag: &str| argument.strip_prefix(flag).map(str::to_owned);
-            if **argument == *flag || short.is_some_and(|short| **argument == *short) {
-                found = given.get(i + 1).map(|value| value.to_string());
-            } else if let Some(value) = attached(&format!("{flag}=")).or_else(|| short.and_then(attached)) {
-                found = Some(value);
-            }
-        }
-        found.or_else(|| variable(name)).filter(|value| !value.is_empty())
-    };
-    let output = match value("--output", None, "LISTFERRY_OUTPUT").as_deref() {
+    let output = match value(given, ("--output", None), || variable("LISTFERRY_OUTPUT")).as_deref() {
         Some("json") => Output::Json,
         _ => Output::Text,
     };
     let commands: Vec<_> =
         Arguments::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
-    let to = match given.iter().find(|argument| commands.iter().any(|name| **argument == **name)).map(AsRef::as_ref) {
+    let named = given.iter().skip(1).filter_map(|argument| argument.to_str());
+    let to = match named.into_iter().find(|argument| commands.iter().any(|name| argument == name)) {
         Some("convert" | "export") => {
-            let file = value("--out-file", Some("-o"), "LISTFERRY_OUT_FILE").map(PathBuf::from);
+            let file = value(given, ("--out-file", Some("-o")), || variable("LISTFERRY_OUT_FILE")).map(PathBuf::from);
             To::beside(file.as_deref())
         }
         Some("check") if value("--out", None, "LISTFERRY_OUT").is_some_and(|out| output::is_stdout(out.as_ref())) => {
@@ -188,6 +194,18 @@ mod tests {
         let convert = ["listferry", "convert", "--nope"].map(OsString::from);
         let variable = |name: &str| Some(if name == "LISTFERRY_OUTPUT" { "json" } else { "x" }.to_owned());
         assert!(matches!(form(&convert, variable), (Output::Json, To::Stdout)));
+    }
+
+    #[test]
+    fn colour_is_read_from_wrong_arguments() {
+        let unset = |_: &str| None;
+        let given =
+            |line: &str| std::iter::once("listferry").chain(line.split(' ')).map(OsString::from).collect::<Vec<_>>();
+        assert_eq!(colour(&given("chekc --color=never --color always"), unset), When::Always);
+        assert_eq!(colour(&given("chekc --color sometimes"), unset), When::Auto);
+        let variable = |name: &str| (name == "LISTFERRY_COLOR").then(|| "always".to_owned());
+        assert_eq!(colour(&given("chekc"), variable), When::Always);
+        assert_eq!(colour(&given("--color never chekc"), variable), When::Never);
     }
 
     #[test]

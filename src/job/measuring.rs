@@ -44,7 +44,7 @@ impl Job {
         let opening =
             self.config.opening(ctx.env, self.config.passes_of_run(ctx.env, run_id)?, None, || Ok(ctx.client.clone()));
         let source = Arc::new(with_scratch(origin.open(&opening).await?, &opening));
-        self.measure(ctx, source, run_id, split).await
+        self.measure(ctx, source, Rejects::of_run(&self.config, ctx.env, run_id)?, split).await
     }
 
     /// Measures an open source.
@@ -55,12 +55,11 @@ impl Job {
         &self,
         ctx: &Context<'_>,
         source: Arc<Source>,
-        run_id: &str,
+        mut rejects: Rejects,
         split: &Split,
     ) -> Result<Measuring> {
         let (job, env, prepared) = (self.clone(), ctx.env.clone(), Arc::clone(&ctx.prepared));
         let (last_read, split) = (ctx.last_read, split.clone());
-        let mut rejects = Rejects::of_run(&self.config, &env, run_id)?;
         let stamp = source.stamp();
         let spool = source.spool_path().map(Path::to_owned);
         let mut found = Report::new("run");

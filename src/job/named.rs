@@ -1,12 +1,16 @@
 //! Maps row errors reported by the platform back to source rows and appends them to the reject file.
 
-use super::rejects::Rejects;
+use super::config::Config;
+use super::env::Env;
+use super::journal::Run;
+use super::rejects::{Rejects, file_of};
 use super::report::Report;
 use super::text::plural;
 use crate::body::Measured;
 use crate::calls::{FaultAt, Journal, RowFault};
 use crate::error::Result;
 use crate::warning::{Warning, WarningKind};
+use serde_json::Value;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -45,12 +49,29 @@ pub(super) fn look_up(
     Ok(found.rows)
 }
 
-/// Adds the reported rows without the source that they came from: only the platform's position and message.
-pub(super) fn without_source(journal: &dyn Journal, rejects: &mut Rejects, report: &mut Report) -> Result<u64> {
-    let named = journal.fault_count()?;
-    rejects.open_unplaced()?;
+/// Key in the journal: the length of the run's reject file before rows without a source were added.
+const OWN_REJECTS: &str = "own_rejects";
+
+/// Adds the reported rows to the run's reject file without the source that they came from: only the platform's position
+/// and message. Returns their number.
+pub(super) fn without_source(config: &Config, env: &Env, run: &Run, report: &mut Report) -> Result<u64> {
+    let named = run.fault_count()?;
+    if named == 0 {
+        return Ok(0);
+    }
+    let kept_bytes = match run.load(OWN_REJECTS)?.as_ref().and_then(Value::as_u64) {
+        Some(bytes) => bytes,
+        None => {
+            let file = file_of(&env.state_dir()?, run.id());
+            let bytes = std::fs::metadata(file).map_or(0, |meta| meta.len());
+            run.store(OWN_REJECTS, &Value::from(bytes))?;
+            bytes
+        }
+    };
+    let mut rejects = Rejects::of_run(config, env, run.id())?;
+    rejects.open_unplaced(kept_bytes)?;
     let mut rows = 0;
-    journal.faults(&mut |fault| {
+    run.faults(&mut |fault| {
         rows += 1;
         rejects.unplaced(&match &fault.at {
             FaultAt::Index(index) => format!("output record {}: {}", index + 1, fault.message),

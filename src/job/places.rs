@@ -74,6 +74,11 @@ impl Places {
                 Some(known) => match (file.under(&path, known), known.kind) {
                     (Some(below), _) => self.level(value, &path, file, &below),
                     (None, KeyKind::Secret | KeyKind::Url) => self.below(value, &path, !is_reference(value)),
+                    (None, KeyKind::PathOrUrl) => {
+                        // a path is shown; of an address only what is not secret
+                        let is_map = matches!(value.item(), Item::Map(_));
+                        self.below(value, &path, is_map && !is_reference(value));
+                    }
                     (None, kind) => self.below(value, &path, matches!(kind, KeyKind::Any)),
                 },
             }

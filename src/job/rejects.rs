@@ -28,6 +28,8 @@ pub(crate) struct Rejects {
     show_values: bool,
     file: Option<RejectFile>,
     first: Vec<String>,
+    /// True until it is known that the rows belong to the run: its own file, and the copy, stay as they are.
+    aside: bool,
     /// Why there is no file although rows were rejected.
     missed: Option<String>,
     /// Counts of a pass that did not finish.
@@ -46,6 +48,7 @@ impl Rejects {
             copy: None,
             may_miss,
             of_run: false,
+            aside: false,
             show_values: env.show_values,
             file: None,
             first: Vec::new(),
@@ -63,6 +66,15 @@ impl Rejects {
         let path = Some(file_of(&env.state_dir()?, run_id));
         let copy = config.rejects.file.clone();
         Ok(Rejects { path, copy, may_miss: false, of_run: true, ..Rejects::new(config, env, run_id) })
+    }
+
+    /// Creates the rejects of a run that is continued, which may turn out to be those of another source: in a file beside
+    /// the run's own, until [`Rejects::belong_to`] is called.
+    ///
+    /// # Errors
+    /// As [`Rejects::of_run`].
+    pub(crate) fn aside(config: &Config, env: &Env, run_id: &str) -> Result<Rejects> {
+        Ok(Rejects { aside: true, ..Rejects::of_run(config, env, &format!("{run_id}.again"))? })
     }
 
     /// Refuses to overwrite the source: the corrected reject file of an earlier run may be the source.
@@ -116,12 +128,16 @@ impl Rejects {
         Ok(())
     }
 
-    /// Opens the file for rows without columns.
+    /// Opens the run's file for [`Rejects::unplaced`]. `kept_bytes`: length of the rows that are in it already.
     ///
     /// # Errors
     /// As [`Rejects::open`].
-    pub(crate) fn open_unplaced(&mut self) -> Result<()> {
-        self.open_for(Arc::default())
+    pub(crate) fn open_unplaced(&mut self, kept_bytes: u64) -> Result<()> {
+        match &self.path {
+            Some(path) if kept_bytes > 0 => self.file = Some(RejectFile::reopen(path, kept_bytes)?),
+            _ => self.open_for(Arc::default())?,
+        }
+        Ok(())
     }
 
     /// Ends the pass, however it ended.
@@ -146,6 +162,9 @@ impl Rejects {
             file.rename(&path)?;
         }
         self.path = Some(path);
+        if std::mem::take(&mut self.aside) {
+            return self.publish(report);
+        }
         let own = self.file.as_ref().and_then(RejectFile::path);
         report.rejects_file = own.map(|own| self.copy.as_deref().unwrap_or(own).to_owned());
         Ok(())
@@ -185,11 +204,17 @@ impl Rejects {
         if let Some(text) = self.missed.take() {
             report.warn(Warning::new(WarningKind::Note, text));
         }
+        self.publish(report)
+    }
+
+    /// Copies the file to where the user wants it, and puts its path into the report.
+    fn publish(&self, report: &mut Report) -> Result<()> {
         let own = self.file.as_ref().and_then(RejectFile::path);
-        if let Some(copy) = &self.copy {
+        let copy = self.copy.as_deref().filter(|_| !self.aside);
+        if let Some(copy) = copy {
             publish(own, copy)?;
         }
-        report.rejects_file = own.map(|own| self.copy.as_deref().unwrap_or(own).to_owned());
+        report.rejects_file = own.map(|own| copy.unwrap_or(own).to_owned());
         Ok(())
     }
 

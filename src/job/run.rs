@@ -9,10 +9,10 @@ use super::env::{Env, Stage};
 use super::html::HtmlOptions;
 use super::journal::{Keep, REJECTS_UNTIL, Run, RunRecord};
 use super::measuring::Measuring;
-use super::named::{look_up, named_elsewhere};
+use super::named::{look_up, named_elsewhere, without_source};
 use super::open_run::Known;
 use super::planned::Planned;
-use super::rejects::file_of;
+use super::rejects::{Rejects, file_of};
 use super::report::{Report, Status};
 use super::start::{Go, Start, split_after};
 use super::text::{grouped, plural};
@@ -173,22 +173,41 @@ impl Job {
             }
             return self.conclude(&go.run, plan, verdict, 0, report);
         }
-        if let Some(done) = self.verdict_alone(ctx, go, report).await? {
+        let alone = self.verdict_alone(ctx, go, report).await?;
+        if go.run.fault_count()? == 0
+            && let Some(done) = alone
+        {
             return self.conclude(&go.run, plan, done, 0, report);
         }
-        let mut measuring = self.measured(ctx, &go.run, go.known.as_ref(), before, report).await?;
-        go.run.course().join(std::mem::take(&mut measuring.course));
-        let measured = measuring.measured?;
+        let measuring = self.measured(ctx, &go.run, go.known.as_ref(), before, report).await;
+        let measuring = measuring.and_then(|mut found| {
+            go.run.course().join(std::mem::take(&mut found.course));
+            Ok((found.measured?, found.rejects, found.stamp))
+        });
+        let (measured, mut rejects, stamp) = match (measuring, &alone) {
+            (Ok(measuring), _) => measuring,
+            // the rows cannot be looked up, but the verdict holds
+            (Err(error), Some(done)) if is_of_source(error.kind()) => {
+                tracing::warn!("the rows that the platform reported cannot be looked up: {error}");
+                delivered::restore(&go.run, report)?;
+                let rows = without_source(&self.config, ctx.env, &go.run, report)?;
+                return self.conclude(&go.run, plan, done.clone(), rows, report);
+            }
+            (Err(error), _) => return Err(error),
+        };
         self.check_plan(ctx, &go.run, measured.parts(), report)?;
         go.run.measured(&serde_json::to_value(measured.manifest()).unwrap_or_default())?;
-        go.run.set_source(measuring.stamp.as_deref())?;
+        go.run.set_source(stamp.as_deref())?;
         delivered::store(&go.run, report)?;
         self.abandon_other(ctx, &mut go.abandons, report)?;
         log_measured(go.run.id(), report);
         ctx.env.stage(Stage::Send { body_bytes: measured.body_bytes(), parts: measured.parts().len() });
-        let verdict = self.deliver(ctx, Some(&measured), remote, (report, &go.run)).await;
+        let verdict = match alone {
+            Some(verdict) => Ok(verdict),
+            None => self.deliver(ctx, Some(&measured), remote, (report, &go.run)).await,
+        };
         // the rows that the platform reported are looked up while the source is available, whatever the verdict
-        let looked_up = look_up(&go.run, &measured, &mut measuring.rejects, report);
+        let looked_up = look_up(&go.run, &measured, &mut rejects, report);
         let verdict = verdict?;
         report.platform_result = verdict.result.clone();
         self.conclude(&go.run, plan, verdict, looked_up?, report)
@@ -236,19 +255,28 @@ impl Job {
             Ok(measured) => measured.manifest().begins_with(&accepted),
             Err(_) => true,
         };
-        let measuring = match before.filter(fits) {
+        let mut measuring = match before.filter(fits) {
             Some(measuring) => measuring,
             None => {
                 let source = self.source(ctx, run).await?;
                 let split = Config::split(&ctx.prepared.plan.limits);
                 let split = split_after(split, accepted.iter().map(|part| part.bytes).collect());
-                self.measure(ctx, source, run.id(), &split).await?
+                let rejects = match known {
+                    Some(_) => Rejects::aside(&self.config, ctx.env, run.id())?,
+                    None => Rejects::of_run(&self.config, ctx.env, run.id())?,
+                };
+                self.measure(ctx, source, rejects, &split).await?
             }
         };
         report.adopt(&measuring.found);
-        if let (Ok(measured), Some(known)) = (&measuring.measured, known)
-            && !(known.is(measured.manifest()) && measured.manifest().begins_with(&accepted))
-        {
+        if let (Ok(measured), Some(known)) = (&measuring.measured, known) {
+            if known.is(measured.manifest()) && measured.manifest().begins_with(&accepted) {
+                measuring.rejects.belong_to(&ctx.env.state_dir()?, run.id(), report)?;
+                return Ok(measuring);
+            }
+            measuring.rejects.discard();
+            let own = file_of(&ctx.env.state_dir()?, run.id());
+            report.rejects_file = own.exists().then_some(own);
             return Err(Error::new(Kind::SourceChanged, "the source is no longer what this run began to send").with_hint(
                 "put the old source back and resume the run, or run the job: what becomes of the open run is decided then",
             ));
@@ -256,15 +284,15 @@ impl Job {
         Ok(measuring)
     }
 
-    /// Waits for the verdict of a continued run that has sent all its parts. The source is read again only if the
-    /// platform reports rows of it or if the list still has to be served.
+    /// Waits for the verdict of a continued run that has sent all its parts. Its source is read again only if the
+    /// list still has to be served, or afterwards, to look up the rows that the platform reported.
     async fn verdict_alone(&self, ctx: &Context<'_>, go: &Go, report: &mut Report) -> Result<Option<Verdict>> {
         let plan = &ctx.prepared.plan;
         let Some(known) = go.known.as_ref().filter(|_| !go.run.is_fresh() && plan.needs_wait.is_none()) else {
             return Ok(None);
         };
         let sent = delivered::is_sent(&go.run, known.manifest(), plan, ctx.assume)?;
-        if !sent || go.run.fault_count()? > 0 {
+        if !sent {
             return Ok(None);
         }
         delivered::restore(&go.run, report)?;
@@ -273,11 +301,8 @@ impl Job {
         let measured = Measured::recorded(known.manifest().clone());
         let remote = ctx.remote(&go.run, self.policy()).assuming(ctx.assume);
         let verdict = self.deliver(ctx, Some(&measured), remote, (report, &go.run)).await?;
-        if go.run.fault_count()? > 0 {
-            // if the source no longer exists, the report still has the platform's answer
-            report.platform_result = verdict.result;
-            return Ok(None);
-        }
+        // if reading the source fails for another reason than its end, the report still has the platform's answer
+        report.platform_result = verdict.result.clone();
         Ok(Some(verdict))
     }
 
@@ -403,6 +428,11 @@ impl Job {
             let _ = ctx.state.reported(id);
         }
     }
+}
+
+/// Whether an error means that the source is not what it was, rather than that reading it should be tried again.
+fn is_of_source(kind: Kind) -> bool {
+    matches!(kind, Kind::Local | Kind::Usage | Kind::Data | Kind::SourceChanged | Kind::Refused)
 }
 
 /// Returns the parts that the platform has accepted or may have accepted, as they were measured. All parts up to the

@@ -74,7 +74,7 @@ fn property(key: &Key, variables: bool) -> Value {
     let mut schema = match key.kind {
         KeyKind::Text | KeyKind::Name | KeyKind::Id => json!({ "type": ["string", "number"] }),
         KeyKind::Texts => json!({ "type": "array", "items": { "type": ["string", "number"] } }),
-        KeyKind::Secret | KeyKind::Url => json!({ "$ref": "#/$defs/secret" }),
+        KeyKind::Secret | KeyKind::Url | KeyKind::PathOrUrl => json!({ "$ref": "#/$defs/secret" }),
         KeyKind::Bool => json!({ "type": "boolean" }),
         KeyKind::Integer => json!({ "type": "integer", "minimum": 0 }),
         KeyKind::Number => {

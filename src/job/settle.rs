@@ -5,7 +5,6 @@ use super::context::Context;
 use super::journal::{JobLocks, RunRecord};
 use super::named::without_source;
 use super::open_run::Known;
-use super::rejects::Rejects;
 use super::report::{Report, Status};
 use crate::body::Measured;
 use crate::calls::Policy;
@@ -66,7 +65,7 @@ impl Job {
         report.error = None;
         report.exit_code = 0;
         report.status = Some(Status::Done);
-        let named = self.rows_without_source(ctx, &run, record, &mut report)?;
+        let named = without_source(&self.config, ctx.env, &run, &mut report)?;
         self.conclude(&run, &ctx.prepared.plan, verdict, named, &mut report)?;
         self.account(&run, &mut report)?;
         if partly {
@@ -82,24 +81,6 @@ impl Job {
         run.settle(report.exit_code, partly, &report.to_json())?;
         self.config.forget_spool(ctx.env, &record.id, spool.as_ref().and_then(Value::as_str));
         Ok(Settled::Ended(warning))
-    }
-
-    /// Stores the rows that the platform reported with the platform's own positions and messages, since the source has
-    /// changed.
-    fn rows_without_source(
-        &self,
-        ctx: &Context<'_>,
-        run: &super::journal::Run,
-        record: &RunRecord,
-        report: &mut Report,
-    ) -> Result<u64> {
-        use crate::calls::Journal as _;
-        if run.fault_count()? == 0 {
-            return Ok(0);
-        }
-        let mut rejects = Rejects::of_run(&self.config, ctx.env, &record.id)?;
-        let rows = without_source(run, &mut rejects, report)?;
-        Ok(rows)
     }
 }
 

@@ -55,10 +55,6 @@ impl FileKeys<'_> {
                     faults.push(error.with_hint(format!("with these keys: {}", known.join(", "))));
                 }
                 (None, _) if at.starts_with("destination") && super::variables::name(key.kind, value).is_some() => {}
-                // a signed address is a secret
-                (None, Value::Object(_)) if path == "source.path" => {
-                    faults.extend(super::secrets::check_form(value, &path).err());
-                }
                 (None, _) => {
                     faults.extend(fault(map, at, name, key.kind).err());
                     if !matches!(path.as_str(), "map" | "where" | "tests") {
@@ -133,7 +129,8 @@ fn fault(map: &Map<String, Value>, at: &str, name: &str, kind: KeyKind) -> Resul
         KeyKind::Size => settings.opt_size(name).map(drop),
         KeyKind::Duration => settings.opt_duration(name).map(drop),
         KeyKind::OneOf(words) => settings.one_of(name, words).map(drop),
-        KeyKind::Text | KeyKind::Id => settings.opt_text(name).map(drop),
+        KeyKind::PathOrUrl if map[name].is_object() => super::secrets::check_form(&map[name], &join(at, name)),
+        KeyKind::Text | KeyKind::PathOrUrl | KeyKind::Id => settings.opt_text(name).map(drop),
         KeyKind::Name => settings.check_name(name),
         _ => Ok(()),
     }

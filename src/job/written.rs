@@ -121,9 +121,13 @@ fn value(file: &FileKeys<'_>, node: Node, path: &str, key: &'static Key) -> Valu
             KeyKind::Value | KeyKind::ValueOrIndex => node.in_mapping(""),
             KeyKind::Any if path == super::examples::TESTS => node.in_rows(),
             KeyKind::Any if path == "where" || path == "map" || path.starts_with("map.") => node.in_mapping(""),
-            KeyKind::Text | KeyKind::Name | KeyKind::Id | KeyKind::Secret | KeyKind::Url | KeyKind::OneOf(_) => {
-                node.in_setting()
-            }
+            KeyKind::Text
+            | KeyKind::Name
+            | KeyKind::Id
+            | KeyKind::Secret
+            | KeyKind::Url
+            | KeyKind::PathOrUrl
+            | KeyKind::OneOf(_) => node.in_setting(),
             KeyKind::Texts => match node {
                 Node::List(list) => list.into_iter().map(Node::in_setting).collect(),
                 other => other.read(),

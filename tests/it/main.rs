@@ -94,6 +94,7 @@ mod rejects;
 mod report_page;
 #[cfg(feature = "jobs")]
 mod report_schema;
+mod reported_rows;
 #[cfg(feature = "jobs")]
 mod schema;
 #[cfg(feature = "jobs")]

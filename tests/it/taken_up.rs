@@ -12,7 +12,7 @@ const CLEVERTAP: &str = "map: { identity: id }\ndestination: { platform: clevert
                          passcode: { env: KEY }, segment: VIP, creator: Jane, email: jane@example.com }\n";
 
 /// Parts of 200 rows, none of which may be sent twice.
-const PROFILES: &str = "map: { customer_id: id, changes: [{ op: increment, attr: n, value: 1 }] }\ndestination: { platform: \
+pub(crate) const PROFILES: &str = "map: { customer_id: id, changes: [{ op: increment, attr: n, value: 1 }] }\ndestination: { platform: \
                         localytics-profiles, base_url: \"BASE\", org_id: 60, api_key: { env: KEY }, api_secret: { env: \
                         SECRET }, max_part_bytes: 20000 }\n";
 
@@ -27,13 +27,17 @@ fn write_list(dir: &Path, rows: usize) {
     std::fs::write(dir.join("list.csv"), list).unwrap();
 }
 
-struct Bed {
-    dir: tempfile::TempDir,
-    vendor: Vendor,
+pub(crate) struct Bed {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) vendor: Vendor,
 }
 
 impl Bed {
-    async fn new(job: &str, rows: usize, script: impl Fn(&Seen, usize, &str) -> Does + Send + Sync + 'static) -> Bed {
+    pub(crate) async fn new(
+        job: &str,
+        rows: usize,
+        script: impl Fn(&Seen, usize, &str) -> Does + Send + Sync + 'static,
+    ) -> Bed {
         let dir = tempfile::tempdir().unwrap();
         let vendor = Vendor::start(script, Arc::new(|_, _| true)).await;
         write_job(dir.path(), job, &vendor.base);
@@ -41,7 +45,7 @@ impl Bed {
         Bed { dir, vendor }
     }
 
-    async fn go(&self, arguments: &[&str]) -> (i32, Value) {
+    pub(crate) async fn go(&self, arguments: &[&str]) -> (i32, Value) {
         self.go_with("right", arguments).await
     }
 
@@ -109,7 +113,7 @@ async fn a_doubt_is_settled_without_the_source_and_outlives_another_one() {
 }
 
 /// Localytics that accepts uploads except where `wrong` returns an answer, and refuses any secret but the right one.
-fn profiles(
+pub(crate) fn profiles(
     wrong: impl Fn(usize) -> Option<Does> + Send + Sync + 'static,
 ) -> impl Fn(&Seen, usize, &str) -> Does + Send + Sync {
     let (tried, uploads) = (AtomicUsize::new(0), Uploads::default());

@@ -311,6 +311,11 @@ fn found(call: &Call, came: Result<Option<Value>>) -> Result<Option<Value>> {
             tracing::warn!(step = call.name, "looking it up failed: {error}");
             Ok(None)
         }
+        // the lookup was refused, not the call
+        Err(error) if error.kind() == Kind::Refused => Err(error.into_kind(Kind::Transient).with_hint(format!(
+            "the answer to step {} was lost, and it is looked up before it is sent again: run the job again",
+            call.name
+        ))),
         came => came,
     }
 }

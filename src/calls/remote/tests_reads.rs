@@ -82,6 +82,15 @@ fn giving_up_does_not_count_waits_for_a_quota() {
 /// Makes one call whose effect can be looked up, with every answer lost; `found` are the results of the lookups in
 /// turn.
 fn looked_up(bench: &Bench, repeat: RetrySafety, found: &[Option<Value>], lost: u32) -> (Result<Step>, u32, usize) {
+    looked_up_by(bench, repeat, &|look| Ok(found.get(look).cloned().flatten()), lost)
+}
+
+fn looked_up_by(
+    bench: &Bench,
+    repeat: RetrySafety,
+    found: &(dyn Fn(usize) -> Result<Option<Value>> + Sync),
+    lost: u32,
+) -> (Result<Step>, u32, usize) {
     let (sent, looks) = (AtomicU32::new(0), Mutex::new(0));
     let step = with_remote(bench, async |remote| {
         let once = || -> BoxFuture<'_, Result<Answer, Failed>> {
@@ -95,9 +104,9 @@ fn looked_up(bench: &Bench, repeat: RetrySafety, found: &[Option<Value>], lost: 
         };
         let find = || -> BoxFuture<'_, Result<Option<Value>>> {
             let mut looks = looks.lock().expect("not poisoned");
-            let came = found.get(*looks).cloned().flatten();
+            let came = found(*looks);
             *looks += 1;
-            Box::pin(std::future::ready(Ok(came)))
+            Box::pin(std::future::ready(came))
         };
         let find: Find<'_> = &find;
         let request = Request::new("POST", Secret::new("http://127.0.0.1:1/"));
@@ -107,6 +116,19 @@ fn looked_up(bench: &Bench, repeat: RetrySafety, found: &[Option<Value>], lost: 
         remote.step(&operation(repeat), &request, trip, &classify, Some(find)).await
     });
     (step, sent.into_inner(), looks.into_inner().expect("not poisoned"))
+}
+
+/// A 400 to the list of executions ended the run as one whose part was refused.
+#[test]
+fn a_lookup_that_is_refused_refuses_nothing() {
+    let refused = |_| Err(Error::new(Kind::Refused, "the list: refused with status 400"));
+    let (step, sent, looks) = looked_up_by(&Bench::new(), RetrySafety::LookUp, &refused, 1);
+    let error = step.expect_err("not known");
+    assert_eq!((error.kind(), sent, looks), (Kind::Transient, 1, 1));
+    assert!(error.hint().expect("a hint").contains("run the job again"), "{error:?}");
+    let denied = |_| Err(Error::new(Kind::Credentials, "the list: refused with status 401"));
+    let (step, ..) = looked_up_by(&Bench::new(), RetrySafety::LookUp, &denied, 1);
+    assert_eq!(step.expect_err("not known").kind(), Kind::Credentials);
 }
 
 #[test]

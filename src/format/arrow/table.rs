@@ -4,16 +4,11 @@ use super::batches::Batches;
 use super::options::ArrowOptions;
 use super::stream::Messages;
 use crate::error::{Error, Result};
-use crate::format::block;
-use crate::format::cells::Cells;
 use crate::format::chunk::ChunkId;
 use crate::format::columnar::{self, BatchReader, Columnar};
 use crate::format::entry::validate_max_record_bytes;
-use crate::format::reader::{Format, Tabular};
-use crate::row::{Columns, GroupRow};
+use crate::format::reader::Format;
 use crate::source::Source;
-use std::borrow::Cow;
-use std::io::Write;
 use std::sync::Arc;
 
 /// A [`Source`] of Arrow IPC files or streams. Its columns are those requested when it was opened, as far as the files
@@ -55,60 +50,13 @@ impl Arrow {
     }
 }
 
-impl Columns for Arrow {
-    fn names(&self) -> &[String] {
-        &self.columns.names
-    }
+impl Columnar for Arrow {
+    const GROUP: &str = "batch";
 
-    fn have_lists(&self) -> bool {
-        self.columns.have_lists()
-    }
-
-    fn is_list(&self, column: usize) -> bool {
-        self.columns.is_list(column)
-    }
-
-    fn may_be_shown(&self) -> bool {
-        true
-    }
-
-    fn missing(&self, name: &str) -> Option<String> {
-        Some(self.columns.missing(name))
-    }
-}
-
-impl Tabular for Arrow {
-    fn source(&self) -> &Arc<Source> {
+    fn opened(&self) -> &Arc<Source> {
         &self.source
     }
 
-    #[cfg(feature = "jobs")]
-    fn shared_columns(&self) -> &Arc<[String]> {
-        &self.columns.names
-    }
-
-    fn lines_before(&self, _input: usize) -> u64 {
-        0
-    }
-
-    fn row_in_words(&self, _input: usize, at: GroupRow) -> String {
-        format!("batch {}, row {}", at.group, at.row)
-    }
-
-    fn cells<'k>(&self, kept: &'k [u8]) -> Cells<'k> {
-        block::cells(kept)
-    }
-
-    fn write_as_source(&self, kept: &[u8], out: &mut dyn Write) -> std::io::Result<()> {
-        block::write_line(kept, &self.columns.names, out)
-    }
-
-    fn text<'k>(&self, kept: &'k [u8]) -> Cow<'k, [u8]> {
-        block::text(kept, &self.columns.names)
-    }
-}
-
-impl Columnar for Arrow {
     fn wanted(&self) -> &columnar::Columns {
         &self.columns
     }

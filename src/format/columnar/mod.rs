@@ -5,11 +5,13 @@ mod column;
 mod json;
 mod panic;
 mod reader;
+mod table;
 mod typed;
 
 #[cfg(feature = "parquet")]
 pub(super) use column::Wanted;
 pub(super) use column::{Column, Columns};
 pub(super) use panic::unless_panic;
-pub(super) use reader::{Batch, BatchReader, Columnar, MAX_BATCH_ROWS};
+pub(super) use reader::{Batch, BatchReader, MAX_BATCH_ROWS};
+pub(super) use table::Columnar;
 pub(super) use typed::Meaning;

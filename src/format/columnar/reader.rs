@@ -1,11 +1,12 @@
 //! Reads batches: writes the values of some rows into a block, then visits them, until the batch is done.
 
-use super::column::{Column, Columns};
+use super::column::Column;
+use super::table::Columnar;
 use super::typed::Source;
 use crate::error::Error;
 use crate::format::block::{Block, Rows};
 use crate::format::chunk::{Chunk, Extent};
-use crate::format::reader::{Host, Reader, Stop, Tabular, Visit};
+use crate::format::reader::{Host, Reader, Stop, Visit};
 use crate::row::GroupRow;
 use crate::scan::{Dialect, Scanner};
 use arrow_array::RecordBatch;
@@ -19,15 +20,6 @@ pub(in crate::format) const MAX_BATCH_ROWS: usize = 8_192;
 const BLOCK_BYTES: usize = 128 << 10;
 /// Maximum number of rows of a block.
 const BLOCK_ROWS: usize = 1_024;
-
-/// A format that is read in batches.
-pub(in crate::format) trait Columnar: Tabular {
-    /// Returns the columns.
-    fn wanted(&self) -> &Columns;
-
-    /// Returns the maximum length of a row.
-    fn longest(&self) -> usize;
-}
 
 /// The rows of a chunk.
 #[derive(Clone)]

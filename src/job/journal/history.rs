@@ -57,7 +57,8 @@ impl State {
         self.one(
             &format!(
                 "seq > ?1 AND (closed = 1 OR NOT {CALLED}) AND NOT ({UNSETTLED}) AND coalesce(ended_ms, started_ms) < ?2 \
-                 AND seq NOT IN (SELECT max(seq) FROM runs WHERE exit_code = 0 AND closed_as IS NULL GROUP BY job) \
+                 AND NOT (exit_code = 0 AND closed_as IS NULL AND NOT EXISTS (SELECT 1 FROM runs later \
+                 WHERE later.job = runs.job AND later.seq > runs.seq AND later.exit_code = 0 AND later.closed_as IS NULL)) \
                  ORDER BY seq LIMIT 1"
             ),
             params![after, millis(cutoff)],

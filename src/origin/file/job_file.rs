@@ -13,7 +13,13 @@ use std::sync::Arc;
 pub(crate) const ENTRY: Entry = Entry {
     key: PATH,
     schemes: &[],
-    keys: &[Key::new(PATH, KeyKind::Text, false, None, "A file, a glob or \"-\" for stdin; relative to the job file.")],
+    keys: &[Key::new(
+        PATH,
+        KeyKind::PathOrUrl,
+        false,
+        None,
+        "A file, a glob, \"-\" for stdin, or the address of an object; a path is relative to the job file.",
+    )],
     is_export: false,
     build: |source, options| {
         let (path, folder) = (source.text(PATH)?, source.folder.to_owned());
