@@ -154,7 +154,10 @@ fn form(given: &[OsString], variable: impl Fn(&str) -> Option<String>) -> (Outpu
             let file = value(given, ("--out-file", Some("-o")), || variable("LISTFERRY_OUT_FILE")).map(PathBuf::from);
             To::beside(file.as_deref())
         }
-        Some("check") if value("--out", None, "LISTFERRY_OUT").is_some_and(|out| output::is_stdout(out.as_ref())) => {
+        Some("check")
+            if value(given, ("--out", None), || variable("LISTFERRY_OUT"))
+                .is_some_and(|out| output::is_stdout(out.as_ref())) =>
+        {
             To::Stderr
         }
         Some("rejects") => To::Stderr,
