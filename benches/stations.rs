@@ -9,7 +9,7 @@ use listferry::format::csv::{Csv, CsvOptions};
 use listferry::format::ndjson::{Ndjson, NdjsonOptions};
 use listferry::mapping::{Cells, Field, Json, Plan, Quoting, Rules, Separator, Shape, Unit, ValueSpec};
 use listferry::scan::{Carry, Isa, Scanner, Tape, WINDOW};
-use listferry::source::{Encoding, Source, SourceOptions};
+use listferry::source::{Encoding, OpenSource, SourceOptions};
 use serde_json::json;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -136,7 +136,7 @@ fn expected(text: &[u8], json: bool) -> Vec<u8> {
 fn converts(criterion: &mut Criterion) {
     let text = text();
     let len = text.len();
-    let source = Source::from_bytes("list.csv", text.clone(), &SourceOptions::default()).expect("a list");
+    let source = OpenSource::from_bytes("list.csv", text.clone(), &SourceOptions::default()).expect("a list");
     let table = Table::from(Csv::open(Arc::new(source), CsvOptions::default()).expect("a header"));
     let mut options = Options::default();
     options.threads = 1;
@@ -206,7 +206,7 @@ fn converts_dialects(criterion: &mut Criterion) {
         ("utf-16le", utf16, CsvOptions::default(), &encoded),
     ] {
         let len = list.len();
-        let source = Source::from_bytes("list.csv", list, options).expect("a list");
+        let source = OpenSource::from_bytes("list.csv", list, options).expect("a list");
         let table = Table::from(Csv::open(Arc::new(source), csv).expect("a header"));
         let plan = Arc::new(Plan::compile(&cells(), &[], table.columns()).expect("a plan"));
         let mut options = Options::default();
@@ -249,7 +249,7 @@ fn converts_ndjson(criterion: &mut Criterion) {
     let text = text();
     let lines_of = ndjson(&text);
     let len = lines_of.len();
-    let source = Source::from_bytes("list.ndjson", lines_of, &SourceOptions::default()).expect("a list");
+    let source = OpenSource::from_bytes("list.ndjson", lines_of, &SourceOptions::default()).expect("a list");
     let columns = ["customer_id", "email", "notes", "tags"];
     let opened = Ndjson::open(Arc::new(source), &columns, NdjsonOptions::default()).expect("lines");
     let table = Table::from(opened);
@@ -298,7 +298,7 @@ fn hashes(criterion: &mut Criterion) {
         wanted.push('\n');
     }
     let len = text.len();
-    let source = Source::from_bytes("list.csv", text, &SourceOptions::default()).expect("a list");
+    let source = OpenSource::from_bytes("list.csv", text, &SourceOptions::default()).expect("a list");
     same_bytes(criterion, "one thread, from memory", "convert to hashes", source, &shape, wanted.as_bytes(), len, 1);
 }
 
@@ -314,7 +314,7 @@ fn packed(criterion: &mut Criterion) {
     ];
     for (name, bytes) in lists {
         for threads in [1, 4] {
-            let source = Source::from_bytes("list.csv", bytes.clone(), &SourceOptions::default()).expect("a list");
+            let source = OpenSource::from_bytes("list.csv", bytes.clone(), &SourceOptions::default()).expect("a list");
             let what = format!("from {name}, {threads} thread(s)");
             same_bytes(criterion, "unpack and convert", &what, source, &cells(), &wanted, text.len(), threads);
         }
@@ -326,7 +326,7 @@ fn same_bytes(
     criterion: &mut Criterion,
     group_name: &str,
     name: &str,
-    source: Source,
+    source: OpenSource,
     shape: &Shape,
     wanted: &[u8],
     len: usize,

@@ -4,6 +4,10 @@
 //! [`Error::with_value`] is shown only if the caller asks for values. Message, hint and place are one line each, with
 //! control and bidirectional characters escaped, so they can be printed as they are.
 
+mod kind;
+
+pub use kind::{Ending, Kind};
+
 use crate::secret::escaped;
 use std::fmt;
 use std::time::Duration;
@@ -41,132 +45,6 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .filter(|(score, _)| *score >= 0.7)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, candidate)| candidate)
-}
-
-/// The class of an [`Error`]; it decides the exit code and the status of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Kind {
-    /// A local fault: disk full, source missing or unreadable, or a bug. Exit code 1.
-    Local,
-    /// The usage, the job file or the environment is wrong. Exit code 2.
-    Usage,
-    /// The job is already running, or its state cannot be read. Exit code 3.
-    Busy,
-    /// An earlier run of this job was partly accepted and cannot be continued as things are. Exit code 23.
-    Blocked,
-    /// The data is at fault: too many rejects, nothing to send, damaged input, over a known limit. Exit code 10.
-    Data,
-    /// The source differs from what pass one measured. Exit code 10.
-    SourceChanged,
-    /// The platform accepted the file and reports a failed import or failed rows. Exit code 11.
-    ImportFailed,
-    /// The platform refused the request: a bad name, an unknown list, over its limits. Exit code 12.
-    Refused,
-    /// Temporary faults outlasted the attempts, or a quota wait is longer than allowed. Exit code 20.
-    Transient,
-    /// A call that must not be repeated got no response. Exit code 21.
-    InDoubt,
-    /// Every part was accepted, but no verdict came in time. Exit code 22.
-    Pending,
-    /// The credentials or permissions were refused. Exit code 30.
-    Credentials,
-    /// Stopped by SIGINT. Exit code 130.
-    Interrupted,
-    /// Stopped by SIGTERM. Exit code 143.
-    Terminated,
-}
-
-impl Kind {
-    /// Returns the process exit code of this kind.
-    #[must_use]
-    pub fn exit_code(self) -> u8 {
-        match self {
-            Kind::Local => 1,
-            Kind::Usage => 2,
-            Kind::Busy => 3,
-            Kind::Data | Kind::SourceChanged => 10,
-            Kind::ImportFailed => 11,
-            Kind::Refused => 12,
-            Kind::Transient => 20,
-            Kind::InDoubt => 21,
-            Kind::Pending => 22,
-            Kind::Blocked => 23,
-            Kind::Credentials => 30,
-            Kind::Interrupted => 130,
-            Kind::Terminated => 143,
-        }
-    }
-
-    /// Returns how an error of this kind ends a run. Exit codes and the next run's decision both follow from it.
-    #[must_use]
-    pub fn ending(self) -> Ending {
-        match self {
-            Kind::Usage | Kind::Busy | Kind::Blocked => Ending::NotStarted,
-            Kind::Data | Kind::SourceChanged | Kind::ImportFailed | Kind::Refused | Kind::Credentials => Ending::Final,
-            Kind::Local | Kind::Transient | Kind::InDoubt | Kind::Pending | Kind::Interrupted | Kind::Terminated => {
-                Ending::Resumable
-            }
-        }
-    }
-
-    /// All kinds; of several with one exit code the broadest comes first.
-    pub(crate) const ALL: [Kind; 14] = [
-        Kind::Local,
-        Kind::Usage,
-        Kind::Busy,
-        Kind::Blocked,
-        Kind::Data,
-        Kind::SourceChanged,
-        Kind::ImportFailed,
-        Kind::Refused,
-        Kind::Transient,
-        Kind::InDoubt,
-        Kind::Pending,
-        Kind::Credentials,
-        Kind::Interrupted,
-        Kind::Terminated,
-    ];
-
-    /// Returns the kind with this exit code, or the broadest one if several share it.
-    #[must_use]
-    pub fn of_exit_code(code: u8) -> Option<Kind> {
-        Kind::ALL.into_iter().find(|kind| kind.exit_code() == code)
-    }
-
-    /// Returns the name used in reports (`error.kind`).
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Kind::Local => "local",
-            Kind::Usage => "usage",
-            Kind::Busy => "busy",
-            Kind::Blocked => "blocked",
-            Kind::Data => "data",
-            Kind::SourceChanged => "source_changed",
-            Kind::ImportFailed => "import_failed",
-            Kind::Refused => "refused",
-            Kind::Transient => "transient",
-            Kind::InDoubt => "in_doubt",
-            Kind::Pending => "pending",
-            Kind::Credentials => "credentials",
-            Kind::Interrupted => "interrupted",
-            Kind::Terminated => "terminated",
-        }
-    }
-}
-
-/// How an error ends a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Ending {
-    /// The run has ended, unless a part was accepted or is in doubt: then it stays open, because the rest can still be
-    /// sent.
-    Final,
-    /// The run stays open if a call may have had an effect: the next run continues it.
-    Resumable,
-    /// The command did nothing: a run that was open stays open.
-    NotStarted,
 }
 
 /// The place in the source that an error is about. Every field is optional.
@@ -393,6 +271,12 @@ impl Error {
         self.0.kind
     }
 
+    /// Returns true if the same command may succeed later without any change; see [`Kind::is_retryable`].
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        self.0.kind.is_retryable()
+    }
+
     /// Returns the same error with another kind.
     #[must_use]
     pub fn into_kind(mut self, kind: Kind) -> Error {
@@ -551,9 +435,45 @@ impl std::error::Error for Error {
     }
 }
 
+/// Wraps the error. [`std::io::ErrorKind`] is the nearest one, never `Interrupted`, which readers would retry.
+impl From<Error> for std::io::Error {
+    fn from(error: Error) -> std::io::Error {
+        use std::io::ErrorKind;
+        let kind = match error.kind() {
+            Kind::Usage => ErrorKind::InvalidInput,
+            Kind::Data | Kind::SourceChanged => ErrorKind::InvalidData,
+            Kind::Credentials => ErrorKind::PermissionDenied,
+            _ => ErrorKind::Other,
+        };
+        std::io::Error::new(kind, error)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_io_error_contains_the_error_and_is_not_retried_by_readers() {
+        for (kind, want) in [
+            (Kind::Data, std::io::ErrorKind::InvalidData),
+            (Kind::Interrupted, std::io::ErrorKind::Other),
+            (Kind::Credentials, std::io::ErrorKind::PermissionDenied),
+        ] {
+            let error = std::io::Error::from(Error::new(kind, "no").with_hint("try"));
+            assert_eq!(error.kind(), want);
+            let inner = error.downcast::<Error>().unwrap();
+            assert_eq!((inner.kind(), inner.hint()), (kind, Some("try")));
+        }
+    }
+
+    #[test]
+    fn what_an_orchestrator_retries_is_what_the_contract_lists() {
+        let mut codes: Vec<u8> =
+            Kind::ALL.into_iter().filter(|kind| kind.is_retryable()).map(Kind::exit_code).collect();
+        codes.sort_unstable();
+        assert_eq!(codes, [1, 3, 20, 22, 130, 143]);
+    }
 
     #[test]
     fn an_answer_is_rewritten_with_the_message() {

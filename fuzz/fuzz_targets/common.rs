@@ -4,7 +4,7 @@ use listferry::body::{Counts, Measured, Options, Reject, RejectSink, Split, conv
 use listferry::mapping::{Cells, Field, Plan, Quoting, Rules, Separator, Shape, ValueSpec};
 use listferry::format::Table;
 use listferry::format::csv::{Csv, CsvOptions};
-use listferry::source::{Compression, Source, SourceOptions};
+use listferry::source::{Compression, OpenSource, SourceOptions};
 use std::sync::Arc;
 
 fn field(name: &str, value: &serde_json::Value) -> Field {
@@ -75,7 +75,7 @@ fn run(
 ) -> Option<Done> {
     let mut how = SourceOptions::default();
     how.compression = compression;
-    let source = Source::from_bytes("list", source, &how).expect("bytes in memory");
+    let source = OpenSource::from_bytes("list", source, &how).expect("bytes in memory");
     let table = Table::from(Csv::open(Arc::new(source), csv.clone()).ok()?);
     let plan = Arc::new(Plan::compile(shape, &[], table.columns()).expect("a plan"));
     let mut options = Options::default();

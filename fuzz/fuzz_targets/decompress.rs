@@ -6,7 +6,7 @@
 
 use flate2::{Compress, Compression, FlushCompress, Status};
 use libfuzzer_sys::fuzz_target;
-use listferry::source::{Compression as Packing, Source, SourceOptions};
+use listferry::source::{Compression as Packing, OpenSource, SourceOptions};
 use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::{DecompressorOxide, decompress, inflate_flags};
 use std::io::Read as _;
@@ -173,7 +173,7 @@ fn ours(file: &[u8], packing: Packing, step: usize, threads: usize) -> (Vec<u8>,
     let mut options = SourceOptions::default();
     options.compression = packing;
     // data with a wrong beginning is refused at once
-    let Ok(source) = Source::from_bytes("list", file.to_vec(), &options) else {
+    let Ok(source) = OpenSource::from_bytes("list", file.to_vec(), &options) else {
         return (Vec::new(), Some(String::new()));
     };
     let mut stream = source.inputs()[0].open_stream_beside(threads).expect("a stream");

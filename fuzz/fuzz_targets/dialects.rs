@@ -132,7 +132,7 @@ fuzz_target!(|data: &[u8]| {
         return;
     }
     let list = [b"a,b\n", &data[3..]].concat();
-    let source = Source::from_bytes("list", list, &how).expect("bytes in memory");
+    let source = OpenSource::from_bytes("list", list, &how).expect("bytes in memory");
     let Ok(opened) = Csv::open(Arc::new(source), csv.clone()) else { return };
     let table = Table::from(opened);
     let plan = Arc::new(Plan::compile(&copied(), &[], table.columns()).expect("a plan"));

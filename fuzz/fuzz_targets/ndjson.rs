@@ -6,7 +6,7 @@ use listferry::body::{Options, Reject, RejectSink, Split, convert, measure};
 use listferry::format::Table;
 use listferry::format::ndjson::{Ndjson, NdjsonOptions};
 use listferry::mapping::{Field, Json, Plan, Rules, Shape, Unit, ValueSpec};
-use listferry::source::{Source, SourceOptions};
+use listferry::source::{OpenSource, SourceOptions};
 use serde_json::value::RawValue;
 use std::sync::Arc;
 
@@ -108,7 +108,7 @@ fuzz_target!(|data: &[u8]| {
     if text.contains("\\u") && text.to_ascii_lowercase().contains("\\ud") {
         return;
     }
-    let source = Source::from_bytes("list", text.into(), &SourceOptions::default()).expect("bytes in memory");
+    let source = OpenSource::from_bytes("list", text.into(), &SourceOptions::default()).expect("bytes in memory");
     let Ok(opened) = Ndjson::open(Arc::new(source), &["a", "b", "/o/c"], NdjsonOptions::default()) else { return };
     let table = Table::from(opened);
     let plan = Arc::new(Plan::compile_for(&shape(), &[], &table).expect("a plan"));

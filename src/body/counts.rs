@@ -31,7 +31,7 @@ pub struct Counts {
 pub struct Joined {
     /// Number of such records.
     pub count: u64,
-    /// The input of the first, an index into [`crate::source::Source::inputs`].
+    /// The input of the first, an index into [`crate::source::OpenSource::inputs`].
     pub input: usize,
     /// Number of the first in its input, from 1, without the header.
     pub record: u64,

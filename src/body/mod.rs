@@ -1,6 +1,8 @@
 //! Both passes: convert, measure, and the body that streams exactly what was measured.
 
 mod batch;
+#[cfg(feature = "upload")]
+mod body_stream;
 mod checkpoint;
 mod convert;
 mod convert_rows;

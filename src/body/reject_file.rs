@@ -386,11 +386,11 @@ mod tests {
     use super::*;
     use crate::format::csv::{Csv, CsvOptions};
     use crate::row::RowError;
-    use crate::source::{Source, SourceOptions};
+    use crate::source::{OpenSource, SourceOptions};
 
     /// A source of one column, used for its dialect.
     fn csv(delimiter: u8) -> Csv {
-        let source = Source::from_bytes("a,b.csv", b"id\n".to_vec(), &SourceOptions::default()).unwrap();
+        let source = OpenSource::from_bytes("a,b.csv", b"id\n".to_vec(), &SourceOptions::default()).unwrap();
         Csv::open(Arc::new(source), CsvOptions { delimiter, ..CsvOptions::default() }).unwrap()
     }
 

@@ -64,10 +64,16 @@ enum Step {
 }
 
 impl Measured {
-    /// Returns a fresh body of a part: frame head, content, frame tail, converted again while it is read. It fails before its
-    /// last block if it differs from what was measured by one byte.
+    /// Returns a fresh body of a part, converted again while it is read. It fails before its last block if it differs from
+    /// what was measured by one byte.
     #[must_use]
-    pub fn body(&self, part: &Part, frame: &Frame) -> Body {
+    pub fn body(&self, part: &Part) -> Body {
+        self.framed_body(part, &Frame::default())
+    }
+
+    /// Returns a fresh body of a part with bytes around its content: frame head, content, frame tail.
+    #[must_use]
+    pub fn framed_body(&self, part: &Part, frame: &Frame) -> Body {
         self.open_body(part, frame, 0..part.bytes)
     }
 
@@ -138,8 +144,13 @@ impl Body {
         self
     }
 
+    /// Returns the number of bytes still to return.
+    pub(super) fn remaining(&self) -> u64 {
+        self.remaining
+    }
+
     /// Returns the next piece; `None` at the end.
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
         let Some(content) = &mut self.content else {
             return Poll::Ready(Err(changed("the source of the run is not available")));
         };
@@ -176,7 +187,7 @@ impl http_body::Body for Body {
         if self.step == Step::Done {
             return Poll::Ready(None);
         }
-        let polled = ready!(self.poll_next(cx));
+        let polled = ready!(self.poll_piece(cx));
         if let Ok(Some(bytes)) = &polled {
             self.remaining = self.remaining.saturating_sub(bytes.len() as u64);
         }

@@ -5,7 +5,7 @@ use crate::error::{Kind, Result};
 use crate::format::Table;
 use crate::format::csv::{Csv, CsvOptions};
 use crate::mapping::{Cells, Field, From, Plan, Quoting, Rules, Separator, Shape, ValueSpec};
-use crate::source::{Source, SourceOptions};
+use crate::source::{OpenSource, SourceOptions};
 use proptest::prelude::*;
 use std::io::Write;
 use std::sync::Arc;
@@ -150,7 +150,7 @@ impl RejectSink for Positions {
 type Converted = (Vec<u8>, Counts, Vec<(u64, u64, u64)>, u64);
 
 fn table(bytes: Vec<u8>) -> Result<Table> {
-    let source = Source::from_bytes("list.csv", bytes, &SourceOptions::default())?;
+    let source = OpenSource::from_bytes("list.csv", bytes, &SourceOptions::default())?;
     Ok(Table::from(Csv::open(Arc::new(source), CsvOptions::default())?))
 }
 
@@ -277,7 +277,7 @@ fn s12_an_unclosed_quote_is_found_within_the_bound_and_named() {
         bytes.extend(b"more text without quotes,1\n");
     }
     for (threads, chunk, stored) in [(1, 4096, false), (4, 4096, false), (3, 256 << 10, false), (4, 4096, true)] {
-        let source = Source::from_bytes(
+        let source = OpenSource::from_bytes(
             "list.csv",
             if stored { gzip(&bytes) } else { bytes.clone() },
             &SourceOptions::default(),
@@ -330,7 +330,7 @@ fn several_files_are_one_list_and_positions_restart() {
     std::fs::write(dir.path().join("2.csv.gz"), gzip(b"a,b\n3,4\n\nworse\n")).unwrap();
     std::fs::write(dir.path().join("3.csv"), "a,b\n").unwrap();
     std::fs::write(dir.path().join("4.csv"), "a,b\r\n5,6\r\n7,8,9").unwrap();
-    let source = Source::open(dir.path().join("*.csv*").to_str().unwrap(), &SourceOptions::default()).unwrap();
+    let source = OpenSource::open(dir.path().join("*.csv*").to_str().unwrap(), &SourceOptions::default()).unwrap();
     let table = Table::from(Csv::open(Arc::new(source), CsvOptions::default()).unwrap());
     let plan = Arc::new(Plan::compile(&copy_shape(&["a", "b"]), &[], table.columns()).unwrap());
     for (threads, chunk_bytes) in [(1, 3), (4, 1), (4, 1 << 18)] {
@@ -355,7 +355,7 @@ fn several_files_are_one_list_and_positions_restart() {
         assert_eq!(rows, [(1, "2.csv.gz".to_owned(), 1, b"3,4".to_vec()), (2, "4.csv".to_owned(), 1, b"5,6".to_vec())]);
     }
     std::fs::write(dir.path().join("5.csv"), "a,c\n").unwrap();
-    let source = Source::open(dir.path().join("*.csv").to_str().unwrap(), &SourceOptions::default()).unwrap();
+    let source = OpenSource::open(dir.path().join("*.csv").to_str().unwrap(), &SourceOptions::default()).unwrap();
     assert_eq!(Csv::open(Arc::new(source), CsvOptions::default()).err().unwrap().kind(), Kind::Data);
 }
 
@@ -375,7 +375,7 @@ fn many_small_files_with_quoted_line_ends_are_read_alike() {
         let (name, stored) = if file % 3 == 2 { ("gz", gzip(&text)) } else { ("csv", text) };
         std::fs::write(dir.path().join(format!("{file:02}.{name}")), stored).unwrap();
     }
-    let source = Source::open(dir.path().join("*").to_str().unwrap(), &SourceOptions::default()).unwrap();
+    let source = OpenSource::open(dir.path().join("*").to_str().unwrap(), &SourceOptions::default()).unwrap();
     let table = Table::from(Csv::open(Arc::new(source), CsvOptions::default()).unwrap());
     let plan = Arc::new(Plan::compile(&copy_shape(&["a", "b"]), &[], table.columns()).unwrap());
     for (threads, chunk_bytes) in [(1, 100), (1, 7), (2, 50), (4, 33), (8, 64), (4, 500)] {
@@ -428,7 +428,7 @@ mod bodies {
                 let mut all = Vec::new();
                 let mut first = 0;
                 for part in measured.parts() {
-                    let sent = read(measured.body(part, &frame)).unwrap();
+                    let sent = read(measured.framed_body(part, &frame)).unwrap();
                     let content = sent.strip_prefix(b"<<").unwrap().strip_suffix(b">>").unwrap();
                     assert!(content.len() <= 50_000 && content.len() as u64 == part.bytes);
                     assert_eq!(crc::of(content), part.crc);
@@ -439,7 +439,7 @@ mod bodies {
                 assert_eq!([b"a,b\n", &all[..]].concat(), bytes);
                 // one of them again, from its own start
                 let part = &measured.parts()[2];
-                assert_eq!(crc::of(&read(measured.body(part, &Frame::default())).unwrap()), part.crc);
+                assert_eq!(crc::of(&read(measured.body(part)).unwrap()), part.crc);
             }
         }
     }
@@ -459,7 +459,7 @@ mod bodies {
                     let measured = measured(&table, split, threads);
                     let mut all = b"a,b\n".to_vec();
                     for part in measured.parts() {
-                        let sent = read(measured.body(part, &Frame::default())).unwrap();
+                        let sent = read(measured.body(part)).unwrap();
                         all.extend(sent.strip_prefix(b"a,b\n").unwrap());
                     }
                     assert_eq!(measured.counts().written, 60);
@@ -496,14 +496,11 @@ mod bodies {
     fn a_body_that_is_dropped_stops_its_pass() {
         let table = table(list(200_000)).unwrap();
         let measured = measured(&table, None, 3);
-        let mut reader = measured.body(&measured.parts()[0], &Frame::default()).into_read();
+        let mut reader = measured.body(&measured.parts()[0]).into_read();
         let mut some = [0; 10];
         reader.read_exact(&mut some).unwrap();
         drop(reader);
-        assert_eq!(
-            read(measured.body(&measured.parts()[0], &Frame::default())).unwrap().len() as u64,
-            measured.body_bytes()
-        );
+        assert_eq!(read(measured.body(&measured.parts()[0])).unwrap().len() as u64, measured.body_bytes());
     }
 
     /// Content that changes on demand, at the same size.
@@ -526,14 +523,14 @@ mod bodies {
     fn s18_one_changed_byte_keeps_the_last_block_back() {
         let bytes = list(30_000);
         let content = Arc::new(Changing(std::sync::Mutex::new(bytes.clone())));
-        let source = Source::from_read_at("list.csv", content.clone(), &SourceOptions::default()).unwrap();
+        let source = OpenSource::from_read_at("list.csv", content.clone(), &SourceOptions::default()).unwrap();
         let table = Table::from(Csv::open(Arc::new(source), CsvOptions::default()).unwrap());
         let measured = measured(&table, None, 2);
         let part = &measured.parts()[0];
         for (at, byte) in [(10, b'9'), (bytes.len() / 2, b'"'), (bytes.len() - 2, b'x'), (bytes.len() - 3, b'8')] {
             let old = std::mem::replace(&mut content.0.lock().unwrap()[at], byte);
             if old != byte {
-                let mut reader = measured.body(part, &Frame::default()).into_read();
+                let mut reader = measured.body(part).into_read();
                 let mut sent = Vec::new();
                 let error = reader.read_to_end(&mut sent).expect_err("changed");
                 assert_eq!(crate::source::into_error(error, "").kind(), Kind::SourceChanged);
@@ -543,11 +540,11 @@ mod bodies {
         }
         content.0.lock().unwrap().extend(b"1,2\n");
         let mut sent = Vec::new();
-        assert!(measured.body(part, &Frame::default()).into_read().read_to_end(&mut sent).is_err());
+        assert!(measured.body(part).into_read().read_to_end(&mut sent).is_err());
         assert!((sent.len() as u64) < part.bytes);
         content.0.lock().unwrap().truncate(bytes.len() - 10);
         let mut sent = Vec::new();
-        assert!(measured.body(part, &Frame::default()).into_read().read_to_end(&mut sent).is_err());
+        assert!(measured.body(part).into_read().read_to_end(&mut sent).is_err());
         assert!((sent.len() as u64) < part.bytes);
     }
 }

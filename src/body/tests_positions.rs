@@ -10,7 +10,7 @@ use crate::error::{Kind, Result};
 use crate::format::Table;
 use crate::format::csv::{Csv, CsvOptions};
 use crate::mapping::{Cells, Field, From, Json, Plan, Quoting, Rules, Separator, Shape, Unit, ValueSpec};
-use crate::source::{Source, SourceOptions};
+use crate::source::{OpenSource, SourceOptions};
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -248,7 +248,7 @@ impl Bed {
             let name = format!("{n:02}.csv");
             std::fs::write(dir.path().join(&name), write(file, &name, json, &mut noted)).unwrap();
         }
-        let source = Source::open(dir.path().join("*").to_str().unwrap(), &SourceOptions::default()).unwrap();
+        let source = OpenSource::open(dir.path().join("*").to_str().unwrap(), &SourceOptions::default()).unwrap();
         let table = Table::from(Csv::open(Arc::new(source), CsvOptions::default()).unwrap());
         let plan = Arc::new(Plan::compile(&shape(json), &[], table.columns()).unwrap());
         Bed { _dir: dir, table, plan, noted }
@@ -342,7 +342,7 @@ proptest! {
             }
             std::fs::write(dir.path().join(&name), bytes).unwrap();
         }
-        let source = Source::open(dir.path().join("*").to_str().unwrap(), &SourceOptions::default()).unwrap();
+        let source = OpenSource::open(dir.path().join("*").to_str().unwrap(), &SourceOptions::default()).unwrap();
         let table = Table::from(Csv::open(Arc::new(source), CsvOptions::default()).unwrap());
         let plan = Arc::new(Plan::compile(&shape(true), &[], table.columns()).unwrap());
         let error = measure(&table, &plan, &Split::default(), &options, &mut DiscardRejects).map(drop).unwrap_err();

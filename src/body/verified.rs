@@ -12,7 +12,7 @@ use super::queue::{Receiver, Weight, queue};
 use super::session::changed;
 use super::{Part, crc};
 use crate::error::{Error, Kind, Result};
-use crate::source::Source;
+use crate::source::OpenSource;
 use bytes::Bytes;
 use std::ops::Range;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ impl Weight for Result<()> {
 /// The content of a part.
 pub(super) struct Verified {
     stream: PartStream,
-    source: Arc<Source>,
+    source: Arc<OpenSource>,
     /// See [`super::Options::in_line`].
     in_line: bool,
     part: Part,
@@ -57,7 +57,7 @@ enum Step {
 impl Verified {
     pub(super) fn new(
         mut stream: PartStream,
-        source: Arc<Source>,
+        source: Arc<OpenSource>,
         (part, is_last_part): (Part, bool),
         head: Bytes,
         wanted: Range<u64>,

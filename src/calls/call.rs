@@ -55,7 +55,7 @@ impl Call {
     /// Records, in the same write as the result, that the platform has accepted a part. `id`: the key of the result under which
     /// it calls the part something.
     #[must_use]
-    pub(crate) fn accepting(mut self, part: PartState, id: &'static str) -> Call {
+    pub fn accepting(mut self, part: PartState, id: &'static str) -> Call {
         self.accepts = Some(Accepts { part, id });
         self
     }

@@ -22,6 +22,14 @@ pub struct PartState {
     pub accepted_at: Option<SystemTime>,
 }
 
+impl PartState {
+    /// Returns the state of a part that the platform has accepted.
+    #[must_use]
+    pub fn accepted(index: usize, bytes: u64, records: u64) -> PartState {
+        PartState { index, bytes, records, accepted: true, ..PartState::default() }
+    }
+}
+
 /// A part that the platform has accepted once a call is done.
 #[derive(Clone, Debug)]
 pub struct Accepts {

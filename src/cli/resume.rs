@@ -31,7 +31,7 @@ impl Resume {
             Error::usage(format!("run {} was not started from a job file", record.id))
                 .with_hint("resume it from the program that started it")
         })?;
-        let job = Job::open(&file, &session.sets(&record.overrides, &[]))?;
+        let job = Job::open_with(&file, &session.sets(&record.overrides, &[]))?;
         let assume = self.assume.map(|assumed| match assumed {
             Assumed::Done => Assume::Done,
             Assumed::Repeat => Assume::Repeat,

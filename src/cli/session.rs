@@ -106,7 +106,7 @@ impl<'g> Session<'g> {
 
     /// Opens a job file with the overrides of the variable, the flags and `more`; later ones win.
     pub(crate) fn open(&self, path: &Path, more: &[String]) -> Result<Job> {
-        Job::open(path, &self.sets(&[], more))
+        Job::open_with(path, &self.sets(&[], more))
     }
 
     /// Returns all overrides: `before`, those of the variable, those of the flags, `after`.

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 #[cfg(feature = "jobs")]
 use crate::settings::{Key, Settings};
 #[cfg(feature = "jobs")]
-use crate::source::Source;
+use crate::source::OpenSource;
 #[cfg(all(feature = "jobs", any(feature = "parquet", feature = "xlsx")))]
 use serde_json::{Map, Value};
 #[cfg(feature = "jobs")]
@@ -39,7 +39,7 @@ pub(crate) trait Options {
     ///
     /// # Errors
     /// An error of the source or its header.
-    fn open(&self, source: Arc<Source>, wanted: &[&str]) -> Result<Self::Format>;
+    fn open(&self, source: Arc<OpenSource>, wanted: &[&str]) -> Result<Self::Format>;
 }
 
 /// Validates the maximum length of a record.

@@ -41,7 +41,7 @@ pub(crate) use {
 };
 
 use crate::row::Columns;
-use crate::source::Source;
+use crate::source::OpenSource;
 use std::sync::Arc;
 
 /// An operation on an opened source, compiled for each format.
@@ -57,10 +57,10 @@ pub(crate) trait FormatVisitor {
 ///
 /// ```
 /// use listferry::format::{Table, csv::{Csv, CsvOptions}};
-/// use listferry::source::{Source, SourceOptions};
+/// use listferry::source::{OpenSource, SourceOptions};
 /// use std::sync::Arc;
 ///
-/// let source = Source::from_bytes("list.csv", b"id,email\n1,a@example.com\n".to_vec(), &SourceOptions::default())?;
+/// let source = OpenSource::from_bytes("list.csv", b"id,email\n1,a@example.com\n".to_vec(), &SourceOptions::default())?;
 /// let table = Table::from(Csv::open(Arc::new(source), CsvOptions::default())?);
 /// assert_eq!(table.columns(), ["id", "email"]);
 /// # Ok::<(), listferry::Error>(())
@@ -110,7 +110,7 @@ macro_rules! registry {
             ///
             /// # Errors
             /// An error of the source or its header.
-            pub(crate) fn open(&self, source: Arc<Source>, wanted: &[&str]) -> crate::error::Result<Table> {
+            pub(crate) fn open(&self, source: Arc<OpenSource>, wanted: &[&str]) -> crate::error::Result<Table> {
                 match self {
                     $($(#[$if])? TableOptions::$variant(options) => Ok(entry::Options::open(options, source, wanted)?.into()),)+
                 }
@@ -148,7 +148,7 @@ registry! {
 /// # Errors
 /// The source cannot be read.
 #[cfg(feature = "jobs")]
-pub(crate) fn by_content(source: &Source) -> crate::error::Result<Option<&'static Entry<TableOptions>>> {
+pub(crate) fn by_content(source: &OpenSource) -> crate::error::Result<Option<&'static Entry<TableOptions>>> {
     let Some(first) = source.inputs().first().map(crate::source::Input::first_bytes).transpose()?.flatten() else {
         return Ok(None);
     };
@@ -197,7 +197,7 @@ impl Table {
 
     /// Returns the source.
     #[must_use]
-    pub fn source(&self) -> &Arc<Source> {
+    pub fn source(&self) -> &Arc<OpenSource> {
         self.tabular().source()
     }
 }

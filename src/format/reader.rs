@@ -14,7 +14,7 @@ use super::chunk::{Chunk, ChunkId, Extent, Fatal};
 use super::encoding::{Coding, encode, shown};
 use crate::error::{Error, Result};
 use crate::row::{Columns, GroupRow, Record, Row, RowError};
-use crate::source::{Encoding, Source};
+use crate::source::{Encoding, OpenSource};
 use crate::warning::Warning;
 use std::borrow::Cow;
 use std::io::Write;
@@ -23,7 +23,7 @@ use std::sync::Arc;
 /// The properties of an opened source that do not depend on the format.
 pub(crate) trait Tabular: Columns + Send + Sync {
     /// Returns the source.
-    fn source(&self) -> &Arc<Source>;
+    fn source(&self) -> &Arc<OpenSource>;
 
     /// Returns the names of the columns without copying them, because there may be very many.
     #[cfg(feature = "jobs")]

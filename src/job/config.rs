@@ -2,6 +2,7 @@
 
 use super::env::Env;
 use super::examples::Example;
+use super::own::Own;
 use super::pass::built;
 use super::places::Places;
 use super::secrets::Lookup;
@@ -9,10 +10,10 @@ use super::timezone::Timezone;
 use super::written::{self, Node};
 use super::{unknown, yaml};
 use crate::calls::Policy;
-use crate::error::{Error, Faults, Place, Result, nearest};
+use crate::error::{Error, Faults, Result, nearest};
 use crate::format::{self, FORMATS, Found, TableOptions};
 use crate::mapping::{Condition, MapSpec};
-use crate::origin::{self, ORIGINS, PATH};
+use crate::origin::{self, Given, ORIGINS, PATH};
 use crate::platform::{Entry, PLATFORMS};
 use crate::secret::redacted_url;
 use crate::settings::{KeyKind, NoSecrets, Secrets, Settings};
@@ -21,6 +22,7 @@ use crate::transport::{Client, NetworkOptions, Proxy, Timers};
 use crate::warning::WarningKind;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A job file, validated as far as possible without its source, its secrets and its platform.
@@ -42,6 +44,10 @@ pub(crate) struct Config {
     pub(crate) warnings_that_fail: Vec<WarningKind>,
     pub(crate) allow_empty: bool,
     pub(crate) entry: Option<&'static Entry>,
+    /// The platform that the program brings instead.
+    pub(crate) own: Option<Own>,
+    /// The source that the program gives instead.
+    pub(crate) given: Option<Arc<Given>>,
     pub(crate) destination: Map<String, Value>,
     pub(crate) upload: Upload,
     pub(crate) spool: Spool,
@@ -145,16 +151,23 @@ impl Config {
             let path = yaml::set(&mut tree, assignment)?;
             places.set(&path);
         }
-        let Node::Map(tree) = tree else {
-            return Err(Error::usage("a job file is a mapping with source, map and destination")
-                .with_place(Place { file: Some(file.to_owned()), ..Place::default() })
-                .with_hint("`listferry schema` prints all keys"));
-        };
-        let faults = match Config::of(tree, folder, name) {
-            Ok(config) => return Ok(Config { places, ..config }),
-            Err(faults) => faults,
-        };
-        Err(places.place(faults))
+        match Config::of(tree, folder, name) {
+            Ok(config) => Ok(Config { places, ..config }),
+            Err(faults) => Err(places.place(faults)),
+        }
+    }
+
+    /// Reads a tree that a program has built.
+    ///
+    /// # Errors
+    /// `Usage`, without places.
+    pub(super) fn of_built(tree: Node, folder: &Path, name: &str) -> Result<Config> {
+        Config::of(tree, folder, name).map_err(|faults| Places::default().place(faults))
+    }
+
+    /// Returns the config with the places of another one, whose file it was read from.
+    pub(super) fn placed_as(self, other: &Config) -> Config {
+        Config { places: other.places.clone(), ..self }
     }
 
     /// Returns the line of a key in the job file.
@@ -167,7 +180,11 @@ impl Config {
         self.places.place(error)
     }
 
-    fn of(tree: Vec<(String, Node)>, folder: &Path, name: &str) -> Result<Config> {
+    fn of(tree: Node, folder: &Path, name: &str) -> Result<Config> {
+        let Node::Map(tree) = tree else {
+            return Err(Error::usage("a job file is a mapping with source, map and destination")
+                .with_hint("`listferry schema` prints all keys"));
+        };
         let named = tree.iter().find(|(key, _)| key == "destination").and_then(|(_, node)| node.get("platform"));
         let named = named.and_then(Node::text).map(str::to_owned);
         let entry = named.as_deref().and_then(|name| PLATFORMS.iter().find(|entry| entry.name == name));
@@ -217,6 +234,8 @@ impl Config {
             warnings_that_fail: warnings.unwrap_or_default(),
             allow_empty: allow_empty.unwrap_or_default(),
             entry,
+            own: None,
+            given: None,
             upload,
             spool,
             html: html.flatten(),

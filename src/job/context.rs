@@ -5,8 +5,10 @@ use super::env::Env;
 use super::identity::Intent;
 use super::journal::{JobLocks, Run, RunRecord, State};
 use super::open::no_source;
+use super::own::nowhere;
 use super::pass::Prepared;
 use super::secrets::JobSecrets;
+use super::variables::Unset;
 use crate::calls::{Assume, Policy, Remote};
 use crate::error::{Error, Result};
 use crate::origin::Origin;
@@ -74,20 +76,9 @@ impl Context<'_> {
 impl Job {
     /// Validates the job file and the environment, and opens the state.
     pub(super) fn context<'a>(&self, env: &'a Env, assume: Option<Assume>) -> Result<Context<'a>> {
+        self.check_named(env)?;
         let config = &self.config;
-        if self.file.is_none() && config.given_name.is_none() {
-            return Err(Error::usage("a job that is not read from a file needs a name to run")
-                .with_hint("add `name: …` to it: runs of the same job are found by it"));
-        }
-        if env.once.as_deref().is_some_and(|key| key.trim().is_empty()) {
-            return Err(Error::usage("--once needs a key").with_hint(
-                "an empty key is mostly a variable that is not set; give the scheduler's run id, or leave --once out",
-            ));
-        }
-        let mut secrets = JobSecrets::new(Arc::clone(&env.variables), &config.folder, &env.taint);
-        if env.sandbox {
-            secrets = secrets.for_sandbox("made-up-for-the-sandbox");
-        }
+        let secrets = self.secrets(env);
         // Secrets first: a missing variable is reported before a pass over 100 GB.
         let prepared = Arc::new(config.prepare(&secrets)?);
         let origin = config.origin(&secrets)?;
@@ -103,6 +94,41 @@ impl Job {
         super::sweep::sweep(&state, env.world.clock.wall(), Some((&config.name, config.state.keep_rejects)));
         let last_read = last_read(&state, &intent)?;
         Ok(Context { env, prepared, origin, client, secrets, state, intent, last_read, assume })
+    }
+
+    /// Checks what can be checked before there is a source: names, secrets, destination and map.
+    ///
+    /// # Errors
+    /// `Usage`.
+    pub(super) fn check_runnable(&self, env: &Env) -> Result<()> {
+        let unset = if env.sandbox { Unset::StandIn } else { Unset::Refuse };
+        let (job, _) = self.in_environment(env, unset)?;
+        job.check_named(env)?;
+        job.config.prepare(&job.secrets(env)).map(drop)
+    }
+
+    /// Returns the secrets of a run.
+    fn secrets(&self, env: &Env) -> JobSecrets {
+        let secrets = JobSecrets::new(Arc::clone(&env.variables), &self.config.folder, &env.taint);
+        if env.sandbox { secrets.for_sandbox("made-up-for-the-sandbox") } else { secrets }
+    }
+
+    /// Checks that there is somewhere to send the list to, and a name by which the next run finds this one.
+    fn check_named(&self, env: &Env) -> Result<()> {
+        let config = &self.config;
+        if config.own.as_ref().is_some_and(|own| !own.can_send) {
+            return Err(nowhere());
+        }
+        if self.file.is_none() && config.given_name.is_none() {
+            return Err(Error::usage("a job that is not read from a file needs a name to run")
+                .with_hint("add `name: …` to it: runs of the same job are found by it"));
+        }
+        if env.once.as_deref().is_some_and(|key| key.trim().is_empty()) {
+            return Err(Error::usage("--once needs a key").with_hint(
+                "an empty key is mostly a variable that is not set; give the scheduler's run id, or leave --once out",
+            ));
+        }
+        Ok(())
     }
 
     pub(crate) fn policy(&self) -> Policy {

@@ -7,8 +7,9 @@ use crate::body::{Options, Progress};
 use crate::error::{Error, Result};
 use crate::secret::Taint;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::AtomicU8;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio_util::sync::CancellationToken;
 
 /// The surroundings of a job.
 ///
@@ -23,7 +24,7 @@ use std::sync::atomic::AtomicU8;
 #[non_exhaustive]
 pub struct Env {
     /// Directory of the journal, quotas, spooled sources and reject files; default `$XDG_STATE_HOME/listferry`, else
-    /// `~/.local/state/listferry`. It is created with mode 0700 when it is first needed.
+    /// `~/.local/state/listferry`; the variable `LISTFERRY_STATE_DIR` names another. It is created with mode 0700 when it is first needed.
     pub state_dir: Option<PathBuf>,
     /// Threads, chunk size, and the counters of the pass under way (set `progress.cancelled` to stop).
     pub options: Options,
@@ -31,6 +32,11 @@ pub struct Env {
     pub variables: Lookup,
     /// Called when a stage of a run begins; default none.
     pub watch: Option<Arc<dyn Fn(Stage) + Send + Sync>>,
+    /// Called several times a second with the counts so far; default none. See [`Env::on_progress`].
+    pub report_progress: Option<OnProgress>,
+    /// Stops the command when it is cancelled, with a report of exit code 130; default none. Dropping the future of a
+    /// run stops it as well, without a report.
+    pub cancel: Option<CancellationToken>,
     /// The exit code of a run that `progress.cancelled` stopped: 143 for SIGTERM, otherwise 130.
     pub stopped_by: Arc<AtomicU8>,
     /// Adds the value that caused an error to the message, escaped and truncated; default false.
@@ -53,6 +59,8 @@ pub struct Env {
     pub taint: Taint,
     /// Makes up secrets that are not set; only for a job whose destination is the sandbox. Default false.
     pub sandbox: bool,
+    /// The stage of the command under way.
+    stage: Arc<Mutex<Option<Stage>>>,
     /// Time, random numbers and connections; default: the machine's.
     #[doc(hidden)]
     pub world: World,
@@ -60,6 +68,9 @@ pub struct Env {
 
 /// Receives one line about an open run; see [`Env::announce`].
 pub type Announce = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// Receives the counts of a command under way; see [`Env::on_progress`].
+pub type OnProgress = Arc<dyn Fn(&Snapshot) + Send + Sync>;
 
 /// A stage of a run; see [`Env::watch`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +94,22 @@ pub enum Stage {
     End,
 }
 
+/// The counts of a command under way; see [`Env::on_progress`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// The stage; `None` before the first one.
+    pub stage: Option<Stage>,
+    /// Bytes so far: of the source as stored in pass one, of the output in pass two.
+    pub bytes: u64,
+    /// The total that `bytes` approaches; `None` if it is unknown, as for a stream.
+    pub total_bytes: Option<u64>,
+    /// Records read in this pass.
+    pub records: u64,
+    /// Records rejected in this pass.
+    pub rejected: u64,
+}
+
 impl Default for Env {
     fn default() -> Env {
         Env {
@@ -90,6 +117,8 @@ impl Default for Env {
             options: Options::default(),
             variables: super::config::process_variables(),
             watch: None,
+            report_progress: None,
+            cancel: None,
             stopped_by: Arc::default(),
             show_values: false,
             new_run: None,
@@ -99,6 +128,7 @@ impl Default for Env {
             writes_report: false,
             taint: Taint::default(),
             sandbox: false,
+            stage: Arc::default(),
             world: World::default(),
         }
     }
@@ -120,6 +150,9 @@ impl Env {
         if let Some(dir) = &self.state_dir {
             return Ok(dir.clone());
         }
+        if let Some(dir) = variable("LISTFERRY_STATE_DIR") {
+            return Ok(dir);
+        }
         if let Some(dir) = variable("XDG_STATE_HOME").filter(|path| path.is_absolute()) {
             return Ok(dir.join("listferry"));
         }
@@ -130,7 +163,37 @@ impl Env {
         Ok(home.join(".local").join("state").join("listferry"))
     }
 
+    /// Sets a function that is called several times a second, from a thread of its own, with the counts so far, and once
+    /// at the end.
+    ///
+    /// ```
+    /// use listferry::Env;
+    ///
+    /// let env = Env::default().on_progress(|now| println!("{} records", now.records));
+    /// ```
+    #[must_use]
+    pub fn on_progress(mut self, call: impl Fn(&Snapshot) + Send + Sync + 'static) -> Env {
+        self.report_progress = Some(Arc::new(call));
+        self
+    }
+
+    /// Returns the counts of the command under way.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let stage = *self.stage.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let progress = self.progress();
+        let (bytes, total) = match stage {
+            Some(Stage::Send { body_bytes, .. }) => (count(&progress.output_bytes), body_bytes),
+            Some(Stage::Measure { source_bytes }) => (count(&progress.source_bytes), source_bytes),
+            _ => (count(&progress.source_bytes), 0),
+        };
+        let (records, rejected) = (count(&progress.records), count(&progress.rejected));
+        Snapshot { stage, bytes, total_bytes: Some(total).filter(|total| *total > 0), records, rejected }
+    }
+
     pub(crate) fn stage(&self, stage: Stage) {
+        *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = Some(stage);
         if let Some(watch) = &self.watch {
             watch(stage);
         }

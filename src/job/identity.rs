@@ -84,30 +84,33 @@ impl Config {
         effect: Effect,
         secrets: &dyn Secrets,
     ) -> Result<Intent> {
-        let entry = self.platform()?;
+        let destination = self.destination()?;
+        let (platform, keys) = (destination.name(), destination.keys());
         let base_url = self.destination.get("base_url").and_then(Value::as_str);
-        let own = |names: &[&str]| self.identity_values(entry, names, secrets);
-        let (mut identity, old) = (own(entry.account)?, own(entry.identity_0_1)?);
-        identity.extend(own(entry.target)?);
+        let (mut identity, mut old) = (Vec::new(), Vec::new());
+        if let Some(entry) = destination.entry() {
+            identity = self.identity_values(entry, entry.account, secrets)?;
+            identity.extend(self.identity_values(entry, entry.target, secrets)?);
+            old = self.identity_values(entry, entry.identity_0_1, secrets)?;
+        }
         let file_path = file.map(|file| std::path::absolute(file).unwrap_or_else(|_| file.to_owned()));
         let name = match (&self.given_name, &file_path) {
             (None, Some(path)) => path.to_string_lossy().into_owned(),
             _ => self.name.clone(),
         };
-        let mut target = vec![entry.name.to_owned(), base_url.unwrap_or_default().to_owned()];
+        let mut target = vec![platform.to_owned(), base_url.unwrap_or_default().to_owned()];
         target.extend(identity.iter().cloned());
-        let key = JobKey::new(&name, entry.name, base_url, &identity.iter().map(String::as_str).collect::<Vec<_>>());
-        let old_key =
-            JobKey::new(&self.name, entry.name, base_url, &old.iter().map(String::as_str).collect::<Vec<_>>());
+        let key = JobKey::new(&name, platform, base_url, &identity.iter().map(String::as_str).collect::<Vec<_>>());
+        let old_key = JobKey::new(&self.name, platform, base_url, &old.iter().map(String::as_str).collect::<Vec<_>>());
         let tree = |key: &str| self.tree.get(key).cloned().unwrap_or(Value::Null);
         Ok(Intent {
             key,
             old_key: Some(old_key),
             name: self.name.clone(),
-            platform: entry.name.to_owned(),
+            platform: platform.to_owned(),
             job_file: file_path,
             overrides: overrides.to_vec(),
-            fingerprint: self.fingerprint(entry),
+            fingerprint: self.fingerprint(keys),
             old_fingerprint: hash(&[&canonical(&tree("source")), &canonical(&tree("where")), &canonical(&tree("map"))]),
             target,
             dated: holds_date(&Value::Object(self.destination.clone())),
@@ -135,11 +138,11 @@ impl Config {
     /// Returns hashes of everything that shapes bytes or calls, one for each of [`SECTIONS`]: `source` without
     /// `expect`, `where`, `map`, and `destination` without secrets, queries of URLs and `max_part_bytes` (remaining
     /// parts are cut again).
-    fn fingerprint(&self, entry: &Entry) -> String {
+    fn fingerprint(&self, keys: &[Key]) -> String {
         let mut source = self.tree.get("source").and_then(Value::as_object).cloned().unwrap_or_default();
         source.remove("expect");
         let source = without_secrets(&source, super::keys::SOURCE);
-        let mut destination = without_secrets(&self.destination, entry.keys);
+        let mut destination = without_secrets(&self.destination, keys);
         destination.remove("max_part_bytes");
         let tree = |key: &str| self.tree.get(key).cloned().unwrap_or(Value::Null);
         [Value::Object(source), tree("where"), tree("map"), Value::Object(destination)]

@@ -12,7 +12,7 @@ use crate::body::{Measured, Progress, Split};
 use crate::calls::{Journal, aside};
 use crate::error::{Error, Kind, Result};
 use crate::origin::REQUESTED;
-use crate::source::Source;
+use crate::source::OpenSource;
 use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
@@ -44,17 +44,17 @@ impl Job {
         let opening =
             self.config.opening(ctx.env, self.config.passes_of_run(ctx.env, run_id)?, None, || Ok(ctx.client.clone()));
         let source = Arc::new(with_scratch(origin.open(&opening).await?, &opening));
-        self.measure(ctx, source, Rejects::of_run(&self.config, ctx.env, run_id)?, split).await
+        self.measure_source(ctx, source, Rejects::of_run(&self.config, ctx.env, run_id)?, split).await
     }
 
     /// Measures an open source.
     ///
     /// # Errors
     /// `Local`: the thread cannot start or the reject file cannot be opened. Errors of pass one are in the result.
-    pub(super) async fn measure(
+    pub(super) async fn measure_source(
         &self,
         ctx: &Context<'_>,
-        source: Arc<Source>,
+        source: Arc<OpenSource>,
         mut rejects: Rejects,
         split: &Split,
     ) -> Result<Measuring> {
@@ -98,7 +98,7 @@ impl Job {
     ///
     /// # Errors
     /// As [`crate::origin::Origin::open`]; `Blocked`: the copy was deleted.
-    pub(super) async fn source(&self, ctx: &Context<'_>, run: &Run) -> Result<Arc<Source>> {
+    pub(super) async fn source(&self, ctx: &Context<'_>, run: &Run) -> Result<Arc<OpenSource>> {
         let (config, origin) = (&self.config, ctx.origin.as_ref().ok_or_else(no_source)?);
         if run.load(SPOOL_EXPIRED)?.is_some_and(|fact| !fact.is_null()) {
             return Err(spool_expired(run.id()));

@@ -2,18 +2,22 @@
 //!
 //! Everything that the binary does is a call here; there is no global state, no printing and no process exit.
 
+mod builder;
 mod conclude;
 mod config;
 mod context;
+mod convert_async;
 mod course;
 mod decide;
 mod delivered;
+pub mod destination;
 mod difference;
 mod draw;
 mod earlier;
 mod env;
 mod examples;
 mod export;
+mod feed;
 mod find;
 mod html;
 mod identity;
@@ -23,12 +27,14 @@ pub mod journal;
 mod json_rows;
 mod keys;
 mod lists;
+mod measure;
 mod measuring;
 mod named;
 mod offline;
 mod open;
 mod open_run;
 mod overrides;
+mod own;
 mod packed;
 mod pass;
 mod places;
@@ -44,9 +50,13 @@ mod runs;
 mod schema;
 mod secret_command;
 mod secrets;
+mod setting;
 mod settle;
 mod shown_rejects;
 mod shown_text;
+mod source;
+#[cfg(feature = "arrow")]
+mod source_arrow;
 mod standing_words;
 mod start;
 mod sweep;
@@ -55,6 +65,8 @@ mod timezone;
 mod try_examples;
 mod unknown;
 mod variables;
+mod watcher;
+mod with;
 mod words;
 #[doc(hidden)]
 pub mod world;
@@ -64,7 +76,9 @@ mod yaml;
 pub use crate::body::Progress;
 pub use crate::calls::Assume;
 pub use crate::secret::{escaped_json, escaped_lines, printable};
-pub use env::{Announce, Env, Stage};
+pub use builder::JobBuilder;
+pub use env::{Announce, Env, OnProgress, Snapshot, Stage};
+pub use feed::Feed;
 pub use html::HtmlOptions;
 pub use init::{Draft, draft};
 pub use interrupted::Stopped;
@@ -76,7 +90,9 @@ pub use run_plan::RunPlan;
 pub use runs::{Pruned, close, init, prune, reported, state};
 pub use schema::schema;
 pub use secrets::Lookup;
+pub use setting::Setting;
 pub use shown_rejects::RejectForm;
+pub use source::Source;
 pub use sweep::StateSize;
 pub use try_examples::ExampleResult;
 
@@ -138,7 +154,16 @@ impl Job {
     ///
     /// # Errors
     /// As [`Job::from_yaml`]; `Usage`: the file does not exist, cannot be read, or is not UTF-8.
-    pub fn open(path: &Path, overrides: &[String]) -> Result<Job> {
+    pub fn open(path: impl AsRef<Path>) -> Result<Job> {
+        Job::open_with(path.as_ref(), &[])
+    }
+
+    /// Like [`Job::open`], with overrides `key.path=value`, as `--set` of the program; the value is parsed as YAML.
+    ///
+    /// # Errors
+    /// As [`Job::open`].
+    pub fn open_with(path: impl AsRef<Path>, overrides: &[String]) -> Result<Job> {
+        let path = path.as_ref();
         let shown = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|error| {
             let hint = match error.kind() {
@@ -171,7 +196,10 @@ impl Job {
 
     /// Returns the destination's platform.
     #[must_use]
-    pub fn platform(&self) -> Option<&'static str> {
-        self.config.entry.map(|entry| entry.name)
+    pub fn platform(&self) -> Option<&str> {
+        match &self.config.own {
+            Some(own) => Some(own.name.as_str()).filter(|_| own.can_send),
+            None => self.config.entry.map(|entry| entry.name),
+        }
     }
 }

@@ -1,13 +1,12 @@
 //! The commands that make no network calls: check, convert, preview.
 
 use super::Job;
-use super::config::Config;
 use super::context::last_read;
 use super::env::{Env, Stage};
 use super::journal::State;
 use super::open::over_its_own;
 use super::packed::Packed;
-use super::pass::{PassOne, Prepared, check_never_seen, options, warn};
+use super::pass::{Prepared, check_never_seen, options, warn};
 use super::planned::Planned;
 use super::rejects::{Rejects, same_place};
 use super::report::{Report, digest, peak_rss_bytes};
@@ -21,7 +20,7 @@ use crate::format::cells::Cell;
 use crate::mapping::{Plan, Separator, Shape};
 use crate::origin::Passes;
 use crate::secret::printable;
-use crate::source::Source;
+use crate::source::OpenSource;
 use crate::source::temporary::{Temporary, is_special};
 use crate::warning::{Warning, WarningKind};
 use serde_json::{Map, Value, json};
@@ -57,25 +56,10 @@ impl Job {
     /// ```
     pub fn check(&self, env: &Env) -> Report {
         self.offline("check", env, |job, report| {
-            let config = &job.config;
-            let prepared = config.prepare_offline()?;
-            if let Some(text) = &prepared.plan.remark {
-                tracing::warn!("{text}");
-                report.warn(Warning::new(WarningKind::Note, text.as_str()));
-            }
-            if !prepared.plan.needs_source {
-                report.plan = Some(self.plan(job, env, &prepared, &[], report));
-                return Ok(());
-            }
-            let mut rejects = Rejects::new(config, env, &format!("{}.check", config.name));
-            // choosing a separator reads the source once more
-            let source = job.open_offline(env, Passes::Several, report)?;
-            let last_read = job.last_read(env, report);
-            let split = Config::split(&prepared.plan.limits);
-            let policy = job.policy();
-            let pass = PassOne { split: &split, last_read, policy: &policy, rejects: &mut rejects };
-            let measured = config.pass_one(env, &prepared, source, pass, report)?;
-            report.plan = Some(self.plan(job, env, &prepared, measured.parts(), report));
+            let prepared = job.config.prepare_offline()?;
+            let measured = job.measure_offline("check", env, &prepared, report)?;
+            let parts = measured.as_ref().map_or(&[][..], |measured| measured.parts());
+            report.plan = Some(self.plan(job, env, &prepared, parts, report));
             Ok(())
         })
     }
@@ -161,7 +145,7 @@ impl Job {
 
     /// Returns the number of records of the last done run if `source.expect.max_change_percent` needs it. The identity
     /// of the job may depend on a secret; without the secret or the state, the comparison is skipped with a warning.
-    fn last_read(&self, env: &Env, report: &mut Report) -> Option<u64> {
+    pub(super) fn last_read(&self, env: &Env, report: &mut Report) -> Option<u64> {
         self.config.source.expect.max_change_percent?;
         let read = || {
             let Some(state) = State::open_to_read(&env.state_dir()?)? else { return Ok(None) };
@@ -187,7 +171,7 @@ impl Job {
         &self,
         env: &Env,
         prepared: &Prepared,
-        source: Arc<Source>,
+        source: Arc<OpenSource>,
         rejects: &mut Rejects,
         report: &mut Report,
         out: &mut (dyn Write + Send),
@@ -233,6 +217,7 @@ impl Job {
     /// # Errors
     /// `Usage`, `Local`, `Data`: those of [`Job::check`] that occur up to these rows.
     pub fn preview(&self, env: &Env, rows: usize) -> Result<Vec<PreviewRow>> {
+        let _watcher = env.watched();
         let (job, _) = self.in_environment(env, Unset::StandIn)?;
         let config = &job.config;
         let prepared = config.prepare_offline()?;
@@ -250,7 +235,7 @@ impl Job {
         &self,
         env: &Env,
         prepared: &Prepared,
-        source: Arc<Source>,
+        source: Arc<OpenSource>,
         auto: bool,
         rows: usize,
         shown: &mut Vec<PreviewRow>,
@@ -280,7 +265,7 @@ impl Job {
     }
 
     /// Opens the source, with its own secrets only.
-    fn open_offline(&self, env: &Env, passes: Passes, report: &mut Report) -> Result<Arc<Source>> {
+    pub(super) fn open_offline(&self, env: &Env, passes: Passes, report: &mut Report) -> Result<Arc<OpenSource>> {
         let secrets = JobSecrets::new(Arc::clone(&env.variables), &self.config.folder, &env.taint);
         let source = self.config.open_offline(env, &secrets, passes);
         for warning in secrets.literal() {
@@ -291,7 +276,12 @@ impl Job {
     }
 
     /// Runs the steps of a command that contacts no platform, so that variables need not be set.
-    fn offline(&self, command: &'static str, env: &Env, steps: impl FnOnce(&Job, &mut Report) -> Result<()>) -> Report {
+    pub(super) fn offline(
+        &self,
+        command: &'static str,
+        env: &Env,
+        steps: impl FnOnce(&Job, &mut Report) -> Result<()>,
+    ) -> Report {
         self.reported(command, env, |report| {
             let (job, warnings) = self.in_environment(env, Unset::StandIn)?;
             for warning in warnings {
@@ -311,6 +301,7 @@ impl Job {
     ) -> Report {
         let mut report = Report::new(command);
         report.platform = self.platform().map(str::to_owned);
+        let _watcher = env.watched();
         if let Err(error) = steps(&mut report) {
             report.fail(error);
         }

@@ -5,9 +5,9 @@ use super::env::Env;
 use crate::calls::{Remote, block_on};
 use crate::error::{Error, Result};
 use crate::format;
-use crate::origin::{Copies, Network, Opening, Origin, Passes};
+use crate::origin::{Copies, GivenOrigin, Network, Opening, Origin, Passes};
 use crate::settings::{NoSecrets, Secrets, Settings};
-use crate::source::Source;
+use crate::source::OpenSource;
 use crate::transport::Client;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,6 +19,9 @@ impl Config {
     /// # Errors
     /// `Usage`: a key is missing or invalid, or a secret is not set.
     pub(crate) fn origin(&self, secrets: &dyn Secrets) -> Result<Option<Arc<dyn Origin>>> {
+        if let Some(given) = &self.given {
+            return Ok(Some(Arc::new(GivenOrigin::new(Arc::clone(given), self.source.open.clone()))));
+        }
         let Some(entry) = self.source.entry else { return Ok(None) };
         let map = super::config::object(&self.tree, "source")?;
         let settings = Settings { map: &map, at: "source", secrets, folder: &self.folder };
@@ -63,7 +66,7 @@ impl Config {
     ///
     /// # Errors
     /// As [`Origin::open`]; `Usage`: there is no source.
-    pub(crate) fn open_offline(&self, env: &Env, secrets: &dyn Secrets, passes: Passes) -> Result<Arc<Source>> {
+    pub(crate) fn open_offline(&self, env: &Env, secrets: &dyn Secrets, passes: Passes) -> Result<Arc<OpenSource>> {
         // an export cannot be opened here, whether or not its secrets are set
         let is_export = self.source.entry.is_some_and(|entry| entry.is_export);
         let origin = self.origin(if is_export { &NoSecrets } else { secrets })?.ok_or_else(no_source)?;
@@ -77,12 +80,12 @@ impl Config {
             return Ok(Arc::new(source));
         }
         let mut stream = source.inputs()[0].open_stream()?;
-        let copy = Source::spool_unnamed(opening.copies.to(), &origin.name(), &mut stream, origin.options())?;
+        let copy = OpenSource::spool_unnamed(opening.copies.to(), &origin.name(), &mut stream, origin.options())?;
         Ok(Arc::new(with_scratch(copy, &opening)))
     }
 
     /// Whether the content of a source shows that it must be read by position.
-    fn is_by_position(&self, source: &Source) -> Result<bool> {
+    fn is_by_position(&self, source: &OpenSource) -> Result<bool> {
         let found = if self.source.by_content.is_empty() { None } else { format::by_content(source)? };
         Ok(found.is_some_and(|found| found.by_position))
     }
@@ -126,7 +129,7 @@ impl Config {
 
 /// Returns the source with the spool as the place for what does not fit into memory.
 #[cfg_attr(not(feature = "xlsx"), allow(unused_variables, reason = "only workbooks need it"))]
-pub(super) fn with_scratch(source: Source, opening: &Opening<'_>) -> Source {
+pub(super) fn with_scratch(source: OpenSource, opening: &Opening<'_>) -> OpenSource {
     #[cfg(feature = "xlsx")]
     let source = source.with_scratch_in(opening.copies.to());
     source

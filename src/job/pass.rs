@@ -14,7 +14,7 @@ use crate::mapping::{MapSpec, Plan, Shape, ValueSpec, wanted};
 use crate::platform::{Delivery, Entry, Limits, Platform};
 use crate::row::Columns;
 use crate::settings::{KeyKind, NoSecrets, Secrets, Settings};
-use crate::source::{Source, into_error};
+use crate::source::{OpenSource, into_error};
 use crate::warning::{Warning, WarningKind};
 use serde_json::{Map, Value};
 use sha2::Digest;
@@ -58,7 +58,7 @@ pub(super) fn built(
 }
 
 /// Adds the name of the source to errors about its columns.
-fn of_source(error: Error, source: &Source) -> Error {
+fn of_source(error: Error, source: &OpenSource) -> Error {
     let file = source.inputs().first().map_or("the source", |input| input.name());
     let named = error.parts().into_iter().map(|mut error| {
         if error.place_mut().column.take().is_some() {
@@ -93,7 +93,7 @@ impl Config {
     }
 
     fn build(&self, secrets: &dyn Secrets) -> Result<Prepared> {
-        let (platform, shape) = built(self.platform()?, &self.destination, &self.map, secrets, &self.folder)?;
+        let (platform, shape) = self.platform_and_shape(secrets)?;
         let plan = platform.plan(&self.map);
         if let Some(setting) = plan.needs_wait.filter(|_| self.wait.is_zero()) {
             return Err(Error::usage(format!("{setting} needs wait above 0"))
@@ -111,7 +111,7 @@ impl Config {
     ///
     /// # Errors
     /// `Data`: there is no header. `Usage`: the map names a column that does not exist.
-    pub(crate) fn compile(&self, env: &Env, source: Arc<Source>, shape: &Shape) -> Result<(Table, Arc<Plan>)> {
+    pub(crate) fn compile(&self, env: &Env, source: Arc<OpenSource>, shape: &Shape) -> Result<(Table, Arc<Plan>)> {
         let wanted: Vec<&str> = wanted(shape, &self.conditions).collect();
         let opened = self.source.format_of(&source)?.open(Arc::clone(&source), &wanted);
         let in_source = |mut error: Error| {
@@ -153,7 +153,7 @@ impl Config {
         &self,
         env: &Env,
         prepared: &Prepared,
-        source: Arc<Source>,
+        source: Arc<OpenSource>,
         pass: PassOne<'_>,
         report: &mut Report,
     ) -> Result<Measured> {
@@ -253,7 +253,7 @@ impl Config {
 
 impl SourceConfig {
     /// Returns the options of the format that the source is in.
-    pub(super) fn format_of(&self, source: &Source) -> Result<&TableOptions> {
+    pub(super) fn format_of(&self, source: &OpenSource) -> Result<&TableOptions> {
         if self.by_content.is_empty() {
             return Ok(&self.format);
         }
@@ -295,7 +295,7 @@ impl Expect {
     }
 
     /// Compares the stored bytes, with several files concatenated, with `sha256`.
-    pub(crate) fn check_bytes(&self, source: &Source) -> Result<()> {
+    pub(crate) fn check_bytes(&self, source: &OpenSource) -> Result<()> {
         let Some(expected) = &self.sha256 else { return Ok(()) };
         let mut hash = sha2::Sha256::new();
         let mut buf = vec![0; 256 << 10];
@@ -383,7 +383,7 @@ pub(crate) fn check_never_seen(table: &Table, plan: &Plan, counts: &Counts, repo
 }
 
 /// Adds warnings about a source that was read to its end.
-pub(crate) fn warn(source: &Source, counts: &Counts, report: &mut Report) {
+pub(crate) fn warn(source: &OpenSource, counts: &Counts, report: &mut Report) {
     if let Some(joined) = &counts.joined {
         let file = source.inputs()[joined.input].name();
         let text = format!(

@@ -164,7 +164,8 @@ impl Places {
     }
 
     fn placed(&self, error: Error) -> Error {
-        if !error.place().is_empty() {
+        // a job that a program has built has no file
+        if !error.place().is_empty() || self.file.is_empty() {
             return error;
         }
         let file = |name: &str| Place { file: Some(name.to_owned()), ..Place::default() };

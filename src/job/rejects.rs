@@ -8,7 +8,7 @@ use crate::body::{self, Counts, Existing, Reject, RejectFile, RejectSink, Writte
 use crate::error::{Error, Kind, Place, Result};
 use crate::format::Table;
 use crate::format::cells::Cell;
-use crate::source::Source;
+use crate::source::OpenSource;
 use crate::source::temporary::Temporary;
 use crate::warning::{Warning, WarningKind};
 use std::fs::File;
@@ -81,7 +81,7 @@ impl Rejects {
     ///
     /// # Errors
     /// `Usage`.
-    pub(crate) fn spare(&self, config: &Config, source: &Source) -> Result<()> {
+    pub(crate) fn spare(&self, config: &Config, source: &OpenSource) -> Result<()> {
         let over = [&self.path, &self.copy].into_iter().flatten().find(|path| source.is_at(path));
         let Some(path) = over else { return Ok(()) };
         let shown = path.display();

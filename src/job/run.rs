@@ -47,24 +47,22 @@ impl Job {
     /// ```no_run
     /// use listferry::job::{Env, Job};
     ///
-    /// let job = Job::open("jobs/vip.yaml".as_ref(), &["wait=10m".to_owned()])?;
+    /// let job = Job::open("jobs/vip.yaml")?;
     /// let report = job.run_blocking(&Env::default()).into_result()?;
     /// println!("{} records: {}", report.records.written, report.platform_result);
     /// # Ok::<(), listferry::Error>(())
     /// ```
     pub fn run_blocking(&self, env: &Env) -> Report {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .thread_stack_size(1 << 20)
-            .enable_all()
-            .build();
-        match runtime {
-            Ok(runtime) => runtime.block_on(self.run(env)),
-            Err(error) => Report::failed("run", Error::io("the runtime cannot start", error)),
-        }
+        blocking("run", self.run(env))
+    }
+
+    /// [`Job::resume`] for callers without a runtime.
+    pub fn resume_blocking(&self, env: &Env, record: &RunRecord, assume: Option<Assume>) -> Report {
+        blocking("resume", self.resume(env, record, assume))
     }
 
     async fn go(&self, command: &'static str, env: &Env, record: Option<&RunRecord>, assume: Option<Assume>) -> Report {
+        let _watcher = env.watched();
         let mut report = Report::new(command);
         report.started_at = Some(env.world.clock.wall());
         report.peak_rss_bytes = (env.world.memory)();
@@ -265,7 +263,7 @@ impl Job {
                     Some(_) => Rejects::aside(&self.config, ctx.env, run.id())?,
                     None => Rejects::of_run(&self.config, ctx.env, run.id())?,
                 };
-                self.measure(ctx, source, rejects, &split).await?
+                self.measure_source(ctx, source, rejects, &split).await?
             }
         };
         report.adopt(&measuring.found);
@@ -468,6 +466,16 @@ fn log_measured(run: &str, report: &Report) {
         plural(parts as u64),
         grouped(report.records.rejected)
     );
+}
+
+/// Runs a command in a small runtime of its own.
+fn blocking(command: &'static str, future: impl Future<Output = Report>) -> Report {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_stack_size(1 << 20).enable_all().build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(future),
+        Err(error) => Report::failed(command, Error::io("the runtime cannot start", error)),
+    }
 }
 
 /// Sets the exit code of an interruption by the signal that caused it.

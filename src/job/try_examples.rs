@@ -13,7 +13,7 @@ use crate::format::csv::CsvOptions;
 use crate::format::ndjson::NdjsonOptions;
 use crate::mapping::{Shape, wanted};
 use crate::secret::printable;
-use crate::source::{Source, SourceOptions};
+use crate::source::{OpenSource, SourceOptions};
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -115,7 +115,7 @@ impl Job {
         } else {
             cells(&example.rows, &names, &at).map_err(|error| config.placed(error))?
         };
-        let source = Arc::new(Source::from_bytes(&at, bytes, &SourceOptions::default())?);
+        let source = Arc::new(OpenSource::from_bytes(&at, bytes, &SourceOptions::default())?);
         let (table, mut plan) = config.compile_table(env, format.open(source, &names)?, shape)?;
         let mut options = options(env);
         options.threads = 1;

@@ -20,6 +20,18 @@ pub(crate) enum Node {
 }
 
 impl Node {
+    /// Returns the node of a value that was not parsed from YAML.
+    pub(crate) fn of(value: &Value) -> Node {
+        match value {
+            Value::Null | Value::String(_) => Node::Fixed(value.clone()),
+            Value::Bool(_) | Value::Number(_) => Node::Plain(value.to_string(), value.clone()),
+            Value::Array(items) => Node::List(items.iter().map(Node::of).collect()),
+            Value::Object(members) => {
+                Node::Map(members.iter().map(|(key, value)| (key.clone(), Node::of(value))).collect())
+            }
+        }
+    }
+
     /// Returns the node under a key of a mapping.
     pub(crate) fn get(&self, key: &str) -> Option<&Node> {
         match self {

@@ -246,7 +246,7 @@ mod tests {
         Cells, Field, Json, Outcome, Plan, Quoting, Rules, Scratch, Separator, Shape, Unit, ValueSpec,
     };
     use crate::row::{Record, RowError};
-    use crate::source::{Source, SourceOptions};
+    use crate::source::{OpenSource, SourceOptions};
     use proptest::prelude::*;
     use serde_json::json;
     use std::sync::Arc;
@@ -290,7 +290,7 @@ mod tests {
     }
 
     fn run(plan: &Plan, marked: Option<u8>, text: &[u8]) -> (Vec<u8>, Vec<(Outcome, &'static str)>) {
-        let source = Source::from_bytes("list", [b"a,b,c\n", text].concat(), &SourceOptions::default()).unwrap();
+        let source = OpenSource::from_bytes("list", [b"a,b,c\n", text].concat(), &SourceOptions::default()).unwrap();
         let csv = Csv::open(Arc::new(source), CsvOptions::default()).unwrap();
         let mut run = Run { plan, out: OutBuf::default(), scratch: Scratch::default(), outcomes: Vec::new() };
         let mut reader = csv.reader(marked, 1 << 20);

@@ -4,7 +4,7 @@ use super::export::Export;
 use super::opening::Opening;
 use crate::calls::BoxFuture;
 use crate::error::Result;
-use crate::source::{Source, SourceOptions};
+use crate::source::{OpenSource, SourceOptions};
 use std::path::Path;
 
 /// A place that a list comes from, as a job file describes it.
@@ -26,23 +26,23 @@ pub(crate) trait Origin: Send + Sync {
     }
 
     /// Opens the source. It stays the same as long as it is open: if the content changes, reading it or
-    /// [`Source::verify_unchanged`] fails with `SourceChanged`. A copy that a run needs later is at
-    /// [`Source::spool_path`].
+    /// [`OpenSource::verify_unchanged`] fails with `SourceChanged`. A copy that a run needs later is at
+    /// [`OpenSource::spool_path`].
     ///
     /// # Errors
     /// `Local`: missing, unreadable, or the copy cannot be written. `Data`: larger than `spool.max`, or damaged.
     /// `Interrupted`. From other machines also `Credentials`, `Transient`, `Refused` and `Pending`.
-    fn open<'a>(&'a self, opening: &'a Opening<'_>) -> BoxFuture<'a, Result<Source>>;
+    fn open<'a>(&'a self, opening: &'a Opening<'_>) -> BoxFuture<'a, Result<OpenSource>>;
 
     /// Opens the copy of a run that is continued.
     ///
     /// # Errors
     /// `Local`: the copy does not exist any more.
-    fn open_copy(&self, path: &Path) -> Result<Source> {
-        Source::open_spooled(path, &self.name(), self.options())
+    fn open_copy(&self, path: &Path) -> Result<OpenSource> {
+        OpenSource::open_spooled(path, &self.name(), self.options())
     }
 
-    /// Returns [`Source::stamp`] of the source as it is now, without reading it; `None` if only reading it shows whether
+    /// Returns [`OpenSource::stamp`] of the source as it is now, without reading it; `None` if only reading it shows whether
     /// it is the same.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 //! other, and reach the network only through `calls`.
 //!
 //! An `Entry` describes an origin for job files, an `Origin` is one as a job file configures it, and an `Opening`
-//! has what it needs to open a [`crate::source::Source`]. An origin that has to request its list first, and to wait for
+//! has what it needs to open a [`crate::source::OpenSource`]. An origin that has to request its list first, and to wait for
 //! it, is an `Export` as well.
 
 pub mod apsis;
@@ -14,11 +14,15 @@ mod export;
 #[cfg(feature = "jobs")]
 pub(crate) mod file;
 #[cfg(feature = "jobs")]
+mod given;
+#[cfg(feature = "jobs")]
 mod http;
 #[cfg(feature = "jobs")]
 mod opening;
 #[cfg(feature = "jobs")]
 mod ranged;
+#[cfg(feature = "jobs")]
+mod stoppable;
 #[cfg(feature = "store")]
 mod store;
 #[cfg(feature = "jobs")]
@@ -31,6 +35,7 @@ pub(crate) use {
     contract::Origin,
     entry::{Entry, PATH, choose},
     export::Export,
+    given::{Content, Given, GivenOrigin, SpoolFile},
     opening::{Copies, Network, Opening, Passes},
 };
 

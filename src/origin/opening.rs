@@ -2,7 +2,7 @@
 
 use crate::calls::{Clock, Policy, Remote};
 use crate::error::Result;
-use crate::source::{CopyTo, Source, SourceOptions};
+use crate::source::{CopyTo, OpenSource, SourceOptions};
 use crate::transport::Client;
 use std::io::Read;
 use std::path::PathBuf;
@@ -70,14 +70,14 @@ impl Copies {
         name: &str,
         mut stream: impl Read + Send + 'static,
         options: &SourceOptions,
-    ) -> Result<Source> {
+    ) -> Result<OpenSource> {
         match &self.passes {
-            Passes::One => Source::from_stream_once(name, Box::new(stream), options),
-            Passes::Several => Source::spool_unnamed(self.to(), name, &mut stream, options),
+            Passes::One => OpenSource::from_stream_once(name, Box::new(stream), options),
+            Passes::Several => OpenSource::spool_unnamed(self.to(), name, &mut stream, options),
             Passes::OfRun(copy) => {
                 // an incomplete copy of a killed process of this run
                 let _ = std::fs::remove_file(copy);
-                Source::spool_as(copy, name, &mut stream, self.max_bytes, options)
+                OpenSource::spool_as(copy, name, &mut stream, self.max_bytes, options)
             }
         }
     }

@@ -189,7 +189,7 @@ impl<R: BufRead> AsyncBufRead for Ready<R> {
 mod tests {
     use super::*;
     use crate::error::Kind;
-    use crate::source::{Source, SourceOptions};
+    use crate::source::{OpenSource, SourceOptions};
     use async_compression::futures::bufread::{BzEncoder, Lz4Encoder, XzEncoder};
 
     fn packed(compression: Compression, bytes: &[u8]) -> Vec<u8> {
@@ -221,7 +221,7 @@ mod tests {
 
     /// Returns the content, or the message of the error.
     fn read(bytes: Vec<u8>, options: &SourceOptions) -> Result<(Vec<u8>, Vec<String>), String> {
-        let source = Source::from_bytes("list", bytes, options).map_err(|error| error.message().to_owned())?;
+        let source = OpenSource::from_bytes("list", bytes, options).map_err(|error| error.message().to_owned())?;
         let mut content = Vec::new();
         let input = &source.inputs()[0];
         let mut stream = input.open_stream().map_err(|error| error.message().to_owned())?;

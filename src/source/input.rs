@@ -8,9 +8,11 @@ use crate::error::{Error, Result};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+#[cfg(feature = "jobs")]
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
-/// One file, stream or buffer of a [`super::Source`].
+/// One file, stream or buffer of a [`super::OpenSource`].
 pub struct Input {
     name: String,
     content: Content,
@@ -24,8 +26,36 @@ pub struct Input {
 
 enum Content {
     File(Arc<local::PinnedFile>),
-    Stored { data: Arc<dyn ReadAt>, identity: Identity },
+    Stored {
+        data: Arc<dyn ReadAt>,
+        identity: Identity,
+    },
     Once(once::Once),
+    #[cfg(feature = "jobs")]
+    Again {
+        open: Reopen,
+        taken: Arc<AtomicU64>,
+    },
+}
+
+/// Opens a stream from its start, each time with the same content.
+#[cfg(feature = "jobs")]
+pub(crate) type Reopen = Arc<dyn Fn() -> Result<Box<dyn io::Read + Send>> + Send + Sync>;
+
+/// A stream that counts the bytes that are read from it.
+#[cfg(feature = "jobs")]
+struct Counted {
+    stream: Box<dyn io::Read + Send>,
+    taken: Arc<AtomicU64>,
+}
+
+#[cfg(feature = "jobs")]
+impl io::Read for Counted {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = self.stream.read(buf)?;
+        self.taken.fetch_add(n as u64, Ordering::Relaxed);
+        Ok(n)
+    }
 }
 
 impl Input {
@@ -57,6 +87,12 @@ impl Input {
         Ok(Input::new(name, Content::Once(once), compression, options))
     }
 
+    /// Wraps a stream without compression that can be opened any number of times.
+    #[cfg(feature = "jobs")]
+    pub(super) fn again(name: String, open: Reopen, options: &SourceOptions) -> Input {
+        Input::new(name, Content::Again { open, taken: Arc::default() }, Compression::None, options)
+    }
+
     fn new(name: String, content: Content, compression: Compression, options: &SourceOptions) -> Input {
         let SourceOptions { max_expansion, max_window, encoding, .. } = *options;
         let max_window = max_window.clamp(decompress::MIN_WINDOW, damage::MAX_WINDOW);
@@ -76,6 +112,8 @@ impl Input {
             Content::File(file) => file.pinned().size,
             Content::Stored { identity, .. } => identity.size,
             Content::Once(once) => once.taken(),
+            #[cfg(feature = "jobs")]
+            Content::Again { taken, .. } => taken.load(Ordering::Relaxed),
         }
     }
 
@@ -131,7 +169,7 @@ impl Input {
     /// Returns true if [`Input::read_at`] returns the content itself.
     #[must_use]
     pub fn is_plain(&self) -> bool {
-        self.compression == Compression::None && !matches!(self.content, Content::Once(_))
+        self.compression == Compression::None && matches!(self.content, Content::File(_) | Content::Stored { .. })
     }
 
     /// Returns true if the input is a stream that can be read only once.
@@ -190,7 +228,7 @@ impl Input {
         match &self.content {
             Content::File(file) => Some((file.clone(), file.pinned().size)),
             Content::Stored { data, identity } => Some((data.clone(), identity.size)),
-            Content::Once(_) => None,
+            _ => None,
         }
     }
 
@@ -202,7 +240,7 @@ impl Input {
         match &self.content {
             Content::File(file) => file.read_at(buf, at),
             Content::Stored { data, .. } => data.read_at(buf, at),
-            Content::Once(_) => Err(io::Error::from(io::ErrorKind::Unsupported)),
+            _ => Err(io::Error::from(io::ErrorKind::Unsupported)),
         }
     }
 
@@ -247,6 +285,11 @@ impl Input {
         self.findings.consumed.store(0, Ordering::Relaxed);
         Ok(match (&self.content, self.by_position()) {
             (Content::Once(once), _) => Box::new(once.open()?),
+            #[cfg(feature = "jobs")]
+            (Content::Again { open, taken }, _) => {
+                taken.store(0, Ordering::Relaxed);
+                Box::new(Counted { stream: open()?, taken: Arc::clone(taken) })
+            }
             (_, Some((data, size))) => Box::new(local::Sequential::new(&self.name, data, 0, size)),
             (_, None) => Box::new(io::empty()),
         })
@@ -272,7 +315,7 @@ impl Input {
             Content::Stored { data, identity } => {
                 data.change(identity).map_err(|error| into_error(error, &format!("looking at {}", self.name)))?
             }
-            Content::Once(_) => None,
+            _ => None,
         };
         what.map_or(Ok(()), |what| Err(changed(&self.name, what)))
     }

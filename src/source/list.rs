@@ -1,6 +1,8 @@
 //! A source: one or more inputs that form one list.
 
 use super::input::Input;
+#[cfg(feature = "jobs")]
+use super::input::Reopen;
 use super::options::{CopyTo, SourceOptions};
 use super::read_at::{ReadAt, into_error};
 use super::{handles, local, once, paths, spool};
@@ -10,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// One or more inputs that form one list.
-pub struct Source {
+pub struct OpenSource {
     inputs: Vec<Input>,
     /// A copy that its owner has to remove.
     spool: Option<PathBuf>,
@@ -25,27 +27,27 @@ pub struct Source {
     scratch: Option<(Vec<PathBuf>, u64)>,
 }
 
-impl Source {
+impl OpenSource {
     /// Opens the files that match `pattern` (a path or a glob), in byte order of their paths. Files are opened as they
     /// are read, a few at a time.
     ///
     /// # Errors
     /// `Local`: no such file, a directory, no permission, or not seekable (a FIFO has to be spooled).
-    pub fn open(pattern: impl AsRef<Path>, options: &SourceOptions) -> Result<Source> {
-        Source::open_in(Path::new(""), pattern.as_ref(), options, None)
+    pub fn open(pattern: impl AsRef<Path>, options: &SourceOptions) -> Result<OpenSource> {
+        OpenSource::open_in(Path::new(""), pattern.as_ref(), options, None)
     }
 
-    /// Like [`Source::open`], with a pattern relative to `folder`, whose name is taken literally. Files that do not
+    /// Like [`OpenSource::open`], with a pattern relative to `folder`, whose name is taken literally. Files that do not
     /// report their size are copied.
     ///
     /// # Errors
-    /// As [`Source::open`], and as [`Source::spool`].
+    /// As [`OpenSource::open`], and as [`OpenSource::spool`].
     pub(crate) fn open_in(
         folder: &Path,
         pattern: &Path,
         options: &SourceOptions,
         copy_to: Option<CopyTo<'_>>,
-    ) -> Result<Source> {
+    ) -> Result<OpenSource> {
         let handles = Arc::<handles::Handles>::default();
         let (mut inputs, mut copy) = (Vec::new(), None);
         for (number, path) in paths::paths(folder, pattern)?.into_iter().enumerate() {
@@ -58,11 +60,11 @@ impl Source {
                     .and_then(|copied| Input::stored(name, Arc::new(copied), options))?,
                 (true, None) => {
                     return Err(Error::new(Kind::Local, format!("{name} reports a size of 0 but is not empty"))
-                        .with_hint("read it as a stream: source.path: \"-\", or Source::spool"));
+                        .with_hint("read it as a stream: source.path: \"-\", or OpenSource::spool"));
                 }
             });
         }
-        Ok(Source { copy, ..Source::of_all(inputs) })
+        Ok(OpenSource { copy, ..OpenSource::of_all(inputs) })
     }
 
     /// Returns true if `path` can be read only from its start and has to be spooled: a FIFO, a terminal, or a non-empty
@@ -75,8 +77,8 @@ impl Source {
     /// Marks the source as read from standard input.
     #[cfg(feature = "jobs")]
     #[must_use]
-    pub(crate) fn of_stdin(self) -> Source {
-        Source { is_stdin: true, ..self }
+    pub(crate) fn of_stdin(self) -> OpenSource {
+        OpenSource { is_stdin: true, ..self }
     }
 
     /// Whether `path` leads to one of the source's files, under any name, or to the file that standard input is
@@ -91,26 +93,26 @@ impl Source {
     ///
     /// # Errors
     /// `Local`: the data cannot be read.
-    pub fn from_read_at(name: &str, data: Arc<dyn ReadAt>, options: &SourceOptions) -> Result<Source> {
-        Ok(Source::of(Input::stored(name.to_owned(), data, options)?))
+    pub fn from_read_at(name: &str, data: Arc<dyn ReadAt>, options: &SourceOptions) -> Result<OpenSource> {
+        Ok(OpenSource::of(Input::stored(name.to_owned(), data, options)?))
     }
 
     /// Creates a source over several data that can be read by position, with their names.
     ///
     /// # Errors
-    /// As [`Source::from_read_at`].
+    /// As [`OpenSource::from_read_at`].
     #[cfg(feature = "store")]
-    pub(crate) fn from_parts(parts: Vec<(String, Arc<dyn ReadAt>)>, options: &SourceOptions) -> Result<Source> {
+    pub(crate) fn from_parts(parts: Vec<(String, Arc<dyn ReadAt>)>, options: &SourceOptions) -> Result<OpenSource> {
         let inputs = parts.into_iter().map(|(name, data)| Input::stored(name, data, options)).collect::<Result<_>>()?;
-        Ok(Source::of_all(inputs))
+        Ok(OpenSource::of_all(inputs))
     }
 
     /// Creates a source over bytes in memory.
     ///
     /// # Errors
     /// `Data`: the bytes do not match `options`.
-    pub fn from_bytes(name: &str, bytes: Vec<u8>, options: &SourceOptions) -> Result<Source> {
-        Source::from_read_at(name, Arc::new(local::Memory(bytes)), options)
+    pub fn from_bytes(name: &str, bytes: Vec<u8>, options: &SourceOptions) -> Result<OpenSource> {
+        OpenSource::from_read_at(name, Arc::new(local::Memory(bytes)), options)
     }
 
     /// Creates a source over a stream that can be read once, for a single pass. What is read before the pass (the
@@ -118,16 +120,27 @@ impl Source {
     ///
     /// # Errors
     /// `Local`: the stream cannot be read.
-    pub fn from_stream_once(name: &str, reader: Box<dyn io::Read + Send>, options: &SourceOptions) -> Result<Source> {
-        Ok(Source::of(Input::once(name.to_owned(), once::Once::new(reader), options)?))
+    pub fn from_stream_once(
+        name: &str,
+        reader: Box<dyn io::Read + Send>,
+        options: &SourceOptions,
+    ) -> Result<OpenSource> {
+        Ok(OpenSource::of(Input::once(name.to_owned(), once::Once::new(reader), options)?))
     }
 
-    fn of(input: Input) -> Source {
-        Source::of_all(vec![input])
+    /// Creates a source over a stream that can be opened again for each pass; `open` must give the same content each
+    /// time.
+    #[cfg(feature = "jobs")]
+    pub(crate) fn from_reopened(name: &str, open: Reopen, options: &SourceOptions) -> OpenSource {
+        OpenSource::of(Input::again(name.to_owned(), open, options))
     }
 
-    fn of_all(inputs: Vec<Input>) -> Source {
-        Source {
+    fn of(input: Input) -> OpenSource {
+        OpenSource::of_all(vec![input])
+    }
+
+    fn of_all(inputs: Vec<Input>) -> OpenSource {
+        OpenSource {
             inputs,
             spool: None,
             copy: None,
@@ -142,14 +155,14 @@ impl Source {
     /// for temporary files, without a limit.
     #[cfg(feature = "xlsx")]
     #[must_use]
-    pub fn with_scratch(self, dir: &Path, max_bytes: u64) -> Source {
-        Source { scratch: Some((vec![dir.to_owned()], max_bytes)), ..self }
+    pub fn with_scratch(self, dir: &Path, max_bytes: u64) -> OpenSource {
+        OpenSource { scratch: Some((vec![dir.to_owned()], max_bytes)), ..self }
     }
 
-    /// Like [`Source::with_scratch`], in the first of several folders that can be written.
+    /// Like [`OpenSource::with_scratch`], in the first of several folders that can be written.
     #[cfg(all(feature = "jobs", feature = "xlsx"))]
-    pub(crate) fn with_scratch_in(self, to: CopyTo<'_>) -> Source {
-        Source { scratch: Some((to.dirs.to_vec(), to.max_bytes)), ..self }
+    pub(crate) fn with_scratch_in(self, to: CopyTo<'_>) -> OpenSource {
+        OpenSource { scratch: Some((to.dirs.to_vec(), to.max_bytes)), ..self }
     }
 
     /// Creates a file without a name for what does not fit into memory.
@@ -176,40 +189,40 @@ impl Source {
         dir: &Path,
         max: u64,
         options: &SourceOptions,
-    ) -> Result<Source> {
+    ) -> Result<OpenSource> {
         let path = spool::name_in(dir);
-        Source::spool_as(&path, name, reader, max, options)
+        OpenSource::spool_as(&path, name, reader, max, options)
     }
 
-    /// Like [`Source::spool`], to a path chosen by the caller.
+    /// Like [`OpenSource::spool`], to a path chosen by the caller.
     ///
     /// # Errors
-    /// As [`Source::spool`].
+    /// As [`OpenSource::spool`].
     pub(crate) fn spool_as(
         path: &Path,
         name: &str,
         reader: &mut dyn io::Read,
         max: u64,
         options: &SourceOptions,
-    ) -> Result<Source> {
+    ) -> Result<OpenSource> {
         spool::write(name, reader, path, max)?;
-        Source::open_spooled(path, name, options)
+        OpenSource::open_spooled(path, name, options)
     }
 
-    /// Like [`Source::spool`], into a file that has no name, so that nothing remains however the process ends.
+    /// Like [`OpenSource::spool`], into a file that has no name, so that nothing remains however the process ends.
     ///
     /// # Errors
-    /// As [`Source::spool`].
+    /// As [`OpenSource::spool`].
     #[cfg(feature = "jobs")]
     pub(crate) fn spool_unnamed(
         to: CopyTo<'_>,
         name: &str,
         reader: &mut dyn io::Read,
         options: &SourceOptions,
-    ) -> Result<Source> {
+    ) -> Result<OpenSource> {
         let mut copy = spool::Unnamed::create(to)?;
         let copied = copy.append(name, reader)?;
-        let mut source = Source::of(Input::stored(name.to_owned(), Arc::new(copied), options)?);
+        let mut source = OpenSource::of(Input::stored(name.to_owned(), Arc::new(copied), options)?);
         source.copy = Some(copy);
         Ok(source)
     }
@@ -218,9 +231,9 @@ impl Source {
     ///
     /// # Errors
     /// `Local`: the file does not exist any more.
-    pub fn open_spooled(path: &Path, name: &str, options: &SourceOptions) -> Result<Source> {
+    pub fn open_spooled(path: &Path, name: &str, options: &SourceOptions) -> Result<OpenSource> {
         let file = local::PinnedFile::new(path.to_owned(), 0, Arc::default())?;
-        let mut source = Source::of(Input::file(name.to_owned(), file, options)?);
+        let mut source = OpenSource::of(Input::file(name.to_owned(), file, options)?);
         source.spool = Some(path.to_owned());
         Ok(source)
     }

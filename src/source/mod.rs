@@ -24,7 +24,9 @@ pub(crate) mod temporary;
 
 pub use encoding::Encoding;
 pub use input::Input;
-pub use list::Source;
+#[cfg(feature = "jobs")]
+pub(crate) use input::Reopen;
+pub use list::OpenSource;
 pub(crate) use options::CopyTo;
 pub use options::{Compression, SourceOptions};
 pub use read_at::{Identity, ReadAt, into_error};

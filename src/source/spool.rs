@@ -29,7 +29,7 @@ fn create_private(path: &Path) -> io::Result<File> {
 
 /// Returns a path in `dir` that no other process uses.
 #[expect(clippy::disallowed_methods, reason = "names of files contain the time of the machine")]
-pub(super) fn name_in(dir: &Path) -> PathBuf {
+pub(crate) fn name_in(dir: &Path) -> PathBuf {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_nanos());
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -37,7 +37,7 @@ pub(super) fn name_in(dir: &Path) -> PathBuf {
 }
 
 /// Creates a file, and its directory if that is missing.
-pub(super) fn create(path: &Path) -> Result<File> {
+pub(crate) fn create(path: &Path) -> Result<File> {
     if let Some(dir) = path.parent() {
         make_private_dir(dir).map_err(|error| Error::io(format!("making {}", dir.display()), error))?;
     }
@@ -97,7 +97,7 @@ pub(super) struct Unnamed {
 }
 
 impl Unnamed {
-    pub(super) fn create(to: CopyTo<'_>) -> Result<Unnamed> {
+    pub(crate) fn create(to: CopyTo<'_>) -> Result<Unnamed> {
         let mut made = Err(Error::new(Kind::Local, "no folder for a copy of the source is known"));
         for dir in to.dirs {
             let path = name_in(dir);

@@ -13,7 +13,7 @@ fn gzip(data: &[u8]) -> Vec<u8> {
 }
 
 fn read_all(stored: Vec<u8>) -> Result<Vec<u8>> {
-    let source = Source::from_bytes("list", stored, &SourceOptions::default())?;
+    let source = OpenSource::from_bytes("list", stored, &SourceOptions::default())?;
     let mut content = Vec::new();
     source.inputs()[0].open_stream()?.read_to_end(&mut content).map_err(|error| into_error(error, "reading"))?;
     Ok(content)
@@ -65,7 +65,7 @@ fn s05_a_gzip_bomb_is_refused_after_64_mib() {
         encoder.write_all(&block).unwrap();
     }
     let bomb = encoder.finish().unwrap();
-    let source = Source::from_bytes("bomb", bomb, &SourceOptions::default()).unwrap();
+    let source = OpenSource::from_bytes("bomb", bomb, &SourceOptions::default()).unwrap();
     let mut stream = source.inputs()[0].open_stream().unwrap();
     let mut buffer = vec![0; 1 << 16];
     let mut total = 0;
@@ -108,7 +108,7 @@ fn all_frames_of_zstd_are_read_and_a_cut_is_an_error() {
 #[test]
 fn told_gzip_but_plain_is_an_error() {
     let options = SourceOptions { compression: Compression::Gzip, ..SourceOptions::default() };
-    let error = Source::from_bytes("list", b"a,b\n".to_vec(), &options).err().expect("refused");
+    let error = OpenSource::from_bytes("list", b"a,b\n".to_vec(), &options).err().expect("refused");
     assert_eq!(error.kind(), Kind::Data);
 }
 
@@ -118,11 +118,11 @@ fn s18_a_file_that_grows_shrinks_or_is_edited_is_noticed() {
     let path = dir.path().join("list.csv");
     let open = || {
         std::fs::write(&path, b"a\n1\n2\n").unwrap();
-        let source = Source::open(path.to_str().unwrap(), &SourceOptions::default()).unwrap();
+        let source = OpenSource::open(path.to_str().unwrap(), &SourceOptions::default()).unwrap();
         source.verify_unchanged().unwrap();
         source
     };
-    let says = |source: &Source| {
+    let says = |source: &OpenSource| {
         let error = source.verify_unchanged().unwrap_err();
         assert_eq!(error.kind(), Kind::SourceChanged);
         error.message().to_owned()
@@ -144,7 +144,7 @@ fn s19_a_file_that_is_replaced_is_noticed_and_the_old_content_is_read() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("list.csv");
     std::fs::write(&path, b"a\nold\n").unwrap();
-    let source = Source::open(path.to_str().unwrap(), &SourceOptions::default()).unwrap();
+    let source = OpenSource::open(path.to_str().unwrap(), &SourceOptions::default()).unwrap();
     let other = dir.path().join("other.csv");
     std::fs::write(&other, b"a\nnew\n").unwrap();
     std::fs::rename(&other, &path).unwrap();
@@ -158,7 +158,7 @@ fn s19_a_file_that_is_replaced_is_noticed_and_the_old_content_is_read() {
 fn s21_a_stream_is_spooled_within_its_bound() {
     let dir = tempfile::tempdir().unwrap();
     let spool = dir.path().join("spool");
-    let source = Source::spool("-", &mut &b"a\n1\n"[..], &spool, 4, &SourceOptions::default()).unwrap();
+    let source = OpenSource::spool("-", &mut &b"a\n1\n"[..], &spool, 4, &SourceOptions::default()).unwrap();
     let path = source.spool_path().unwrap().to_owned();
     #[cfg(unix)]
     {
@@ -168,7 +168,7 @@ fn s21_a_stream_is_spooled_within_its_bound() {
     }
     assert_eq!(std::fs::read(&path).unwrap(), b"a\n1\n");
     std::fs::remove_file(&path).unwrap();
-    let error = Source::spool("-", &mut &b"a\n1\n2"[..], &spool, 4, &SourceOptions::default()).err().unwrap();
+    let error = OpenSource::spool("-", &mut &b"a\n1\n2"[..], &spool, 4, &SourceOptions::default()).err().unwrap();
     assert_eq!(error.kind(), Kind::Data);
     assert_eq!(std::fs::read_dir(&spool).unwrap().count(), 0, "the folder is empty");
 }
@@ -177,7 +177,7 @@ fn s21_a_stream_is_spooled_within_its_bound() {
 fn s22_what_cannot_be_read_says_so() {
     let dir = tempfile::tempdir().unwrap();
     for path in [dir.path().to_owned(), dir.path().join("missing.csv"), dir.path().join("*.csv")] {
-        let error = Source::open(path.to_str().unwrap(), &SourceOptions::default()).err().unwrap();
+        let error = OpenSource::open(path.to_str().unwrap(), &SourceOptions::default()).err().unwrap();
         assert_eq!(error.kind(), Kind::Local, "{error}");
         assert!(error.hint().is_some());
     }
@@ -189,7 +189,7 @@ fn a_glob_is_read_in_byte_order() {
     for name in ["b.csv", "a.csv", "B.csv", "c.txt"] {
         std::fs::write(dir.path().join(name), b"a\n").unwrap();
     }
-    let source = Source::open(dir.path().join("*.csv").to_str().unwrap(), &SourceOptions::default()).unwrap();
+    let source = OpenSource::open(dir.path().join("*.csv").to_str().unwrap(), &SourceOptions::default()).unwrap();
     let names: Vec<_> =
         source.inputs().iter().map(|input| input.name().rsplit('/').next().unwrap().to_owned()).collect();
     assert_eq!(names, ["B.csv", "a.csv", "b.csv"]);
@@ -199,7 +199,7 @@ fn a_glob_is_read_in_byte_order() {
 fn a_stream_once_can_be_looked_at_and_then_read() {
     let stored = gzip(b"a\n1\n");
     let source =
-        Source::from_stream_once("-", Box::new(std::io::Cursor::new(stored)), &SourceOptions::default()).unwrap();
+        OpenSource::from_stream_once("-", Box::new(std::io::Cursor::new(stored)), &SourceOptions::default()).unwrap();
     let input = &source.inputs()[0];
     assert_eq!(input.compression(), Compression::Gzip);
     for _ in 0..2 {
@@ -237,7 +237,8 @@ fn s22_a_read_error_inside_compressed_data_is_not_called_damage() {
         (0..5000u32).flat_map(|n| format!("{n},{}\n", n.wrapping_mul(2_654_435_761)).into_bytes()).collect();
     for bytes in [gzip(&text), zstd::encode_all(&text[..], 3).unwrap()] {
         let at = bytes.len() as u64 / 2;
-        let source = Source::from_read_at("list", Arc::new(Failing { bytes, at }), &SourceOptions::default()).unwrap();
+        let source =
+            OpenSource::from_read_at("list", Arc::new(Failing { bytes, at }), &SourceOptions::default()).unwrap();
         let failed = source.inputs()[0].open_stream().unwrap().read_to_end(&mut Vec::new()).unwrap_err();
         let error = into_error(failed, "reading");
         assert_eq!(error.kind(), Kind::Local, "{error}");
@@ -250,13 +251,13 @@ fn s18_a_compressed_file_that_shrinks_has_changed_and_is_not_damaged() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("list.csv.gz");
     std::fs::write(&path, gzip(b"a\n1\n2\n")).unwrap();
-    let source = Source::open(path.to_str().unwrap(), &SourceOptions::default()).unwrap();
+    let source = OpenSource::open(path.to_str().unwrap(), &SourceOptions::default()).unwrap();
     std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(12).unwrap();
     let failed = source.inputs()[0].open_stream().unwrap().read_to_end(&mut Vec::new()).unwrap_err();
     assert_eq!(into_error(failed, "reading").kind(), Kind::SourceChanged);
     std::fs::remove_file(&path).unwrap();
     std::fs::write(&path, gzip(b"a\n1\n2\n")).unwrap();
-    let source = Source::open(path.to_str().unwrap(), &SourceOptions::default()).unwrap();
+    let source = OpenSource::open(path.to_str().unwrap(), &SourceOptions::default()).unwrap();
     std::fs::remove_file(&path).unwrap();
     assert!(source.verify_unchanged().unwrap_err().message().contains("removed"));
 }
@@ -269,7 +270,7 @@ fn s05_a_second_stream_of_an_input_does_not_make_the_first_a_bomb() {
     let stored = zstd::encode_all(&text[..], 1).unwrap();
     let ratio = (text.len() / stored.len()) as u64;
     let options = SourceOptions { max_expansion: ratio + 1, ..SourceOptions::default() };
-    let source = Source::from_bytes("list", stored, &options).unwrap();
+    let source = OpenSource::from_bytes("list", stored, &options).unwrap();
     let input = &source.inputs()[0];
     let mut first = input.open_stream().unwrap();
     let mut buffer = vec![0; 1 << 20];
@@ -288,7 +289,7 @@ fn s05_a_second_stream_of_an_input_does_not_make_the_first_a_bomb() {
 fn s02_s04_members_are_counted_and_padding_is_told() {
     let mut stored: Vec<u8> = (0..50).flat_map(|n| gzip(format!("{n},\"a\n").as_bytes())).collect();
     stored.extend([0; 512]);
-    let source = Source::from_bytes("list", stored, &SourceOptions::default()).unwrap();
+    let source = OpenSource::from_bytes("list", stored, &SourceOptions::default()).unwrap();
     let input = &source.inputs()[0];
     assert!(input.warnings().is_empty());
     for _ in 0..2 {
@@ -311,7 +312,7 @@ fn a_zstd_window_beyond_the_memory_promise_is_refused_with_what_to_do() {
     };
     let read = |log, max_window| {
         let options = SourceOptions { max_window, ..SourceOptions::default() };
-        let source = Source::from_bytes("list", pack(log), &options).unwrap();
+        let source = OpenSource::from_bytes("list", pack(log), &options).unwrap();
         let mut total = 0;
         for threads in [1, 4] {
             let mut stream = source.inputs()[0].open_stream_beside(threads).unwrap();
@@ -346,7 +347,7 @@ fn a_glob_leaves_hidden_files_out_and_a_dead_link_not() {
     std::fs::write(dir.path().join(".b.csv"), b"a\n").unwrap();
     std::fs::create_dir(dir.path().join("c.csv")).unwrap();
     let pattern = dir.path().join("*.csv");
-    let open = || Source::open(pattern.to_str().unwrap(), &SourceOptions::default());
+    let open = || OpenSource::open(pattern.to_str().unwrap(), &SourceOptions::default());
     assert_eq!(open().unwrap().inputs().len(), 1);
     std::os::unix::fs::symlink(dir.path().join("gone"), dir.path().join("d.csv")).unwrap();
     let error = open().err().expect("a dead link is part of the list");
@@ -369,7 +370,7 @@ fn many(files: usize) -> (tempfile::TempDir, String) {
 #[test]
 fn a_file_of_many_that_is_replaced_between_two_reads_is_not_read() {
     let (dir, pattern) = many(40);
-    let source = Source::open(&pattern, &SourceOptions::default()).unwrap();
+    let source = OpenSource::open(&pattern, &SourceOptions::default()).unwrap();
     let read = |number: usize| {
         let mut buffer = [0; 16];
         source.inputs()[number].read_at(&mut buffer, 3).map(|n| String::from_utf8_lossy(&buffer[..n]).into_owned())
@@ -414,9 +415,9 @@ impl ReadAt for Longer {
 #[test]
 fn content_after_the_reported_size_is_noticed() {
     let source =
-        Source::from_read_at("x", Arc::new(Longer(b"id\n1\n2\n".to_vec())), &SourceOptions::default()).unwrap();
+        OpenSource::from_read_at("x", Arc::new(Longer(b"id\n1\n2\n".to_vec())), &SourceOptions::default()).unwrap();
     assert_eq!(source.inputs()[0].verify_end().unwrap_err().kind(), Kind::SourceChanged);
-    let whole = Source::from_bytes("x", b"id\n1\n".to_vec(), &SourceOptions::default()).unwrap();
+    let whole = OpenSource::from_bytes("x", b"id\n1\n".to_vec(), &SourceOptions::default()).unwrap();
     whole.inputs()[0].verify_end().unwrap();
 }
 
@@ -425,13 +426,14 @@ fn content_after_the_reported_size_is_noticed() {
 #[test]
 fn a_file_that_reports_no_size_is_not_empty() {
     let path = Path::new("/proc/self/status");
-    assert!(Source::is_stream(path));
-    let error = Source::open(path, &SourceOptions::default()).map(drop).unwrap_err();
+    assert!(OpenSource::is_stream(path));
+    let error = OpenSource::open(path, &SourceOptions::default()).map(drop).unwrap_err();
     assert!(error.kind() == Kind::Local && error.message().contains("reports a size of 0"), "{error}");
     let dirs = [std::env::temp_dir()];
     let copy_to = |max_bytes| Some(CopyTo { dirs: &dirs, max_bytes });
-    let open =
-        |max| Source::open_in(Path::new("/proc/self"), Path::new("stat[um]s"), &SourceOptions::default(), copy_to(max));
+    let open = |max| {
+        OpenSource::open_in(Path::new("/proc/self"), Path::new("stat[um]s"), &SourceOptions::default(), copy_to(max))
+    };
     let source = open(1 << 20).unwrap();
     let mut first = [0; 5];
     assert_eq!(source.inputs()[0].read_at(&mut first, 0).unwrap(), 5);
@@ -442,8 +444,8 @@ fn a_file_that_reports_no_size_is_not_empty() {
     assert_eq!(open(50).map(drop).unwrap_err().kind(), Kind::Data, "no more than spool.max");
     // an empty file is not a stream
     let empty = tempfile::NamedTempFile::new().unwrap();
-    assert!(!Source::is_stream(empty.path()));
-    assert_eq!(Source::open(empty.path(), &SourceOptions::default()).unwrap().stored_bytes(), 0);
+    assert!(!OpenSource::is_stream(empty.path()));
+    assert_eq!(OpenSource::open(empty.path(), &SourceOptions::default()).unwrap().stored_bytes(), 0);
 }
 
 #[test]
@@ -457,8 +459,8 @@ fn a_skippable_frame_is_of_the_format_of_the_next_frame() {
         for skipped in [vec![], skippable(b""), skippable(&[7; 300]), [skippable(b"x"), skippable(b"y")].concat()] {
             let stored = [&skipped, frame].concat();
             let options = SourceOptions::default();
-            let whole = Source::from_bytes("list", stored.clone(), &options).unwrap();
-            let once = Source::from_stream_once("list", Box::new(std::io::Cursor::new(stored)), &options).unwrap();
+            let whole = OpenSource::from_bytes("list", stored.clone(), &options).unwrap();
+            let once = OpenSource::from_stream_once("list", Box::new(std::io::Cursor::new(stored)), &options).unwrap();
             for source in [whole, once] {
                 let input = &source.inputs()[0];
                 assert_eq!(input.compression(), compression, "{} skipped", skipped.len());

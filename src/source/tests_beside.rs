@@ -17,7 +17,7 @@ struct Outcome {
 }
 
 fn outcome(data: &Arc<dyn ReadAt>, options: &SourceOptions, threads: usize) -> Outcome {
-    let source = Source::from_read_at("list", data.clone(), options).unwrap();
+    let source = OpenSource::from_read_at("list", data.clone(), options).unwrap();
     let input = &source.inputs()[0];
     let mut content = Vec::new();
     let stream = if threads == 1 { input.open_stream() } else { input.open_stream_beside(threads) };
@@ -258,7 +258,7 @@ fn s22_a_disk_that_fails_is_no_damage_however_many_read() {
 fn a_reader_that_goes_away_leaves_no_thread_waiting() {
     for (_, stored, _) in large() {
         let data: Arc<dyn ReadAt> = Arc::new(local::Memory(stored));
-        let source = Source::from_read_at("list", data.clone(), &SourceOptions::default()).unwrap();
+        let source = OpenSource::from_read_at("list", data.clone(), &SourceOptions::default()).unwrap();
         for read in [0, 1, 300_000] {
             let mut stream = source.inputs()[0].open_stream_beside(4).unwrap();
             stream.read_exact(&mut vec![0; read]).unwrap();
@@ -287,7 +287,7 @@ fn a_stream_is_read_ahead_and_its_error_comes_in_its_place() {
             Ok(n)
         }
     }
-    let source = Source::from_stream_once("-", Box::new(Ends(3_000_001)), &SourceOptions::default()).unwrap();
+    let source = OpenSource::from_stream_once("-", Box::new(Ends(3_000_001)), &SourceOptions::default()).unwrap();
     let mut content = Vec::new();
     let mut stream = source.inputs()[0].open_stream_beside(4).unwrap();
     let error = into_error(stream.read_to_end(&mut content).unwrap_err(), "reading");

@@ -3,13 +3,13 @@
 use super::cli::{Bed, CLEVERTAP};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use listferry::body::{DiscardRejects, Frame, Options, Split, convert, measure};
+use listferry::body::{DiscardRejects, Options, Split, convert, measure};
 use listferry::format::Table;
 use listferry::format::csv::{Csv, CsvOptions};
 use listferry::mapping::{Plan, Shape};
 use listferry::platform::PLATFORMS;
 use listferry::settings::{NoSecrets, Settings};
-use listferry::source::{Identity, ReadAt, Source, SourceOptions};
+use listferry::source::{Identity, OpenSource, ReadAt, SourceOptions};
 use serde_json::json;
 use std::io::{Read, Write};
 use std::path::Path;
@@ -103,7 +103,7 @@ fn s20_output_that_differs_from_what_was_measured_is_never_complete() {
     for other in ["abcd", "\"\"\"\"", "\"ac\""] {
         let turned = Arc::new(AtomicBool::new(false));
         let fickle = Fickle { first: promised.clone(), then: row(other), turned: Arc::clone(&turned) };
-        let source = Source::from_read_at("list", Arc::new(fickle), &SourceOptions::default()).unwrap();
+        let source = OpenSource::from_read_at("list", Arc::new(fickle), &SourceOptions::default()).unwrap();
         let table = Table::from(Csv::open(Arc::new(source), CsvOptions::default()).unwrap());
         let plan = Arc::new(Plan::compile(&shape(), &[], table.columns()).unwrap());
         let measured = measure(&table, &plan, &Split::default(), &Options::default(), &mut DiscardRejects).unwrap();
@@ -112,9 +112,9 @@ fn s20_output_that_differs_from_what_was_measured_is_never_complete() {
             let mut got = Vec::new();
             (body.into_read().read_to_end(&mut got).is_ok(), got.len() as u64)
         };
-        assert_eq!(read(measured.body(part, &Frame::default())), (true, part.bytes));
+        assert_eq!(read(measured.body(part)), (true, part.bytes));
         turned.store(true, Ordering::SeqCst);
-        let (whole, bytes) = read(measured.body(part, &Frame::default()));
+        let (whole, bytes) = read(measured.body(part));
         assert!(!whole && bytes < part.bytes, "{other}: {bytes} of {}", part.bytes);
     }
 }
@@ -139,7 +139,7 @@ fn p11_the_output_does_not_depend_on_the_cuts() {
         );
     }
     let run = |threads: usize, chunk_bytes: usize| {
-        let source = Source::from_bytes("list", list.clone().into_bytes(), &SourceOptions::default()).unwrap();
+        let source = OpenSource::from_bytes("list", list.clone().into_bytes(), &SourceOptions::default()).unwrap();
         let table = Table::from(Csv::open(Arc::new(source), CsvOptions::default()).unwrap());
         let plan = Arc::new(Plan::compile(&shape(), &[], table.columns()).unwrap());
         let mut options = Options::default();

@@ -2,13 +2,13 @@
 //! and values of every type have the text that the contract says.
 
 use super::cli::Bed;
-use listferry::body::{DiscardRejects, Frame, Options, Split, convert, measure, preview};
+use listferry::body::{DiscardRejects, Options, Split, convert, measure, preview};
 use listferry::format::Table;
 use listferry::format::arrow::{Arrow, ArrowOptions};
 use listferry::format::parquet::{Parquet, ParquetOptions};
 use listferry::format::xlsx::{Xlsx, XlsxOptions};
 use listferry::mapping::{Field, Json, Plan, Rules, Shape, Unit, ValueSpec};
-use listferry::source::{Identity, ReadAt, Source, SourceOptions};
+use listferry::source::{Identity, OpenSource, ReadAt, SourceOptions};
 use listferry::{Error, Kind};
 use serde_json::{Value, json};
 use std::io::Read;
@@ -110,13 +110,13 @@ fn rejected_rows_come_back_as_ndjson_that_the_job_reads() {
     assert_eq!((code, &report["records"]["written"]), (10, &json!(1)), "{report}");
 }
 
-fn parquet(source: Source, columns: &[&str]) -> listferry::Result<Table> {
+fn parquet(source: OpenSource, columns: &[&str]) -> listferry::Result<Table> {
     Ok(Parquet::open(Arc::new(source), columns, ParquetOptions::default())?.into())
 }
 
 /// Opens a file by the ending of its name.
 fn open(name: &str, bytes: Vec<u8>, columns: &[&str]) -> listferry::Result<Table> {
-    let source = Source::from_bytes(name, bytes, &SourceOptions::default())?;
+    let source = OpenSource::from_bytes(name, bytes, &SourceOptions::default())?;
     match name.rsplit_once('.').unwrap().1 {
         "parquet" => parquet(source, columns),
         "arrow" | "arrows" => Ok(Arrow::open(Arc::new(source), columns, ArrowOptions::default())?.into()),
@@ -238,7 +238,7 @@ fn only_mapped_columns_are_read_and_late_parts_start_late() {
         let bytes = one_group(300_000, with_index);
         let size = bytes.len() as u64;
         let data = Arc::new(Counted { bytes, read: AtomicU64::new(0) });
-        let source = Source::from_read_at("list.parquet", data.clone(), &SourceOptions::default()).unwrap();
+        let source = OpenSource::from_read_at("list.parquet", data.clone(), &SourceOptions::default()).unwrap();
         let table = parquet(source, &["other"]).unwrap();
         let plan = plan(&table, &["other"]);
         let taken = || data.read.swap(0, Ordering::Relaxed);
@@ -263,7 +263,7 @@ fn only_mapped_columns_are_read_and_late_parts_start_late() {
 fn a_page_over_the_limit_is_refused_before_it_is_read() {
     let bytes = one_group(100_000, false);
     let data = Arc::new(Counted { bytes, read: AtomicU64::new(0) });
-    let source = Source::from_read_at("list.parquet", data.clone(), &SourceOptions::default()).unwrap();
+    let source = OpenSource::from_read_at("list.parquet", data.clone(), &SourceOptions::default()).unwrap();
     let mut options = ParquetOptions::default();
     options.max_page_bytes = 8 << 10;
     let table = Table::from(Parquet::open(Arc::new(source), &["id"], options).unwrap());
@@ -307,7 +307,7 @@ fn of_a_large_arrow_batch_only_mapped_columns_are_read() {
     let bytes = writer.into_inner().unwrap();
     let size = bytes.len() as u64;
     let data = Arc::new(Counted { bytes, read: AtomicU64::new(0) });
-    let source = Arc::new(Source::from_read_at("x.arrows", data.clone(), &SourceOptions::default()).unwrap());
+    let source = Arc::new(OpenSource::from_read_at("x.arrows", data.clone(), &SourceOptions::default()).unwrap());
     let table = Table::from(Arrow::open(source, &["other"], ArrowOptions::default()).unwrap());
     let plan = plan(&table, &["other"]);
     let measured = measure(&table, &plan, &Split::default(), &Options::default(), &mut DiscardRejects).unwrap();
@@ -401,7 +401,7 @@ fn parts_of_a_list_are_cut_alike_in_both_passes() {
     let measured = measure(&table, &plan, &split, &Options::default(), &mut DiscardRejects).unwrap();
     let mut all = Vec::new();
     for part in measured.parts() {
-        measured.body(part, &Frame::default()).into_read().read_to_end(&mut all).unwrap();
+        measured.body(part).into_read().read_to_end(&mut all).unwrap();
     }
     let mut whole = Vec::new();
     let mut keep = |bytes: &[u8]| {

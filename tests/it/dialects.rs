@@ -6,7 +6,7 @@ use listferry::body::{DiscardRejects, Options, Reject, RejectSink, Split, conver
 use listferry::format::Table;
 use listferry::format::csv::{Csv, CsvOptions};
 use listferry::mapping::{Cells, Field, Plan, Quoting, Rules, Separator, Shape, ValueSpec};
-use listferry::source::{Source, SourceOptions};
+use listferry::source::{OpenSource, SourceOptions};
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ fn plan(table: &Table) -> Arc<Plan> {
 
 fn table(list: &[u8], csv: &CsvOptions, gzip: bool) -> listferry::Result<Table> {
     let stored = if gzip { packed(list) } else { list.to_vec() };
-    let source = Source::from_bytes("list", stored, &SourceOptions::default())?;
+    let source = OpenSource::from_bytes("list", stored, &SourceOptions::default())?;
     Ok(Csv::open(Arc::new(source), csv.clone())?.into())
 }
 

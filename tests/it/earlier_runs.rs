@@ -219,7 +219,7 @@ fn in_library(bed: &Bed) -> (listferry::job::Job, listferry::job::Env) {
     let mut env = listferry::job::Env::default();
     env.state_dir = Some(bed.dir.path().join("state"));
     env.variables = Arc::new(|name| (name == "KEY").then(|| "se-cret-key".to_owned()));
-    (listferry::job::Job::open(&bed.dir.path().join("job.yaml"), &[]).unwrap(), env)
+    (listferry::job::Job::open(bed.dir.path().join("job.yaml")).unwrap(), env)
 }
 
 /// Leaves a run in the state of a process that was killed while measuring.

@@ -8,7 +8,7 @@ use listferry::format::csv::{Csv, CsvOptions};
 use listferry::format::lines::{Lines, LinesOptions};
 use listferry::format::ndjson::{Ndjson, NdjsonOptions};
 use listferry::mapping::{Field, Json, Plan, Rules, Shape, Unit, ValueSpec};
-use listferry::source::{Encoding, Source, SourceOptions};
+use listferry::source::{Encoding, OpenSource, SourceOptions};
 use proptest::prelude::*;
 use serde_json::json;
 use std::io::{Read, Write};
@@ -97,14 +97,14 @@ fn packed(list: Vec<u8>, gzip: bool) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-fn source(stored: Vec<u8>, label: &str) -> Arc<Source> {
+fn source(stored: Vec<u8>, label: &str) -> Arc<OpenSource> {
     let mut options = SourceOptions::default();
     options.encoding = Encoding::for_label(label).unwrap();
-    Arc::new(Source::from_bytes("list", stored, &options).unwrap())
+    Arc::new(OpenSource::from_bytes("list", stored, &options).unwrap())
 }
 
 /// Opens a list as CSV, NDJSON or lines.
-fn open(source: Arc<Source>, format: usize) -> listferry::Result<Table> {
+fn open(source: Arc<OpenSource>, format: usize) -> listferry::Result<Table> {
     Ok(match format {
         0 => Csv::open(source, CsvOptions::default())?.into(),
         1 => Ndjson::open(source, &["value"], NdjsonOptions::default())?.into(),

@@ -7,8 +7,7 @@ use super::cli::{Bed, CLEVERTAP};
 use super::workbook::{Book, inline, zip};
 use arrow_array::{ArrayRef, BinaryArray, Int64Array, RecordBatch};
 use listferry::body::{
-    DiscardRejects, Frame, Measured, Options, Reject, RejectFile, RejectSink, SourceRecord, Split, convert, measure,
-    preview,
+    DiscardRejects, Measured, Options, Reject, RejectFile, RejectSink, SourceRecord, Split, convert, measure, preview,
 };
 use listferry::format::Table;
 use listferry::format::arrow::{Arrow, ArrowOptions};
@@ -18,7 +17,7 @@ use listferry::format::ndjson::{Ndjson, NdjsonOptions};
 use listferry::format::parquet::{Parquet, ParquetOptions};
 use listferry::format::xlsx::{Xlsx, XlsxOptions};
 use listferry::mapping::{Field, Json, Plan, Rules, Shape, Unit, ValueSpec};
-use listferry::source::{Source, SourceOptions};
+use listferry::source::{OpenSource, SourceOptions};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 use proptest::prelude::*;
@@ -76,7 +75,7 @@ struct Case {
     write: fn(&Item) -> Option<Text>,
     /// Writes a file with these values, if the format is not text; then `write` returns a row as it is shown.
     file: Option<WriteFile>,
-    open: fn(Arc<Source>, max_record_bytes: u64) -> listferry::Result<Table>,
+    open: fn(Arc<OpenSource>, max_record_bytes: u64) -> listferry::Result<Table>,
 }
 
 const CASES: [Case; 11] = [
@@ -150,7 +149,7 @@ const CASES: [Case; 11] = [
     Case { name: "xlsx", source: "format: xlsx", header: "", write: row, file: Some(xlsx_file), open: xlsx },
 ];
 
-fn xlsx(source: Arc<Source>, max_record_bytes: u64) -> listferry::Result<Table> {
+fn xlsx(source: Arc<OpenSource>, max_record_bytes: u64) -> listferry::Result<Table> {
     let mut options = XlsxOptions::default();
     options.max_record_bytes = max_record_bytes;
     Ok(Xlsx::open(source, &["value"], options)?.into())
@@ -178,7 +177,7 @@ fn is_by_position(case: &Case) -> bool {
     matches!(case.name, "parquet" | "xlsx")
 }
 
-fn arrow(source: Arc<Source>, max_record_bytes: u64) -> listferry::Result<Table> {
+fn arrow(source: Arc<OpenSource>, max_record_bytes: u64) -> listferry::Result<Table> {
     let mut options = ArrowOptions::default();
     options.max_record_bytes = max_record_bytes;
     Ok(Arrow::open(source, &["value"], options)?.into())
@@ -198,7 +197,7 @@ fn arrow_file(values: &[Vec<u8>]) -> Vec<u8> {
     writer.into_inner().unwrap()
 }
 
-fn dialect(source: Arc<Source>, max_record_bytes: u64, set: fn(&mut CsvOptions)) -> listferry::Result<Table> {
+fn dialect(source: Arc<OpenSource>, max_record_bytes: u64, set: fn(&mut CsvOptions)) -> listferry::Result<Table> {
     let mut options = CsvOptions::default();
     options.max_record_bytes = max_record_bytes;
     options.nulls = vec![b"\\N".to_vec()];
@@ -206,25 +205,25 @@ fn dialect(source: Arc<Source>, max_record_bytes: u64, set: fn(&mut CsvOptions))
     Ok(Csv::open(source, options)?.into())
 }
 
-fn csv(source: Arc<Source>, delimiter: u8, max_record_bytes: u64) -> listferry::Result<Table> {
+fn csv(source: Arc<OpenSource>, delimiter: u8, max_record_bytes: u64) -> listferry::Result<Table> {
     let mut options = CsvOptions::default();
     (options.delimiter, options.max_record_bytes) = (delimiter, max_record_bytes);
     Ok(Csv::open(source, options)?.into())
 }
 
-fn lines(source: Arc<Source>, max_record_bytes: u64) -> listferry::Result<Table> {
+fn lines(source: Arc<OpenSource>, max_record_bytes: u64) -> listferry::Result<Table> {
     let mut options = LinesOptions::default();
     options.max_record_bytes = max_record_bytes;
     Ok(Lines::open(source, options)?.into())
 }
 
-fn ndjson(source: Arc<Source>, max_record_bytes: u64) -> listferry::Result<Table> {
+fn ndjson(source: Arc<OpenSource>, max_record_bytes: u64) -> listferry::Result<Table> {
     let mut options = NdjsonOptions::default();
     options.max_record_bytes = max_record_bytes;
     Ok(Ndjson::open(source, &["n", "value"], options)?.into())
 }
 
-fn parquet(source: Arc<Source>, max_record_bytes: u64) -> listferry::Result<Table> {
+fn parquet(source: Arc<OpenSource>, max_record_bytes: u64) -> listferry::Result<Table> {
     let mut options = ParquetOptions::default();
     options.max_record_bytes = max_record_bytes;
     Ok(Parquet::open(source, &["value"], options)?.into())
@@ -384,7 +383,7 @@ fn plan(table: &Table) -> Arc<Plan> {
 }
 
 fn table(case: &Case, stored: Vec<u8>) -> listferry::Result<Table> {
-    (case.open)(Arc::new(Source::from_bytes("list", stored, &SourceOptions::default())?), 1 << 20)
+    (case.open)(Arc::new(OpenSource::from_bytes("list", stored, &SourceOptions::default())?), 1 << 20)
 }
 
 fn packed(list: &[u8], how: usize) -> Vec<u8> {
@@ -526,7 +525,7 @@ fn parts_are_cut_between_records_and_sent_from_their_own_start() {
             assert!(measured.parts().len() > 5);
             let mut all = Vec::new();
             for part in measured.parts() {
-                measured.body(part, &Frame::default()).into_read().read_to_end(&mut all).unwrap();
+                measured.body(part).into_read().read_to_end(&mut all).unwrap();
             }
             assert_eq!(all, expected(&noted), "{}", case.name);
         }
@@ -542,7 +541,7 @@ fn a_record_that_is_too_long_ends_every_pass_at_its_place() {
             let how = if is_by_position(case) { 0 } else { how };
             list.extend(if case.file.is_some() { b"" } else { end.as_bytes() });
             for (threads, chunk) in [(1, 1 << 18), (1, 100), (4, 700)] {
-                let source = Source::from_bytes("list", packed(&list, how), &SourceOptions::default()).unwrap();
+                let source = OpenSource::from_bytes("list", packed(&list, how), &SourceOptions::default()).unwrap();
                 let table = (case.open)(Arc::new(source), 1000).unwrap();
                 let (plan, options) = (plan(&table), options(threads, chunk));
                 let measured = measure(&table, &plan, &Split::default(), &options, &mut DiscardRejects);

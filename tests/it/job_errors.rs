@@ -32,7 +32,7 @@ fn unmarked(text: &str) -> (String, Vec<(u64, u64)>) {
 fn errors(text: &str, folder: &Path) -> (String, Vec<(u64, u64)>) {
     let file = folder.join("job.yaml");
     std::fs::write(&file, text).expect("written");
-    let error = match Job::open(&file, &[]) {
+    let error = match Job::open(&file) {
         Ok(job) => job.check(&crate::job_file::env_in(folder)).into_result().expect_err(text),
         Err(error) => error,
     };

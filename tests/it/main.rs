@@ -67,6 +67,10 @@ mod kill;
 mod kill_yesmail;
 #[cfg(all(feature = "cli", unix))]
 mod killed;
+#[cfg(feature = "jobs")]
+mod library;
+#[cfg(all(feature = "arrow", feature = "jobs"))]
+mod library_arrow;
 #[cfg(all(feature = "cli", unix))]
 mod limits;
 #[cfg(feature = "jobs")]

@@ -4,7 +4,7 @@ use listferry::body::{self, DiscardRejects, Options};
 use listferry::format::Table;
 use listferry::format::csv::{Csv, CsvOptions};
 use listferry::mapping::{Cells, Field, Json, Plan, Quoting, Rules, Separator, Shape, Type, Unit, ValueSpec};
-use listferry::source::{Source, SourceOptions};
+use listferry::source::{OpenSource, SourceOptions};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -36,7 +36,7 @@ fn convert(shape: &Shape, rows: &[Vec<String>]) -> (String, u64) {
     rows.iter().for_each(|row| csv.write_record(row).unwrap());
     let mut file = tempfile::NamedTempFile::new().unwrap();
     std::io::Write::write_all(&mut file, &csv.into_inner().unwrap()).unwrap();
-    let source = Source::open(file.path().to_str().unwrap(), &SourceOptions::default()).unwrap();
+    let source = OpenSource::open(file.path().to_str().unwrap(), &SourceOptions::default()).unwrap();
     let table = Table::from(Csv::open(Arc::new(source), CsvOptions::default()).unwrap());
     let plan = Arc::new(Plan::compile(shape, &[], table.columns()).unwrap());
     let mut out = Vec::new();

@@ -6,7 +6,7 @@ use listferry::body::{DiscardRejects, Options, Split, convert, measure, preview}
 use listferry::format::Table;
 use listferry::format::xlsx::{SheetChoice, Xlsx, XlsxOptions};
 use listferry::mapping::{Cells, Field, Plan, Quoting, Rules, Separator, Shape, ValueSpec};
-use listferry::source::{Source, SourceOptions};
+use listferry::source::{OpenSource, SourceOptions};
 use listferry::{Error, Kind};
 use serde_json::json;
 use std::io::Read as _;
@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 fn opened(file: Vec<u8>, set: impl FnOnce(&mut XlsxOptions)) -> listferry::Result<Table> {
-    let source = Source::from_bytes("list.xlsx", file, &SourceOptions::default())?;
+    let source = OpenSource::from_bytes("list.xlsx", file, &SourceOptions::default())?;
     let mut options = XlsxOptions::default();
     set(&mut options);
     Ok(Xlsx::open(Arc::new(source), &[], options)?.into())
@@ -178,7 +178,7 @@ fn an_error_in_a_mapped_cell_rejects_its_row() {
     );
     assert_eq!(texts(Book::of(&rows).file()), ["error_cell a", "not_a_boolean b", "error_cell b"]);
     // only mapped columns count
-    let source = Source::from_bytes("x", Book::of(&rows).file(), &SourceOptions::default()).unwrap();
+    let source = OpenSource::from_bytes("x", Book::of(&rows).file(), &SourceOptions::default()).unwrap();
     let table = Table::from(Xlsx::open(Arc::new(source), &["a"], XlsxOptions::default()).unwrap());
     let found: Vec<String> = rows_of(&table).unwrap().into_iter().map(|(_, text)| text).collect();
     assert_eq!(found, ["error_cell a", "2", "3"]);
@@ -347,7 +347,7 @@ fn shared_strings_beyond_memory_are_in_a_file_without_a_name() {
     }
     let dir = tempfile::tempdir().unwrap();
     let file = Book { strings: Some(strings), ..Book::of(&rows) }.file();
-    let source = Source::from_bytes("x", file.clone(), &SourceOptions::default()).unwrap();
+    let source = OpenSource::from_bytes("x", file.clone(), &SourceOptions::default()).unwrap();
     let source = source.with_scratch(dir.path(), 1 << 30);
     let table = Table::from(Xlsx::open(Arc::new(source), &["a", "b"], XlsxOptions::default()).unwrap());
     let found = rows_of(&table).unwrap();
@@ -356,7 +356,8 @@ fn shared_strings_beyond_memory_are_in_a_file_without_a_name() {
         assert_eq!(*row, format!("{}|{}", text(at * 7), text(at * 7 * 7919 % 150_000)));
     }
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
-    let source = Source::from_bytes("x", file, &SourceOptions::default()).unwrap().with_scratch(dir.path(), 1 << 20);
+    let source =
+        OpenSource::from_bytes("x", file, &SourceOptions::default()).unwrap().with_scratch(dir.path(), 1 << 20);
     let table = Table::from(Xlsx::open(Arc::new(source), &["a"], XlsxOptions::default()).unwrap());
     assert!(rows_of(&table).unwrap_err().message().contains("spool.max"));
 }
@@ -383,7 +384,7 @@ fn all_parts_and_late_ones_have_the_bytes_of_the_whole() {
     let mut from = 0;
     for part in measured.parts().iter().rev().step_by(3) {
         let mut bytes = Vec::new();
-        measured.body(part, &listferry::body::Frame::default()).into_read().read_to_end(&mut bytes).unwrap();
+        measured.body(part).into_read().read_to_end(&mut bytes).unwrap();
         assert!(memchr::memmem::find(&whole, &bytes).is_some());
         from += bytes.len();
     }
@@ -489,11 +490,11 @@ fn a_workbook_that_changes_between_the_passes_is_noticed() {
     let rows =
         |n: u32| format!("{HEADER}{}", (0..n).map(|n| format!("<row><c><v>{n}</v></c></row>")).collect::<String>());
     std::fs::write(path, Book::of(&rows(100)).file()).unwrap();
-    let source = Arc::new(Source::open(path, &SourceOptions::default()).unwrap());
+    let source = Arc::new(OpenSource::open(path, &SourceOptions::default()).unwrap());
     let table = Table::from(Xlsx::open(source, &["a"], XlsxOptions::default()).unwrap());
     let measured = measure(&table, &plan(&table), &Split::default(), &Options::default(), &mut DiscardRejects).unwrap();
     std::fs::write(path, Book::of(&rows(120)).file()).unwrap();
-    let mut body = measured.body(&measured.parts()[0], &listferry::body::Frame::default()).into_read();
+    let mut body = measured.body(&measured.parts()[0]).into_read();
     let error = body.read_to_end(&mut Vec::new()).unwrap_err();
     assert_eq!(listferry::source::into_error(error, "").kind(), Kind::SourceChanged);
 }

@@ -8,7 +8,7 @@ use listferry::format::csv::{Csv, CsvOptions};
 use listferry::mapping::{MapSpec, Plan};
 use listferry::platform::{Outcome, PLATFORMS, Platform, Verdict};
 use listferry::settings::{NoSecrets, Secrets, Settings};
-use listferry::source::{Source, SourceOptions};
+use listferry::source::{OpenSource, SourceOptions};
 use listferry::transport::{Client, NetworkOptions, Proxy, Timers};
 use listferry::{Error, Kind, Result, Secret};
 use serde_json::{Map, Value, json};
@@ -67,7 +67,7 @@ impl Scene {
         let source = dir.path().join("people.csv");
         std::fs::write(&source, people).unwrap();
         let measured = platform.plan(&map).needs_source.then(|| {
-            let opened = Source::open(source.to_str().unwrap(), &SourceOptions::default()).unwrap();
+            let opened = OpenSource::open(source.to_str().unwrap(), &SourceOptions::default()).unwrap();
             let table = Table::from(Csv::open(Arc::new(opened), CsvOptions::default()).unwrap());
             let plan = Arc::new(Plan::compile(&shape, &[], table.columns()).unwrap());
             body::measure(&table, &plan, &Split::default(), &body::Options::default(), &mut DiscardRejects).unwrap()

@@ -219,7 +219,7 @@ impl Bed {
         let net = Net::new(Vendor::of(plan), plan.seed, plan.choppy, Arc::new(move || now.since()), trace);
         let file = room.dir.join("job.yaml");
         std::fs::write(&file, job_file(plan)).expect("a job file");
-        let job = Job::open(&file, &[]).expect("a job");
+        let job = Job::open(&file).expect("a job");
         let content = Content { version: 0, rows: plan.rows, bad: false };
         let connector = Connector(Arc::new(Mutex::new(net)));
         let (draws, announced) = (Arc::default(), Arc::default());

@@ -9,14 +9,14 @@ use crate::format::chunk::{Chunk, ChunkId};
 use crate::format::columnar::{Batch, BatchReader, Column, Columns, MAX_BATCH_ROWS, Meaning};
 use crate::format::reader::Chunks;
 use crate::row::GroupRow;
-use crate::source::Source;
+use crate::source::OpenSource;
 use arrow_array::RecordBatch;
 use std::ops::Range;
 use std::sync::Arc;
 
 /// Hands out slices of record batches.
 pub(crate) struct Batches<'f> {
-    source: &'f Source,
+    source: &'f OpenSource,
     columns: &'f Columns,
     chunk_bytes: usize,
     threads: usize,
@@ -47,7 +47,7 @@ struct Current {
 
 impl<'f> Batches<'f> {
     pub(super) fn new(
-        (source, columns): (&'f Source, &'f Columns),
+        (source, columns): (&'f OpenSource, &'f Columns),
         from: ChunkId,
         chunk_bytes: usize,
         threads: usize,

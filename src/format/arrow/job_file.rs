@@ -4,7 +4,7 @@ use super::options::ArrowOptions;
 use super::table::Arrow;
 use crate::error::Result;
 use crate::format::entry::{Entry, Options, max_record_bytes};
-use crate::source::Source;
+use crate::source::OpenSource;
 use std::sync::Arc;
 
 /// Arrow IPC, files and streams.
@@ -24,7 +24,7 @@ pub(in crate::format) const ARROW: Entry<ArrowOptions> = Entry {
 impl Options for ArrowOptions {
     type Format = Arrow;
 
-    fn open(&self, source: Arc<Source>, wanted: &[&str]) -> Result<Arrow> {
+    fn open(&self, source: Arc<OpenSource>, wanted: &[&str]) -> Result<Arrow> {
         Arrow::open(source, wanted, self.clone())
     }
 }

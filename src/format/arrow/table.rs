@@ -8,13 +8,13 @@ use crate::format::chunk::ChunkId;
 use crate::format::columnar::{self, BatchReader, Columnar};
 use crate::format::entry::validate_max_record_bytes;
 use crate::format::reader::Format;
-use crate::source::Source;
+use crate::source::OpenSource;
 use std::sync::Arc;
 
-/// A [`Source`] of Arrow IPC files or streams. Its columns are those requested when it was opened, as far as the files
+/// A [`OpenSource`] of Arrow IPC files or streams. Its columns are those requested when it was opened, as far as the files
 /// have them.
 pub struct Arrow {
-    source: Arc<Source>,
+    source: Arc<OpenSource>,
     options: ArrowOptions,
     columns: columnar::Columns,
 }
@@ -27,7 +27,7 @@ impl Arrow {
     /// [`crate::error::Kind::Data`]: a file is not Arrow, is damaged, or has other columns than the first.
     /// [`crate::error::Kind::Local`]: the source cannot be read.
     /// [`crate::error::Kind::Usage`]: a pointer is not valid, or the type of a column cannot be sent.
-    pub fn open(source: Arc<Source>, columns: &[&str], options: ArrowOptions) -> Result<Arrow> {
+    pub fn open(source: Arc<OpenSource>, columns: &[&str], options: ArrowOptions) -> Result<Arrow> {
         validate_max_record_bytes(options.max_record_bytes)?;
         let mut found: Option<columnar::Columns> = None;
         for input in source.inputs() {
@@ -53,7 +53,7 @@ impl Arrow {
 impl Columnar for Arrow {
     const GROUP: &str = "batch";
 
-    fn opened(&self) -> &Arc<Source> {
+    fn opened(&self) -> &Arc<OpenSource> {
         &self.source
     }
 

@@ -5,7 +5,7 @@ use crate::format::block;
 use crate::format::cells::Cells;
 use crate::format::reader::Tabular;
 use crate::row::{Columns, GroupRow};
-use crate::source::Source;
+use crate::source::OpenSource;
 use std::borrow::Cow;
 use std::io::Write;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ pub(in crate::format) trait Columnar: Send + Sync {
     const GROUP: &str;
 
     /// Returns the source.
-    fn opened(&self) -> &Arc<Source>;
+    fn opened(&self) -> &Arc<OpenSource>;
 
     /// Returns the columns.
     fn wanted(&self) -> &column::Columns;
@@ -48,7 +48,7 @@ impl<F: Columnar> Columns for F {
 }
 
 impl<F: Columnar> Tabular for F {
-    fn source(&self) -> &Arc<Source> {
+    fn source(&self) -> &Arc<OpenSource> {
         self.opened()
     }
 

@@ -5,7 +5,7 @@ use super::table::Csv;
 use crate::error::{Error, Result};
 use crate::format::entry::{Entry, Options, max_record_bytes};
 use crate::settings::{Key, KeyKind, NoSecrets, Settings};
-use crate::source::Source;
+use crate::source::OpenSource;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -83,7 +83,7 @@ pub(in crate::format) const TSV: Entry<CsvOptions> = Entry {
 impl Options for CsvOptions {
     type Format = Csv;
 
-    fn open(&self, source: Arc<Source>, _wanted: &[&str]) -> Result<Csv> {
+    fn open(&self, source: Arc<OpenSource>, _wanted: &[&str]) -> Result<Csv> {
         Csv::open(source, self.clone())
     }
 }

@@ -13,13 +13,13 @@ use crate::format::reader::{Tabular, Visit};
 use crate::format::text::{DataStart, End, Stretch, Text, longer_than};
 use crate::row::Columns;
 use crate::scan::Scanner;
-use crate::source::Source;
+use crate::source::OpenSource;
 use crate::warning::{Warning, WarningKind};
 use std::sync::Arc;
 
-/// A [`Source`] of delimited text whose headers have been read. Kept open across both passes.
+/// A [`OpenSource`] of delimited text whose headers have been read. Kept open across both passes.
 pub struct Csv {
-    source: Arc<Source>,
+    source: Arc<OpenSource>,
     /// The options, with the delimiter of the first file.
     options: CsvOptions,
     columns: Arc<[String]>,
@@ -41,7 +41,7 @@ impl Csv {
     /// a header is longer than `max_record_bytes`. [`crate::error::Kind::Local`]: the source cannot be read.
     /// [`crate::error::Kind::Usage`]: the delimiter or quote is not valid, or there is neither a header nor column
     /// names.
-    pub fn open(source: Arc<Source>, mut options: CsvOptions) -> Result<Csv> {
+    pub fn open(source: Arc<OpenSource>, mut options: CsvOptions) -> Result<Csv> {
         validate(&options)?;
         let mut columns: Option<Vec<String>> = if options.header { None } else { options.columns.clone() };
         let mut starts = Vec::with_capacity(source.inputs().len());
@@ -123,7 +123,7 @@ impl Columns for Csv {
 }
 
 impl Tabular for Csv {
-    fn source(&self) -> &Arc<Source> {
+    fn source(&self) -> &Arc<OpenSource> {
         &self.source
     }
 

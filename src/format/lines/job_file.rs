@@ -4,7 +4,7 @@ use super::options::LinesOptions;
 use super::table::Lines;
 use crate::error::Result;
 use crate::format::entry::{Entry, Options, max_record_bytes};
-use crate::source::Source;
+use crate::source::OpenSource;
 use std::sync::Arc;
 
 /// `source.format: lines`. No file name ending selects it, and it has no keys of its own.
@@ -24,7 +24,7 @@ pub(in crate::format) const LINES: Entry<LinesOptions> = Entry {
 impl Options for LinesOptions {
     type Format = Lines;
 
-    fn open(&self, source: Arc<Source>, _wanted: &[&str]) -> Result<Lines> {
+    fn open(&self, source: Arc<OpenSource>, _wanted: &[&str]) -> Result<Lines> {
         Lines::open(source, self.clone())
     }
 }

@@ -10,16 +10,16 @@ use crate::format::reader::{Tabular, Visit};
 use crate::format::text::{DataStart, End, Front, Stretch, Text, longer_than, refuse_foreign};
 use crate::row::Columns;
 use crate::scan::{Dialect, Scanner};
-use crate::source::Source;
+use crate::source::OpenSource;
 use std::sync::Arc;
 
 /// Name of the only column.
 const COLUMN: &str = "value";
 
-/// A [`Source`] with one value per line. Its only column is named `value`; empty lines are skipped. Lines end with LF,
+/// A [`OpenSource`] with one value per line. Its only column is named `value`; empty lines are skipped. Lines end with LF,
 /// CRLF or CR.
 pub struct Lines {
-    source: Arc<Source>,
+    source: Arc<OpenSource>,
     options: LinesOptions,
     columns: Arc<[String]>,
     starts: Vec<DataStart>,
@@ -32,7 +32,7 @@ impl Lines {
     /// # Errors
     /// [`crate::error::Kind::Data`]: UTF-16, UTF-32 or a binary format. [`crate::error::Kind::Local`]: the source cannot be
     /// read. [`crate::error::Kind::Usage`]: `max_record_bytes` is out of its range.
-    pub fn open(source: Arc<Source>, options: LinesOptions) -> Result<Lines> {
+    pub fn open(source: Arc<OpenSource>, options: LinesOptions) -> Result<Lines> {
         validate_max_record_bytes(options.max_record_bytes)?;
         let mut starts = Vec::with_capacity(source.inputs().len());
         for input in source.inputs() {
@@ -65,7 +65,7 @@ impl Columns for Lines {
 }
 
 impl Tabular for Lines {
-    fn source(&self) -> &Arc<Source> {
+    fn source(&self) -> &Arc<OpenSource> {
         &self.source
     }
 

@@ -5,7 +5,7 @@ use super::table::Ndjson;
 use crate::error::{Error, Result};
 use crate::format::entry::{Entry, Options, max_record_bytes};
 use crate::settings::{Key, KeyKind, NoSecrets, Settings};
-use crate::source::Source;
+use crate::source::OpenSource;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ pub(in crate::format) const NDJSON: Entry<NdjsonOptions> = Entry {
 impl Options for NdjsonOptions {
     type Format = Ndjson;
 
-    fn open(&self, source: Arc<Source>, wanted: &[&str]) -> Result<Ndjson> {
+    fn open(&self, source: Arc<OpenSource>, wanted: &[&str]) -> Result<Ndjson> {
         Ndjson::open(source, wanted, self.clone())
     }
 }

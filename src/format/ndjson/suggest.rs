@@ -1,7 +1,7 @@
 //! Suggests a key for one that no record has.
 
 use crate::format::text::Front;
-use crate::source::Source;
+use crate::source::OpenSource;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ const MAX_BYTES: usize = 1 << 20;
 const MAX_NAMES: usize = 1_000;
 
 /// Returns the names in the first records; a key inside an object is a JSON Pointer.
-pub(super) fn first_keys(source: &Source) -> BTreeSet<String> {
+pub(super) fn first_keys(source: &OpenSource) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let Some(input) = source.inputs().first() else { return names };
     // an error here would have been reported before, and a suggestion is optional

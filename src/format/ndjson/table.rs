@@ -14,7 +14,7 @@ use crate::format::reader::{Tabular, Visit};
 use crate::format::text::{DataStart, End, Front, Stretch, Text, longer_than, refuse_foreign};
 use crate::row::Columns;
 use crate::scan::Tape;
-use crate::source::Source;
+use crate::source::OpenSource;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 #[cfg(feature = "jobs")]
@@ -26,9 +26,9 @@ use {
     std::sync::atomic::Ordering,
 };
 
-/// A [`Source`] of JSON objects, one per line. Its columns are those requested when it was opened.
+/// A [`OpenSource`] of JSON objects, one per line. Its columns are those requested when it was opened.
 pub struct Ndjson {
-    source: Arc<Source>,
+    source: Arc<OpenSource>,
     options: NdjsonOptions,
     columns: Arc<[String]>,
     keys: Keys,
@@ -44,7 +44,7 @@ impl Ndjson {
     /// [`crate::error::Kind::Data`]: a file starts like another format.
     /// [`crate::error::Kind::Local`]: the source cannot be read.
     /// [`crate::error::Kind::Usage`]: a pointer is not valid.
-    pub fn open(source: Arc<Source>, columns: &[&str], options: NdjsonOptions) -> Result<Ndjson> {
+    pub fn open(source: Arc<OpenSource>, columns: &[&str], options: NdjsonOptions) -> Result<Ndjson> {
         validate_max_record_bytes(options.max_record_bytes)?;
         let mut names: Vec<String> = Vec::with_capacity(columns.len());
         for name in columns.iter().copied().chain(options.required.iter().map(String::as_str)) {
@@ -108,7 +108,7 @@ impl Columns for Ndjson {
 }
 
 impl Tabular for Ndjson {
-    fn source(&self) -> &Arc<Source> {
+    fn source(&self) -> &Arc<OpenSource> {
         &self.source
     }
 

@@ -12,7 +12,7 @@ use crate::format::chunk::{Chunk, ChunkId};
 use crate::format::columnar::{Batch, BatchReader, Column, Columns, MAX_BATCH_ROWS, unless_panic};
 use crate::format::reader::Chunks;
 use crate::row::GroupRow;
-use crate::source::{Input, Source};
+use crate::source::{Input, OpenSource};
 use arrow_array::RecordBatch;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
@@ -33,7 +33,7 @@ pub(crate) struct Batches<'f> {
 /// The files that are read, and how.
 #[derive(Clone, Copy)]
 pub(super) struct Files<'f> {
-    pub(super) source: &'f Arc<Source>,
+    pub(super) source: &'f Arc<OpenSource>,
     pub(super) columns: &'f Columns,
     pub(super) max_page_bytes: u64,
 }
@@ -190,7 +190,7 @@ impl Open {
 
     /// Returns the metadata with the index of the pages of the current row group; `None` if the file has none, or none
     /// that fits.
-    fn with_index(&self, source: &(Arc<Source>, usize), max: u64) -> Option<ArrowReaderMetadata> {
+    fn with_index(&self, source: &(Arc<OpenSource>, usize), max: u64) -> Option<ArrowReaderMetadata> {
         let group = self.file.metadata.metadata().row_group(self.group);
         let ranges = self.leaves.iter().map(|leaf| group.column(*leaf).offset_index_range());
         let ranges: Vec<_> = ranges.collect::<Option<_>>()?;

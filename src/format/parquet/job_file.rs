@@ -5,7 +5,7 @@ use super::table::Parquet;
 use crate::error::{Error, Result};
 use crate::format::entry::{Entry, Options, max_record_bytes, section};
 use crate::settings::{Key, KeyKind, NoSecrets, Settings};
-use crate::source::Source;
+use crate::source::OpenSource;
 use std::sync::Arc;
 
 const KEYS: &[Key] = &[Key::new(
@@ -30,7 +30,7 @@ pub(in crate::format) const PARQUET: Entry<ParquetOptions> = Entry {
 impl Options for ParquetOptions {
     type Format = Parquet;
 
-    fn open(&self, source: Arc<Source>, wanted: &[&str]) -> Result<Parquet> {
+    fn open(&self, source: Arc<OpenSource>, wanted: &[&str]) -> Result<Parquet> {
         Parquet::open(source, wanted, self.clone())
     }
 }

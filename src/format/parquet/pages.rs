@@ -7,7 +7,7 @@
 
 use super::thrift::{PageHeader, page_header};
 use crate::error::{Error, Place};
-use crate::source::{Source, into_error};
+use crate::source::{OpenSource, into_error};
 use parquet::basic::Compression;
 use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
@@ -38,7 +38,7 @@ pub(super) struct ColumnBytes {
 pub(super) struct Pages(Arc<Shared>);
 
 struct Shared {
-    source: Arc<Source>,
+    source: Arc<OpenSource>,
     input: usize,
     /// Number of the row group, from 1.
     group: usize,
@@ -59,7 +59,7 @@ struct State {
 
 impl Pages {
     pub(super) fn new(
-        (source, input): (Arc<Source>, usize),
+        (source, input): (Arc<OpenSource>, usize),
         group: usize,
         columns: Vec<ColumnBytes>,
         max_page_bytes: u64,
@@ -70,7 +70,7 @@ impl Pages {
     }
 
     /// Returns the bytes of the whole input, for its indexes of pages.
-    pub(super) fn of_index(source: (Arc<Source>, usize), size: u64) -> Pages {
+    pub(super) fn of_index(source: (Arc<OpenSource>, usize), size: u64) -> Pages {
         let whole = ColumnBytes {
             start: 0,
             end: size,
@@ -254,7 +254,7 @@ impl ChunkReader for Pages {
 
 /// The bytes of an input from a position on.
 pub(super) struct BytesFrom {
-    source: Arc<Source>,
+    source: Arc<OpenSource>,
     input: usize,
     at: u64,
 }

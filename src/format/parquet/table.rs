@@ -8,12 +8,12 @@ use crate::format::chunk::ChunkId;
 use crate::format::columnar::{self, BatchReader, Columnar};
 use crate::format::entry::validate_max_record_bytes;
 use crate::format::reader::Format;
-use crate::source::Source;
+use crate::source::OpenSource;
 use std::sync::Arc;
 
-/// A [`Source`] of Parquet files. Its columns are those requested when it was opened, as far as the files have them.
+/// A [`OpenSource`] of Parquet files. Its columns are those requested when it was opened, as far as the files have them.
 pub struct Parquet {
-    source: Arc<Source>,
+    source: Arc<OpenSource>,
     options: ParquetOptions,
     columns: columnar::Columns,
 }
@@ -26,7 +26,7 @@ impl Parquet {
     /// [`crate::error::Kind::Data`]: a file is not Parquet, is damaged or encrypted, or has other columns than the first.
     /// [`crate::error::Kind::Local`]: the source cannot be read.
     /// [`crate::error::Kind::Usage`]: a pointer is not valid, or the type of a column cannot be sent.
-    pub fn open(source: Arc<Source>, columns: &[&str], options: ParquetOptions) -> Result<Parquet> {
+    pub fn open(source: Arc<OpenSource>, columns: &[&str], options: ParquetOptions) -> Result<Parquet> {
         validate_max_record_bytes(options.max_record_bytes)?;
         let mut found: Option<columnar::Columns> = None;
         for input in source.inputs() {
@@ -52,7 +52,7 @@ impl Parquet {
 impl Columnar for Parquet {
     const GROUP: &str = "row group";
 
-    fn opened(&self) -> &Arc<Source> {
+    fn opened(&self) -> &Arc<OpenSource> {
         &self.source
     }
 

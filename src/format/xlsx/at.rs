@@ -1,7 +1,7 @@
 //! An input read by position, and the error for one that is damaged.
 
 use crate::error::Error;
-use crate::source::{Input, Source};
+use crate::source::{Input, OpenSource};
 use std::io;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ pub(super) fn damaged(what: &str) -> Error {
 /// An input of a source, read by position.
 #[derive(Clone)]
 pub(super) struct At {
-    pub(super) source: Arc<Source>,
+    pub(super) source: Arc<OpenSource>,
     pub(super) input: usize,
 }
 

@@ -12,7 +12,7 @@ use super::reader::{Batch, RowReader};
 use crate::error::{Error, Kind, Place, Result};
 use crate::format::chunk::{Chunk, ChunkId};
 use crate::format::reader::Chunks;
-use crate::source::Source;
+use crate::source::OpenSource;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ pub(crate) struct Batches<'f> {
 /// The files that are read, and how.
 #[derive(Clone, Copy)]
 pub(super) struct Files<'f> {
-    pub(super) source: &'f Arc<Source>,
+    pub(super) source: &'f Arc<OpenSource>,
     pub(super) options: &'f XlsxOptions,
     pub(super) columns: &'f Named,
 }

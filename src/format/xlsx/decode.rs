@@ -11,7 +11,7 @@ use super::xml::Xml;
 use crate::error::{Error, Place, Result};
 use crate::format::block::Bad;
 use crate::format::text::longer_than;
-use crate::source::Source;
+use crate::source::OpenSource;
 use std::sync::Arc;
 
 /// Room for the tags around a value, beside its text.
@@ -141,7 +141,7 @@ impl Opened {
     ///
     /// # Errors
     /// `Data`, `Local`: the shared strings cannot be read or stored.
-    pub(super) fn decode(self, columns: &[u32], source: &Source) -> Result<Decoder> {
+    pub(super) fn decode(self, columns: &[u32], source: &OpenSource) -> Result<Decoder> {
         let strings = match self.book.strings()? {
             Some(part) => {
                 let longest = self.longest;

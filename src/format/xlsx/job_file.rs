@@ -6,7 +6,7 @@ use super::table::Xlsx;
 use crate::error::{Error, Result};
 use crate::format::entry::{Entry, Options, max_record_bytes, section};
 use crate::settings::{Key, KeyKind, NoSecrets, Settings};
-use crate::source::Source;
+use crate::source::OpenSource;
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ pub(in crate::format) const XLSX: Entry<XlsxOptions> = Entry {
 impl Options for XlsxOptions {
     type Format = Xlsx;
 
-    fn open(&self, source: Arc<Source>, wanted: &[&str]) -> Result<Xlsx> {
+    fn open(&self, source: Arc<OpenSource>, wanted: &[&str]) -> Result<Xlsx> {
         Xlsx::open(source, wanted, self.clone())
     }
 }

@@ -7,7 +7,7 @@
 use super::text::{push_char, push_raw, push_unescaped};
 use super::xml::{Node, Xml};
 use crate::error::Result;
-use crate::source::{Scratch, Source};
+use crate::source::{OpenSource, Scratch};
 use std::sync::Arc;
 
 /// Bytes of strings that are kept in memory.
@@ -50,7 +50,7 @@ impl Strings {
     ///
     /// # Errors
     /// `Data`: it is damaged, or larger than `spool.max`. `Local`: it cannot be read, or the file not written.
-    pub(super) fn read(xml: Xml, longest: usize, source: &Source) -> Result<Strings> {
+    pub(super) fn read(xml: Xml, longest: usize, source: &OpenSource) -> Result<Strings> {
         let mut strings = Strings::empty(xml.part().size());
         each(xml, longest, &mut |string| {
             strings.push(string, MEMORY_BYTES, source)?;
@@ -63,7 +63,7 @@ impl Strings {
         Ok(strings)
     }
 
-    fn push(&mut self, string: &[u8], memory_bytes: usize, source: &Source) -> Result<()> {
+    fn push(&mut self, string: &[u8], memory_bytes: usize, source: &OpenSource) -> Result<()> {
         if self.count.is_multiple_of(self.stride) {
             if self.starts.len() == MAX_STARTS {
                 let mut at = 0;
@@ -87,7 +87,7 @@ impl Strings {
         Ok(())
     }
 
-    fn flush(&mut self, source: &Source) -> Result<()> {
+    fn flush(&mut self, source: &OpenSource) -> Result<()> {
         let file = match &mut self.file {
             Some(file) => file,
             None => self.file.insert(source.scratch()?),
@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn strings_come_back_from_memory_and_from_the_file_in_any_order() {
-        let source = Source::from_bytes("x", Vec::new(), &SourceOptions::default()).unwrap();
+        let source = OpenSource::from_bytes("x", Vec::new(), &SourceOptions::default()).unwrap();
         let of = |number: u64| format!("{number}{}", "x".repeat((number % 70) as usize));
         for (count, memory_bytes) in [(0, 1000), (1, 1), (5000, 1 << 30), (5000, 1 << 16), (200_000, 1 << 20)] {
             let mut strings = Strings::empty(0);

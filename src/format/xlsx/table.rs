@@ -13,7 +13,7 @@ use crate::format::chunk::ChunkId;
 use crate::format::entry::validate_max_record_bytes;
 use crate::format::reader::{Format, Tabular};
 use crate::row::{Columns, GroupRow};
-use crate::source::Source;
+use crate::source::OpenSource;
 use std::borrow::Cow;
 use std::io::Write;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use std::sync::Arc;
 /// A [`Source`] of Excel workbooks (XLSX), of each of which one sheet is read. Its columns are those requested when it was
 /// opened, as far as the header has them.
 pub struct Xlsx {
-    source: Arc<Source>,
+    source: Arc<OpenSource>,
     options: XlsxOptions,
     columns: Named,
     kinds: Vec<ColumnKind>,
@@ -37,7 +37,7 @@ impl Xlsx {
     /// [`crate::error::Kind::Data`]: a file is not XLSX, is damaged or encrypted, or has no header or other columns than
     /// the first. [`crate::error::Kind::Local`]: the source cannot be read. [`crate::error::Kind::Usage`]: there is no
     /// such sheet.
-    pub fn open(source: Arc<Source>, columns: &[&str], options: XlsxOptions) -> Result<Xlsx> {
+    pub fn open(source: Arc<OpenSource>, columns: &[&str], options: XlsxOptions) -> Result<Xlsx> {
         validate_max_record_bytes(options.max_record_bytes)?;
         let (mut found, mut sheets): (Option<Named>, Vec<Arc<str>>) = (None, Vec::new());
         for (number, input) in source.inputs().iter().enumerate() {
@@ -77,7 +77,7 @@ impl Columns for Xlsx {
 }
 
 impl Tabular for Xlsx {
-    fn source(&self) -> &Arc<Source> {
+    fn source(&self) -> &Arc<OpenSource> {
         &self.source
     }
 

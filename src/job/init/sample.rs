@@ -8,7 +8,7 @@ use crate::job::env::Env;
 use crate::mapping::{Cells, Field, Plan, Quoting, Rules, Separator, Shape, ValueSpec};
 use crate::origin::Passes;
 use crate::settings::NoSecrets;
-use crate::source::Source;
+use crate::source::OpenSource;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
@@ -129,7 +129,7 @@ fn cut(text: &str) -> String {
     text.get(..text.floor_char_boundary(MAX_VALUE)).unwrap_or(text).to_owned()
 }
 
-fn name_of(path: &str, source: &Source) -> Result<&'static str> {
+fn name_of(path: &str, source: &OpenSource) -> Result<&'static str> {
     Ok(match format::find(FORMATS, None, Some(path))? {
         Found::ByName(entry) => entry.name,
         Found::ByContent(entry) => format::by_content(source)?.map_or(entry.name, |found| found.name),

@@ -5,7 +5,7 @@ use crate::calls::{BoxFuture, Remote};
 use crate::error::{Error, Result};
 use crate::origin::{Entry, Export, Fetched, Opening, Origin, Passes};
 use crate::settings::{Key, KeyKind, Settings};
-use crate::source::{Compression, Source, SourceOptions};
+use crate::source::{Compression, OpenSource, SourceOptions};
 use crate::transport::same_origin;
 use serde_json::Value;
 use std::path::Path;
@@ -125,7 +125,7 @@ impl Origin for ApsisSource {
         Some(self)
     }
 
-    fn open<'a>(&'a self, opening: &'a Opening<'_>) -> BoxFuture<'a, Result<Source>> {
+    fn open<'a>(&'a self, opening: &'a Opening<'_>) -> BoxFuture<'a, Result<OpenSource>> {
         Box::pin(async move {
             let (Some(remote), Passes::OfRun(copy)) = (opening.remote, &opening.copies.passes) else {
                 return Err(Error::usage("source.apsis: this command works offline; run `listferry export` first")

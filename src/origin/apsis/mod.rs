@@ -157,7 +157,7 @@ impl Apsis {
     }
 
     /// Fetches the export into a new 0600 file in `dir`, at most `max` decoded bytes, and returns its path. Meant for a
-    /// job's source: open it with [`crate::source::Source::open_spooled`]. An export requested by an earlier process
+    /// job's source: open it with [`crate::source::OpenSource::open_spooled`]. An export requested by an earlier process
     /// under the same journal is waited for if its URLs are still valid and it is not gone.
     ///
     /// # Errors

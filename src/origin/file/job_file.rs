@@ -1,11 +1,11 @@
 //! `source.path`: files are opened in place, streams as they come or as a copy.
 
-use super::stoppable::Stoppable;
 use crate::calls::{BoxFuture, aside};
 use crate::error::{Error, Result};
+use crate::origin::stoppable::Stoppable;
 use crate::origin::{Copies, Entry, Opening, Origin, PATH};
 use crate::settings::{Key, KeyKind};
-use crate::source::{CopyTo, Source, SourceOptions};
+use crate::source::{CopyTo, OpenSource, SourceOptions};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -47,14 +47,14 @@ impl Inner {
     }
 
     fn is_stream(&self) -> bool {
-        self.path == "-" || Source::is_stream(&self.folder.join(&self.path))
+        self.path == "-" || OpenSource::is_stream(&self.folder.join(&self.path))
     }
 
-    fn open_files(&self, copy_to: Option<CopyTo<'_>>) -> Result<Source> {
-        Source::open_in(&self.folder, Path::new(&self.path), &self.options, copy_to)
+    fn open_files(&self, copy_to: Option<CopyTo<'_>>) -> Result<OpenSource> {
+        OpenSource::open_in(&self.folder, Path::new(&self.path), &self.options, copy_to)
     }
 
-    fn open(&self, copies: &Copies, cancelled: Arc<dyn Fn() -> bool + Send + Sync>) -> Result<Source> {
+    fn open(&self, copies: &Copies, cancelled: Arc<dyn Fn() -> bool + Send + Sync>) -> Result<OpenSource> {
         if !self.is_stream() {
             return self.open_files(Some(copies.to()));
         }
@@ -78,14 +78,14 @@ impl Origin for Files {
         self.0.is_stream()
     }
 
-    fn open<'a>(&'a self, opening: &'a Opening<'_>) -> BoxFuture<'a, Result<Source>> {
+    fn open<'a>(&'a self, opening: &'a Opening<'_>) -> BoxFuture<'a, Result<OpenSource>> {
         let (files, copies) = (Arc::clone(&self.0), opening.copies.clone());
         let cancelled = Arc::clone(&opening.cancelled);
         Box::pin(async move { aside(opening.in_line, move || files.open(&copies, cancelled)).await? })
     }
 
-    fn open_copy(&self, path: &Path) -> Result<Source> {
-        let source = Source::open_spooled(path, &self.name(), self.options())?;
+    fn open_copy(&self, path: &Path) -> Result<OpenSource> {
+        let source = OpenSource::open_spooled(path, &self.name(), self.options())?;
         Ok(if self.0.path == "-" { source.of_stdin() } else { source })
     }
 

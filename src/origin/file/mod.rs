@@ -1,6 +1,5 @@
 //! Files, globs and streams of this machine.
 
 mod job_file;
-mod stoppable;
 
 pub(crate) use job_file::ENTRY;

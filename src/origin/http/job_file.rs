@@ -8,7 +8,7 @@ use crate::origin::web::{self, Address, Site};
 use crate::origin::{Entry, Opening, Origin, PATH};
 use crate::secret::{Secret, names_a_secret, printable};
 use crate::settings::{Key, KeyKind, Settings};
-use crate::source::{Source, SourceOptions};
+use crate::source::{OpenSource, SourceOptions};
 use crate::transport::{Header, origin};
 use serde_json::Value;
 use std::sync::Arc;
@@ -165,7 +165,7 @@ impl Origin for HttpFile {
         &self.options
     }
 
-    fn open<'a>(&'a self, opening: &'a Opening<'_>) -> BoxFuture<'a, Result<Source>> {
+    fn open<'a>(&'a self, opening: &'a Opening<'_>) -> BoxFuture<'a, Result<OpenSource>> {
         let (copies, threads) = (opening.copies.clone(), opening.threads);
         self.with_site(opening, move |site, options, driver| web::open(site, &options, &copies, driver, threads))
     }

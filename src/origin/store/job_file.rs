@@ -10,7 +10,7 @@ use crate::origin::ranged::{Driver, RemoteFiles};
 use crate::origin::web::{self, Pinned, Site, Validator};
 use crate::origin::{Copies, Entry, Network, Opening, Origin, PATH};
 use crate::settings::{Key, KeyKind};
-use crate::source::{ReadAt, Source, SourceOptions};
+use crate::source::{OpenSource, ReadAt, SourceOptions};
 use object_store::ObjectMeta;
 use object_store::path::Path;
 use std::sync::Arc;
@@ -52,7 +52,13 @@ impl Objects {
         Ok(Some(self.site(bucket, key, network.clone())))
     }
 
-    fn open_blocking(&self, network: Network, copies: &Copies, driver: Arc<Driver>, threads: usize) -> Result<Source> {
+    fn open_blocking(
+        &self,
+        network: Network,
+        copies: &Copies,
+        driver: Arc<Driver>,
+        threads: usize,
+    ) -> Result<OpenSource> {
         let bucket = Arc::new(Bucket::new(self.store.clone(), network.client.clone())?);
         match self.single(&bucket, &network)? {
             Some(site) => web::open(site, &self.options, copies, driver, threads),
@@ -69,7 +75,13 @@ impl Objects {
     }
 
     /// Opens all objects that the glob matches, each pinned to the version that the listing names.
-    fn open_all(&self, bucket: &Arc<Bucket>, network: &Network, driver: Arc<Driver>, threads: usize) -> Result<Source> {
+    fn open_all(
+        &self,
+        bucket: &Arc<Bucket>,
+        network: &Network,
+        driver: Arc<Driver>,
+        threads: usize,
+    ) -> Result<OpenSource> {
         let (found, name) = (self.list(bucket, network, &driver)?, self.name());
         if found.is_empty() {
             return Err(Error::new(Kind::Local, format!("no object matches {name}"))
@@ -86,7 +98,7 @@ impl Objects {
             let site = self.site(bucket, object.location, network.clone());
             parts.push((name, Arc::new(files.file(Arc::new(Pinned { site, size: object.size, validator })))));
         }
-        Source::from_parts(parts, &self.options)
+        OpenSource::from_parts(parts, &self.options)
     }
 
     fn list(&self, bucket: &Arc<Bucket>, network: &Network, driver: &Driver) -> Result<Vec<ObjectMeta>> {
@@ -107,7 +119,7 @@ impl Origin for Objects {
         &self.options
     }
 
-    fn open<'a>(&'a self, opening: &'a Opening<'_>) -> BoxFuture<'a, Result<Source>> {
+    fn open<'a>(&'a self, opening: &'a Opening<'_>) -> BoxFuture<'a, Result<OpenSource>> {
         let (this, copies, threads) = (self.clone(), opening.copies.clone(), opening.threads);
         let cancelled = Arc::clone(&opening.cancelled);
         Box::pin(async move {

@@ -11,7 +11,7 @@ use crate::calls::{Attempt, Call, RetrySafety};
 use crate::error::Result;
 use crate::origin::Copies;
 use crate::origin::ranged::{Driver, Ranged, Reader, RemoteFiles, Window};
-use crate::source::{Source, SourceOptions};
+use crate::source::{OpenSource, SourceOptions};
 use crate::transport::StreamAnswer;
 use std::sync::{Arc, Mutex};
 
@@ -92,13 +92,13 @@ pub(in crate::origin) fn open(
     copies: &Copies,
     driver: Arc<Driver>,
     threads: usize,
-) -> Result<Source> {
+) -> Result<OpenSource> {
     let name = site.name.clone();
     let whole = match driver.wait(find(site))? {
         Found::Pinned(pinned) => {
             tracing::debug!(size = pinned.size(), version = pinned.version(), "the source is pinned");
             let file = RemoteFiles::new(driver, threads).file(Arc::new(pinned));
-            return Source::from_read_at(&name, Arc::new(file), options);
+            return OpenSource::from_read_at(&name, Arc::new(file), options);
         }
         Found::Whole(whole) => whole,
     };
@@ -119,7 +119,7 @@ pub(in crate::origin) fn stamp(site: Site, options: &SourceOptions, driver: Arc<
         Found::Whole(_) => Ok(None),
         Found::Pinned(pinned) => {
             let file = RemoteFiles::new(driver, 1).file(Arc::new(pinned));
-            Ok(Source::from_read_at(&name, Arc::new(file), options)?.stamp())
+            Ok(OpenSource::from_read_at(&name, Arc::new(file), options)?.stamp())
         }
     }
 }

@@ -12,7 +12,7 @@ use super::{
     Delivery, Effect, Entry, Limits, Outcome, Outline, PlannedCall, Platform, Verdict, accepted_part, parts_accepted,
     required,
 };
-use crate::body::{Frame, Measured, Part};
+use crate::body::{Measured, Part};
 use crate::calls::{AtOnce, BoxFuture, Call, JobSeed, Policy, Remote, Reply, RetrySafety};
 use crate::error::{Error, Kind, Result};
 use crate::mapping::{Cells, Field, From, MapSpec, Quoting, Rules, Separator, Shape, ValueSpec};
@@ -246,8 +246,7 @@ impl CleverTap {
                 expired.store(over || (answer.status == 403 && clock.wall() >= end), Ordering::Relaxed);
                 answers::put(answer)
             };
-            let sent =
-                remote.send(&put, &request, part.index, &|| measured.body(part, &Frame::default()), &classify).await;
+            let sent = remote.send(&put, &request, part.index, &|| measured.body(part), &classify).await;
             match sent {
                 Err(error) if expired.load(Ordering::Relaxed) => {
                     remote.forget(&get.name)?;

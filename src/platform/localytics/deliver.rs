@@ -136,7 +136,7 @@ async fn send(upload: &Upload<'_>, measured: &Measured, remote: &Remote<'_>, ind
     let operation = upload_call(index, upload.repeat).about(about).with_quota(upload.quota.clone());
     let operation = operation.accepting(accepted_part(part, None), "activity_id");
     let classify = |answer: &crate::transport::Answer| status::classify_upload("the Localytics upload", answer);
-    let open = || measured.body(part, &frame);
+    let open = || measured.framed_body(part, &frame);
     match upload.find {
         Some(find) => {
             remote.send_or_find(&operation, &request, PartBody { part: index, open: &open }, &classify, find).await

@@ -3,7 +3,7 @@
 use super::answers::{self, Found, find};
 use super::commands::{self, Format};
 use super::import::{Import, Target};
-use crate::body::{Frame, Measured, Part};
+use crate::body::{Measured, Part};
 use crate::calls::{
     Attempt, BoxFuture, Call, Event, FaultAt, PartBody, Remote, Reply, RetrySafety, RowFault, Waiting, assumed, count,
     expired, quoted, read_json, word,
@@ -162,7 +162,7 @@ impl Import {
         let call = execution_call(part.index, own).accepting(accepted_part(part, None), "id");
         let what = format!("the execution of part {}", part.index + 1);
         let classify = |answer: &Answer| answers::classify_created(&what, answer);
-        let open = || measured.body(part, &Frame::default());
+        let open = || measured.body(part);
         let find = || -> BoxFuture<'_, Result<Option<Value>>> { Box::pin(self.find_other(import, known, remote)) };
         let body = PartBody { part: part.index, open: &open };
         let step = match own {

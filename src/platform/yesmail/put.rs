@@ -1,6 +1,6 @@
 //! `host.put`: puts the list where Yesmail will fetch it.
 
-use crate::body::{Frame, Measured, Part};
+use crate::body::{Measured, Part};
 use crate::calls::{Call, Remote, Reply, RetrySafety, quoted, shown};
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
@@ -21,7 +21,7 @@ pub(super) async fn send(
     part: &Part,
 ) -> Result<()> {
     let request = request(url, headers)?;
-    let open = || measured.body(part, &Frame::default());
+    let open = || measured.body(part);
     remote.send(&Call::new(PUT, RetrySafety::Always), &request, part.index, &open, &classify).await?.done()?;
     Ok(())
 }

@@ -3,7 +3,7 @@
 
 use super::session::{Fault, Session};
 use super::target::Target;
-use crate::body::{Body, Frame, Measured, Part};
+use crate::body::{Body, Measured, Part};
 use crate::calls::{Attempt, Call, JobSeed, Journal, Remote, RetrySafety, StepState};
 use crate::error::{Error, Kind, Result};
 use crate::warning::{Warning, WarningKind};
@@ -72,7 +72,7 @@ pub(in crate::platform::yesmail) async fn send(
         if let Err(error) = remote.part_attempt(part.index) {
             return Attempt::Final(error);
         }
-        match way.attempt(measured.body(part, &Frame::default()), part.bytes).await {
+        match way.attempt(measured.body(part), part.bytes).await {
             Ok(()) => Attempt::Done(()),
             Err(fault) => Attempt::from(fault).map_error(|error| remote.hidden(error)),
         }

@@ -7,7 +7,7 @@ use listferry::format::csv::{Csv, CsvOptions};
 use listferry::mapping::{MapSpec, Plan};
 use listferry::platform::{PLATFORMS, Platform, Verdict};
 use listferry::settings::{Secrets, Settings};
-use listferry::source::{Source, SourceOptions};
+use listferry::source::{OpenSource, SourceOptions};
 use listferry::transport::{Client, NetworkOptions, Proxy, Timers};
 use listferry::{Result, Secret};
 use serde_json::{Map, Value, json};
@@ -52,7 +52,7 @@ impl List {
         let destination = object(destination);
         let settings = Settings { map: &destination, at: "destination", secrets: &Literal, folder: Path::new("") };
         let platform = (entry.build)(&settings).unwrap();
-        let opened = Source::open(source.to_str().unwrap(), &SourceOptions::default()).unwrap();
+        let opened = OpenSource::open(source.to_str().unwrap(), &SourceOptions::default()).unwrap();
         let table = Table::from(Csv::open(Arc::new(opened), CsvOptions::default()).unwrap());
         let plan = Plan::compile(&platform.shape(&map).unwrap(), &[], table.columns()).unwrap();
         let options = body::Options::default();
