@@ -3,6 +3,7 @@
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod convert;
+pub(crate) mod doctor;
 pub(crate) mod export;
 mod held;
 pub(crate) mod init;
@@ -100,6 +101,8 @@ pub(crate) enum Command {
     Run(run::Run),
     /// Run the first pass only; contacts no platform, needs no credentials
     Check(check::Check),
+    /// Check everything around a run (source, secrets, state, network, clock, credentials); sends and creates nothing
+    Doctor(doctor::Doctor),
     /// Run the examples that a job file has under `tests`; needs no source, secrets or network
     Test(test::Test),
     /// Show the first rows: source record, output record or the reason it is rejected
@@ -136,6 +139,7 @@ impl Command {
             Command::Run(run) if run.dry_run => "check",
             Command::Run(_) => "run",
             Command::Check(_) => "check",
+            Command::Doctor(_) => "doctor",
             Command::Test(_) => "test",
             Command::Preview(_) => "preview",
             Command::Convert(_) => "convert",
@@ -171,6 +175,7 @@ pub(crate) fn run(command: Command, session: &session::Session<'_>) -> ExitCode 
         Command::Init(init) => init.run(session),
         Command::Run(run) => run.run(session),
         Command::Check(check) => check.run(session),
+        Command::Doctor(doctor) => doctor.run(session),
         Command::Test(test) => test.run(session),
         Command::Preview(preview) => preview.run(session),
         Command::Convert(convert) => convert.run(session),

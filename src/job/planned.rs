@@ -1,4 +1,4 @@
-//! What a run would do, from its job and its first pass.
+//! The plan of a run, made from its job and its first pass.
 
 use super::config::Config;
 use super::identity::without_secrets;

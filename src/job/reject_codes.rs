@@ -8,6 +8,7 @@ pub const REJECT_CODES: &[&str] = &[
     "email_case",
     "email_space",
     "empty",
+    "error_cell",
     "exactly_one",
     "integer_out_of_range",
     "invalid_utf8",

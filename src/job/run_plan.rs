@@ -1,5 +1,4 @@
-//! The plan of a run: what `check` has measured and a run would do, for review before sending. `run --plan` sends
-//! exactly that or nothing.
+//! The plan of a run, for review before sending. `run --plan` sends exactly what is planned, or nothing.
 
 use crate::error::{Error, Result};
 use crate::secret::printable;
@@ -17,7 +16,7 @@ const MAX_SHOWN: usize = 8;
 /// Maximum size of a plan that is read.
 const MAX_BYTES: u64 = 16 << 20;
 
-/// What `check` has measured and a run would do. Contains no value of a row and no secret.
+/// The plan of a run: the result of `check` and the calls that follow. Contains no value of a row and no secret.
 ///
 /// ```
 /// use listferry::job::{Env, Job, RunPlan};

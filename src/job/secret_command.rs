@@ -59,14 +59,14 @@ fn wait(child: &mut Child) -> std::result::Result<(Vec<u8>, ExitStatus), String>
     let late = || format!("did not end within {} s", MAX_TIME.as_secs());
     let began = SystemClock.elapsed();
     let mut out = child.stdout.take().ok_or_else(|| "has no output".to_owned())?.take(MAX_BYTES + 1);
-    // a process that the command leaves behind may keep the pipe open, so the reader is not waited for
+    // a process that outlives the command may keep the pipe open, so the reader is not joined
     let (tx, rx) = mpsc::channel();
     std::thread::Builder::new()
         .name("listferry-secret".to_owned())
         .spawn(move || {
             let mut bytes = Vec::new();
             let read = out.read_to_end(&mut bytes).map(|_| bytes);
-            // nobody listens if it took too long
+            // the receiver is gone if the command took too long
             let _ = tx.send(read);
         })
         .map_err(|error| format!("cannot be read: {error}"))?;

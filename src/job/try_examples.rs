@@ -28,14 +28,14 @@ pub struct ExampleResult {
     pub line: Option<u64>,
     /// The expectation for each row: a line of output, `rejected: CODE` or `filtered`.
     pub expected: Vec<String>,
-    /// What became of each row, in the same form.
+    /// The outcome of each row, in the same form.
     pub got: Vec<String>,
     /// The reason of each rejected row.
     pub reasons: Vec<String>,
 }
 
 impl ExampleResult {
-    /// Returns true if what became of the rows is what was expected.
+    /// Returns true if the outcome of each row is the expected one.
     #[must_use]
     pub fn passed(&self) -> bool {
         self.expected == self.got

@@ -24,6 +24,7 @@ use crate::body::{Measured, Part};
 use crate::calls::{BoxFuture, JobSeed, Journal, Policy, Remote};
 use crate::error::{Error, Result};
 use crate::mapping::{MapSpec, Shape};
+use crate::secret::Secret;
 use crate::settings::{Key, Settings};
 use crate::warning::Warning;
 
@@ -54,6 +55,24 @@ pub trait Platform: Send + Sync {
     fn outline(&self, map: &MapSpec, parts: &[Part], seed: &JobSeed) -> Outline {
         let _ = (map, parts, seed);
         Outline::default()
+    }
+
+    /// Returns the addresses that a run connects to, as far as they are known before it begins: URLs, or `tcp://` with host
+    /// and port. Pure. None by default.
+    fn addresses(&self) -> Vec<Secret> {
+        Vec::new()
+    }
+
+    /// Makes a call that needs the credentials, only reads and has no other effect, and describes what it showed.
+    ///
+    /// # Errors
+    /// Outside: the reason why there is no such call, which is the default. Inside: those of the call.
+    fn harmless_read<'a>(
+        &'a self,
+        remote: &'a Remote<'_>,
+    ) -> std::result::Result<BoxFuture<'a, Result<String>>, &'static str> {
+        let _ = remote;
+        Err("the platform has no call that only reads")
     }
 
     /// Returns a warning about what a run without an accepted part left with the platform, from the journal of that

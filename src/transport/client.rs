@@ -109,6 +109,11 @@ impl Client {
         })))
     }
 
+    #[cfg(feature = "jobs")]
+    pub(super) fn shared(&self) -> &Shared {
+        &self.0
+    }
+
     /// Returns TLS settings with the same roots, for protocols other than HTTP.
     ///
     /// # Errors

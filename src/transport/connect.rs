@@ -116,7 +116,7 @@ async fn proxy_connection(shared: &Shared, proxy: &ProxyServer, wire: &Arc<Wire>
     secured(shared, &proxy.at, Box::new(Parked::new(tcp, wire.clone()))).await
 }
 
-async fn resolve(target: &Target) -> Result<Vec<SocketAddr>, Failed> {
+pub(super) async fn resolve(target: &Target) -> Result<Vec<SocketAddr>, Failed> {
     if let Some(ip) = target.literal_ip() {
         return Ok(vec![SocketAddr::new(ip, target.port)]);
     }
@@ -154,7 +154,7 @@ async fn check_addresses(target: &Target, base: Option<&Target>, addresses: &[So
 
 /// Connects to the first address that answers. The next one is tried after a failure or a quarter second.
 #[expect(clippy::disallowed_methods, reason = "a timer of a socket")]
-async fn dial(target: &Target, addresses: Vec<SocketAddr>) -> Result<TcpStream, Failed> {
+pub(super) async fn dial(target: &Target, addresses: Vec<SocketAddr>) -> Result<TcpStream, Failed> {
     let mut rest = addresses.into_iter();
     let mut running = FuturesUnordered::new();
     let mut last = None;
@@ -189,7 +189,7 @@ fn tune(tcp: &TcpStream) {
     let _ = socket.set_tcp_notsent_lowat(UNSENT);
 }
 
-async fn secured(shared: &Shared, target: &Target, io: Box<dyn Io>) -> Result<Box<dyn Io>, Failed> {
+pub(super) async fn secured(shared: &Shared, target: &Target, io: Box<dyn Io>) -> Result<Box<dyn Io>, Failed> {
     if !target.https {
         return Ok(io);
     }
@@ -223,7 +223,8 @@ fn tls_failed(target: &Target, error: &io::Error) -> Failed {
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 refused(format!("the certificate of {at} is for another name"), "check the host in the URL")
             }
-            CertificateError::UnknownIssuer => refused(
+            // the second: by one with the name of a trusted one, and another key
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => refused(
                 format!("the certificate of {at} is signed by an authority that this machine does not trust"),
                 "if it is your own authority, name its PEM file in network.ca_file",
             ),
@@ -244,7 +245,7 @@ fn tls_failed(target: &Target, error: &io::Error) -> Failed {
 }
 
 /// Asks the proxy for a tunnel to the target.
-async fn tunnel(io: &mut Box<dyn Io>, proxy: &ProxyServer, target: &Target) -> Result<(), Failed> {
+pub(super) async fn tunnel(io: &mut Box<dyn Io>, proxy: &ProxyServer, target: &Target) -> Result<(), Failed> {
     let at = proxy.at.host_and_port();
     let cut = |e: io::Error| not_connected(format!("the proxy {at} did not answer: {}", plain_words(&e)));
     let to = target.host_and_port();
@@ -291,6 +292,6 @@ fn no_connection(target: &Target, error: &io::Error) -> Failed {
     not_connected(format!("no connection to {}: {}", target.host_and_port(), plain_words(error)))
 }
 
-fn not_connected(message: String) -> Failed {
+pub(super) fn not_connected(message: String) -> Failed {
     Failed { reach: Reach::NotConnected, error: Error::new(Kind::Transient, message) }
 }

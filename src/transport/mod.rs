@@ -16,6 +16,8 @@ mod learn;
 mod pace;
 mod parked;
 mod presigned;
+#[cfg(feature = "jobs")]
+mod probe;
 mod proxy;
 mod redirect;
 mod roots;
@@ -26,6 +28,10 @@ pub use client::Client;
 pub use connect::{Dial, Dialled, Io};
 pub(crate) use learn::learn;
 pub use presigned::missing_headers;
+#[cfg(feature = "jobs")]
+pub(crate) use probe::{Probed, Step as ProbeStep};
+#[cfg(feature = "jobs")]
+pub(crate) use urls::host_and_port;
 pub use urls::{check_foreign, is_loopback, origin, same_origin};
 
 use crate::error::Error;

@@ -107,6 +107,12 @@ impl ProxyServer {
         self.at.basic.as_ref()
     }
 
+    /// Describes the proxy: its address and the setting that names it.
+    #[cfg(feature = "jobs")]
+    pub(super) fn in_words(&self) -> String {
+        format!("{}, named by {}", self.at.origin(), self.setting)
+    }
+
     /// The same failure with whose address it is about, since the user may never have set a proxy: a variable did.
     pub(super) fn not_reached(&self, failed: Failed) -> Failed {
         let Failed { reach, error } = failed;

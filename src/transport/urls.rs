@@ -172,6 +172,16 @@ pub fn origin(url: &str) -> Result<String> {
     Ok(Target::parse(url)?.origin())
 }
 
+/// Returns host and port of a URL, which may also begin with `tcp://`.
+///
+/// # Errors
+/// `Usage`: not a valid URL.
+#[cfg(feature = "jobs")]
+pub(crate) fn host_and_port(url: &str) -> Result<String> {
+    let plain = url.strip_prefix("tcp://").map(|rest| format!("http://{rest}"));
+    Ok(Target::parse(plain.as_deref().unwrap_or(url))?.host_and_port())
+}
+
 /// Whether two URLs have the same scheme, host and port. False if one is not a valid URL.
 #[must_use]
 pub fn same_origin(a: &str, b: &str) -> bool {

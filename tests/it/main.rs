@@ -35,6 +35,8 @@ mod conformance;
 mod contract;
 #[cfg(feature = "cli")]
 mod dialects;
+#[cfg(all(feature = "cli", unix))]
+mod doctor;
 #[cfg(feature = "cli")]
 mod earlier_runs;
 #[cfg(feature = "cli")]

@@ -4,6 +4,7 @@
 //! of a newer version is refused and never replaced, because starting over could send a list twice.
 
 mod cached;
+mod examine;
 mod expiry;
 mod faults;
 mod history;
@@ -17,6 +18,7 @@ mod record;
 mod run;
 mod write;
 
+pub(in crate::job) use examine::examine;
 pub(in crate::job) use expiry::{REJECTS_UNTIL, SPOOL_EXPIRED, SPOOL_UNTIL};
 pub use history::RunFilter;
 pub(in crate::job) use lock::JobLocks;

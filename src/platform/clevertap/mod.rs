@@ -147,6 +147,17 @@ impl Platform for CleverTap {
             .call(post(COMPLETED, "make the list a segment"))
     }
 
+    fn addresses(&self) -> Vec<Secret> {
+        vec![Secret::new(&*self.options.origin)]
+    }
+
+    fn harmless_read<'a>(
+        &'a self,
+        _: &'a Remote<'_>,
+    ) -> std::result::Result<BoxFuture<'a, Result<String>>, &'static str> {
+        Err("each of CleverTap's three calls makes something, so there is none that only reads")
+    }
+
     fn deliver<'a>(
         &'a self,
         list: Option<&'a Measured>,

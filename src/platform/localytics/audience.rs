@@ -11,6 +11,7 @@ use crate::calls::{BoxFuture, JobSeed, Quota, Remote, RetrySafety};
 use crate::error::{Error, Faults, Result};
 use crate::mapping::{Json, MapSpec, Shape};
 use crate::platform::{Delivery, Effect, Outline, PlannedCall, Platform, Verdict, required};
+use crate::secret::Secret;
 use crate::settings::{NoSecrets, Settings};
 use percent_encoding::utf8_percent_encode;
 use serde_json::Value;
@@ -180,6 +181,17 @@ impl Platform for Audience {
             }
         };
         outline.call(PlannedCall::verdict(format!("GET {STATUS}…"), true))
+    }
+
+    fn addresses(&self) -> Vec<Secret> {
+        vec![Secret::new(self.account.base())]
+    }
+
+    fn harmless_read<'a>(
+        &'a self,
+        remote: &'a Remote<'_>,
+    ) -> std::result::Result<BoxFuture<'a, Result<String>>, &'static str> {
+        Ok(self.lists().in_words(remote))
     }
 
     fn deliver<'a>(

@@ -2,7 +2,7 @@
 
 use super::account::Account;
 use super::{AUDIENCE, tolerant};
-use crate::calls::{Attempt, Call, Quota, Remote, Reply, RetrySafety, quoted};
+use crate::calls::{Attempt, BoxFuture, Call, Quota, Remote, Reply, RetrySafety, quoted};
 use crate::error::{Error, Kind, Result};
 use crate::secret::printable;
 use crate::settings::Settings;
@@ -43,6 +43,15 @@ impl AudienceLists {
         let what = format!("the lists of app {}", printable(&self.app_id));
         let answer = self.ask(remote, "GET", &format!("app/{}", part(&self.app_id)), &what, NO_SUCH_APP).await?;
         Ok(answer.as_array().cloned().unwrap_or_default())
+    }
+
+    /// Describes how many lists the app has.
+    pub(super) fn in_words<'a>(self, remote: &'a Remote<'_>) -> BoxFuture<'a, Result<String>> {
+        Box::pin(async move {
+            let lists = self.list(remote).await?.len();
+            let s = if lists == 1 { "" } else { "s" };
+            Ok(format!("accepted: app {} has {lists} audience list{s}", printable(&self.app_id)))
+        })
     }
 
     /// Renames a list. Repeatable.

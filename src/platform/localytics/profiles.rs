@@ -3,6 +3,7 @@
 use super::account::Account;
 use super::deliver::{Upload, deliver, upload_call};
 use super::form::{Form, one_of_two};
+use super::lists::AudienceLists;
 use super::{PROFILES, changes};
 use crate::body::{Measured, Part};
 use crate::calls::{BoxFuture, JobSeed, Policy, Quota, Remote, RetrySafety};
@@ -11,6 +12,7 @@ use crate::mapping::{MapSpec, Shape};
 use crate::platform::{
     Delivery, Effect, Limits, Outline, PlannedCall, Platform, Verdict, can_wait_in_turn, fits_quota, required,
 };
+use crate::secret::Secret;
 use crate::settings::Settings;
 use std::time::Duration;
 
@@ -84,6 +86,20 @@ impl Platform for Profiles {
         Outline::default()
             .call(upload.with_quota(self.quota()))
             .call(PlannedCall::verdict(format!("GET {STATUS}…"), true))
+    }
+
+    fn addresses(&self) -> Vec<Secret> {
+        vec![Secret::new(self.account.base())]
+    }
+
+    fn harmless_read<'a>(
+        &'a self,
+        remote: &'a Remote<'_>,
+    ) -> std::result::Result<BoxFuture<'a, Result<String>>, &'static str> {
+        match &self.scope {
+            ("app_id", id) => Ok(AudienceLists::of(self.account.clone(), id.clone()).in_words(remote)),
+            _ => Err("Localytics has a call that only reads for an app (app_id), and none for an organisation"),
+        }
     }
 
     fn deliver<'a>(

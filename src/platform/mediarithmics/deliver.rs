@@ -201,6 +201,18 @@ impl Import {
         }
     }
 
+    /// Asks for the first page of the executions of an import, which only reads.
+    pub(super) async fn list_executions(&self, import: &str, remote: &Remote<'_>) -> Result<String> {
+        let call = Call::new("look", RetrySafety::Always);
+        let classify = |answer: &Answer| match answers::ids(&answer.body) {
+            _ if !(200..300).contains(&answer.status) => Reply::by_status(LIST, answer),
+            Some(ids) => Reply::Done(json!(ids.len())),
+            None => Reply::Unclear(Error::new(Kind::Transient, format!("{LIST}: the answer is unreadable"))),
+        };
+        remote.ask(&call, &self.page(import, 0), &classify).await?;
+        Ok(format!("accepted: the executions of the document import {import} can be listed"))
+    }
+
     fn page(&self, import: &str, first: u64) -> Request {
         self.request("GET", &format!("/{import}/executions?first_result={first}&max_results={PAGE}"))
     }

@@ -131,6 +131,22 @@ impl Platform for Import {
             .call(PlannedCall::verdict(format!("GET {executions}"), commands::mixes_operations(map)))
     }
 
+    fn addresses(&self) -> Vec<Secret> {
+        vec![Secret::new(&*self.base)]
+    }
+
+    fn harmless_read<'a>(
+        &'a self,
+        remote: &'a Remote<'_>,
+    ) -> std::result::Result<BoxFuture<'a, Result<String>>, &'static str> {
+        match &self.target {
+            Target::Reuse(id) => Ok(Box::pin(self.list_executions(id, remote))),
+            Target::Create(_) => Err(
+                "mediarithmics has a call that only reads for an existing import (document_import_id), and none without",
+            ),
+        }
+    }
+
     fn left_behind(&self, _: &JobSeed, journal: &dyn Journal) -> Result<Option<Warning>> {
         let text = match journal.step("create-import")? {
             StepState::New => return Ok(None),

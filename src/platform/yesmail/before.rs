@@ -34,7 +34,7 @@ impl Options {
     }
 
     /// `GET /v2/company/ping`: "can be used to determine if the API services are available and healthy".
-    async fn ping(&self, remote: &Remote<'_>) -> Result<()> {
+    pub(super) async fn ping(&self, remote: &Remote<'_>) -> Result<()> {
         let request = self.request("GET", format!("{}{PING}", self.base));
         let classify = |answer: &Answer| match answer.status {
             200..=299 => Reply::Done(Value::Null),

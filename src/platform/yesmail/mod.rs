@@ -22,6 +22,7 @@ use crate::body::{Measured, Part};
 use crate::calls::{BoxFuture, Call, JobSeed, Journal, Remote, RetrySafety};
 use crate::error::{Error, Result};
 use crate::mapping::{Cells, Field, MapSpec, Quoting, Rules, Separator, Shape, ValueSpec};
+use crate::secret::Secret;
 use crate::settings::{Key, KeyKind, Settings};
 use crate::warning::Warning;
 use options::{Host, Options};
@@ -96,6 +97,20 @@ impl Platform for Yesmail {
 
     fn outline(&self, _: &MapSpec, _: &[Part], _: &JobSeed) -> Outline {
         self.options.outline()
+    }
+
+    fn addresses(&self) -> Vec<Secret> {
+        self.options.addresses()
+    }
+
+    fn harmless_read<'a>(
+        &'a self,
+        remote: &'a Remote<'_>,
+    ) -> std::result::Result<BoxFuture<'a, Result<String>>, &'static str> {
+        Ok(Box::pin(async move {
+            self.options.ping(remote).await?;
+            Ok("Yesmail's ping answers, and does not refuse them".to_owned())
+        }))
     }
 
     fn left_behind(&self, seed: &JobSeed, journal: &dyn Journal) -> Result<Option<Warning>> {
