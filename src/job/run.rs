@@ -402,8 +402,7 @@ impl Job {
     /// Writes `report.html`. A failure is a warning: the run has ended.
     fn write_page(&self, ctx: &Context<'_>, id: &str, report: &mut Report) {
         let Some(path) = &self.config.html else { return };
-        let mut options = HtmlOptions::default();
-        options.show_values = ctx.env.show_values;
+        let options = HtmlOptions { show_values: ctx.env.show_values };
         let record = ctx.state.run_of_id(id);
         let written =
             record.and_then(|record| record.map_or(Ok(()), |record| ctx.state.write_html(&record, options, path)));

@@ -1,4 +1,4 @@
-//! What a command says while it works: a line for each stage and call, progress, and events of the log.
+//! Lines of a command at work: one for each stage and call, progress, and events of the log.
 
 use super::cli::Bed;
 use super::cli_runs::{Served, bed};
