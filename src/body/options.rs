@@ -79,6 +79,7 @@ impl Progress {
     }
 
     /// Records that a part, from 0, is being sent, and how much of the whole content has been.
+    #[cfg(feature = "upload")]
     pub(crate) fn sending(&self, part: usize, sent_bytes: u64) {
         self.part.store(part + 1, Ordering::Relaxed);
         self.sent_bytes.store(sent_bytes, Ordering::Relaxed);

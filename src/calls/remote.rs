@@ -241,8 +241,20 @@ impl<'a> Remote<'a> {
     }
 
     /// Returns the time at which a call begins.
-    fn begin_call(&self) -> (SystemTime, Duration) {
+    pub(crate) fn begin_call(&self) -> (SystemTime, Duration) {
         (self.now(), self.clock.elapsed())
+    }
+
+    /// Logs that a part was sent in another way (FTP), and adds that to the history of the run. `began`: the time at which
+    /// it began, by [`Remote::begin_call`].
+    pub(crate) fn made_part(
+        &self,
+        command: &'static str,
+        part: (usize, u64),
+        began: (SystemTime, Duration),
+        status: u16,
+    ) {
+        self.made(command, Some(part), began, Some(status));
     }
 
     /// Logs a call that has ended, and adds it to the history of the run.

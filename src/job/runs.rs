@@ -113,14 +113,37 @@ impl RunRecord {
     /// Returns the run as text for people, as after its command.
     #[must_use]
     pub fn to_text(&self) -> String {
-        let mut report = Report::new("run");
-        report.restore(self);
-        if self.report.is_none() {
+        if self.running && self.report.is_none() {
             return format!("{}\n{}\n", RunRecord::HEAD, self.to_line());
         }
         let took = self.took().map(|took| format!(", took {took}")).unwrap_or_default();
+        let closed = self.closed_as.map(|how| format!(", {}", how.name())).unwrap_or_default();
         let job = crate::secret::printable(&self.name);
-        format!("job {job}, started {}{took}\n{}", utc(self.started), report.to_text())
+        format!("job {job}, started {}{took}{closed}\n{}", utc(self.started), self.as_report().to_text())
+    }
+
+    /// Returns the report of the run, as far as it is known.
+    pub(in crate::job) fn as_report(&self) -> Report {
+        let mut report = Report::new("run");
+        report.restore(self);
+        (report.started_at, report.ended_at) = (Some(self.started), self.ended);
+        (report.job, report.job_file) = (Some(self.name.clone()), self.job_file.clone());
+        report.exit_code = self.exit_code.unwrap_or(report.exit_code);
+        report.open = self.is_open() && !self.running;
+        if self.running {
+            report.status = None;
+        } else if self.report.is_none() && self.closed_as.is_none() {
+            let error = Error::new(Kind::Interrupted, "the process has ended without a report");
+            report.fail(match self.is_open() {
+                true => error,
+                false => error.with_hint("nothing was sent: run the job again"),
+            });
+        }
+        let Some(stored) = &self.report else { return report };
+        let flag = |key: &str| stored.get(key).and_then(Value::as_bool).unwrap_or(false);
+        (report.sandbox, report.unchanged) = (flag("sandbox"), flag("unchanged"));
+        report.peak_rss_bytes = stored.get("peak_rss_bytes").and_then(Value::as_u64).unwrap_or(0);
+        report
     }
 
     /// Returns the time from start to end in words; `None` if the run has not ended.

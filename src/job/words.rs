@@ -27,6 +27,8 @@ impl Report {
         // of a run against the sandbox nothing is kept
         let Some(id) = self.run_id.as_ref().filter(|_| is_run && !self.sandbox) else { return steps };
         match self.status {
+            // it is running
+            None => return steps,
             Some(Status::Unknown) => {
                 steps.push(format!("if {} has the list: listferry resume {id} --assume done", self.platform_title()));
                 steps.push(format!("if it has not: listferry resume {id} --assume repeat"));

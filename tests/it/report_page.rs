@@ -138,6 +138,24 @@ fn the_page_of_a_run_is_written_where_the_job_says() {
 }
 
 #[test]
+fn a_run_whose_process_is_gone_is_stopped_and_says_how_to_continue() {
+    let served = Served::new(&["completed-503"]);
+    let bed = bed(&served, "id,name\n1,a\n");
+    let (code, report) = run(&bed, &["run", "job.yaml", "--set", "upload.attempts=1"]);
+    assert_eq!(code, 20, "{report}");
+    // as a process leaves it that is killed
+    let db = rusqlite::Connection::open(bed.path("state/state.db")).unwrap();
+    db.execute("UPDATE runs SET exit_code = NULL, report = NULL, ended_ms = NULL", []).unwrap();
+    let page = page(&bed, &[]);
+    checked(&page);
+    let resume = format!("listferry resume {}", report["run_id"].as_str().unwrap());
+    assert!(page.contains(">Stopped<") && page.contains(&resume) && !page.contains("has received"), "{page}");
+    let text = String::from_utf8(bed.run(&["runs", "last"]).stdout).unwrap();
+    assert!(text.contains("run clevertap: interrupted (exit 130)") && text.contains(&resume), "{text}");
+    assert!(text.contains("1 read = 1 written"), "what is known of it: {text}");
+}
+
+#[test]
 fn many_rejects_and_parts_leave_the_page_small() {
     let served = Served::new(&[]);
     let list: String = std::iter::once("id,x\n".to_owned())

@@ -13,7 +13,6 @@ use crate::job::report::Report;
 use crate::job::text::grouped;
 use crate::settings::size_in_words;
 use crate::source::temporary::{Temporary, is_special};
-use serde_json::Value;
 use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
@@ -68,24 +67,6 @@ impl State {
         };
         temporary.file.write_all(page.as_bytes()).map_err(failed)?;
         temporary.replace()
-    }
-}
-
-impl RunRecord {
-    /// Returns the report of the run, as far as it is known.
-    pub(in crate::job) fn as_report(&self) -> Report {
-        let mut report = Report::new("run");
-        report.restore(self);
-        (report.started_at, report.ended_at) = (Some(self.started), self.ended);
-        (report.job, report.job_file) = (Some(self.name.clone()), self.job_file.clone());
-        report.exit_code = self.exit_code.unwrap_or(report.exit_code);
-        report.open = self.is_open();
-        let Some(stored) = &self.report else { return report };
-        let number = |key: &str| stored.get(key).and_then(Value::as_u64);
-        report.sandbox = stored.get("sandbox").and_then(Value::as_bool).unwrap_or(false);
-        report.unchanged = stored.get("unchanged").and_then(Value::as_bool).unwrap_or(false);
-        report.peak_rss_bytes = number("peak_rss_bytes").unwrap_or(0);
-        report
     }
 }
 

@@ -72,8 +72,13 @@ pub(in crate::platform::yesmail) async fn send(
         if let Err(error) = remote.part_attempt(part.index) {
             return Attempt::Final(error);
         }
+        let began = remote.begin_call();
         match way.attempt(measured.body(part), part.bytes).await {
-            Ok(()) => Attempt::Done(()),
+            Ok(()) => {
+                // the transfer is complete, in the codes of FTP
+                remote.made_part("STOR", (part.index, part.bytes), began, 226);
+                Attempt::Done(())
+            }
             Err(fault) => Attempt::from(fault).map_error(|error| remote.hidden(error)),
         }
     });
