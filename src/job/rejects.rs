@@ -134,7 +134,8 @@ impl Rejects {
     /// As [`Rejects::open`].
     pub(crate) fn open_unplaced(&mut self, kept_bytes: u64) -> Result<()> {
         match &self.path {
-            Some(path) if kept_bytes > 0 => self.file = Some(RejectFile::reopen(path, kept_bytes)?),
+            // they may have been deleted since (state.keep_rejects)
+            Some(path) if kept_bytes > 0 && path.exists() => self.file = Some(RejectFile::reopen(path, kept_bytes)?),
             _ => self.open_for(Arc::default())?,
         }
         Ok(())
