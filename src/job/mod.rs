@@ -51,6 +51,7 @@ mod runs;
 mod schema;
 mod secret_command;
 mod secrets;
+mod sections;
 mod setting;
 mod settle;
 mod shown_rejects;
