@@ -1,6 +1,7 @@
 //! `listferry init`: what it writes passes `check` and runs in the sandbox as it is.
 
 use super::cli::Bed;
+use super::workbook::Book;
 
 const PLATFORMS: [&str; 5] = ["clevertap", "localytics-profiles", "localytics-audience", "mediarithmics", "yesmail"];
 
@@ -26,7 +27,11 @@ fn exports() -> Vec<(&'static str, Vec<u8>)> {
     let utf16 = "id\tname\n1\tJ\u{f6}rg\n2\tAnn\n".encode_utf16().flat_map(u16::to_le_bytes);
     let utf16: Vec<u8> = [0xff, 0xfe].into_iter().chain(utf16).collect();
     let odd = "a: b;#;yes; x;\"q\"\"uote\";\u{65e5}\u{672c}\n1;2;3;4;5;6\n2;2;3;4;5;6\n";
+    let rows = "<row><c t=\"str\"><v>Customer ID</v></c><c t=\"str\"><v>Email</v></c><c t=\"str\"><v>Birthday</v></c></row>\
+        <row><c><v>7001</v></c><c t=\"str\"><v>ann@example.com</v></c><c s=\"1\"><v>30000</v></c></row>\
+        <row><c><v>7002</v></c><c t=\"str\"><v>bo@example.com</v></c></row>";
     vec![
+        ("book.xlsx", Book::of(rows).file()),
         ("excel.csv", excel),
         ("shop.csv", shop.into()),
         ("crm.csv", crm.into()),
@@ -109,6 +114,11 @@ fn delimiter_header_and_identifier_are_found() {
     assert!(
         json.contains("column: \"/address/city\", missing: empty }") && json.contains("customer_id: user_id "),
         "{json}"
+    );
+    let book = text("localytics-profiles", "book.xlsx");
+    assert!(
+        book.contains("customer_id: Customer ID ") && book.contains("attr: birthday, column: Birthday, type: date"),
+        "{book}"
     );
     assert!(text("mediarithmics", "hashes.tsv").contains("email_hash: sha256 "));
     assert!(text("yesmail", "shop.csv").contains("- { column: Email, empty: false }"));

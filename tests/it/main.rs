@@ -144,7 +144,7 @@ mod verdicts;
 mod warnings;
 #[cfg(feature = "jobs")]
 mod web;
-#[cfg(feature = "cli")]
+#[cfg(feature = "jobs")]
 mod workbook;
 #[cfg(feature = "cli")]
 mod xlsx;

@@ -228,6 +228,37 @@ async fn an_export_is_the_source_of_a_job_and_its_spool_goes_with_the_run() {
 }
 
 #[tokio::test]
+async fn an_export_may_be_a_workbook() {
+    let dir = tempfile::tempdir().unwrap();
+    let export = |seen: &Seen, _: usize| match (seen.method.as_str(), seen.target.as_str()) {
+        ("POST", "/oauth/token") => answer(200, &[], "{\"access_token\":\"token\"}"),
+        ("POST", _) => answer(200, &[], "{\"file_download_url_v2\":\"/poll\"}"),
+        _ => {
+            let rows = "<row><c t=\"str\"><v>export_key</v></c><c t=\"str\"><v>email</v></c></row>\
+                        <row><c><v>1</v></c><c t=\"str\"><v>Ann@example.test</v></c></row>";
+            let kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+            answer(200, &[("Content-Type", kind)], super::workbook::Book::of(rows).file())
+        }
+    };
+    let apsis = Vendor::start(export).await;
+    let pulled = Arc::default();
+    let vendor = yesmail(&[], Arc::clone(&pulled)).await;
+    let text = format!(
+        "source: {{ apsis: {{ report: segments, client_id: {{ env: ID }}, client_secret: {{ env: SECRET }},\n\
+           request: {{}}, base_url: '{}', format: xlsx }} }}\n\
+         spool: {{ dir: spool }}\n\
+         map: {{ id: {{ column: email, apply: [lower] }} }}\n\
+         destination: {{ platform: yesmail, base_url: '{}', list: vip, api_user: {{ env: USER_ }}, api_key: {{ env: KEY }},\n\
+         host: {{ serve: {{ listen: '127.0.0.1:0' }} }} }}",
+        apsis.url(),
+        vendor.url()
+    );
+    let report = run(&text, dir.path()).await;
+    assert_eq!((&report["status"], &report["records"]["written"]), (&json!("done"), &json!(1)), "{report}");
+    assert_eq!(*pulled.lock().unwrap(), b"id\nann@example.test\n");
+}
+
+#[tokio::test]
 async fn an_export_lands_in_a_file() {
     let dir = tempfile::tempdir().unwrap();
     let apsis = Vendor::start(|seen, _| match (seen.method.as_str(), seen.target.as_str()) {
