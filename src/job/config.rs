@@ -129,14 +129,10 @@ impl Config {
     }
 
     fn of(tree: Node, folder: &Path, name: &str) -> Result<Config> {
-        let Node::Map(tree) = tree else {
-            return Err(Error::usage("a job file is a mapping with source, map and destination")
-                .with_hint("`listferry schema` prints all keys"));
-        };
-        let named = tree.iter().find(|(key, _)| key == "destination").and_then(|(_, node)| node.get("platform"));
-        let named = named.and_then(Node::text).map(str::to_owned);
+        let named = tree.get("destination").and_then(|node| node.get("platform")).and_then(Node::text);
+        let named = named.map(str::to_owned);
         let entry = named.as_deref().and_then(|name| PLATFORMS.iter().find(|entry| entry.name == name));
-        let tree = written::tree(tree, entry);
+        let tree = written::tree(mapping(tree)?, entry);
         let sections = Sections { tree: &tree, folder };
         let top = sections.top();
         let mut faults = Faults::default();
@@ -185,21 +181,6 @@ impl Config {
             destination,
             tree,
         })
-    }
-
-    /// Returns the platform, which every command but `export` needs.
-    ///
-    /// # Errors
-    /// `Usage`: `destination.platform` or `map` is missing.
-    pub(crate) fn platform(&self) -> Result<&'static Entry> {
-        let entry = self.entry.ok_or_else(|| {
-            Error::usage("destination.platform is required")
-                .with_hint(format!("one of {}", PLATFORMS.iter().map(|e| e.name).collect::<Vec<_>>().join(", ")))
-        })?;
-        if self.map.0.is_empty() {
-            return Err(Error::usage("map is required").with_hint("it defines the platform's fields by columns"));
-        }
-        Ok(entry)
     }
 
     /// Returns `network`, whose proxy may be a secret.
@@ -278,6 +259,15 @@ fn named_and_dated(top: &Settings<'_>, default: &str, faults: &mut Faults) -> Na
     }
     let timezone = top.opt_text("timezone").and_then(|name| name.map(|name| Timezone::parse(&name)).transpose());
     Named { name, given, timezone: faults.or_none(timezone).flatten().unwrap_or_default() }
+}
+
+/// Returns the keys of a whole job.
+fn mapping(tree: Node) -> Result<Vec<(String, Node)>> {
+    match tree {
+        Node::Map(keys) => Ok(keys),
+        _ => Err(Error::usage("a job file is a mapping with source, map and destination")
+            .with_hint("`listferry schema` prints all keys")),
+    }
 }
 
 fn no_such_platform(name: &str) -> Error {

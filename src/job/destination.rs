@@ -156,7 +156,7 @@ destinations! {
         response_uri
         /// Your own reference of the ticket.
         response_ref
-        /// Where Yesmail fetches the file from: a [`Setting::map`] with one of `uri`, `put`, `ftp` and `serve`.
+        /// The address that Yesmail fetches the file from: a [`Setting::map`] with one of `uri`, `put`, `ftp` and `serve`.
         host
     }
 }

@@ -1,4 +1,4 @@
-//! Where a job sends its list: a platform of the registry, or one that the program brings.
+//! The destination of a job: a platform of the registry, or one that the program provides.
 
 use super::config::Config;
 use super::pass::built;
@@ -6,7 +6,7 @@ use crate::body::Measured;
 use crate::calls::{BoxFuture, Remote};
 use crate::error::{Error, Result};
 use crate::mapping::{MapSpec, Shape};
-use crate::platform::{Delivery, Effect, Entry, Platform, Verdict};
+use crate::platform::{Delivery, Effect, Entry, PLATFORMS, Platform, Verdict};
 use crate::settings::{Key, Secrets};
 use std::sync::Arc;
 
@@ -63,6 +63,21 @@ impl Config {
             Some(own) => Ok(Destination::Own(own)),
             None => self.platform().map(Destination::Known),
         }
+    }
+
+    /// Returns the platform, one of the registry.
+    ///
+    /// # Errors
+    /// `Usage`: `destination.platform` or `map` is missing.
+    fn platform(&self) -> Result<&'static Entry> {
+        let entry = self.entry.ok_or_else(|| {
+            Error::usage("destination.platform is required")
+                .with_hint(format!("one of {}", PLATFORMS.iter().map(|e| e.name).collect::<Vec<_>>().join(", ")))
+        })?;
+        if self.map.0.is_empty() {
+            return Err(Error::usage("map is required").with_hint("it defines the platform's fields by columns"));
+        }
+        Ok(entry)
     }
 
     /// Returns the platform and the shape of its rows.

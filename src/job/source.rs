@@ -15,7 +15,7 @@ use tokio_util::io::{StreamReader, SyncIoBridge};
 /// [`JobBuilder::source`](super::JobBuilder::source).
 ///
 /// A stream is read once: `convert` reads it as it comes, other commands copy it first, to a 0600 file (in the state's
-/// spool directory for `run`), at most `spool.max` bytes. How the bytes are read, [`Source::set`] tells, or the job's
+/// spool directory for `run`), at most `spool.max` bytes. [`Source::set`] sets how the bytes are read, or the job's
 /// own `source` section, for example `format`, `compression` and `csv`.
 ///
 /// ```

@@ -78,7 +78,7 @@ struct Ipc {
     /// `None` before the first batch.
     writer: Option<StreamWriter<Vec<u8>>>,
     is_finished: bool,
-    /// What has been read of the buffer of the writer.
+    /// Number of bytes that were read of the buffer of the writer.
     at: usize,
     /// The batch that is being written, from this row on.
     current: Option<(RecordBatch, usize)>,

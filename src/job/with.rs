@@ -1,4 +1,4 @@
-//! What a program brings to a job: a source, a platform.
+//! Gives a job a source or a platform of the program.
 
 use super::Job;
 use super::config::Config;
