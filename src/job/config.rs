@@ -1,5 +1,6 @@
 //! The job file as typed settings, with defaults.
 
+use super::choices::Choices;
 use super::env::Env;
 use super::examples::Example;
 use super::own::Own;
@@ -55,6 +56,8 @@ pub(crate) struct Config {
     /// `report.html`.
     pub(crate) html: Option<PathBuf>,
     pub(crate) wait: Duration,
+    /// Whether a list that is the one of the last done run is not sent again (`if_unchanged: skip`).
+    pub(crate) skips_unchanged: bool,
     /// `tests`.
     pub(crate) examples: Vec<Example>,
     /// The file's tree, after all overrides.
@@ -82,6 +85,7 @@ pub(crate) struct Expect {
     pub(crate) max_records: Option<u64>,
     pub(crate) max_change_percent: Option<f64>,
     pub(crate) sha256: Option<String>,
+    pub(crate) max_age: Option<Duration>,
 }
 
 impl Config {
@@ -146,9 +150,7 @@ impl Config {
         let named = named_and_dated(&top, name, &mut faults);
         let map = MapSpec(faults.or_none(object(&tree, "map")).unwrap_or_default());
         let conditions = faults.or_none(top.get("where").map_or(Ok(Vec::new()), Condition::parse_all));
-        let wait = faults.or_none(top.opt_duration("wait").map_err(|_| bad_duration("wait")));
-        let examples = faults.or_none(super::examples::read(tree.get(super::examples::TESTS)));
-        let allow_empty = faults.or_none(top.bool_or("allow_empty", false));
+        let choices = Choices::read(&top, &mut faults);
         let source = faults.or_none(sections.read("source", source));
         let working = Working::read(sections, &mut faults);
         faults.or_none(sections.read("network", |network| options_of_network(network).map(drop)));
@@ -168,15 +170,16 @@ impl Config {
             conditions: conditions.unwrap_or_default(),
             rejects,
             warnings_that_fail,
-            allow_empty: allow_empty.unwrap_or_default(),
+            allow_empty: choices.allow_empty,
             entry,
             own: None,
             given: None,
             upload,
             spool,
             html,
-            wait: wait.flatten().unwrap_or(Duration::from_secs(30 * 60)),
-            examples: examples.unwrap_or_default(),
+            wait: choices.wait,
+            skips_unchanged: choices.skips_unchanged,
+            examples: choices.examples,
             map,
             destination,
             tree,
@@ -276,11 +279,6 @@ fn no_such_platform(name: &str) -> Error {
         None => format!("one of {}", PLATFORMS.iter().map(|e| e.name).collect::<Vec<_>>().join(", ")),
     };
     Error::usage(format!("destination.platform: there is no \"{}\"", crate::secret::printable(name))).with_hint(hint)
-}
-
-fn bad_duration(at: &str) -> Error {
-    Error::usage(format!("{at} must be a duration like 90s, 15m or 2h"))
-        .with_hint("a number and its unit: ms, s, m, h, d")
 }
 
 /// `network`.
@@ -390,6 +388,7 @@ fn expect(source: &Settings<'_>) -> Result<Expect> {
         max_records: settings.opt_integer("max_records")?,
         max_change_percent: percent(&settings, "max_change_percent")?,
         sha256,
+        max_age: settings.opt_duration("max_age")?,
     })
 }
 

@@ -30,6 +30,12 @@ pub(crate) const TOP: &[Key] = &[
     key("tests", KeyKind::Any, Some("[]"), "Rows and what becomes of them, for `listferry test`."),
     key("network", KeyKind::Object(NETWORK), None, "Proxy and certificates."),
     key("spool", KeyKind::Object(SPOOL), None, "Where a source that can be read only once is kept."),
+    key(
+        "if_unchanged",
+        KeyKind::OneOf(&["send", "skip"]),
+        Some("send"),
+        "skip: a list that is the one of the last done run is not sent again (exit 0, \"unchanged\": true).",
+    ),
     key("state", KeyKind::Object(STATE), None, "The record of runs."),
     key("report", KeyKind::Object(REPORT), None, "Where the report is written, too."),
     key(
@@ -137,6 +143,12 @@ pub(crate) const EXPECT: &[Key] = &[
         KeyKind::Number,
         None,
         "Maximum change of the number of records since the last done run.",
+    ),
+    key(
+        "max_age",
+        KeyKind::Duration,
+        None,
+        "Files that were changed longer ago end the run with exit 10; the oldest file counts.",
     ),
     key("sha256", KeyKind::Text, None, "SHA-256 of the source as stored, in hex."),
 ];

@@ -3,6 +3,7 @@
 //! Everything that the binary does is a call here; there is no global state, no printing and no process exit.
 
 mod builder;
+mod choices;
 mod conclude;
 mod config;
 mod context;

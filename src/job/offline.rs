@@ -181,6 +181,7 @@ impl Job {
         let clock = &env.world.clock;
         let began = clock.elapsed();
         rejects.spare(config, &source)?;
+        config.source.expect.check_age(&source, env.world.clock.wall())?;
         config.source.expect.check_bytes(&source)?;
         let (table, mut plan) = config.compile(env, source, &prepared.shape)?;
         let source_bytes = table.source().stored_bytes();

@@ -20,6 +20,7 @@ use serde_json::{Map, Value};
 use sha2::Digest;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// The platform of a job and the shape of its rows.
 pub(crate) struct Prepared {
@@ -159,6 +160,7 @@ impl Config {
     ) -> Result<Measured> {
         let PassOne { split, last_read, policy, rejects } = pass;
         rejects.spare(self, &source)?;
+        self.source.expect.check_age(&source, env.world.clock.wall())?;
         self.source.expect.check_bytes(&source)?;
         let clock = &env.world.clock;
         let began = clock.elapsed();
@@ -290,6 +292,29 @@ impl Expect {
                 "the source has {read} record{}, the last done run had {last}: source.expect.max_change_percent is {percent}",
                 plural(read)
             ));
+        }
+        Ok(())
+    }
+
+    /// Compares the time at which each file was last changed with `max_age`.
+    ///
+    /// # Errors
+    /// `Data`: one of them is older. `Usage`: the source does not tell.
+    pub(crate) fn check_age(&self, source: &OpenSource, now: SystemTime) -> Result<()> {
+        let Some(max) = self.max_age else { return Ok(()) };
+        for input in source.inputs() {
+            let changed = input.modified().ok_or_else(|| {
+                Error::usage(format!("source.expect.max_age: {} has no time of its last change", input.name()))
+                    .with_hint("max_age is for files; leave it out for streams and for servers that name no time")
+            })?;
+            let age = now.duration_since(changed).unwrap_or_default();
+            if age > max {
+                let (age, max) = (age.as_secs(), max.as_secs());
+                let text = format!("{} was changed {age} s ago, source.expect.max_age is {max} s", input.name());
+                return Err(
+                    Error::data(text).with_hint("yesterday's export? if the source is right, change source.expect")
+                );
+            }
         }
         Ok(())
     }

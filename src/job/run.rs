@@ -197,6 +197,9 @@ impl Job {
         go.run.measured(&serde_json::to_value(measured.manifest()).unwrap_or_default())?;
         go.run.set_source(stamp.as_deref())?;
         delivered::store(&go.run, report)?;
+        if self.is_unchanged(ctx, &go.run, report)? {
+            return Ok(());
+        }
         self.abandon_other(ctx, &mut go.abandons, report)?;
         log_measured(go.run.id(), report);
         ctx.env.stage(Stage::Send { body_bytes: measured.body_bytes(), parts: measured.parts().len() });
@@ -209,6 +212,23 @@ impl Job {
         let verdict = verdict?;
         report.platform_result = verdict.result.clone();
         self.conclude(&go.run, plan, verdict, looked_up?, report)
+    }
+
+    /// Returns true if the list is that of the last done run, still the newest at the platform, and the job does not send
+    /// it again (`if_unchanged: skip`).
+    fn is_unchanged(&self, ctx: &Context<'_>, run: &Run, report: &mut Report) -> Result<bool> {
+        if !self.config.skips_unchanged || !run.is_fresh() {
+            return Ok(false);
+        }
+        let Some(done) = ctx.state.newest_alike(&ctx.intent, &run.seed().date, run.id())? else { return Ok(false) };
+        let before = |path: &str| done.report.as_ref().and_then(|report| report.pointer(path)).cloned();
+        let same = before("/digest") == Some(Value::from(report.digest.as_deref()))
+            && before("/bytes/body") == Some(Value::from(report.bytes.body));
+        if same {
+            report.unchanged = true;
+            ctx.announce(&format!("the list is the one that run {} has sent: nothing is sent", done.id));
+        }
+        Ok(same)
     }
 
     /// Checks that this run is the one that was planned, if there is a plan.

@@ -213,6 +213,14 @@ impl Input {
         matches!(&self.content, Content::File(file) if local::is_at(path, file.path(), file.pinned()))
     }
 
+    /// Returns the time of the last change of the content, if it is known.
+    #[cfg(feature = "jobs")]
+    pub(crate) fn modified(&self) -> Option<std::time::SystemTime> {
+        let (_, identity) = self.pinned()?;
+        let since = u64::try_from(identity.modified_ns).ok().filter(|since| *since > 0)?;
+        std::time::UNIX_EPOCH.checked_add(std::time::Duration::from_nanos(since))
+    }
+
     /// Returns the file's path, or the name of a pinned version, and the identity when it was opened; `None` if only
     /// reading the input shows whether it is the same.
     pub(super) fn pinned(&self) -> Option<(&Path, &Identity)> {

@@ -135,6 +135,8 @@ mod transport_server;
 mod transport_tls;
 #[cfg(feature = "upload")]
 mod transport_upload;
+#[cfg(feature = "cli")]
+mod unchanged;
 #[cfg(feature = "upload")]
 mod variables;
 mod vendor;

@@ -16,6 +16,7 @@ mod path;
 mod quota;
 mod record;
 mod run;
+mod unchanged;
 mod write;
 
 pub(in crate::job) use examine::examine;

@@ -395,7 +395,7 @@ impl State {
 }
 
 /// Returns the keys that a job is recorded under.
-fn keys(intent: &Intent) -> [&str; 2] {
+pub(super) fn keys(intent: &Intent) -> [&str; 2] {
     let key = intent.key.as_str();
     [key, intent.old_key.as_ref().map_or(key, |old| old.as_str())]
 }
