@@ -144,7 +144,7 @@ impl<'a> Settings<'a> {
                     Some(near) => format!("did you mean \"{near}\"?"),
                     None => format!("known keys: {}", keys.iter().map(|key| key.name).collect::<Vec<_>>().join(", ")),
                 };
-                let error = Error::usage(format!("unknown key \"{}\"", crate::secret::printable(&self.path(name))));
+                let error = Error::usage(format!("unknown key \"{}\"", self.path(&crate::secret::shown_key(name))));
                 faults.push(error.with_hint(hint).with_key(self.path(name)));
             }
         }

@@ -3,6 +3,7 @@
 use super::session::Session;
 use super::temporary::TemporaryDir;
 use super::{output, usage};
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use listferry::Result;
 use listferry::job::StateSize;
@@ -21,7 +22,7 @@ pub(crate) struct Runs {
     #[arg(long, value_name = "NAME", conflicts_with = "run")]
     job: Option<String>,
     /// Only runs with this status, for example done, partial or unknown
-    #[arg(long, conflicts_with = "run")]
+    #[arg(long, conflicts_with = "run", value_parser = PossibleValuesParser::new(RunRecord::statuses()), hide_possible_values = true)]
     status: Option<String>,
     /// Only runs that started since then: a duration like 7d, or a time like 2026-11-30T00:00:00Z
     #[arg(long, value_name = "WHEN", value_parser = usage::since, conflicts_with = "run")]

@@ -148,7 +148,8 @@ impl Env {
     pub fn state_dir(&self) -> Result<PathBuf> {
         let variable = |name: &str| (self.variables)(name).filter(|path| !path.is_empty()).map(PathBuf::from);
         if let Some(dir) = &self.state_dir {
-            return Ok(dir.clone());
+            // the paths that are recorded are absolute
+            return Ok(std::path::absolute(dir).unwrap_or_else(|_| dir.clone()));
         }
         if let Some(dir) = variable("LISTFERRY_STATE_DIR") {
             return Ok(dir);

@@ -1,13 +1,17 @@
 //! The places of the keys and values of a job file, so that an error names line and column and shows the line.
 
+use super::secrets::is_form_misspelt;
 use super::unknown::{FileKeys, join, known};
 use super::written::{Item, Read};
 use crate::error::{Error, Kind, Place};
 use crate::platform::PLATFORMS;
-use crate::secret::redacted_url;
+use crate::secret::{has_user_info, redacted_url, shown_key};
 use crate::settings::{Key, KeyKind};
+use serde_json::Value;
+use serde_saphyr::{Location, Spanned};
 use std::collections::HashMap;
 use std::ops::Range;
+use unicode_width::UnicodeWidthStr as _;
 
 /// The longest line that an excerpt shows, in characters.
 const MAX_SHOWN: usize = 160;
@@ -62,10 +66,15 @@ impl Places {
     }
 
     fn level(&mut self, read: &Read, at: &str, file: &FileKeys<'_>, keys: &[&'static Key]) {
-        let Item::Map(map) = read.item() else { return };
+        let Item::Map(map) = read.item() else {
+            // not the mapping that was expected, so that any of it may be a secret; a plain path is not
+            let is_path = |value: &Value| value.as_str().is_some_and(|text| !text.contains([':', '=', '@', ' ']));
+            let is_plain = at == "source" && matches!(read.item(), Item::Scalar(value) if is_path(value));
+            return self.below(read, at, !is_plain);
+        };
         for (key, value) in map {
             let path = join(at, &key.value);
-            self.spot(&path, (key.defined.line(), key.defined.column()), value);
+            self.key(key, &path, value, false);
             match known(keys, &key.value) {
                 None => self.below(value, &path, true),
                 Some(_) if at.is_empty() && matches!(key.value.as_str(), "map" | "where" | "tests") => {
@@ -73,7 +82,7 @@ impl Places {
                 }
                 Some(known) => match (file.under(&path, known), known.kind) {
                     (Some(below), _) => self.level(value, &path, file, &below),
-                    (None, KeyKind::Secret | KeyKind::Url) => self.below(value, &path, !is_reference(value)),
+                    (None, KeyKind::Secret | KeyKind::Url) => self.secret(value, &path),
                     (None, KeyKind::PathOrUrl) => {
                         // a path is shown; of an address only what is not secret
                         let is_map = matches!(value.item(), Item::Map(_));
@@ -83,6 +92,34 @@ impl Places {
                 },
             }
         }
+    }
+
+    /// Collects a key. `hides`: it stands where a secret may be, so that one without a value may be the secret.
+    fn key(&mut self, key: &Spanned<String>, path: &str, value: &Read, hides: bool) {
+        self.spot(path, (key.defined.line(), key.defined.column()), value);
+        let is_alone = hides && matches!(value.item(), Item::Scalar(Value::Null));
+        if is_alone || shown_key(&key.value) != crate::secret::printable(&key.value) {
+            self.hide(&key.defined);
+        }
+    }
+
+    /// Collects a secret. A key of it that resembles none of ours may be the secret, too.
+    fn secret(&mut self, read: &Read, path: &str) {
+        self.below(read, path, !is_reference(read));
+        if let Item::Map(map) = read.item() {
+            let odd = map.iter().filter(|(key, _)| !is_form_misspelt(&key.value));
+            odd.for_each(|(key, _)| self.hide(&key.defined));
+        }
+    }
+
+    /// Hides a scalar; one without a known span hides the whole file.
+    fn hide(&mut self, at: &Location) {
+        let span = at.span();
+        let range = span.byte_offset().zip(span.byte_len()).map(|(start, len)| {
+            let start = usize::try_from(start).unwrap_or(usize::MAX);
+            start..start.saturating_add(usize::try_from(len).unwrap_or(usize::MAX))
+        });
+        self.hidden.push(range.unwrap_or(0..usize::MAX));
     }
 
     fn spot(&mut self, path: &str, key: (u64, u64), value: &Read) {
@@ -95,16 +132,10 @@ impl Places {
     fn below(&mut self, read: &Read, path: &str, hides: bool) {
         match read.item() {
             Item::Scalar(value) => {
-                let span = read.location().span();
-                let range = span.byte_offset().zip(span.byte_len()).map(|(start, len)| {
-                    let start = usize::try_from(start).unwrap_or(usize::MAX);
-                    start..start.saturating_add(usize::try_from(len).unwrap_or(usize::MAX))
-                });
-                let is_address =
-                    || value.as_str().is_some_and(|text| text.contains("://") && redacted_url(text) != text);
-                if hides && !value.is_null() || is_address() {
-                    // a scalar without a known span hides the whole file
-                    self.hidden.push(range.unwrap_or(0..usize::MAX));
+                let is_address = |text: &str| text.contains("://") || has_user_info(text);
+                let is_secret = |text: &str| is_address(text) && redacted_url(text) != text;
+                if hides && !value.is_null() || value.as_str().is_some_and(is_secret) {
+                    self.hide(read.location());
                 }
             }
             Item::List(list) => {
@@ -117,7 +148,7 @@ impl Places {
             Item::Map(map) => {
                 for (key, value) in map {
                     let path = join(path, &key.value);
-                    self.spot(&path, (key.defined.line(), key.defined.column()), value);
+                    self.key(key, &path, value, hides);
                     self.below(value, &path, hides);
                 }
             }
@@ -211,7 +242,7 @@ impl Places {
         let start = whole.as_ptr() as usize - self.text.as_ptr() as usize;
         let at = usize::try_from(character).ok()?.checked_sub(1)?;
         let at = start + whole.char_indices().nth(at).map_or(whole.len(), |(byte, _)| byte);
-        let end = start + whole.trim_end_matches('\r').len();
+        let end = start + without_comment(whole).trim_end_matches(['\r', ' ']).len();
         let (mut shown, mut caret, mut done) = (String::new(), None, start);
         for range in self.hidden.iter().filter(|range| range.start < end && range.end > start) {
             let (from, to) = (range.start.max(start).max(done), range.end.min(end));
@@ -254,13 +285,31 @@ pub(super) fn excerpt_of_invalid(text: &str, line: u64, character: u64) -> Optio
     Some(lines(line, &shown, caret))
 }
 
+/// Returns a line without its comment, which may mention a secret.
+fn without_comment(line: &str) -> &str {
+    let (mut quote, mut before) = (None, ' ');
+    for (at, c) in line.char_indices() {
+        match (quote, c) {
+            (None, '#') if before.is_whitespace() => return &line[..at],
+            (None, '"' | '\'') if !before.is_alphanumeric() => quote = Some(c),
+            (Some(open), _) if c == open => quote = None,
+            _ => {}
+        }
+        before = c;
+    }
+    line
+}
+
 fn lines(line: u64, shown: &str, caret: usize) -> String {
     // of a long line the part around the place
     let skipped = caret.saturating_sub(MAX_SHOWN / 2).min(shown.chars().count().saturating_sub(MAX_SHOWN));
     let cut: String = shown.chars().skip(skipped).take(MAX_SHOWN).map(|c| if c == '\t' { ' ' } else { c }).collect();
     let number = line.to_string();
+    // as many cells as the terminal uses for what precedes the character
+    let before: String = cut.chars().take(caret - skipped).collect();
+    let before = crate::secret::printable(&before).width().max(caret - skipped - before.chars().count());
     let cut = crate::secret::printable(&cut);
-    format!("{number} | {cut}\n{:width$} | {:caret$}^", "", "", width = number.len(), caret = caret - skipped)
+    format!("{number} | {cut}\n{:width$} | {:before$}^", "", "", width = number.len())
 }
 
 /// Returns the path that an error's message begins with; without one the whole message.

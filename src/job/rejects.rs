@@ -74,7 +74,7 @@ impl Rejects {
     /// # Errors
     /// As [`Rejects::of_run`].
     pub(crate) fn aside(config: &Config, env: &Env, run_id: &str) -> Result<Rejects> {
-        Ok(Rejects { aside: true, ..Rejects::of_run(config, env, &format!("{run_id}.again"))? })
+        Ok(Rejects { aside: true, ..Rejects::of_run(config, env, &aside_name(run_id))? })
     }
 
     /// Refuses to overwrite the source: the corrected reject file of an earlier run may be the source.
@@ -274,6 +274,19 @@ impl RejectSink for Rejects {
         self.first.clear();
         self.file.as_mut().map_or(Ok(()), RejectFile::restart)
     }
+}
+
+/// Returns the paths of all files with rejected rows that a run may have in a state directory.
+pub(crate) fn files_of(state_dir: &Path, run_id: &str) -> [PathBuf; 4] {
+    let (own, aside) = (file_of(state_dir, run_id), file_of(state_dir, &aside_name(run_id)));
+    let as_source = [body::as_source_path(&own), body::as_source_path(&aside)];
+    let [own_rows, aside_rows] = as_source;
+    [own, own_rows, aside, aside_rows]
+}
+
+/// Returns the name for rejected rows that may turn out not to be those of the run.
+fn aside_name(run_id: &str) -> String {
+    format!("{run_id}.again")
 }
 
 /// Returns the path for the rejected rows of a run or command in a state directory.

@@ -2,6 +2,7 @@
 
 use super::env::Env;
 use super::journal::{ClosedAs, Init, JobLocks, RunRecord, State};
+use super::rejects::files_of;
 use super::report::Report;
 use super::sweep;
 use crate::calls::utc;
@@ -97,9 +98,7 @@ pub fn prune(env: &Env, older_than: Duration) -> Result<Pruned> {
         // a job that is running may be about to look at its earlier runs
         let Ok(_locks) = JobLocks::take(state.dir(), &[record.job_key()]) else { continue };
         let spool = state.fact(&record, "spool")?.and_then(|path| Some(PathBuf::from(path.as_str()?)));
-        let rejects = record.rejects_file.clone().filter(|path| path.starts_with(state.dir()));
-        let as_source = rejects.as_deref().map(crate::body::as_source_path);
-        spool.iter().chain(&rejects).chain(&as_source).for_each(|path| swept.remove(path));
+        spool.iter().chain(&files_of(state.dir(), &record.id)).for_each(|path| swept.remove(path));
         state.delete(&record)?;
         runs += 1;
     }

@@ -93,18 +93,28 @@ pub(super) fn check_form(value: &Value, at: &str) -> Result<()> {
         Value::Number(number) if !number.is_f64() => Ok(()),
         Value::Object(map) => match map.iter().find(|(form, _)| !FORMS.contains(&form.as_str())) {
             Some((form, _)) => {
+                let path = format!("{at}.{form}");
                 let hint = match nearest(form, FORMS) {
                     Some(near) => format!("did you mean \"{near}\"?"),
                     None => format!("known here: {}", FORMS.join(", ")),
                 };
-                let path = format!("{at}.{form}");
-                Err(Error::usage(format!("unknown key \"{}\"", printable(&path))).with_hint(hint).with_key(path))
+                Err(match is_form_misspelt(form) {
+                    true => Error::usage(format!("unknown key \"{}\"", printable(&path))).with_hint(hint),
+                    // it may be the secret
+                    false => wrong_form(at),
+                }
+                .with_key(path))
             }
             None if is_reference(map) => Ok(()),
             None => Err(wrong_form(at)),
         },
         _ => Err(wrong_form(at)),
     }
+}
+
+/// Whether a key of a secret resembles a known one.
+pub(super) fn is_form_misspelt(form: &str) -> bool {
+    nearest(form, FORMS).is_some() || FORMS.iter().any(|known| strsim::osa_distance(form, known) <= 1)
 }
 
 /// The keys of a secret that is stored elsewhere.

@@ -8,8 +8,7 @@
 //! so that only copies of recorded runs are deleted there.
 
 use super::journal::{JobLocks, REJECTS_UNTIL, RunRecord, SPOOL_UNTIL, State};
-use super::rejects::file_of;
-use crate::body::as_source_path;
+use super::rejects::{file_of, files_of};
 use serde_json::Value;
 use std::collections::HashSet;
 use std::fs::DirEntry;
@@ -65,11 +64,7 @@ fn due(state: &State, fact: &str, now: SystemTime, mut each: impl FnMut(&RunReco
 fn expired_rejects(state: &State, now: SystemTime, swept: &mut Swept) {
     due(state, REJECTS_UNTIL, now, |record| {
         // the user's own copy (rejects.file) stays
-        let path = record.rejects_file.as_deref().filter(|path| path.starts_with(state.dir()));
-        if let Some(path) = path {
-            swept.remove(path);
-            swept.remove(&as_source_path(path));
-        }
+        files_of(state.dir(), &record.id).iter().for_each(|path| swept.remove(path));
         // if this is not recorded, the next sweep finds no files
         let _ = state.rejects_expired(record);
         tracing::debug!(run = record.id, "its rejected rows are deleted: state.keep_rejects has passed");

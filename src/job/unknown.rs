@@ -87,8 +87,8 @@ impl FileKeys<'_> {
             Some(path) => format!("did you mean \"{}\"?", path.rsplit('.').next().unwrap_or(&path)),
             None => format!("known here: {}", here().collect::<Vec<_>>().join(", ")),
         };
-        let whole = join(at, name);
-        Error::usage(format!("unknown key \"{}\"", crate::secret::printable(&whole))).with_hint(hint).with_key(whole)
+        let shown = join(&crate::secret::printable(at), &crate::secret::shown_key(name));
+        Error::usage(format!("unknown key \"{shown}\"")).with_hint(hint).with_key(join(at, name))
     }
 
     fn collect(&self, at: &str, keys: &[&'static Key], into: &mut Vec<String>) {

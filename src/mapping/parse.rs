@@ -23,6 +23,11 @@ impl ValueSpec {
     pub fn parse(value: &Value, at: &str, extra: &[&str]) -> Result<ValueSpec> {
         self::value(value, at, extra)
     }
+
+    /// Whether a value may have this key.
+    pub(crate) fn is_key(name: &str) -> bool {
+        KEYS.contains(&name) || name == UNIT
+    }
 }
 
 impl Condition {

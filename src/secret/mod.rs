@@ -16,4 +16,8 @@ pub use printable::{escaped, escaped_json, escaped_lines, printable};
 pub use taint::Taint;
 #[cfg(feature = "jobs")]
 pub(crate) use taint::names_a_secret;
+#[cfg(feature = "jobs")]
+pub(crate) use text::has_user_info;
+#[cfg(feature = "upload")]
+pub(crate) use text::shown_key;
 pub use text::{Secret, redacted_url};

@@ -45,6 +45,8 @@ fn runs_are_listed_by_job_status_time_and_number() {
     assert_eq!(ids(&bed, &["--since", "1h"]).len(), 4);
     assert_eq!(ids(&bed, &["--since", "2999-01-01T00:00:00Z"]), Vec::<String>::new());
     assert_eq!(bed.run(&["runs", "--since", "yesterday"]).status.code(), Some(2));
+    assert_eq!(bed.run(&["runs", "--status", "dnoe"]).status.code(), Some(2), "a misspelt status lists nothing");
+    assert_eq!(bed.run(&["runs", "--status", "superseded"]).status.code(), Some(0));
     assert_eq!(bed.run(&["runs", "last", "--limit", "1"]).status.code(), Some(2));
 
     let (listed, _) = text(&bed.run(&["runs"]));

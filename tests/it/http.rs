@@ -118,6 +118,16 @@ async fn reading_resumes_a_thousand_times_without_a_difference() {
     assert!(seen.len() > 1000, "{} requests", seen.len());
 }
 
+/// Each byte counted as progress, so that reading never ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_sends_a_byte_at_a_time_is_given_up() {
+    let file = File::tagged(list(50_000), "\"v1\"");
+    let (report, seen) = served(move |seen, _| file.answer_cut(seen, 1), &["upload.give_up_after=1s"]).await;
+    assert_eq!(report.exit_code, 20, "{}", text(&report));
+    assert!(report.error.as_ref().unwrap().message().contains("bytes came within upload.give_up_after"));
+    assert!(seen.len() > 2 && seen.len() < 400, "{} requests", seen.len());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_is_cut_goes_on_where_it_was() {
     let bytes = list(50_000);

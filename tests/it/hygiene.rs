@@ -47,6 +47,21 @@ fn rejected_rows_are_kept_as_long_as_their_own_job_says() {
     assert!(String::from_utf8_lossy(&bed.run(&["rejects", &long]).stdout).contains(",ragged,"));
 }
 
+/// The paths of the rows are recorded as absolute ones, and were compared with the directory as given.
+#[test]
+fn rejected_rows_are_pruned_in_a_state_directory_of_any_spelling() {
+    let served = Served::new(&[]);
+    let bed = bed(&served, "id,x\n1,a\n2\n");
+    let here = ["--state-dir", "st"];
+    let first = done(&bed, "vip", &here);
+    let last = done(&bed, "vip", &here);
+    std::fs::write(bed.path("st/rejects").join(format!("{first}.again.csv")), "left by a killed process").unwrap();
+    std::thread::sleep(Duration::from_millis(5));
+    let pruned = prune(&bed, &["--older-than", "0s", "--state-dir", "st"]);
+    assert_eq!((&pruned["runs"], &pruned["files"]), (&1.into(), &3.into()), "{pruned}");
+    assert_eq!(names(&bed, "st/rejects"), [format!("{last}.csv"), format!("{last}.rows")]);
+}
+
 #[test]
 fn rejected_rows_that_no_run_owns_are_deleted_after_a_month() {
     let served = Served::new(&[]);

@@ -51,6 +51,65 @@ fn errors(text: &str, folder: &Path) -> (String, Vec<(u64, u64)>) {
     (said, places)
 }
 
+const CLEVERTAP: &str = "map: { identity: customer_id }\ndestination: { platform: clevertap, region: in1, account_id: { env: A }, \
+                         passcode: PASS, segment: s, creator: c, email: a@b.example }\n";
+const YESMAIL: &str = "source: { path: people.csv }\nmap: { id: customer_id }\ndestination: { platform: yesmail, list: l, \
+                       api_user: { env: A }, api_key: { env: A }, host: { put: { url: 'https://h.example/x', fetch_url: \
+                       'https://h.example/x', headers: HEADERS } } }\n";
+
+/// Only values of keys of the right type were hidden in the line that is shown.
+#[test]
+fn a_secret_in_a_wrong_place_is_not_shown() {
+    let dir = tempfile::tempdir().expect("a folder");
+    std::fs::write(dir.path().join("people.csv"), "customer_id\n1\n").expect("written");
+    let with_source = |source: &str| format!("source: {source}\n{}", CLEVERTAP.replace("PASS", "{ env: P }"));
+    let with_passcode = |pass: &str| format!("source: {{ path: people.csv }}\n{}", CLEVERTAP.replace("PASS", pass));
+    let with_destination = |destination: &str| {
+        format!("source: {{ path: people.csv }}\nmap: {{ identity: customer_id }}\ndestination: {destination}\n")
+    };
+    let url = "{ path: 'http://127.0.0.1:9/l.csv', ";
+    let mut cases: Vec<String> = Vec::new();
+    for headers in ["\"Bearer hunter2\"", "[\"Bearer hunter2\"]", "{ \"Bearer: hunter2\": }", "hunter2"] {
+        cases.push(with_source(&format!("{url}http: {{ headers: {headers} }} }}")));
+        cases.push(YESMAIL.replace("HEADERS", headers));
+    }
+    for section in
+        ["http: \"u:hunter2\"", "http: hunter2", "store: \"AKIA:hunter2\"", "store: [ { secret_access_key: hunter2 } ]"]
+    {
+        cases.push(with_source(&format!("{url}{section} }}")));
+    }
+    cases.push(with_source("{ apsis: \"client_secret=hunter2\" }"));
+    for path in
+        ["http:/u:hunter2@127.0.0.1:9/l.csv", "//u:hunter2@127.0.0.1/l.csv", "http://u:hunter2/@127.0.0.1:9/l.csv"]
+    {
+        cases.push(with_source(&format!("{{ path: \"{path}\" }}")));
+    }
+    for pass in ["{hunter2}", "{ hunter2: x }", "[hunter2]", "{ env: A, hunter2: x }"] {
+        cases.push(with_passcode(pass));
+    }
+    cases.push(with_destination("[ { platform: clevertap, passcode: hunter2 } ]"));
+    cases.push(with_destination("\"clevertap passcode=hunter2\""));
+    cases.push(with_passcode("{ env: P }, \"passcode: hunter2\": "));
+    cases.push(with_passcode("{ env: P }, base_url: \"user:hunter2@proxy.example:8080\""));
+    cases.push(format!("wiat: 5m # password is hunter2\n{}", with_passcode("{ env: P }")));
+    for case in cases {
+        let (said, _) = errors(&case, dir.path());
+        assert!(!said.contains(SECRET) && !said.is_empty(), "{case}\n{said}");
+    }
+}
+
+/// It stood some cells beside a character that takes two.
+#[test]
+fn the_caret_is_below_its_character_whatever_its_width() {
+    let dir = tempfile::tempdir().expect("a folder");
+    for (text, wide) in [("日本語", 6), ("e\u{301}e\u{301}", 2), ("abc", 3)] {
+        let job = format!("source: {{ path: people.csv }}\nwhere: [ {{ equals: \"{text}\", eqals: 1 }} ]\n");
+        let (said, _) = errors(&job, dir.path());
+        let caret = said.lines().find_map(|line| line.trim_start().strip_prefix("| ")?.find('^')).expect("a caret");
+        assert_eq!(caret, "where: [ { equals: \"\", ".len() + wide, "{said}");
+    }
+}
+
 #[test]
 fn wrong_job_files_are_explained_with_every_place() {
     let dir = tempfile::tempdir().expect("a folder");

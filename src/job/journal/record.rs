@@ -115,6 +115,12 @@ impl RunRecord {
         self.seq
     }
 
+    /// Returns the values of [`RunRecord::status`].
+    pub fn statuses() -> impl Iterator<Item = &'static str> {
+        let closed = [ClosedAs::Superseded, ClosedAs::Abandoned].map(ClosedAs::name);
+        crate::job::Status::ALL.into_iter().map(crate::job::Status::name).chain(["running"]).chain(closed)
+    }
+
     /// Returns `running`, `interrupted` (its process is gone), `superseded`, `abandoned`, or the status in its report.
     #[must_use]
     pub fn status(&self) -> String {

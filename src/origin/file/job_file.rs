@@ -4,6 +4,7 @@ use crate::calls::{BoxFuture, aside};
 use crate::error::{Error, Result};
 use crate::origin::stoppable::Stoppable;
 use crate::origin::{Copies, Entry, Opening, Origin, PATH};
+use crate::secret::has_user_info;
 use crate::settings::{Key, KeyKind};
 use crate::source::{CopyTo, OpenSource, SourceOptions};
 use std::io::Read;
@@ -23,9 +24,22 @@ pub(crate) const ENTRY: Entry = Entry {
     is_export: false,
     build: |source, options| {
         let (path, folder) = (source.text(PATH)?, source.folder.to_owned());
+        if is_address(&path) {
+            // not shown: it may contain a password
+            return Err(Error::usage("source.path is neither a path nor a valid address")
+                .with_hint("write SCHEME://HOST/PATH; a user and a password belong into source.http"));
+        }
         Ok(Arc::new(Files(Arc::new(Inner { path, folder, options: options.clone() }))))
     },
 };
+
+/// Whether a path was meant as an address with a password.
+fn is_address(path: &str) -> bool {
+    let scheme = path.split_once(":/").is_some_and(|(scheme, _)| {
+        scheme.len() > 1 && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
+    });
+    (scheme || path.starts_with("//")) && has_user_info(path)
+}
 
 /// A path, a glob, or `-` for standard input.
 struct Files(Arc<Inner>);

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::origin::ranged::Driver;
 use crate::origin::web::{self, Address, Site};
 use crate::origin::{Entry, Opening, Origin, PATH};
-use crate::secret::{Secret, names_a_secret, printable};
+use crate::secret::{Secret, names_a_secret, shown_key};
 use crate::settings::{Key, KeyKind, Settings};
 use crate::source::{OpenSource, SourceOptions};
 use crate::transport::{Header, origin};
@@ -107,7 +107,7 @@ fn read(source: &Settings<'_>) -> Result<HttpAddress> {
 fn headers(settings: &Settings<'_>) -> Result<Vec<Header>> {
     let mut headers = Vec::new();
     for (name, value) in settings.map {
-        let shown = printable(name);
+        let shown = shown_key(name);
         if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
             return Err(Error::usage(format!("source.http.headers: \"{shown}\" is not a valid name of a header"))
                 .with_hint("for example X-Api-Key"));

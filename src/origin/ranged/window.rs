@@ -24,12 +24,34 @@ pub(in crate::origin) struct Window {
 }
 
 struct State {
-    blocks: VecDeque<Bytes>,
+    blocks: VecDeque<Block>,
     from: u64,
     end: u64,
     wanted: u64,
     /// How the task ended.
     ended: Option<Result<()>>,
+}
+
+/// Bytes of a window.
+enum Block {
+    /// As they came. They keep the connection's buffer, which is not much larger, in memory.
+    Came(Bytes),
+    /// Short pieces, copied together: each of them would keep a buffer of its own.
+    Copied(Vec<u8>),
+}
+
+/// Length from which a piece is not copied, and capacity of a block of copied pieces.
+const COPIED_BYTES: usize = 16 << 10;
+
+impl std::ops::Deref for Block {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Block::Came(bytes) => bytes,
+            Block::Copied(bytes) => bytes,
+        }
+    }
 }
 
 impl Window {
@@ -52,7 +74,7 @@ impl Window {
                 let mut state = self.lock();
                 if state.end <= state.wanted.saturating_add(self.ahead) {
                     state.end += bytes.len() as u64;
-                    state.blocks.push_back(bytes);
+                    state.append(bytes);
                     let keep_from = state.wanted.saturating_sub(self.keep);
                     while state.blocks.front().is_some_and(|block| state.from + block.len() as u64 <= keep_from) {
                         let dropped = state.blocks.pop_front().map_or(0, |block| block.len() as u64);
@@ -109,6 +131,22 @@ impl Window {
 }
 
 impl State {
+    fn append(&mut self, bytes: Bytes) {
+        if bytes.len() >= COPIED_BYTES {
+            return self.blocks.push_back(Block::Came(bytes));
+        }
+        match self.blocks.back_mut() {
+            Some(Block::Copied(block)) if block.len() + bytes.len() <= block.capacity() => {
+                block.extend_from_slice(&bytes);
+            }
+            _ => {
+                let mut block = Vec::with_capacity(COPIED_BYTES);
+                block.extend_from_slice(&bytes);
+                self.blocks.push_back(Block::Copied(block));
+            }
+        }
+    }
+
     /// Copies as many bytes as there are.
     fn copy(&self, buf: &mut [u8], at: u64) -> usize {
         let (mut position, mut copied) = (self.from, 0);
@@ -183,7 +221,11 @@ mod tests {
             got.extend_from_slice(&buf[..n]);
             at += n as u64;
             let state = window.lock();
-            assert!(state.end - state.from <= 30 + 50 + 11 + 2 * 7, "{}..{}", state.from, state.end);
+            let bytes: usize = state.blocks.iter().map(|block| block.len()).sum();
+            assert_eq!(bytes as u64, state.end - state.from);
+            assert!(bytes <= 30 + 50 + 11 + 2 * 7 + COPIED_BYTES, "{}..{}", state.from, state.end);
+            // each piece used to keep the buffer of its response: 1.7 GB of responses of one byte
+            assert!(state.blocks.len() <= 2 && state.blocks.iter().all(|block| matches!(block, Block::Copied(_))));
         }
         assert_eq!(got, content);
         assert_eq!(window.read_at(&mut [0], 100, &driver).unwrap(), None, "dropped long ago");
@@ -223,7 +265,7 @@ mod tests {
             let mut state = State { blocks: VecDeque::new(), from: 5, end: 5 + total as u64, wanted: 0, ended: None };
             let mut from = 0;
             for block in blocks {
-                state.blocks.push_back(Bytes::copy_from_slice(&content[from..from + block]));
+                state.blocks.push_back(Block::Came(Bytes::copy_from_slice(&content[from..from + block])));
                 from += block;
             }
             let at = at % total;

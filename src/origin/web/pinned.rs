@@ -11,6 +11,14 @@ use crate::origin::ranged::{Ranged, Window};
 use crate::transport::StreamAnswer;
 use bytes::Bytes;
 use std::ops::Range;
+use std::time::Duration;
+
+/// Progress after which the time of `give_up_after` begins anew.
+const MIN_PROGRESS: u64 = 64 << 10;
+/// Number of bytes of a response that was cut, below which the next request waits.
+const MIN_BYTES: u64 = 4 << 10;
+/// How long it waits.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// One version of a file. Each request names the version, and each response is compared with it.
 pub(in crate::origin) struct Pinned {
@@ -98,10 +106,21 @@ impl Pinned {
 
     async fn read_range(&self, range: Range<u64>, to: &Window) -> Result<()> {
         let (call, remote) = (Call::new("read", RetrySafety::Always), self.site.remote());
-        let mut at = range.start;
+        let (mut at, mut noted) = (range.start, (range.start, remote.clock().elapsed()));
         while at < range.end {
             // each progress starts with all attempts again
-            at = remote.attempts(&call, |_| self.attempt(at..range.end, to)).await?;
+            let reached = remote.attempts(&call, |_| self.attempt(at..range.end, to)).await?;
+            if reached - at < MIN_BYTES && reached < range.end {
+                remote.sleep(PAUSE).await;
+            }
+            at = reached;
+            let now = remote.clock().elapsed();
+            if at - noted.0 >= MIN_PROGRESS {
+                noted = (at, now);
+            } else if now.saturating_sub(noted.1) > remote.policy().give_up_after {
+                let what = format!("only {} bytes came within upload.give_up_after", at - noted.0);
+                return Err(strange(&self.site.name, &what));
+            }
         }
         Ok(())
     }

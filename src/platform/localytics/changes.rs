@@ -101,9 +101,20 @@ impl Op {
     }
 }
 
+/// Returns the error for an unknown key that resembles a missing one.
+fn misspelt(entry: &Map<String, Value>, missing: &str, at: &str) -> Option<Error> {
+    let is_other = |key: &&str| !ValueSpec::is_key(key) && !matches!(*key, "op" | "attr");
+    let key = nearest(missing, entry.keys().map(String::as_str).filter(is_other))?;
+    let path = format!("{at}.{key}");
+    let error = Error::usage(format!("{at}: unknown key \"{}\"", crate::secret::shown_key(key)));
+    Some(error.with_hint(format!("did you mean \"{missing}\"?")).with_key(path))
+}
+
 fn op(entry: &Map<String, Value>, at: &str) -> Result<Op> {
     let Some(Value::String(name)) = entry.get("op") else {
-        return Err(Error::usage(format!("{at}.op is required")).with_hint(format!("one of {}", OPS.join(", "))));
+        return Err(misspelt(entry, "op", at).unwrap_or_else(|| {
+            Error::usage(format!("{at}.op is required")).with_hint(format!("one of {}", OPS.join(", ")))
+        }));
     };
     match name.as_str() {
         "assign" => Ok(Op::Assign),
@@ -127,8 +138,10 @@ fn attr(entry: &Map<String, Value>, at: &str) -> Result<String> {
         Some(Value::String(name)) => name.clone(),
         Some(Value::Number(number)) => number.to_string(),
         _ => {
-            return Err(Error::usage(format!("{at}.attr is required: the name of the attribute"))
-                .with_hint("for example attr: first_name"));
+            return Err(misspelt(entry, "attr", at).unwrap_or_else(|| {
+                Error::usage(format!("{at}.attr is required: the name of the attribute"))
+                    .with_hint("for example attr: first_name")
+            }));
         }
     };
     if name.is_empty() || name.chars().any(char::is_control) {
@@ -262,6 +275,10 @@ mod tests {
         assert!(refused(json!({ "op": "asign", "attr": "a", "column": "c" })).hint().unwrap().contains("\"assign\""));
         assert!(refused(json!({ "attr": "a", "column": "c" })).message().contains(".op is required"));
         assert!(refused(json!({ "op": "assign", "column": "c" })).message().contains(".attr is required"));
+        let misspelt = refused(json!({ "op": "assign", "atr": "a", "column": "c" }));
+        assert!(misspelt.message().contains("map.changes[0]: unknown key \"atr\""), "{misspelt}");
+        assert_eq!(misspelt.hint(), Some("did you mean \"attr\"?"));
+        assert!(refused(json!({ "opp": "assign", "attr": "a" })).message().contains("\"opp\""));
         assert!(refused(json!({ "op": "delete", "attr": "a", "column": "c" })).message().contains("takes no value"));
         refused(json!({ "op": "assign", "attr": "a\nb", "column": "c" }));
         refused(json!("first_name"));
