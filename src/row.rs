@@ -185,6 +185,11 @@ pub trait Columns {
     /// Returns their names in the order of the source.
     fn names(&self) -> &[String];
 
+    /// Returns the names of all columns that a job can name, each with whether its values can be sent as text or lists.
+    fn offered(&self) -> Vec<(String, bool)> {
+        self.names().iter().map(|name| (name.clone(), true)).collect()
+    }
+
     /// Returns true if messages may show the names although the job names none of them. A first line that is not a
     /// header contains values of the user.
     fn may_be_shown(&self) -> bool {

@@ -161,6 +161,10 @@ impl Columns for Table {
         self.tabular().names()
     }
 
+    fn offered(&self) -> Vec<(String, bool)> {
+        self.tabular().offered()
+    }
+
     fn have_lists(&self) -> bool {
         self.tabular().have_lists()
     }

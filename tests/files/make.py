@@ -67,6 +67,8 @@ def write_list():
                                                             "email": "DELTA_LENGTH_BYTE_ARRAY"},
                    write_page_index=True, data_page_size=1000)
     pq.write_table(table, HERE / "list-pyarrow-gzip.parquet", compression="gzip", use_dictionary=False, row_group_size=100)
+    write_checksums(table)
+    write_empty_groups(table)
     frame_pl.write_parquet(HERE / "list-polars.parquet", compression="lz4")
     frame.to_parquet(HERE / "list-pandas.parquet")
     duckdb.from_arrow(table).write_parquet(str(HERE / "list-duckdb.parquet"), compression="snappy", row_group_size=2048)
@@ -242,6 +244,52 @@ def note(name, table, extra=()):
     (HERE / f"{name}.json").write_text(json.dumps(columns, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def write_checksums(table):
+    """Pages that are not compressed: nothing but the checksum tells that they were changed."""
+    for version in ["1.0", "2.0"]:
+        pq.write_table(table, HERE / f"list-pyarrow-checksum-v{version[0]}.parquet", row_group_size=150, compression="none",
+                       data_page_version=version, use_dictionary=["name", "email"], write_page_checksum=True,
+                       write_page_index=True, data_page_size=4000)
+
+
+def write_empty_groups(table):
+    empty = table.slice(0, 0)
+    pq.write_table(empty, HERE / "empty-pyarrow.parquet")
+    with pq.ParquetWriter(HERE / "list-pyarrow-empty-groups.parquet", table.schema) as out:
+        for part in [empty, table.slice(0, 100), empty, empty, table.slice(100), empty]:
+            out.write_table(part)
+
+
+def write_uuids():
+    """UUIDs as an extension type, also in structs and lists, and old timestamps in a struct."""
+    ids = [uuid.UUID(int=0), None, uuid.UUID("123e4567-e89b-12d3-a456-426614174000")]
+    id = pa.array([one and one.bytes for one in ids], pa.uuid())
+    person = pa.StructArray.from_arrays([id], fields=[pa.field("id", pa.uuid())])
+    each = pa.ListArray.from_arrays(pa.array([0, 1, 1, 2], pa.int32()), id.take(pa.array([0, 2])))
+    table = pa.table({"id": id, "person": person, "ids": each})
+    noted = {
+        "id": [one and str(one) for one in ids],
+        "person": [json.dumps({"id": one and str(one)}, separators=(",", ":")) for one in ids],
+        "ids": [json.dumps([str(one)] if one else []) for one in ids],
+    }
+    with ipc.new_file(HERE / "types-uuid-pyarrow.arrow", table.schema) as out:
+        out.write_table(table)
+    pq.write_table(table, HERE / "types-uuid-pyarrow.parquet")
+    for name in ["types-uuid-pyarrow.arrow", "types-uuid-pyarrow.parquet"]:
+        (HERE / f"{name}.json").write_text(json.dumps(noted) + "\n")
+    old = pa.StructArray.from_arrays([pa.array([0, 253402300799 * 10**6], pa.timestamp("us"))], ["old"])
+    pq.write_table(pa.table({"person": old}), HERE / "types-int96-struct.parquet", use_deprecated_int96_timestamps=True)
+    noted = {"person": ['{"old":"1970-01-01T00:00:00"}', '{"old":"9999-12-31T23:59:59"}']}
+    (HERE / "types-int96-struct.parquet.json").write_text(json.dumps(noted) + "\n")
+
+
+def write_unknown():
+    """Integers of 128 bits, which only polars has, beside a list and a struct of them and a column that is known."""
+    frame = pl.DataFrame({"id": ["a", "b"], "large": [1, None]}).with_columns(pl.col("large").cast(pl.Int128))
+    frame = frame.with_columns(pl.concat_list("large").alias("many"), pl.struct("large").alias("person"))
+    frame.with_columns(pl.Series("last", ["y", "z"])).write_ipc(HERE / "unknown-polars.arrow")
+
+
 def write_types():
     table = types()
     pq.write_table(table.drop(["half"]), HERE / "types-pyarrow.parquet", row_group_size=3)
@@ -262,5 +310,7 @@ def write_types():
 if __name__ == "__main__":
     write_list()
     write_types()
+    write_uuids()
+    write_unknown()
     sizes = {path.name: path.stat().st_size for path in sorted(HERE.iterdir())}
     print("\n".join(f"{size:8} {name}" for name, size in sizes.items()), file=sys.stderr)

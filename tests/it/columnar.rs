@@ -31,7 +31,7 @@ rejects: { max: 1000, file: rejects.csv }
 destination: { platform: localytics-profiles, org_id: 60, api_key: { env: K }, api_secret: { env: S } }
 ";
 
-fn files() -> PathBuf {
+pub(crate) fn files() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files")
 }
 
@@ -115,7 +115,7 @@ fn parquet(source: OpenSource, columns: &[&str]) -> listferry::Result<Table> {
 }
 
 /// Opens a file by the ending of its name.
-fn open(name: &str, bytes: Vec<u8>, columns: &[&str]) -> listferry::Result<Table> {
+pub(crate) fn open(name: &str, bytes: Vec<u8>, columns: &[&str]) -> listferry::Result<Table> {
     let source = OpenSource::from_bytes(name, bytes, &SourceOptions::default())?;
     match name.rsplit_once('.').unwrap().1 {
         "parquet" => parquet(source, columns),
@@ -125,7 +125,7 @@ fn open(name: &str, bytes: Vec<u8>, columns: &[&str]) -> listferry::Result<Table
     }
 }
 
-fn plan(table: &Table, columns: &[&str]) -> Arc<Plan> {
+pub(crate) fn plan(table: &Table, columns: &[&str]) -> Arc<Plan> {
     let unit = |column: &&str| {
         let value = json!({ "column": column, "empty": "keep", "apply": [{ "join": "|" }] });
         let value = ValueSpec::parse(&value, "map.v", &[]).unwrap();
@@ -348,7 +348,7 @@ impl Dice {
 }
 
 /// Reads a file to its end, with the columns that it is known to have.
-fn read(name: &str, bytes: Vec<u8>, columns: &[&str], threads: usize) -> Result<u64, Error> {
+pub(crate) fn read(name: &str, bytes: Vec<u8>, columns: &[&str], threads: usize) -> Result<u64, Error> {
     let table = open(name, bytes, columns)?;
     // damage may have hit the name of a column
     let columns: Vec<&str> = table.columns().iter().map(String::as_str).collect();

@@ -29,6 +29,8 @@ mod cli_runs;
 mod cli_streams;
 #[cfg(feature = "cli")]
 mod columnar;
+#[cfg(feature = "cli")]
+mod columnar_damage;
 #[cfg(feature = "jobs")]
 mod conformance;
 #[cfg(feature = "jobs")]

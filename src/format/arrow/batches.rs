@@ -62,7 +62,9 @@ impl<'f> Batches<'f> {
         let mut messages = Messages::open(input, self.threads)?;
         // the file may have changed since it was checked
         wanted.check(&messages.schema, input)?;
-        let all = wanted.locate(&messages.schema, |_| Meaning::Plain).unwrap_or_default();
+        let all = wanted
+            .locate(&messages.schema, |_, field| Meaning::of(field, &mut Meaning::of_extension))
+            .unwrap_or_default();
         let mut fields: Vec<usize> = all.iter().map(|column| column.array).collect();
         fields.sort_unstable();
         fields.dedup();
@@ -95,7 +97,7 @@ impl<'f> Batches<'f> {
 
     /// Returns the number of rows of a slice of a record batch.
     fn slice_rows(&self, announced: &Announced) -> usize {
-        let row_bytes = (announced.wanted_bytes / announced.rows.max(1)).max(1);
+        let row_bytes = (announced.wanted_bytes() / announced.rows.max(1)).max(1);
         let rows = (4 * self.chunk_bytes as u64 / row_bytes).clamp(1, MAX_BATCH_ROWS as u64);
         usize::try_from(rows).unwrap_or(MAX_BATCH_ROWS)
     }

@@ -1,10 +1,10 @@
 //! The bytes of an input: read by position, so that what is not needed is left out, or as they come.
 
+use super::compact::{Compact, Piece};
 use crate::error::{Error, Result};
 use crate::source::{Input, into_error};
 use arrow_buffer::{Buffer, MutableBuffer};
 use std::io::{ErrorKind, Read};
-use std::ops::Range;
 
 /// The first bytes of a file; a stream starts with a message.
 pub(super) const MAGIC: &[u8; 8] = b"ARROW1\0\0";
@@ -134,48 +134,33 @@ impl<'i> Content<'i> {
         if self.stream.is_none() && len > left { Err(cut_off()) } else { Ok(()) }
     }
 
-    /// Reads the body of a message after its metadata into a buffer that starts with the metadata. Bytes outside of
-    /// `ranges` may be left out: they have no meaning then, and take no memory.
-    pub(super) fn body(&mut self, metadata: &[u8], len: u64, ranges: Option<&[Range<u64>]>) -> Result<Buffer> {
+    /// Reads what is wanted of the body of a message, which has `len` bytes, into a buffer after the metadata.
+    pub(super) fn body(&mut self, metadata: &[u8], len: u64, wanted: &Compact) -> Result<Buffer> {
         self.check(len)?;
-        let len = usize::try_from(len).map_err(|_| damaged("a batch has an impossible length"))?;
-        let head = metadata.len();
-        let Some(ranges) = ranges.filter(|_| self.stream.is_none()) else {
-            let mut buffer = self.spare.take(head + len.min(STEP));
-            buffer.clear();
-            buffer.extend_from_slice(metadata);
-            while buffer.len() < head + len {
+        let size = |bytes: u64| usize::try_from(bytes).map_err(|_| damaged("a batch has an impossible length"));
+        let (head, whole) = (metadata.len(), size(wanted.len)?);
+        // the lengths of a stream are not known to be true before it was read
+        let first = if self.stream.is_none() { whole } else { whole.min(STEP) };
+        let mut buffer = self.spare.take(head + first);
+        buffer.clear();
+        buffer.extend_from_slice(metadata);
+        let mut done = 0;
+        for Piece { stored, to } in &wanted.pieces {
+            self.skip(stored.start - done)?;
+            done = stored.end;
+            let start = head + size(*to)?;
+            buffer.resize(start, 0);
+            let end = start + size(stored.end - stored.start)?;
+            while buffer.len() < end {
                 let from = buffer.len();
-                buffer.resize((head + len).min(from + STEP), 0);
+                buffer.resize(end.min(from + STEP), 0);
                 if self.fill(&mut buffer.as_slice_mut()[from..])? < buffer.len() - from {
                     return Err(cut_off());
                 }
             }
-            return Ok(self.spare.lend(buffer));
-        };
-        let mut buffer = self.spare.take(head + len);
-        buffer.resize(head + len, 0);
-        buffer.as_slice_mut()[..head].copy_from_slice(metadata);
-        let start = self.at;
-        for range in ranges {
-            self.at = start + range.start;
-            let (from, to) = (range.start as usize, range.end as usize);
-            if self.fill(&mut buffer.as_slice_mut()[head + from..head + to])? < to - from {
-                return Err(cut_off());
-            }
         }
-        self.at = start + len as u64;
+        self.skip(len - done)?;
         Ok(self.spare.lend(buffer))
-    }
-
-    /// Reads the bytes of a message's body at a position of it, without moving on; `None` if that is not possible.
-    pub(super) fn peek(&self, at: u64) -> Result<Option<[u8; 8]>> {
-        if self.stream.is_some() {
-            return Ok(None);
-        }
-        let mut bytes = [0; 8];
-        let mut here = Content { input: self.input, stream: None, at: self.at + at, spare: Spare::default() };
-        Ok((here.fill(&mut bytes)? == bytes.len()).then_some(bytes))
     }
 
     /// Skips `len` bytes.

@@ -2,7 +2,7 @@
 
 use super::content::damaged;
 use crate::error::{Error, Result};
-use arrow_ipc::RecordBatch as Header;
+use arrow_ipc::{MetadataVersion, RecordBatch as Header};
 use arrow_schema::{DataType, Field, Schema, UnionMode};
 use std::ops::Range;
 
@@ -20,22 +20,20 @@ pub(super) struct Stored {
     pub(super) is_wanted: bool,
 }
 
-/// Returns the buffers of a batch. `wanted` are the indexes of the fields that are read; `None`: all.
+/// Returns the buffers of a batch. `version` is that of its message, `wanted` are the indexes of the fields that are read; `None`: all.
 ///
 /// # Errors
 /// `Data`: a buffer is outside of the body, or there are others than the schema says.
 pub(super) fn buffers(
     header: &Header<'_>,
-    schema: &Schema,
-    wanted: Option<&[usize]>,
+    version: MetadataVersion,
+    (schema, wanted): (&Schema, Option<&[usize]>),
     body: u64,
 ) -> Result<Vec<Stored>> {
     let mut counts = header.variadicBufferCounts().into_iter().flatten();
     let mut is_wanted = Vec::new();
-    // unions of old versions have more buffers; with them all are read
-    let all = wanted.is_none() || schema.flattened_fields().iter().any(|field| is_rare(field));
     for (at, field) in schema.fields().iter().enumerate() {
-        let number = number(field, &mut counts)?;
+        let number = number(field, version, &mut counts)?;
         is_wanted.resize(is_wanted.len() + number, wanted.is_none_or(|wanted| wanted.contains(&at)));
     }
     let stored = header.buffers().map(|buffers| buffers.iter().map(|buffer| (buffer.offset(), buffer.length())));
@@ -45,21 +43,17 @@ pub(super) fn buffers(
         let range = range.and_then(|(offset, length)| Some(offset..offset.checked_add(length)?));
         let range =
             range.filter(|range| range.end <= body).ok_or_else(|| damaged("a buffer is outside of its batch"))?;
-        found.push(Stored { range, is_wanted: all || is_wanted.get(at).copied().unwrap_or(true) });
+        found.push(Stored { range, is_wanted: is_wanted.get(at).copied().unwrap_or(true) });
     }
-    if !all && found.len() != is_wanted.len() {
+    if wanted.is_some() && found.len() != is_wanted.len() {
         return Err(damaged("a batch has other columns than the schema"));
     }
     Ok(found)
 }
 
-/// Whether the number of buffers depends on the version, or is not known.
-fn is_rare(field: &Field) -> bool {
-    matches!(field.data_type(), DataType::Union(..) | DataType::RunEndEncoded(..))
-}
-
 /// Returns the number of buffers of a field and the fields in it.
-fn number(field: &Field, counts: &mut impl Iterator<Item = i64>) -> Result<usize> {
+fn number(field: &Field, version: MetadataVersion, counts: &mut dyn Iterator<Item = i64>) -> Result<usize> {
+    let mut number = |field: &Field| number(field, version, counts);
     Ok(match field.data_type() {
         DataType::Null => 0,
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Binary | DataType::LargeBinary => 3,
@@ -67,17 +61,16 @@ fn number(field: &Field, counts: &mut impl Iterator<Item = i64>) -> Result<usize
             let count = counts.next().and_then(|count| usize::try_from(count).ok()).filter(|count| *count < 1 << 24);
             2 + count.ok_or_else(|| damaged("a batch does not say how many buffers its texts have"))?
         }
-        DataType::List(inner) | DataType::LargeList(inner) | DataType::Map(inner, _) => 2 + number(inner, counts)?,
-        DataType::ListView(inner) | DataType::LargeListView(inner) => 3 + number(inner, counts)?,
-        DataType::FixedSizeList(inner, _) => 1 + number(inner, counts)?,
-        DataType::Struct(members) => {
-            members.iter().try_fold(1, |sum, member| Ok::<_, Error>(sum + number(member, counts)?))?
-        }
+        DataType::List(inner) | DataType::LargeList(inner) | DataType::Map(inner, _) => 2 + number(inner)?,
+        DataType::ListView(inner) | DataType::LargeListView(inner) => 3 + number(inner)?,
+        DataType::FixedSizeList(inner, _) => 1 + number(inner)?,
+        DataType::Struct(members) => members.iter().try_fold(1, |sum, member| Ok::<_, Error>(sum + number(member)?))?,
         DataType::Union(members, mode) => {
-            let own = if *mode == UnionMode::Dense { 2 } else { 1 };
-            members.iter().try_fold(own, |sum, (_, member)| Ok::<_, Error>(sum + number(member, counts)?))?
+            let nulls = usize::from(version < MetadataVersion::V5);
+            let own = nulls + if *mode == UnionMode::Dense { 2 } else { 1 };
+            members.iter().try_fold(own, |sum, (_, member)| Ok::<_, Error>(sum + number(member)?))?
         }
-        DataType::RunEndEncoded(ends, values) => number(ends, counts)? + number(values, counts)?,
+        DataType::RunEndEncoded(ends, values) => number(ends)? + number(values)?,
         // numbers, times, and the keys of dictionaries
         _ => 2,
     })

@@ -3,8 +3,10 @@
 //! A file that is read by position has a footer, which says where its messages are; some programs write other things
 //! before the first one. A file that comes as a stream is read from its start, where most programs write a stream.
 
+use super::compact::Compact;
 use super::content::{CONTINUATION, Content, MAGIC, cut_off, damaged};
 use super::layout;
+use super::schema;
 use crate::error::{Error, Result};
 use crate::format::columnar::unless_panic;
 use crate::format::text::{Front, refuse_foreign};
@@ -42,9 +44,14 @@ pub(super) struct Announced {
     metadata: Vec<u8>,
     body: u64,
     pub(super) rows: u64,
-    /// Size of what will be read of it.
-    pub(super) wanted_bytes: u64,
-    ranges: Vec<Range<u64>>,
+    wanted: Compact,
+}
+
+impl Announced {
+    /// Returns the size of what will be read of it.
+    pub(super) fn wanted_bytes(&self) -> u64 {
+        self.wanted.len
+    }
 }
 
 /// A message, without its body.
@@ -118,8 +125,7 @@ impl<'i> Messages<'i> {
             return Err(Error::data("the Arrow data is big-endian, which is not supported")
                 .with_hint("write it on another machine, or as Parquet"));
         }
-        let schema = unless_panic(|| arrow_ipc::convert::try_fb_to_schema(written));
-        let schema = Arc::new(schema.map_err(|what| damaged(&format!("its schema is not valid ({what})")))?);
+        let schema = Arc::new(schema::read(written)?);
         let decoder = FileDecoder::new(Arc::new(bytes_schema(&schema)), MetadataVersion::V1);
         let max_expansion = input.max_expansion();
         Ok(Messages { content, schema, max_expansion, decoder, fields: Vec::new(), dictionaries: Vec::new(), blocks })
@@ -147,7 +153,7 @@ impl<'i> Messages<'i> {
                 let Some(at) = blocks.pop_front() else { return Ok(None) };
                 self.content.seek(at);
             }
-            let Some(head) = head(&mut self.content, Vec::new())? else {
+            let Some(mut head) = head(&mut self.content, Vec::new())? else {
                 if self.blocks.is_some() {
                     return Err(damaged("a batch is missing"));
                 }
@@ -161,16 +167,10 @@ impl<'i> Messages<'i> {
                     let batch = message.header_as_record_batch().ok_or_else(|| damaged("a batch is not valid"))?;
                     let rows = u64::try_from(batch.length()).ok().filter(|rows| *rows < 1 << 48);
                     let rows = rows.ok_or_else(|| damaged("a batch has an impossible number of rows"))?;
-                    let stored = layout::buffers(&batch, &self.schema, Some(&self.fields), head.body)?;
-                    let ranges = self.checked(stored, batch.compression().is_some())?;
-                    let wanted_bytes = ranges.iter().map(|range| range.end - range.start).sum();
-                    return Ok(Some(Announced {
-                        body: head.body,
-                        metadata: head.metadata,
-                        rows,
-                        wanted_bytes,
-                        ranges,
-                    }));
+                    let of = (&*self.schema, Some(&self.fields[..]));
+                    let stored = layout::buffers(&batch, message.version(), of, head.body)?;
+                    let wanted = Compact::wanted(&stored, &mut head.metadata, PREFIX_BYTES)?;
+                    return Ok(Some(Announced { metadata: head.metadata, body: head.body, rows, wanted }));
                 }
                 MessageHeader::Schema => return Err(damaged("it has two schemas")),
                 _ => self.content.skip(head.body)?,
@@ -178,25 +178,9 @@ impl<'i> Messages<'i> {
         }
     }
 
-    /// Returns the ranges of the buffers that are needed, if what they claim is possible.
-    fn checked(&self, stored: Vec<layout::Stored>, is_compressed: bool) -> Result<Vec<Range<u64>>> {
-        let mut ranges = Vec::new();
-        for layout::Stored { range, .. } in stored.into_iter().filter(|stored| stored.is_wanted) {
-            let len = range.end - range.start;
-            if is_compressed
-                && len > 0
-                && let Some(claim) = self.content.peek(range.start)?
-            {
-                layout::check_claim(claim, len, self.max_expansion)?;
-            }
-            ranges.push(range);
-        }
-        Ok(ranges)
-    }
-
-    /// Checks the claims of compressed buffers that came as a stream.
-    fn check_claims(&self, metadata: usize, ranges: &[Range<u64>], body: &Buffer) -> Result<()> {
-        for range in ranges.iter().filter(|range| !range.is_empty()) {
+    /// Checks the claims of compressed buffers.
+    fn check_claims(&self, metadata: usize, buffers: &[Range<u64>], body: &Buffer) -> Result<()> {
+        for range in buffers.iter().filter(|range| !range.is_empty()) {
             let at = metadata + range.start as usize;
             let claim = body.as_slice().get(at..at + 8).and_then(|claim| claim.try_into().ok());
             let claim = claim.ok_or_else(|| damaged("a compressed buffer has no length"))?;
@@ -212,12 +196,11 @@ impl<'i> Messages<'i> {
             return self.content.skip(head.body);
         }
         let data = batch.data().ok_or_else(|| damaged("a dictionary is not valid"))?;
-        let stored = layout::buffers(&data, &Schema::empty(), None, head.body)?;
-        let is_compressed = data.compression().is_some();
-        let ranges = self.checked(stored, is_compressed)?;
-        let body = self.content.body(&head.metadata, head.body, None)?;
-        if is_compressed {
-            self.check_claims(head.metadata.len(), &ranges, &body)?;
+        let stored = layout::buffers(&data, message.version(), (&Schema::empty(), None), head.body)?;
+        let whole = Compact::whole(head.body, &stored);
+        let body = self.content.body(&head.metadata, head.body, &whole)?;
+        if data.compression().is_some() {
+            self.check_claims(head.metadata.len(), &whole.buffers, &body)?;
         }
         let block = Block::new(0, head.metadata.len() as i32, head.body as i64);
         let decoder = &mut self.decoder;
@@ -231,14 +214,14 @@ impl<'i> Messages<'i> {
 
     /// Reads a batch.
     pub(super) fn read(&mut self, announced: Announced) -> Result<RecordBatch> {
-        let Announced { metadata, body, rows, ranges, .. } = announced;
-        let buffer = self.content.body(&metadata, body, Some(&ranges))?;
+        let Announced { metadata, body, rows, wanted } = announced;
+        let buffer = self.content.body(&metadata, body, &wanted)?;
         let message = root_as_message(&metadata[PREFIX_BYTES..]).map_err(|_| damaged("a message is not valid"))?;
         let header = message.header_as_record_batch();
         if header.is_some_and(|header| header.compression().is_some()) {
-            self.check_claims(metadata.len(), &ranges, &buffer)?;
+            self.check_claims(metadata.len(), &wanted.buffers, &buffer)?;
         }
-        let block = Block::new(0, metadata.len() as i32, body as i64);
+        let block = Block::new(0, metadata.len() as i32, wanted.len as i64);
         let decoder = &self.decoder;
         let batch = unless_panic(|| decoder.read_record_batch(&block, &buffer)).map_err(|what| damaged(&what))?;
         let batch = batch.filter(|batch| batch.num_rows() as u64 == rows);

@@ -21,12 +21,19 @@ pub(in crate::format) fn float<F>(text: &mut Vec<u8>, value: F) -> Result<(), Ba
 where
     F: Into<f64> + std::fmt::Display + std::fmt::LowerExp + Copy,
 {
-    let wide: f64 = value.into();
-    if !wide.is_finite() {
+    float_in_range(text, value.into(), value)
+}
+
+/// Appends a number like [`float`]; `exact` decides whether with an exponent, `value` is what is written.
+pub(in crate::format) fn float_in_range<F>(text: &mut Vec<u8>, exact: f64, value: F) -> Result<(), Bad>
+where
+    F: std::fmt::Display + std::fmt::LowerExp,
+{
+    if !exact.is_finite() {
         write(text, format_args!("{value}"));
         return Err(Bad::new("not_finite", "NaN or an infinity where a number is expected"));
     }
-    match wide.abs() {
+    match exact.abs() {
         0.0 => text.push(b'0'),
         1e-5..1e15 => write(text, format_args!("{value}")),
         _ => write(text, format_args!("{value:e}")),

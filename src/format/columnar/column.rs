@@ -1,12 +1,15 @@
 //! The columns of a job in a schema: found by name or JSON Pointer, their types checked.
 
-use super::typed::Meaning;
+use super::meaning::Meaning;
 use crate::error::{Error, Place, Result, nearest};
 use crate::format::block::ColumnKind;
 use crate::format::pointer::steps;
 use crate::source::Input;
 use arrow_schema::{DataType, Field, Fields, Schema};
 use std::sync::Arc;
+
+/// The key under which a field says what it contains, if this version cannot read it.
+pub(in crate::format) const UNREADABLE: &str = "listferry.unreadable";
 
 /// Maximum number of names for a hint.
 const MAX_NAMES: usize = 1_000;
@@ -19,6 +22,8 @@ pub(in crate::format) struct Columns {
     pub(in crate::format) wanted: Vec<Wanted>,
     /// The kinds of the columns.
     pub(in crate::format) kinds: Vec<ColumnKind>,
+    /// The columns of the file, members of objects as pointers, each with whether its values are text or lists.
+    pub(in crate::format) offered: Vec<(String, bool)>,
     /// All names of the file, for hints.
     all: Vec<String>,
 }
@@ -41,6 +46,13 @@ pub(in crate::format) struct Column {
     pub(in crate::format) meaning: Meaning,
 }
 
+impl Wanted {
+    /// Returns the field of the column in a schema.
+    pub(in crate::format) fn field<'s>(&self, schema: &'s Schema) -> Option<&'s Field> {
+        find(schema.fields(), &self.steps)
+    }
+}
+
 impl Columns {
     /// Finds the columns in the schema of the first file.
     ///
@@ -56,7 +68,7 @@ impl Columns {
             // a name that the file has twice is here twice, and the plan refuses it
             let same = schema.fields().iter().filter(|field| *field.name() == steps[0]).count();
             for field in find(schema.fields(), &steps).into_iter().cycle().take(same) {
-                let kind = kind_of(field.data_type()).map_err(|what| unsupported(name, what))?;
+                let kind = kind_of(field).map_err(|what| unsupported(name, what))?;
                 wanted.push(Wanted { name: (*name).to_owned(), steps: steps.clone(), kind });
             }
         }
@@ -64,7 +76,9 @@ impl Columns {
         let kinds = wanted.iter().map(|column| column.kind).collect();
         let mut all = Vec::new();
         collect(schema.fields(), "", &mut all);
-        Ok(Columns { names, wanted, kinds, all })
+        let mut offered = Vec::new();
+        offer(schema.fields(), "", &mut offered);
+        Ok(Columns { names, wanted, kinds, offered, all })
     }
 
     /// Checks that another file has the same columns.
@@ -73,7 +87,7 @@ impl Columns {
     /// `Data`: it does not.
     pub(in crate::format) fn check(&self, schema: &Schema, input: &Input) -> Result<()> {
         for column in &self.wanted {
-            let found = find(schema.fields(), &column.steps).map(|field| kind_of(field.data_type()));
+            let found = column.field(schema).map(kind_of);
             let what = match found {
                 Some(Ok(kind)) if kind == column.kind => continue,
                 Some(_) => "has another type than in the first file",
@@ -92,7 +106,7 @@ impl Columns {
     pub(in crate::format) fn locate(
         &self,
         schema: &Schema,
-        meaning: impl Fn(&Wanted) -> Meaning,
+        meaning: impl Fn(&Wanted, &Field) -> Meaning,
     ) -> Option<Arc<[Column]>> {
         let of = |wanted: &Wanted| {
             let (array, field) = schema.fields().find(&wanted.steps[0])?;
@@ -103,7 +117,7 @@ impl Columns {
                 path.push(at);
                 field = inner;
             }
-            Some(Column { array, path, meaning: meaning(wanted) })
+            Some(Column { array, path, meaning: meaning(wanted, field) })
         };
         self.wanted.iter().map(of).collect()
     }
@@ -154,8 +168,32 @@ fn collect(fields: &Fields, before: &str, names: &mut Vec<String>) {
     }
 }
 
-/// Returns the kind of a type, or what it is if it cannot be sent.
-fn kind_of(data_type: &DataType) -> Result<ColumnKind, &'static str> {
+/// Collects the columns that a job can name, each with whether its values are text or lists.
+fn offer(fields: &Fields, before: &str, offered: &mut Vec<(String, bool)>) {
+    for field in fields {
+        if offered.len() >= MAX_NAMES {
+            return;
+        }
+        let pointer = format!("{before}/{}", field.name().replace('~', "~0").replace('/', "~1"));
+        if let DataType::Struct(members) = field.data_type() {
+            offer(members, &pointer, offered);
+            continue;
+        }
+        let is_plain = before.is_empty() && !field.name().starts_with('/');
+        let name = if is_plain { field.name().clone() } else { pointer };
+        offered.push((name, matches!(kind_of(field), Ok(ColumnKind::Value | ColumnKind::List))));
+    }
+}
+
+/// Returns the kind of a field, or what it contains if that cannot be sent.
+fn kind_of(field: &Field) -> Result<ColumnKind, &str> {
+    match field.metadata().get(UNREADABLE) {
+        Some(what) => Err(what),
+        None => kind_of_type(field.data_type()),
+    }
+}
+
+fn kind_of_type(data_type: &DataType) -> Result<ColumnKind, &str> {
     Ok(match data_type {
         DataType::Time32(_) | DataType::Time64(_) => return Err("times of day"),
         DataType::Duration(_) => return Err("durations"),
@@ -163,19 +201,19 @@ fn kind_of(data_type: &DataType) -> Result<ColumnKind, &'static str> {
         DataType::Map(..) => return Err("maps"),
         DataType::Union(..) => return Err("unions"),
         DataType::RunEndEncoded(..) => return Err("run-end encoded values"),
-        DataType::Dictionary(_, values) => match kind_of(values)? {
+        DataType::Dictionary(_, values) => match kind_of_type(values)? {
             ColumnKind::Value => ColumnKind::Value,
             _ => return Err("a dictionary of lists or objects"),
         },
         DataType::Struct(fields) => {
-            fields.iter().try_for_each(|field| kind_of(field.data_type()).map(drop))?;
+            fields.iter().try_for_each(|field| kind_of(field).map(drop))?;
             ColumnKind::Object
         }
         DataType::List(field)
         | DataType::LargeList(field)
         | DataType::FixedSizeList(field, _)
         | DataType::ListView(field)
-        | DataType::LargeListView(field) => match kind_of(field.data_type())? {
+        | DataType::LargeListView(field) => match kind_of(field)? {
             ColumnKind::Object => ColumnKind::Objects,
             _ => ColumnKind::List,
         },

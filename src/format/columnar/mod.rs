@@ -3,15 +3,18 @@
 
 mod column;
 mod json;
+mod meaning;
 mod panic;
 mod reader;
 mod table;
 mod typed;
 
+#[cfg(feature = "arrow")]
+pub(super) use column::UNREADABLE;
 #[cfg(feature = "parquet")]
 pub(super) use column::Wanted;
 pub(super) use column::{Column, Columns};
+pub(super) use meaning::Meaning;
 pub(super) use panic::unless_panic;
 pub(super) use reader::{Batch, BatchReader, MAX_BATCH_ROWS};
 pub(super) use table::Columnar;
-pub(super) use typed::Meaning;

@@ -82,7 +82,7 @@ impl<F: Columnar> Reader<F> for BatchReader {
         let Some(batch) = self.batch.take() else { return Ok(0) };
         let columns = batch.columns.iter().map(|column| {
             let array = batch.rows.columns().get(column.array)?;
-            Source::of(array, &column.path, column.meaning)
+            Source::of(array, &column.path, &column.meaning)
         });
         let columns: Vec<Source<'_>> = columns
             .collect::<Option<_>>()

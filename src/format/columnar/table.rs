@@ -30,6 +30,10 @@ impl<F: Columnar> Columns for F {
         &self.wanted().names
     }
 
+    fn offered(&self) -> Vec<(String, bool)> {
+        self.wanted().offered.clone()
+    }
+
     fn have_lists(&self) -> bool {
         self.wanted().have_lists()
     }

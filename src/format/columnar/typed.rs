@@ -1,7 +1,8 @@
 //! An array with its type resolved, so that each value can be written as text.
 
 use super::json::string;
-use crate::format::block::number::{date, decimal, float, integer, timestamp};
+use super::meaning::Meaning;
+use crate::format::block::number::{date, decimal, float, float_in_range, integer, timestamp};
 use crate::format::block::{Bad, Block};
 use arrow_array::cast::AsArray;
 use arrow_array::types::*;
@@ -76,22 +77,12 @@ pub(super) struct Elements<'a> {
     nulls: Option<NullBuffer>,
 }
 
-/// A meaning of bytes that their type does not have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(feature = "parquet"), allow(dead_code, reason = "Arrow has neither"))]
-pub(in crate::format) enum Meaning {
-    /// That of the type.
-    Plain,
-    Uuid,
-    Int96,
-}
-
 /// Returns the day of 1970-01-01 in the count of Julian days.
 const JULIAN_EPOCH: i64 = 2_440_588;
 
 impl<'a> Typed<'a> {
     /// Resolves the type of an array; `None` if it is not supported, which the schema has ruled out.
-    pub(super) fn of(array: &'a dyn Array, meaning: Meaning) -> Option<Typed<'a>> {
+    pub(super) fn of(array: &'a dyn Array, meaning: &Meaning) -> Option<Typed<'a>> {
         use DataType as T;
         Some(match (array.data_type(), meaning) {
             (T::FixedSizeBinary(16), Meaning::Uuid) => Typed::Uuid(array.as_fixed_size_binary_opt()?),
@@ -124,9 +115,9 @@ impl<'a> Typed<'a> {
             (T::BinaryView, _) => Typed::BinaryView(array.as_binary_view_opt()?),
             (T::FixedSizeBinary(_), _) => Typed::Fixed(array.as_fixed_size_binary_opt()?),
             (T::Dictionary(..), _) => Typed::Dictionary(Box::new(Dictionary::of(array, meaning)?)),
-            (T::Struct(_), _) => Typed::Struct(Members::of(array.as_struct_opt()?)?),
+            (T::Struct(_), _) => Typed::Struct(Members::of(array.as_struct_opt()?, meaning)?),
             (T::List(_) | T::LargeList(_) | T::FixedSizeList(..) | T::ListView(_) | T::LargeListView(_), _) => {
-                Typed::List(Box::new(Elements::of(array)?))
+                Typed::List(Box::new(Elements::of(array, meaning)?))
             }
             _ => return None,
         })
@@ -252,7 +243,7 @@ pub(super) struct Source<'a> {
 
 impl<'a> Source<'a> {
     /// Follows a path of members from an array.
-    pub(super) fn of(array: &'a ArrayRef, path: &[usize], meaning: Meaning) -> Option<Source<'a>> {
+    pub(super) fn of(array: &'a ArrayRef, path: &[usize], meaning: &Meaning) -> Option<Source<'a>> {
         let mut array: &ArrayRef = array;
         let mut nulls = array.nulls().cloned();
         for member in path {
@@ -332,7 +323,7 @@ impl<'a> Moments<'a> {
 }
 
 impl<'a> Dictionary<'a> {
-    fn of(array: &'a dyn Array, meaning: Meaning) -> Option<Dictionary<'a>> {
+    fn of(array: &'a dyn Array, meaning: &Meaning) -> Option<Dictionary<'a>> {
         let any = array.as_any_dictionary_opt()?;
         let values: &'a ArrayRef = any.values();
         let (len, nulls) = (values.len(), any.keys().nulls().cloned());
@@ -354,17 +345,17 @@ impl<'a> Dictionary<'a> {
 }
 
 impl<'a> Members<'a> {
-    fn of(array: &'a StructArray) -> Option<Members<'a>> {
+    fn of(array: &'a StructArray, meaning: &Meaning) -> Option<Members<'a>> {
         let fields = array.fields().iter().zip(array.columns());
-        let members = fields.map(|(field, column)| {
-            Some((field.name().as_str(), Typed::of(column.as_ref(), Meaning::Plain)?, column.nulls().cloned()))
+        let members = fields.enumerate().map(|(at, (field, column))| {
+            Some((field.name().as_str(), Typed::of(column.as_ref(), meaning.inner(at))?, column.nulls().cloned()))
         });
         Some(Members { members: members.collect::<Option<_>>()? })
     }
 }
 
 impl<'a> Elements<'a> {
-    fn of(array: &'a dyn Array) -> Option<Elements<'a>> {
+    fn of(array: &'a dyn Array, meaning: &Meaning) -> Option<Elements<'a>> {
         fn range(from: impl TryInto<usize>, to: impl TryInto<usize>) -> Range<usize> {
             let (from, to) = (from.try_into().unwrap_or(0), to.try_into().unwrap_or(0));
             from..to.max(from)
@@ -385,7 +376,7 @@ impl<'a> Elements<'a> {
             let ends = list.offsets().iter().zip(list.sizes().iter());
             (ends.map(|(from, len)| range(*from, from + len)).collect(), list.values())
         };
-        Some(Elements { ranges, values: Typed::of(values.as_ref(), Meaning::Plain)?, nulls: values.nulls().cloned() })
+        Some(Elements { ranges, values: Typed::of(values.as_ref(), meaning.inner(0))?, nulls: values.nulls().cloned() })
     }
 }
 
@@ -441,7 +432,7 @@ fn half(text: &mut Vec<u8>, value: f32) -> Result<(), Bad> {
         let Ok(back) = short.parse::<f32>() else { continue };
         let gap = if back.abs() < value.abs() { below } else { above };
         if (back - value).abs() < gap {
-            return float(text, back);
+            return float_in_range(text, value.into(), back);
         }
     }
     float(text, value)

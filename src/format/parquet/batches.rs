@@ -180,10 +180,8 @@ impl Open {
                 .build()
         });
         let reader = built.map_err(|what| pages.take_error().unwrap_or_else(|| damaged(&what)))?;
-        let written = &self.file.written;
-        let columns = of
-            .columns
-            .locate(&arrow_array::RecordBatchReader::schema(&reader), |wanted| schema::meaning(written, wanted));
+        let read = arrow_array::RecordBatchReader::schema(&reader);
+        let columns = of.columns.locate(&read, |wanted, _| schema::meaning(&self.file, wanted));
         let columns = columns.ok_or_else(|| damaged("its columns are not those of its schema"))?;
         Ok(Decoding { reader, pages, columns })
     }

@@ -1,9 +1,10 @@
 //! Reads pages by position for the `parquet` crate, and checks the header of each before the crate reads the page.
 //!
 //! The crate allocates what a header says. So each header is parsed here first: pages and dictionaries over the limit are
-//! refused, and so are numbers of values that the page cannot have. The crate asks for a header by `get_read` and for
-//! the content by `get_bytes`; after it has peeked at a header it calls `get_read` at the content once more, which
-//! `pending` tells apart. With an index of pages, `get_bytes` returns header and content together.
+//! refused, and so are numbers of values that the page cannot have and contents that do not have the checksum of their
+//! header. The crate asks for a header by `get_read` and for the content by `get_bytes`; after it has peeked at a header it
+//! calls `get_read` at the content once more, which `pending` tells apart. With an index of pages, `get_bytes` returns header
+//! and content together.
 
 use super::thrift::{PageHeader, page_header};
 use crate::error::{Error, Place};
@@ -172,11 +173,17 @@ impl Pages {
         Err(self.fail(error.with_place(self.place(Some(column)))))
     }
 
-    /// Checks the content of a page for what the crate decompresses without a limit.
+    /// Checks the content of a page: its checksum, if it has one, and what the crate decompresses without a limit.
     fn check_content(&self, column: usize, header: &PageHeader, content: &[u8]) -> Result<(), ParquetError> {
         const LZ4_FRAME: &[u8] = &[4, 0x22, 0x4d, 0x18];
+        let fail = |error: Error| Err(self.fail(error.with_place(self.place(Some(column)))));
+        let content = usize::try_from(header.compressed).ok().and_then(|len| content.get(..len));
+        let Some(content) = content else { return fail(damaged("a page is longer than the index of pages says")) };
+        if header.crc.is_some_and(|crc| crc != crc32(content)) {
+            return fail(damaged("a page has another checksum than its header says"));
+        }
         let packed = content.get(usize::try_from(header.levels).unwrap_or(0)..).unwrap_or_default();
-        let error = match self.0.columns[column].compression {
+        fail(match self.0.columns[column].compression {
             Compression::GZIP(_) if inflates_beyond(packed, header.uncompressed) => {
                 damaged("a page has more bytes than its header says")
             }
@@ -185,9 +192,12 @@ impl Pages {
                     .with_hint("write the file again, with zstd or snappy")
             }
             _ => return Ok(()),
-        };
-        Err(self.fail(error.with_place(self.place(Some(column)))))
+        })
     }
+}
+
+fn crc32(bytes: &[u8]) -> u32 {
+    crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32IsoHdlc, bytes) as u32
 }
 
 /// Returns true if gzip data has more than `most` bytes when it is decompressed.
@@ -241,12 +251,12 @@ impl ChunkReader for Pages {
             state.pending.remove(&column).map(|(_, header)| (0, header))
         };
         let bytes = self.read(start, length)?;
-        if let Some((skip, header)) = content_of {
-            self.check_content(column, &header, bytes.get(skip..).unwrap_or_default())?;
-        }
         if bytes.len() < length {
             let error = damaged("the file ends inside of a page");
             return Err(self.fail(error.with_place(self.place(Some(column)))));
+        }
+        if let Some((skip, header)) = content_of {
+            self.check_content(column, &header, bytes.get(skip..).unwrap_or_default())?;
         }
         Ok(bytes.into())
     }

@@ -4,6 +4,7 @@
 //! which 64 bits reach only to the year 2262. So texts are read as bytes, and those timestamps as 12 bytes each.
 
 use super::super::columnar::{Meaning, Wanted};
+use super::file::File;
 use arrow_schema::{DataType, Field, FieldRef, Fields, Schema};
 use parquet::basic::{LogicalType, Type as Physical};
 use parquet::errors::ParquetError;
@@ -59,11 +60,13 @@ fn plain_type(of: &TypePtr, outside: bool) -> Result<TypePtr, ParquetError> {
 /// Returns the schema of the arrays to read: that of the plain file, with bytes as views, and with what the writer noted
 /// about integers.
 pub(super) fn arrays(plain: &Schema, noted: &Schema) -> Schema {
-    let fields = plain.fields().iter().map(|field| {
-        let noted = noted.fields().find(field.name()).map(|(_, noted)| noted);
-        array(field, noted)
-    });
-    Schema::new_with_metadata(fields.collect::<Fields>(), plain.metadata().clone())
+    Schema::new_with_metadata(arrays_of(plain.fields(), noted.fields()), plain.metadata().clone())
+}
+
+/// Both are made from the same columns, so they have the same order.
+fn arrays_of(plain: &Fields, noted: &Fields) -> Fields {
+    let of = |(at, field): (usize, &FieldRef)| array(field, noted.get(at).filter(|noted| noted.name() == field.name()));
+    plain.iter().enumerate().map(of).collect()
 }
 
 fn array(plain: &FieldRef, noted: Option<&FieldRef>) -> FieldRef {
@@ -85,13 +88,8 @@ fn array(plain: &FieldRef, noted: Option<&FieldRef>) -> FieldRef {
             with(noted.clone())
         }
         (DataType::Date32, Some(noted @ DataType::Date64)) => with(noted.clone()),
-        (DataType::Struct(members), noted) => {
-            let noted = |name: &str| match noted {
-                Some(DataType::Struct(noted)) => noted.find(name).map(|(_, noted)| noted),
-                _ => None,
-            };
-            with(DataType::Struct(members.iter().map(|member| array(member, noted(member.name()))).collect()))
-        }
+        (DataType::Struct(members), Some(DataType::Struct(noted))) => with(DataType::Struct(arrays_of(members, noted))),
+        (DataType::Struct(members), _) => with(DataType::Struct(arrays_of(members, &Fields::empty()))),
         (DataType::List(field), _) => with(DataType::List(inner(field))),
         (DataType::LargeList(field), _) => with(DataType::LargeList(inner(field))),
         (DataType::FixedSizeList(field, len), _) => with(DataType::FixedSizeList(inner(field), *len)),
@@ -105,16 +103,17 @@ pub(super) fn leaves(schema: &SchemaDescriptor, wanted: &Wanted) -> Vec<usize> {
     (0..schema.num_columns()).filter(is_of).collect()
 }
 
-/// Returns the meaning of the bytes of a column, by the schema of the file.
-pub(super) fn meaning(schema: &SchemaDescriptor, wanted: &Wanted) -> Meaning {
-    let [leaf] = leaves(schema, wanted)[..] else { return Meaning::Plain };
-    let column = schema.column(leaf);
-    if column.path().parts().len() != wanted.steps.len() {
-        return Meaning::Plain;
-    }
-    match (column.physical_type(), column.logical_type_ref()) {
-        (Physical::INT96, _) => Meaning::Int96,
-        (Physical::FIXED_LEN_BYTE_ARRAY, Some(LogicalType::Uuid)) => Meaning::Uuid,
-        _ => Meaning::Plain,
-    }
+/// Returns the meaning of the bytes of a column, by the schema of the file and the types that its writer noted.
+pub(super) fn meaning(file: &File, wanted: &Wanted) -> Meaning {
+    let Some(noted) = wanted.field(&file.noted) else { return Meaning::Plain };
+    let mut leaves = leaves(&file.written, wanted).into_iter();
+    Meaning::of(noted, &mut |noted| {
+        let Some(leaf) = leaves.next() else { return Meaning::Plain };
+        let column = file.written.column(leaf);
+        match (column.physical_type(), column.logical_type_ref()) {
+            (Physical::INT96, _) => Meaning::Int96,
+            (Physical::FIXED_LEN_BYTE_ARRAY, Some(LogicalType::Uuid)) => Meaning::Uuid,
+            _ => Meaning::of_extension(noted),
+        }
+    })
 }

@@ -13,6 +13,8 @@ pub(super) struct PageHeader {
     pub(super) values: i64,
     /// Bytes before the compressed part.
     pub(super) levels: i64,
+    /// CRC-32 of the content as stored.
+    pub(super) crc: Option<u32>,
     /// Length of the header itself.
     pub(super) len: usize,
 }
@@ -31,6 +33,7 @@ pub(super) fn page_header(bytes: &[u8]) -> Option<PageHeader> {
         1 => input.integer().map(|value| header.kind = value),
         2 => input.integer().map(|value| header.uncompressed = value),
         3 => input.integer().map(|value| header.compressed = value),
+        4 if kind == I32 => input.integer().map(|value| header.crc = Some(value as u32)),
         // data, dictionary, and data of the second version
         5 | 7 | 8 if kind == STRUCT => input.fields(|input, inner, kind| match (id, inner) {
             (_, 1) => input.integer().map(|value| header.values = value),
@@ -55,6 +58,7 @@ pub(super) fn is_encrypted(footer: &[u8]) -> bool {
     found
 }
 
+const I32: u8 = 5;
 const STRUCT: u8 = 12;
 
 /// Deepest nesting that is skipped.
@@ -170,6 +174,7 @@ mod tests {
             compressed: 1000,
             values: 5,
             levels: 0,
+            crc: None,
             len: DICTIONARY.len(),
         };
         assert_eq!(header, want);
@@ -177,6 +182,14 @@ mod tests {
         for cut in 0..DICTIONARY.len() {
             assert_eq!(page_header(&DICTIONARY[..cut]), None, "{cut}");
         }
+    }
+
+    #[test]
+    fn a_header_has_its_checksum() {
+        // the same page, with field 4, an integer of 32 bits
+        let bytes = [&DICTIONARY[..10], &[0x15, 1], &[0x3c, 0x15, 10, 0x15, 0, 0, 0]].concat();
+        let header = page_header(&bytes).unwrap();
+        assert_eq!((header.crc, header.values, header.len), (Some(u32::MAX), 5, bytes.len()));
     }
 
     #[test]
