@@ -94,7 +94,7 @@ impl Places {
         }
     }
 
-    /// Collects a key. `hides`: it stands where a secret may be, so that one without a value may be the secret.
+    /// Collects a key. `hides`: a secret is expected there, so that a key without a value may be the secret.
     fn key(&mut self, key: &Spanned<String>, path: &str, value: &Read, hides: bool) {
         self.spot(path, (key.defined.line(), key.defined.column()), value);
         let is_alone = hides && matches!(value.item(), Item::Scalar(Value::Null));

@@ -245,7 +245,7 @@ def note(name, table, extra=()):
 
 
 def write_checksums(table):
-    """Pages that are not compressed: nothing but the checksum tells that they were changed."""
+    """Pages that are not compressed: only the checksum shows a change."""
     for version in ["1.0", "2.0"]:
         pq.write_table(table, HERE / f"list-pyarrow-checksum-v{version[0]}.parquet", row_group_size=150, compression="none",
                        data_page_version=version, use_dictionary=["name", "email"], write_page_checksum=True,

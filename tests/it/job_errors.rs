@@ -98,7 +98,7 @@ fn a_secret_in_a_wrong_place_is_not_shown() {
     }
 }
 
-/// It stood some cells beside a character that takes two.
+/// The caret was some cells away from a character of double width.
 #[test]
 fn the_caret_is_below_its_character_whatever_its_width() {
     let dir = tempfile::tempdir().expect("a folder");

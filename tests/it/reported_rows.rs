@@ -12,7 +12,7 @@ const SEGMENT: &str = "map: { operation: { value: UPDATE }, user_account_id: id,
 
 /// The first list: one of its rows is refused locally, and the first one by the platform.
 const FIRST: &str = "id,name\nann,x\n,first list\nbob,x\n";
-/// The list that lies there later.
+/// The list that replaces it.
 const SECOND: &str = "id,name\ncid,x\n,second list\ndan,x\neve,x\n";
 
 /// mediarithmics, which has no verdict until `over` is set, and then one failed row.

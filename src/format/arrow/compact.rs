@@ -1,4 +1,4 @@
-//! Bodies with the buffers of mapped columns alone: the batch is told where these are then, and that the others are empty.
+//! Bodies with the buffers of mapped columns alone. The positions in the batch are changed to match, and other buffers are empty.
 //!
 //! A writer may put all rows into one batch, so what is not mapped must not take memory.
 
@@ -17,11 +17,11 @@ const ENTRY_BYTES: usize = 16;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Piece {
     pub(super) stored: Range<u64>,
-    /// Where it is in the compact body.
+    /// Position in the compact body.
     pub(super) to: u64,
 }
 
-/// What is read of a body.
+/// The parts of a body that are read.
 pub(super) struct Compact {
     /// In their order in the body.
     pub(super) pieces: Vec<Piece>,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// Reads a schema.
 ///
 /// # Errors
-/// `Data`: it is not valid, or the buffers of a column of an unknown type cannot be told from those of others.
+/// `Data`: it is not valid, or the buffers of a column of an unknown type cannot be distinguished from those of other columns.
 pub(super) fn read(written: arrow_ipc::Schema<'_>) -> Result<Schema> {
     let invalid = |what: String| damaged(&format!("its schema is not valid ({what})"));
     let refused = match unless_panic(|| arrow_ipc::convert::try_fb_to_schema(written)) {

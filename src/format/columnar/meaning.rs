@@ -1,4 +1,4 @@
-//! What bytes mean, where their type does not say it.
+//! The meaning of bytes whose type does not define it.
 
 use arrow_schema::{DataType, Field};
 use std::sync::Arc;
