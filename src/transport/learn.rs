@@ -4,7 +4,7 @@ use super::Request;
 use crate::secret::Taint;
 
 /// Headers whose values are public, or the beginnings of their names.
-const OPEN_HEADERS: [&str; 10] = [
+const OPEN_HEADERS: [&str; 11] = [
     "content-",
     "accept",
     "cache-control",
@@ -15,6 +15,8 @@ const OPEN_HEADERS: [&str; 10] = [
     "x-ms-version",
     "x-amz-checksum-",
     "x-amz-acl",
+    // the name of the cloud
+    "metadata-flavor",
 ];
 /// Maximum size of a body to search; a larger one is a list, not the body of a small call.
 const MAX_BODY_BYTES: usize = 64 * 1024;

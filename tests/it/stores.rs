@@ -216,3 +216,209 @@ async fn wrong_keys_of_a_store_say_what_to_do() {
         assert!(format!("{error:?}").contains(says) && error.hint().is_some(), "{source}: {error:?}");
     }
 }
+
+/// Checks a list with these variables in the environment.
+async fn check_with(source: &str, variables: &[(&str, &str)]) -> Report {
+    let work = tempfile::tempdir().unwrap();
+    let (job, mut env) = (job(source, work.path(), &["upload.attempts=2"]), env(work.path()));
+    let variables: Vec<(String, String)> =
+        variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let own = Arc::clone(&env.variables);
+    env.variables = Arc::new(move |name| {
+        let found = variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+        found.or_else(|| own(name))
+    });
+    tokio::task::spawn_blocking(move || job.check(&env)).await.unwrap()
+}
+
+/// Asserts that a job is refused with a key or a variable, and what to do.
+fn refused(report: &Report, at: &str) {
+    let error = report.error.as_ref().unwrap_or_else(|| panic!("{at} is accepted"));
+    assert_eq!((report.exit_code, error.kind()), (2, Kind::Usage), "{at}: {error:?}");
+    assert!(error.message().contains(at) && error.hint().is_some(), "{at}: {error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn malformed_endpoints_ended_the_fetching_thread() {
+    let malformed = [
+        "minio:9000",
+        "minio",
+        "//x",
+        "http://",
+        "http:///",
+        "http://h o",
+        "http://h:99999",
+        "http://[::1",
+        "https:127.0.0.1:9",
+        "http://\u{fc}:1",
+        "http://127.0.0.1:9/a b",
+        "http://127.0.0.1:9\\n",
+    ];
+    for endpoint in malformed {
+        for (path, keys) in [
+            ("s3://bucket/k.csv", KEYS),
+            ("gs://b/k.csv", "anonymous: true"),
+            ("az://c/k.csv", "account: a, anonymous: true"),
+        ] {
+            let source = format!("path: '{path}', store: {{ endpoint: \"{endpoint}\", {keys} }}");
+            refused(&check_with(&source, &[]).await, "source.store.endpoint");
+        }
+        let keys = "path: s3://bucket/k.csv, store: { access_key_id: AKID, secret_access_key: { env: URL_SECRET } }";
+        for name in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"] {
+            refused(&check_with(keys, &[(name, &endpoint.replace("\\n", "\n"))]).await, name);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn line_ends_in_settings_of_stores_ended_the_fetching_thread() {
+    let server = Vendor::start(|_, _| answer(200, &[], "")).await;
+    let dir = tempfile::tempdir().unwrap();
+    let token = dir.path().join("token");
+    std::fs::write(&token, "canary-token\n").unwrap();
+    let (url, token) = (server.url(), token.display().to_string());
+    let of = |keys: &str| format!("path: s3://bucket/k.csv, store: {{ endpoint: '{url}', {keys} }}");
+    let secret = "access_key_id: AKID, secret_access_key: { env: URL_SECRET }";
+    for (source, at) in [
+        (of(&format!("region: \"us east\\n\", {secret}")), "source.store.region"),
+        (of(&format!("region: '', {secret}")), "source.store.region"),
+        (of(&format!("path_style: false, {secret}")), "source.store.path_style"),
+        (of("access_key_id: \"AK\\tID\", secret_access_key: { env: URL_SECRET }"), "source.store.access_key_id"),
+        ("path: az://c/k.csv, store: { account: \"a\\n\", anonymous: true }".to_owned(), "source.store.account"),
+    ] {
+        refused(&check_with(&source, &[]).await, at);
+    }
+    let full = format!("{url}/credentials");
+    for (variables, at) in [
+        (&[("AWS_REGION", "eu-west-1\n")][..], "AWS_REGION"),
+        (&[("AWS_ACCESS_KEY_ID", "AKID\n"), ("AWS_SECRET_ACCESS_KEY", "s")], "AWS_ACCESS_KEY_ID"),
+        (
+            &[
+                ("AWS_ACCESS_KEY_ID", "AKID"),
+                ("AWS_SECRET_ACCESS_KEY", "canary"),
+                ("AWS_SESSION_TOKEN", "canary\u{fc}"),
+            ],
+            "AWS_SESSION_TOKEN",
+        ),
+        (
+            &[("AWS_CONTAINER_CREDENTIALS_FULL_URI", &full), ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", &token)],
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+        ),
+        (&[("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/a b")], "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"),
+        (&[("AWS_EC2_METADATA_SERVICE_ENDPOINT", "localhost")], "AWS_EC2_METADATA_SERVICE_ENDPOINT"),
+    ] {
+        let report = check_with(&of("path_style: true"), variables).await;
+        refused(&report, at);
+        assert!(!text(&report).contains("canary"), "{}", text(&report));
+    }
+    assert!(server.seen().is_empty(), "{:?}", server.seen());
+}
+
+/// Returns what a metadata service of AWS answers.
+fn metadata_credentials() -> Vec<u8> {
+    let keys = "\"AccessKeyId\":\"AKMETA\",\"SecretAccessKey\":\"canary-secret\",\"Token\":\"canary-session\"";
+    answer(200, &[], format!("{{{keys},\"Expiration\":\"2099-01-01T00:00:00Z\"}}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_come_from_a_metadata_service() {
+    let dir = tempfile::tempdir().unwrap();
+    let token = dir.path().join("token");
+    std::fs::write(&token, "canary-token").unwrap();
+    let bytes = list(1000);
+    let file = File::tagged(bytes.clone(), "\"v1\"");
+    let server = Vendor::start(move |seen, _| match (seen.method.as_str(), seen.target.as_str()) {
+        ("GET", "/credentials") if seen.header("authorization") == Some("canary-token") => metadata_credentials(),
+        ("PUT", "/latest/api/token") => answer(200, &[], "canary-imds"),
+        ("GET", path) if path.starts_with("/latest/") && seen.header("x-aws-ec2-metadata-token").is_none() => {
+            answer(401, &[], "")
+        }
+        ("GET", "/latest/meta-data/iam/security-credentials/") => answer(200, &[], "role"),
+        ("GET", "/latest/meta-data/iam/security-credentials/role") => metadata_credentials(),
+        ("GET", path) if path.starts_with("/bucket?") => answer(200, &[], listing(&[("k.csv", &file)])),
+        ("GET", "/bucket/k.csv") => file.answer(seen),
+        _ => answer(404, &[], ""),
+    })
+    .await;
+    let (url, token) = (server.url(), token.display().to_string());
+    let full = format!("{url}/credentials");
+    let want = check_file(&bytes).await.digest;
+    for path in ["s3://bucket/k.csv", "s3://bucket/*.csv"] {
+        let source = format!("path: '{path}', store: {{ endpoint: '{url}', region: eu-west-1 }}");
+        for variables in [
+            &[
+                ("AWS_CONTAINER_CREDENTIALS_FULL_URI", full.as_str()),
+                ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", &token),
+            ][..],
+            &[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &format!("{url}/"))],
+        ] {
+            let report = check_with(&source, variables).await;
+            assert_eq!((report.exit_code, &report.digest), (0, &want), "{path}: {}", text(&report));
+        }
+    }
+    let data: Vec<Seen> = server.seen().into_iter().filter(|seen| seen.target.starts_with("/bucket")).collect();
+    for seen in &data {
+        assert!(seen.header("authorization").is_some_and(|by| by.contains("Credential=AKMETA/")), "{seen:?}");
+        assert_eq!(seen.header("x-amz-security-token"), Some("canary-session"));
+    }
+    assert!(data.len() >= 4, "{data:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_glob_without_credentials_ended_with_20() {
+    let server = Vendor::start(|seen, _| match seen.target.as_str() {
+        // a path that no request can have
+        "/latest/meta-data/iam/security-credentials/" => answer(200, &[], "no\nrole"),
+        "/latest/api/token" => answer(200, &[], "canary-imds"),
+        _ => answer(404, &[], "no such thing"),
+    })
+    .await;
+    let url = server.url();
+    let dir = tempfile::tempdir().unwrap();
+    let token = dir.path().join("token");
+    std::fs::write(&token, "canary-token").unwrap();
+    let (full, token) = (format!("{url}/gone"), token.display().to_string());
+    for path in ["s3://bucket/k.csv", "s3://bucket/*.csv"] {
+        let source = format!("path: '{path}', store: {{ endpoint: '{url}', region: eu-west-1 }}");
+        for variables in [
+            &[
+                ("AWS_CONTAINER_CREDENTIALS_FULL_URI", full.as_str()),
+                ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", &token),
+            ][..],
+            &[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &url)],
+        ] {
+            let report = check_with(&source, variables).await;
+            assert_eq!(report.exit_code, 30, "{path}: {}", text(&report));
+            let says = format!("{path}: no credentials for the store");
+            assert!(text(&report).contains(&says) && text(&report).contains("AWS_ACCESS_KEY_ID"), "{}", text(&report));
+            assert!(!text(&report).contains("canary"), "{}", text(&report));
+        }
+    }
+    assert!(!server.seen().iter().any(|seen| seen.target.starts_with("/bucket")), "{:?}", server.seen());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_name_of_the_cloud_was_hidden_like_a_secret() {
+    let server = Vendor::start(|_, _| answer(404, &[], "no such thing")).await;
+    let host = server.address.to_string();
+    let ran = tokio::task::spawn_blocking(move || {
+        let bed = crate::cli::Bed::new(crate::cli::CLEVERTAP, "");
+        ["gs://bucket/k.csv", "gs://bucket/*.csv"].map(|path| {
+            let set = format!("source.path={path}");
+            let mut command = bed.command(&["check", "job.yaml", "--set", &set]);
+            command.env("GCE_METADATA_HOST", &host).env("GCE_METADATA_IP", &host).env("HOME", bed.path("home"));
+            let names = ["GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_KEY"];
+            for name in names {
+                command.env_remove(name);
+            }
+            let output = command.output().unwrap();
+            let said = [output.stdout, output.stderr].concat();
+            (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+        })
+    });
+    for (code, said) in ran.await.unwrap() {
+        assert_eq!(code, Some(30), "{said}");
+        assert!(said.contains("set GOOGLE_APPLICATION_CREDENTIALS"), "{said}");
+    }
+    assert!(server.seen().iter().any(|seen| seen.header("metadata-flavor") == Some("Google")));
+}

@@ -2,8 +2,9 @@
 
 use super::destination;
 use super::map::Map;
-use super::sample::{self, Column, Sample, sample};
-use super::yaml::{Lines, path};
+use super::reading::Opener;
+use super::sample::{Column, Sample, sample};
+use super::yaml::Lines;
 use crate::error::{Error, Result, nearest};
 use crate::job::env::Env;
 use crate::platform::PLATFORMS;
@@ -34,23 +35,22 @@ pub fn draft(platform: &str, source: Option<&str>, folder: &Path, env: &Env) -> 
         };
         return Err(Error::usage(format!("there is no platform {platform:?}")).with_hint(hint));
     }
-    let found = match source {
-        Some(path) => sample(path, folder, env)?,
-        None => template(),
-    };
-    let shown = source.unwrap_or("people.csv");
-    let mut map = Map::new(&found, platform).ok_or_else(|| sample::nothing(shown))?;
+    let opener = Opener::new(source.unwrap_or("people.csv"), folder, env);
+    let found = if source.is_some() { sample(&opener)? } else { template() };
+    let shown = opener.shown();
+    let mut map = Map::new(&found, platform).ok_or_else(|| found.nothing(&shown))?;
     let mut lines = Lines::default();
-    head(&mut lines, platform, source, found.records);
+    head(&mut lines, platform, source.map(|_| shown.as_str()), found.records);
     lines.add("source:", "");
-    lines.add(&format!("  path: {}", path(shown)), "relative to this file; a glob or \"-\" (stdin) works, too");
+    let (path, comment) = opener.path_line();
+    lines.add(&format!("  {path}"), comment);
     for (line, comment) in &found.settings {
         lines.add(&format!("  {line}"), comment);
     }
     map.conditions(&mut lines);
     map.write(&mut lines, platform);
     lines.add("rejects: { max_percent: 1 }", "with more invalid rows nothing is sent");
-    destination::write(&mut lines, platform, &list_name(shown));
+    destination::write(&mut lines, platform, &list_name(&shown));
     Ok(Draft { text: lines.0, choices: map.choices })
 }
 

@@ -169,7 +169,12 @@ mod tests {
 
     fn column(name: &str, values: &[&str]) -> Column {
         let empty = values.iter().filter(|value| value.is_empty()).count() as u64;
-        Column { name: name.to_owned(), values: values.iter().map(|&v| v.to_owned()).collect(), empty, is_list: false }
+        Column {
+            name: name.to_owned(),
+            values: values.iter().map(|&v| v.to_owned()).collect(),
+            empty,
+            ..Column::default()
+        }
     }
 
     #[test]

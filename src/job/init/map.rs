@@ -1,8 +1,13 @@
 //! The `map` of a new job file, proposed from names and values of columns.
 
-use super::kind::{Kind, folded, identifiers, kind};
+use super::kind::{Kind, identifiers, kind};
 use super::sample::{Column, Sample};
-use super::yaml::{Lines, scalar};
+use super::yaml::{Lines, scalar, shown};
+
+/// Maximum number of columns that are listed as left out.
+const MAX_LEFT_OUT: usize = 20;
+/// Maximum number of characters of the name of an attribute.
+const MAX_ATTRIBUTE: usize = 100;
 
 /// A proposed map.
 pub(super) struct Map<'a> {
@@ -10,7 +15,7 @@ pub(super) struct Map<'a> {
     /// The column that identifies the person.
     identifier: &'a Column,
     /// Others that may do so.
-    others: Vec<&'a str>,
+    others: Vec<String>,
     pub(super) choices: Vec<String>,
 }
 
@@ -27,7 +32,7 @@ impl<'a> Map<'a> {
         }
         let mut found = found.into_iter();
         let identifier = found.next().or(sample.columns.first())?;
-        let others = found.map(|column| column.name.as_str()).take(3).collect();
+        let others = found.map(|column| shown(&column.name)).take(3).collect();
         Some(Map { sample, identifier, others, choices: sample.choices.clone() })
     }
 
@@ -44,11 +49,20 @@ impl<'a> Map<'a> {
         if !self.others.is_empty() {
             self.choices.push(format!(
                 "the identifier is the column {}; others are {}",
-                self.identifier.name,
+                shown(&self.identifier.name),
                 self.others.join(", ")
             ));
         }
         lines.add("map:", "");
+        for (name, reason) in self.sample.left_out.iter().take(MAX_LEFT_OUT) {
+            lines.note(
+                "  ",
+                &format!("left out: {}: {reason}", if name.is_empty() { "a column".to_owned() } else { shown(name) }),
+            );
+        }
+        if let more @ 1.. = self.sample.left_out.len().saturating_sub(MAX_LEFT_OUT) {
+            lines.note("  ", &format!("left out: {more} more columns, for such reasons"));
+        }
         match platform {
             "clevertap" => self.single(lines, "identity", "the user's identity in CleverTap"),
             "localytics-audience" => self.single(lines, "customer_id", "the customer id in Localytics"),
@@ -71,7 +85,7 @@ impl<'a> Map<'a> {
 
     fn rest(&self) -> impl Iterator<Item = &'a Column> {
         let identifier = &self.identifier.name;
-        self.sample.columns.iter().filter(move |column| column.name != *identifier && !column.name.is_empty())
+        self.sample.columns.iter().filter(move |column| column.name != *identifier)
     }
 
     fn profiles(&mut self, lines: &mut Lines) {
@@ -100,13 +114,15 @@ impl<'a> Map<'a> {
             Kind::Decimal => ("assign", String::new(), "numbers, sent as texts"),
             Kind::Day(format) => ("assign", dated(format), "days"),
             Kind::DayOrMonth => {
-                choices
-                    .push(format!("{}: is the first number the day (%d/%m/%Y) or the month (%m/%d/%Y)?", column.name));
+                choices.push(format!(
+                    "{}: is the first number the day (%d/%m/%Y) or the month (%m/%d/%Y)?",
+                    shown(&column.name)
+                ));
                 lines.choose("    ", "%d/%m/%Y or %m/%d/%Y");
                 ("assign", dated("%d/%m/%Y"), "days")
             }
             Kind::List(separator) => {
-                choices.push(format!("{}: does {separator:?} separate several values?", column.name));
+                choices.push(format!("{}: does {separator:?} separate several values?", shown(&column.name)));
                 lines.choose("    ", "several values in a cell, or one text (leave split out)");
                 ("set-add", format!(", split: {}", scalar(separator)), "several texts")
             }
@@ -182,7 +198,7 @@ fn dated(format: &str) -> String {
 /// Returns a column's name as the name of an attribute: lower case, words joined by underscores.
 fn attribute(name: &str) -> String {
     let mut out = String::new();
-    for c in name.trim_start_matches('/').chars() {
+    for c in name.trim_start_matches('/').chars().take(MAX_ATTRIBUTE) {
         match c {
             c if c.is_alphanumeric() => out.extend(c.to_lowercase()),
             _ if out.ends_with('_') || out.is_empty() => {}
@@ -190,5 +206,5 @@ fn attribute(name: &str) -> String {
         }
     }
     let trimmed = out.trim_end_matches('_');
-    if trimmed.is_empty() { format!("column_{}", folded(name)) } else { trimmed.to_owned() }
+    if trimmed.is_empty() { "column".to_owned() } else { trimmed.to_owned() }
 }

@@ -1,33 +1,25 @@
-//! Reads the first records of a source, and finds out how it has to be read.
+//! The columns of a source, with the values of its first records.
 
-use crate::body;
+use super::dialect::{Detected, detect};
+use super::reading::{MAX_COLUMNS, Opener, Setting, cut};
 use crate::error::{Error, Result};
-use crate::format::{self, FORMATS, Found};
-use crate::job::config::Config;
-use crate::job::env::Env;
-use crate::mapping::{Cells, Field, Plan, Quoting, Rules, Separator, Shape, ValueSpec};
-use crate::origin::Passes;
-use crate::settings::NoSecrets;
-use crate::source::OpenSource;
-use serde_json::{Value, json};
-use std::path::Path;
-use std::sync::Arc;
+use crate::secret::printable;
+use serde_json::Value;
+use std::collections::HashMap;
 
-/// Number of records that are looked at.
-const RECORDS: usize = 1000;
-/// Number of bytes of a value that are looked at.
-const MAX_VALUE: usize = 256;
-/// Maximum number of columns that are proposed.
-const MAX_COLUMNS: usize = 500;
+/// Maximum length of a name that is proposed, in bytes: YAML limits keys.
+const MAX_NAME_BYTES: usize = 1000;
 
 /// The first records of a source.
 #[derive(Debug, Default)]
 pub(super) struct Sample {
     /// Name of the format.
     pub(super) format: &'static str,
-    /// The keys of `source` besides `path`, with their comments.
-    pub(super) settings: Vec<(String, &'static str)>,
+    /// The keys of `source` besides `path`.
+    pub(super) settings: Vec<Setting>,
     pub(super) columns: Vec<Column>,
+    /// The names of columns that no map may have, and why.
+    pub(super) left_out: Vec<(String, &'static str)>,
     /// Number of records read.
     pub(super) records: usize,
     /// The choices that are left to the user.
@@ -43,50 +35,40 @@ pub(super) struct Column {
     pub(super) empty: u64,
     /// Whether the format has arrays there.
     pub(super) is_list: bool,
+    /// Whether an array contains objects, arrays or null.
+    pub(super) is_nested: bool,
 }
 
-/// The first records, read with some settings.
-struct Reading {
-    format: &'static str,
-    names: Vec<String>,
-    /// Cells in the order of the names; `None` if the record could not be split.
-    rows: Vec<Option<Vec<String>>>,
-    /// Text of the records.
-    texts: Vec<String>,
-}
-
-impl Reading {
-    fn ragged(&self) -> usize {
-        self.rows.iter().filter(|row| row.is_none()).count()
-    }
-}
-
-/// Reads a sample of the source at `path`.
+/// Reads a sample of a source.
 ///
 /// # Errors
 /// Those of reading it.
-pub(super) fn sample(path: &str, folder: &Path, env: &Env) -> Result<Sample> {
-    let mut sample = Sample::default();
-    let first = sample.encoding(path, folder, env)?;
-    sample.format = first.format;
+pub(super) fn sample(opener: &Opener<'_>) -> Result<Sample> {
+    let Detected { reading, settings, choices } = detect(opener)?;
+    let mut sample = Sample { format: reading.format, settings, choices, ..Sample::default() };
     if sample.format == "ndjson" {
-        sample.of_json(&first.texts);
+        sample.of_json(&reading.texts);
+        sample.leave_out();
         return Ok(sample);
     }
-    let reading = if sample.format == "csv" { sample.dialect(path, folder, env, first)? } else { first };
     sample.records = reading.rows.len();
+    let columns = reading.names.iter().zip(&reading.lists).take(MAX_COLUMNS);
     sample.columns =
-        reading.names.iter().take(MAX_COLUMNS).map(|name| Column { name: name.clone(), ..Column::default() }).collect();
-    if reading.names.len() > MAX_COLUMNS {
+        columns.map(|(name, &is_list)| Column { name: name.clone(), is_list, ..Column::default() }).collect();
+    if reading.all_columns > MAX_COLUMNS {
         sample
             .choices
-            .push(format!("the source has {} columns; the first {MAX_COLUMNS} are here", reading.names.len()));
+            .push(format!("the source has {} columns; the first {MAX_COLUMNS} are here", reading.all_columns));
     }
     for row in reading.rows.into_iter().flatten() {
         for (column, value) in sample.columns.iter_mut().zip(row) {
             column.add(value);
         }
     }
+    sample
+        .left_out
+        .extend(reading.unsendable.into_iter().map(|name| (name, "its values are neither texts nor lists of texts")));
+    sample.leave_out();
     Ok(sample)
 }
 
@@ -97,114 +79,28 @@ impl Column {
     }
 }
 
-/// Opens the source with these settings and reads its first records.
-fn read(path: &str, folder: &Path, env: &Env, settings: &[(String, &str)]) -> Result<Reading> {
-    let mut text = format!("source:\n  path: {}\n", Value::from(path));
-    for (line, _) in settings {
-        text.push_str(&format!("  {line}\n"));
-    }
-    let config = Config::read(&text, "job file", folder, "init", &[])?;
-    let source = config.open_offline(env, &NoSecrets, Passes::Several)?;
-    let format = name_of(path, &source)?;
-    let options = config.source.format_of(&source)?;
-    let names = options.open(Arc::clone(&source), &[])?.columns().to_vec();
-    let wanted: Vec<&str> = names.iter().map(String::as_str).take(MAX_COLUMNS).collect();
-    let table = options.open(source, &wanted)?;
-    let mut reading = Reading { format, names, rows: Vec::new(), texts: Vec::new() };
-    body::preview(&table, &Arc::new(constant()?), &env.options, &mut |row| {
-        let cells = row
-            .source
-            .cells()
-            .map(|cells| cells.map(|cell| cut(&String::from_utf8_lossy(&cell.into_value()))).collect());
-        reading.rows.push(cells);
-        if format == "ndjson" {
-            reading.texts.push(String::from_utf8_lossy(&row.source.text()).into_owned());
-        }
-        Ok(reading.rows.len() < RECORDS)
-    })?;
-    Ok(reading)
-}
-
-fn cut(text: &str) -> String {
-    text.get(..text.floor_char_boundary(MAX_VALUE)).unwrap_or(text).to_owned()
-}
-
-fn name_of(path: &str, source: &OpenSource) -> Result<&'static str> {
-    Ok(match format::find(FORMATS, None, Some(path))? {
-        Found::ByName(entry) => entry.name,
-        Found::ByContent(entry) => format::by_content(source)?.map_or(entry.name, |found| found.name),
-    })
-}
-
-/// A plan that accepts every record.
-fn constant() -> Result<Plan> {
-    let value = ValueSpec::parse(&json!({ "value": "x" }), "init", &[])?;
-    let field = Field { at: "init".to_owned(), name: "x".to_owned(), value, required: false, rules: Rules::default() };
-    let shape = Shape::Delimited(Cells {
-        fields: vec![field],
-        header: false,
-        separator: Separator::Byte(b','),
-        quoting: Quoting::Rfc4180,
-        checks: Vec::new(),
-        max_record_bytes: None,
-    });
-    Plan::compile(&shape, &[], &[])
-}
-
 impl Sample {
-    /// Finds the encoding: that of Windows, if the text is not UTF-8.
-    fn encoding(&mut self, path: &str, folder: &Path, env: &Env) -> Result<Reading> {
-        let first = read(path, folder, env, &[]);
-        let is_damaged = |reading: &Reading| {
-            let mut cells = reading.rows.iter().flatten().flatten().chain(&reading.names);
-            cells.any(|cell| cell.contains(char::REPLACEMENT_CHARACTER))
+    /// Removes the columns that a job file cannot name, or that would be rejected.
+    fn leave_out(&mut self) {
+        let mut times: HashMap<String, usize> = HashMap::new();
+        for column in &self.columns {
+            *times.entry(column.name.clone()).or_default() += 1;
+        }
+        let reason = |column: &Column| match &column.name {
+            name if name.is_empty() => Some("it has no name"),
+            name if times.get(name).is_some_and(|times| *times > 1) => Some("this name occurs twice"),
+            name if name.contains("${") => Some("a job file cannot contain a name with ${"),
+            name if name.len() > MAX_NAME_BYTES => Some("its name is too long"),
+            _ if column.is_nested => Some("its arrays contain objects or null"),
+            _ => None,
         };
-        if first.as_ref().is_ok_and(|reading| !is_damaged(reading)) {
-            return first;
-        }
-        let line = "encoding: windows-1252".to_owned();
-        match read(path, folder, env, &[(line.clone(), "")]) {
-            Ok(reading) if !is_damaged(&reading) => {
-                self.choices.push("the source is not UTF-8; windows-1252 is a guess".to_owned());
-                self.settings.push((line, "the text is not UTF-8; choose: or another encoding"));
-                Ok(reading)
-            }
-            _ => first,
-        }
-    }
-
-    /// Finds delimiter and header.
-    fn dialect(&mut self, path: &str, folder: &Path, env: &Env, first: Reading) -> Result<Reading> {
-        let mut best = (first, None);
-        for delimiter in [";", "\t", "|"] {
-            let line = format!("csv: {{ delimiter: {} }}", Value::from(delimiter));
-            let settings: Vec<_> = self.settings.iter().cloned().chain([(line, "")]).collect();
-            let Ok(reading) = read(path, folder, env, &settings) else { continue };
-            let worth = |reading: &Reading| (reading.names.len() > 1 && reading.ragged() == 0, reading.names.len());
-            if worth(&reading) > worth(&best.0) {
-                best = (reading, Some(delimiter));
+        for column in std::mem::take(&mut self.columns) {
+            match reason(&column) {
+                None => self.columns.push(column),
+                Some(_) if self.left_out.iter().any(|(name, _)| *name == column.name) => {}
+                Some(reason) => self.left_out.push((column.name, reason)),
             }
         }
-        let (reading, delimiter) = best;
-        if reading.ragged() * 20 > reading.rows.len() {
-            let (ragged, all) = (reading.ragged(), reading.rows.len());
-            self.choices.push(format!("{ragged} of the first {all} records do not have the columns of the header"));
-        }
-        let setting = delimiter.map(|delimiter| format!("delimiter: {}", Value::from(delimiter)));
-        if !reading.names.iter().any(|name| is_value(name)) {
-            let line = setting.map(|setting| (format!("csv: {{ {setting} }}"), "found in the header"));
-            self.settings.extend(line);
-            return Ok(reading);
-        }
-        self.choices.push(
-            "the first line looks like a record, so the columns have no names: name them in source.csv.columns"
-                .to_owned(),
-        );
-        let columns: Vec<String> = (1..=reading.names.len()).map(|n| format!("column_{n}")).collect();
-        let delimiter = setting.map(|setting| format!("{setting}, ")).unwrap_or_default();
-        let line = format!("csv: {{ {delimiter}header: false, columns: [{}] }}", columns.join(", "));
-        self.settings.push((line, "names of your own, in the order of the columns"));
-        read(path, folder, env, &self.settings)
     }
 
     /// Collects the keys of JSON objects, nested ones as pointers.
@@ -244,8 +140,27 @@ impl Sample {
                 self.columns.len() - 1
             }
         };
-        self.columns[at].is_list |= is_list;
-        self.columns[at].add(cut(&text));
+        let column = &mut self.columns[at];
+        column.is_list |= is_list;
+        column.is_nested |= value.as_array().is_some_and(|elements| {
+            elements.iter().any(|element| element.is_object() || element.is_array() || element.is_null())
+        });
+        column.add(cut(&text));
+    }
+
+    /// Returns the error for a source without a column that can be proposed.
+    pub(super) fn nothing(&self, path: &str) -> Error {
+        let path = printable(path);
+        match self.left_out.first() {
+            Some((name, reason)) => {
+                Error::data(format!("{path} has no column that a map can have")).with_hint(format!(
+                    "{}: {reason}; without a source, `listferry init PLATFORM` writes a template",
+                    super::yaml::shown(name)
+                ))
+            }
+            None => Error::data(format!("{path} has no columns to propose a map from"))
+                .with_hint("is it empty? without a source, `listferry init PLATFORM` writes a template"),
+        }
     }
 }
 
@@ -255,17 +170,4 @@ fn plain(value: &Value) -> String {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     }
-}
-
-/// Returns true if a cell of a first line cannot be the name of a column.
-fn is_value(name: &str) -> bool {
-    let name = name.trim();
-    name.contains('@')
-        || !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'/' | b':'))
-}
-
-/// The error for a source that has no records to look at.
-pub(super) fn nothing(path: &str) -> Error {
-    Error::data(format!("{path} has no columns to propose a map from"))
-        .with_hint("is it empty? without a source, `listferry init PLATFORM` writes a template")
 }

@@ -1,6 +1,6 @@
 //! Addresses of objects.
 
-use super::cloud::Bucket;
+use super::cloud::{Bucket, named};
 use super::options::Cloud;
 use crate::calls::BoxFuture;
 use crate::error::{Error, Result};
@@ -37,7 +37,7 @@ impl Place {
         };
         let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
         let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.$".contains(c);
-        if bucket.is_empty() || !bucket.chars().all(is_name) {
+        if !bucket.chars().all(is_name) || !bucket.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '$') {
             return Err(wrong("not a name of a bucket"));
         }
         if key.is_empty() || key.ends_with('/') {
@@ -95,13 +95,7 @@ impl Address for Object {
     }
 
     fn target<'a>(&'a self, wanted: &'a Wanted) -> BoxFuture<'a, Result<Target>> {
-        Box::pin(async move {
-            let named = |error: Error| {
-                let message = format!("{}: {}", self.name, error.message());
-                Error::new(error.kind(), message).with_hint(error.hint().unwrap_or_default())
-            };
-            self.bucket.sign(&self.key, wanted).await.map_err(named)
-        })
+        Box::pin(async move { self.bucket.sign(&self.key, wanted).await.map_err(|error| named(&self.name, &error)) })
     }
 
     fn hints(&self) -> &Hints {
@@ -132,7 +126,7 @@ mod tests {
         ] {
             assert_eq!(place(path).unwrap(), (cloud, bucket.to_owned(), path.to_owned()));
         }
-        for path in ["s3://", "s3://b", "s3://b/", "s3:///k", "s3://b/folder/", "s3://u:p@b/k"] {
+        for path in ["s3://", "s3://b", "s3://b/", "s3:///k", "s3://../k", "s3://b/folder/", "s3://u:p@b/k"] {
             let error = place(path).unwrap_err();
             assert_eq!(error.kind(), crate::Kind::Usage, "{path}");
         }

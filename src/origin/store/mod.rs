@@ -11,5 +11,6 @@ mod glob;
 mod job_file;
 mod options;
 mod profile;
+mod valid;
 
 pub(crate) use job_file::ENTRY;

@@ -1,6 +1,6 @@
 //! `source.store`, and the variables and files where the clouds' own tools look for credentials.
 
-use super::profile;
+use super::{profile, valid};
 use crate::error::{Error, Result};
 use crate::settings::{Key, KeyKind, Settings};
 use std::path::PathBuf;
@@ -97,6 +97,7 @@ const VARIABLES: &[(Cloud, &str, &str)] = &[
     (Cloud::S3, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "aws_container_credentials_relative_uri"),
     (Cloud::S3, "AWS_CONTAINER_CREDENTIALS_FULL_URI", "aws_container_credentials_full_uri"),
     (Cloud::S3, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "aws_container_authorization_token_file"),
+    (Cloud::S3, "AWS_EC2_METADATA_SERVICE_ENDPOINT", "aws_metadata_endpoint"),
     (Cloud::Gcs, "GOOGLE_APPLICATION_CREDENTIALS", "google_application_credentials"),
     (Cloud::Gcs, "GOOGLE_SERVICE_ACCOUNT", "google_service_account"),
     (Cloud::Gcs, "GOOGLE_SERVICE_ACCOUNT_KEY", "google_service_account_key"),
@@ -110,6 +111,7 @@ const VARIABLES: &[(Cloud, &str, &str)] = &[
     (Cloud::Azure, "AZURE_TENANT_ID", "azure_tenant_id"),
     (Cloud::Azure, "AZURE_FEDERATED_TOKEN_FILE", "azure_federated_token_file"),
     (Cloud::Azure, "AZURE_AUTHORITY_HOST", "azure_authority_host"),
+    (Cloud::Azure, "IDENTITY_ENDPOINT", "azure_msi_endpoint"),
 ];
 
 /// Settings that are one way to prove who one is: if the job file gives one of them, those of the environment do not
@@ -149,6 +151,7 @@ impl StoreOptions {
                 Some(_) if matches!(*key, "region" | "account") => given.text(key)?,
                 Some(_) => given.secret(key)?.expose().to_owned(),
             };
+            valid::setting(&format!("source.store.{key}"), name, &value)?;
             settings.push((name, value));
         }
         let profile = given.opt_text("profile")?;
@@ -160,18 +163,21 @@ impl StoreOptions {
                 && !is_known
                 && let Some(value) = variable(variable_name)
             {
+                valid::setting(variable_name, name, &value)?;
+                let value = match *name {
+                    // a path follows
+                    "aws_metadata_endpoint" => value.trim_end_matches('/').to_owned(),
+                    _ => value,
+                };
                 settings.push((name, value));
             }
         }
-        let endpoint = match (given.opt_text("endpoint")?, cloud) {
-            (Some(endpoint), _) => Some(endpoint),
-            (None, Cloud::S3) => variable("AWS_ENDPOINT_URL_S3").or_else(|| variable("AWS_ENDPOINT_URL")),
-            (None, _) => None,
-        };
+        let endpoint = endpoint(&given, cloud, &variable)?;
         if cloud == Cloud::Azure && !settings.iter().any(|(name, _)| *name == "azure_storage_account_name") {
             let account = endpoint.as_deref().and_then(account_of).ok_or_else(|| {
                 Error::usage("source.store.account is required").with_hint("or set AZURE_STORAGE_ACCOUNT")
             })?;
+            valid::setting("source.store.endpoint", "azure_storage_account_name", &account)?;
             settings.push(("azure_storage_account_name", account));
         }
         let is_signed = settings.iter().any(|(name, _)| CREDENTIALS.contains(name));
@@ -182,6 +188,22 @@ impl StoreOptions {
         let is_path_style = given.bool_or("path_style", true)?;
         Ok(StoreOptions { cloud, bucket: bucket.to_owned(), endpoint, is_anonymous, is_path_style, settings, profile })
     }
+}
+
+/// Returns the address of the store, if it is not the cloud's own.
+///
+/// # Errors
+/// `Usage`: it is not valid.
+fn endpoint(given: &Settings<'_>, cloud: Cloud, variable: &dyn Fn(&str) -> Option<String>) -> Result<Option<String>> {
+    let of_variable = |name: &'static str| variable(name).map(|endpoint| (name, endpoint));
+    let found = match (given.opt_text("endpoint")?, cloud) {
+        (Some(endpoint), _) => Some(("source.store.endpoint", endpoint)),
+        (None, Cloud::S3) => of_variable("AWS_ENDPOINT_URL_S3").or_else(|| of_variable("AWS_ENDPOINT_URL")),
+        (None, _) => None,
+    };
+    let Some((at, endpoint)) = found else { return Ok(None) };
+    valid::endpoint(at, &endpoint)?;
+    Ok(Some(endpoint))
 }
 
 /// Returns the storage account that the path of an endpoint contains, as those of emulators do.
