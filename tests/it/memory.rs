@@ -16,17 +16,14 @@ fn peak(job: &str, list: impl AsRef<[u8]>, threads: &str) -> u64 {
     report["peak_rss_bytes"].as_u64().unwrap() >> 20
 }
 
-/// The code that a debug build has in memory beyond that of a release build, in MiB: that of Parquet, Arrow and the stores.
-pub(crate) const OWN: u64 = if cfg!(debug_assertions) { 4 } else { 0 };
-
 /// Each thread used to keep buffers as large as the largest record: 163 MiB with four.
 #[test]
 fn records_of_eight_mebibytes_need_one_set_of_large_buffers() {
     // too long for the platform, so that they are written to the reject file
     let record = |n: usize| format!("{n},{}\n", "x".repeat((8 << 20) - 20));
     let list = |records: usize| "id,note\n".to_owned() + &(0..records).map(record).collect::<String>();
-    assert!(peak(PROFILES, list(2), "1") <= OWN + 32 + 8 + 8);
-    assert!(peak(PROFILES, list(6), "4") <= OWN + 64 + 8 + 8);
+    assert!(peak(PROFILES, list(2), "1") <= 32 + 8 + 8);
+    assert!(peak(PROFILES, list(6), "4") <= 64 + 8 + 8);
 }
 
 /// The text of a rejected line was scanned as one window, and its value copied before it was found too long.
@@ -35,13 +32,13 @@ fn a_rejected_line_of_eight_mebibytes_is_not_copied_between() {
     let line = |n: usize| format!("{{\"id\":\"{n}\",\"note\":\"{}\"}}\n", "x".repeat((8 << 20) - 40));
     let list: String = (0..2).map(line).collect();
     // one copy more than a CSV record of that size: the cells of the reject file are found in it
-    assert!(peak(&PROFILES.replace("list.csv", "list.csv, format: ndjson"), &list, "1") <= OWN + 32 + 8 + 10);
+    assert!(peak(&PROFILES.replace("list.csv", "list.csv, format: ndjson"), &list, "1") <= 32 + 8 + 10);
     let lines = "x".repeat((8 << 20) - 40) + "\n";
     let job = PROFILES
         .replace("list.csv", "list.csv, format: lines")
         .replace("id: id", "id: value")
         .replace("column: note", "column: value");
-    assert!(peak(&job, lines.repeat(2), "1") <= OWN + 32 + 8 + 8);
+    assert!(peak(&job, lines.repeat(2), "1") <= 32 + 8 + 8);
 }
 
 /// A value with doubled quotes was unescaped into a copy and escaped again: a third record in memory.
@@ -51,9 +48,9 @@ fn a_large_cell_with_doubled_quotes_is_not_copied_between() {
                api_key: k, separator: \",\", host: { put: { url: \"http://127.0.0.1/a\", fetch_url: \"http://127.0.0.1/a\" } } }\n";
     let cell = format!("{}\"\"", "x".repeat(4000)).repeat(2000);
     let list = "id,note\n".to_owned() + &(0..3).map(|n| format!("{n},\"{cell}\"\n")).collect::<String>();
-    assert!(peak(job, &list, "1") <= OWN + 32 + 8);
+    assert!(peak(job, &list, "1") <= 32 + 8);
     // too long for the platform, whatever it is
-    assert!(peak(PROFILES, &list, "1") <= OWN + 32 + 8);
+    assert!(peak(PROFILES, &list, "1") <= 32 + 8);
 }
 
 /// Cells of more than 1 MiB go a way of their own.
@@ -101,7 +98,7 @@ fn a_record_of_delimiters_alone_is_no_larger_than_another() {
     let line = ",".repeat((8 << 20) - 20) + "\n";
     let list = format!("id,note\n1,2\n{line}{line}");
     let job = format!("{CLEVERTAP}rejects: {{ max: 9 }}\n");
-    assert!(peak(&job, list, "1") <= OWN + 32 + 8 + 8);
+    assert!(peak(&job, list, "1") <= 32 + 8 + 8);
 }
 
 /// The column names used to be kept three times: 53 MiB.
@@ -109,5 +106,5 @@ fn a_record_of_delimiters_alone_is_no_larger_than_another() {
 fn a_header_of_150000_columns_is_kept_once() {
     let columns: Vec<String> = (1..150_000).map(|n| format!("column_{n}")).collect();
     let list = format!("id,{}\n1{}\n", columns.join(","), ",".repeat(149_999));
-    assert!(peak(CLEVERTAP, list, "1") <= OWN + 32 + 10);
+    assert!(peak(CLEVERTAP, list, "1") <= 32 + 10);
 }
