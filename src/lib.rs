@@ -48,7 +48,7 @@
 //! # f().unwrap();
 //! ```
 //!
-//! **3. Send records that you have** (`feed`). A [`Feed`](job::Feed) replaces the job's source. It compresses the records
+//! **3. Send records that you have** (`feed`). A [`Feed`] replaces the job's source. It compresses the records
 //! to disk while they come, and waits if the disk is slower. Dropping it sends nothing.
 //!
 //! ```no_run
@@ -64,7 +64,7 @@
 //! # }
 //! ```
 //!
-//! **4. Send what a reader gives** (`sources`): a [`Source`](job::Source) from `Read`, `AsyncRead`, a `Stream` of bytes, or
+//! **4. Send what a reader gives** (`sources`): a [`Source`] from `Read`, `AsyncRead`, a `Stream` of bytes, or
 //! Arrow record batches (feature `arrow`).
 //!
 //! ```no_run

@@ -3,7 +3,7 @@
 use super::replay::Written;
 use super::sink::{Reject, RejectSink};
 use super::source_record::SourceRecord;
-use super::source_rows::{SourceRows, is_device, private};
+use super::source_rows::{SourceRows, is_device, private, remove};
 use crate::error::{Error, Kind, Result};
 use crate::format::Tabular;
 use crate::format::cells::Cell;
@@ -142,14 +142,17 @@ impl RejectFile {
         self.write(None, &Marks { stage: "platform", column: "", code: "platform", reason })
     }
 
-    /// Renames the file.
+    /// Renames the file; it replaces the one of that name, also as long as it has no row.
     ///
     /// # Errors
     /// `Local`.
     pub fn rename(&mut self, path: &Path) -> Result<()> {
-        if self.out.is_some() && !self.device {
-            std::fs::rename(&self.path, path).map_err(|error| failed(path, error))?;
-        }
+        let replaced = match (self.device, self.out.is_some()) {
+            (true, _) => Ok(()),
+            (false, true) => std::fs::rename(&self.path, path),
+            (false, false) => remove(path),
+        };
+        replaced.map_err(|error| failed(path, error))?;
         path.clone_into(&mut self.path);
         let path = as_source_path(path);
         self.as_source.as_mut().map_or(Ok(()), |rows| rows.rename(&path)).map_err(|error| failed(&path, error))
@@ -463,6 +466,19 @@ mod tests {
         assert_eq!(text, format!("{before},,platform,,,,,,,platform,row 7: no such user,\n"));
         RejectFile::reopen(&path, before.len() as u64).unwrap().discard();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), before);
+    }
+
+    /// A run was continued whose first process had stored rows of the platform: "File exists".
+    #[test]
+    fn a_file_without_rows_replaces_another_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let (own, aside) = (dir.path().join("a.csv"), dir.path().join("a.again.csv"));
+        std::fs::write(&own, format!("id,{MARKS}\n")).unwrap();
+        let mut file = RejectFile::new(&aside, ["id".to_owned()]).unwrap();
+        file.rename(&own).unwrap();
+        reject(&mut file, &csv(b','), b"1", true);
+        file.flush().unwrap();
+        assert_eq!(std::fs::read_to_string(&own).unwrap().lines().count(), 2);
     }
 
     #[test]

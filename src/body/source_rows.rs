@@ -37,10 +37,11 @@ impl SourceRows {
         out.get_ref().sync_data()
     }
 
-    /// Renames the file.
+    /// Renames the file; it replaces the one of that name, also as long as it has no row.
     pub(super) fn rename(&mut self, path: &Path) -> Result<()> {
-        if self.out.is_some() {
-            std::fs::rename(&self.path, path)?;
+        match self.out {
+            Some(_) => std::fs::rename(&self.path, path)?,
+            None => remove(path)?,
         }
         path.clone_into(&mut self.path);
         Ok(())
@@ -55,7 +56,7 @@ impl SourceRows {
     }
 }
 
-fn remove(path: &Path) -> Result<()> {
+pub(super) fn remove(path: &Path) -> Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),

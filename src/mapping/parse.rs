@@ -25,6 +25,7 @@ impl ValueSpec {
     }
 
     /// Whether a value may have this key.
+    #[cfg(feature = "upload")]
     pub(crate) fn is_key(name: &str) -> bool {
         KEYS.contains(&name) || name == UNIT
     }

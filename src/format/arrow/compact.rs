@@ -2,7 +2,7 @@
 //!
 //! A writer may put all rows into one batch, so what is not mapped must not take memory.
 
-use super::content::damaged;
+use super::damage::damaged;
 use super::layout::Stored;
 use crate::error::Result;
 use arrow_ipc::root_as_message;

@@ -1,7 +1,8 @@
 //! The bytes of an input: read by position, so that what is not needed is left out, or as they come.
 
 use super::compact::{Compact, Piece};
-use crate::error::{Error, Result};
+use super::damage::{cut_off, damaged};
+use crate::error::Result;
 use crate::source::{Input, into_error};
 use arrow_buffer::{Buffer, MutableBuffer};
 use std::io::{ErrorKind, Read};
@@ -189,15 +190,4 @@ impl<'i> Content<'i> {
         while self.stream.is_some() && self.fill(&mut scratch)? > 0 {}
         Ok(())
     }
-}
-
-/// Returns the error for content that ends too early.
-pub(super) fn cut_off() -> Error {
-    Error::data("the Arrow data is cut off: it has no end-of-stream marker")
-        .with_hint("export or copy it again; was it still being written?")
-}
-
-/// Returns an error for content that is not valid.
-pub(super) fn damaged(what: &str) -> Error {
-    Error::data(format!("the Arrow data is damaged: {what}")).with_hint("export or copy it again")
 }

@@ -1,6 +1,6 @@
 //! The places of the buffers of mapped columns in a record batch, so that only these are read and checked.
 
-use super::content::damaged;
+use super::damage::damaged;
 use crate::error::{Error, Result};
 use arrow_ipc::{MetadataVersion, RecordBatch as Header};
 use arrow_schema::{DataType, Field, Schema, UnionMode};

@@ -4,6 +4,7 @@
 mod batches;
 mod compact;
 mod content;
+mod damage;
 #[cfg(feature = "jobs")]
 mod job_file;
 mod layout;

@@ -1,6 +1,6 @@
 //! The schema of the data. A column of a type that the `arrow-ipc` crate does not know is left out, unless it is mapped.
 
-use super::content::damaged;
+use super::damage::damaged;
 use crate::error::{Error, Place, Result};
 use crate::format::columnar::{UNREADABLE, unless_panic};
 use arrow_ipc::{Field as Written, Type};

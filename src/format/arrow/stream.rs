@@ -4,7 +4,8 @@
 //! before the first one. A file that comes as a stream is read from its start, where most programs write a stream.
 
 use super::compact::Compact;
-use super::content::{CONTINUATION, Content, MAGIC, cut_off, damaged};
+use super::content::{CONTINUATION, Content, MAGIC};
+use super::damage::{cut_off, damaged};
 use super::layout;
 use super::schema;
 use crate::error::{Error, Result};

@@ -181,7 +181,8 @@ impl Open {
         });
         let reader = built.map_err(|what| pages.take_error().unwrap_or_else(|| damaged(&what)))?;
         let read = arrow_array::RecordBatchReader::schema(&reader);
-        let columns = of.columns.locate(&read, |wanted, _| schema::meaning(&self.file, wanted));
+        let columns =
+            of.columns.locate(&read, |wanted, _| schema::meaning(&self.file.written, &self.file.noted, wanted));
         let columns = columns.ok_or_else(|| damaged("its columns are not those of its schema"))?;
         Ok(Decoding { reader, pages, columns })
     }

@@ -4,7 +4,6 @@
 //! which 64 bits reach only to the year 2262. So texts are read as bytes, and those timestamps as 12 bytes each.
 
 use super::super::columnar::{Meaning, Wanted};
-use super::file::File;
 use arrow_schema::{DataType, Field, FieldRef, Fields, Schema};
 use parquet::basic::{LogicalType, Type as Physical};
 use parquet::errors::ParquetError;
@@ -104,12 +103,12 @@ pub(super) fn leaves(schema: &SchemaDescriptor, wanted: &Wanted) -> Vec<usize> {
 }
 
 /// Returns the meaning of the bytes of a column, by the schema of the file and the types that its writer noted.
-pub(super) fn meaning(file: &File, wanted: &Wanted) -> Meaning {
-    let Some(noted) = wanted.field(&file.noted) else { return Meaning::Plain };
-    let mut leaves = leaves(&file.written, wanted).into_iter();
+pub(super) fn meaning(written: &SchemaDescriptor, noted: &Schema, wanted: &Wanted) -> Meaning {
+    let Some(noted) = wanted.field(noted) else { return Meaning::Plain };
+    let mut leaves = leaves(written, wanted).into_iter();
     Meaning::of(noted, &mut |noted| {
         let Some(leaf) = leaves.next() else { return Meaning::Plain };
-        let column = file.written.column(leaf);
+        let column = written.column(leaf);
         match (column.physical_type(), column.logical_type_ref()) {
             (Physical::INT96, _) => Meaning::Int96,
             (Physical::FIXED_LEN_BYTE_ARRAY, Some(LogicalType::Uuid)) => Meaning::Uuid,

@@ -18,7 +18,7 @@ use std::borrow::Cow;
 use std::io::Write;
 use std::sync::Arc;
 
-/// A [`Source`] of Excel workbooks (XLSX), of each of which one sheet is read. Its columns are those requested when it was
+/// An [`OpenSource`] of Excel workbooks (XLSX), of each of which one sheet is read. Its columns are those requested when it was
 /// opened, as far as the header has them.
 pub struct Xlsx {
     source: Arc<OpenSource>,

@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn a_window_is_bounded_and_has_what_was_pushed() {
         let (driver, window) = (driver(), Arc::new(Window::new(100, 30, 50)));
-        let content: Vec<u8> = (0..=255).cycle().take(5000).collect();
+        let content: Vec<u8> = (0..=255).cycle().take(100_000).collect();
         let (pushed, to) = (content.clone(), Arc::clone(&window));
         driver.spawn(async move {
             for block in pushed.chunks(7) {
