@@ -3,7 +3,7 @@
 use listferry::body::{Options, Reject, RejectSink, Split, convert, measure};
 use listferry::format::Table;
 use listferry::mapping::{Field, Json, Plan, Rules, Shape, Unit, ValueSpec};
-use listferry::source::{Source, SourceOptions};
+use listferry::source::{OpenSource, SourceOptions};
 use listferry::{Error, Kind};
 use std::sync::Arc;
 
@@ -24,8 +24,8 @@ impl RejectSink for Kept {
     }
 }
 
-fn source(bytes: &[u8]) -> Arc<Source> {
-    Arc::new(Source::from_bytes("list", bytes.to_vec(), &SourceOptions::default()).expect("bytes in memory"))
+fn source(bytes: &[u8]) -> Arc<OpenSource> {
+    Arc::new(OpenSource::from_bytes("list", bytes.to_vec(), &SourceOptions::default()).expect("bytes in memory"))
 }
 
 /// Copies each column; lists are joined. `None`: a column cannot be sent.
