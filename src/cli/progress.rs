@@ -97,7 +97,7 @@ pub(crate) fn watch(shown: &Shown<'_>, progress: &Arc<Progress>) -> Option<Watch
         if let Some(view) = view {
             let now = Arc::clone(&now);
             let work = move || view.show(&now);
-            // without a thread there is no progress
+            // if no thread can start, no progress is shown
             let _ = std::thread::Builder::new().name("progress".into()).stack_size(256 << 10).spawn(work);
         }
     }))

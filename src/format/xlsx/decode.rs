@@ -55,7 +55,7 @@ impl Opened {
     /// Opens the sheet of an input and reads its header.
     ///
     /// # Errors
-    /// As [`Book::open`]; `Data`: there is no header.
+    /// As [`Book::open`]; `Data`: the sheet has no header.
     pub(super) fn open(at: At, options: &XlsxOptions) -> Result<(Opened, Vec<HeaderCell>)> {
         let longest = usize::try_from(options.max_record_bytes).unwrap_or(usize::MAX);
         let mut book = Book::open(at, &options.sheet)?;

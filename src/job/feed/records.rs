@@ -78,7 +78,7 @@ impl Feed {
     /// Sets the columns of the cells that [`Feed::send`] adds.
     ///
     /// # Errors
-    /// `Usage`: the feed has rows already, or there is no column.
+    /// `Usage`: the feed has rows already, or no column is named.
     pub fn columns<C: AsRef<[u8]>>(&mut self, columns: impl IntoIterator<Item = C>) -> Result<()> {
         self.rows.columns(columns, &mut self.block)
     }
